@@ -1,0 +1,59 @@
+/* fetch.h: HTTP requests on a loop (libcurl multi; owner of its header).
+ *
+ * A fetcher is one destination set with its connections: HTTP/2 multiplexed, TLS verified. A fetch
+ * is one request: started once, ended by exactly one done(). Redirects are not followed.
+ * Owner:  the user embeds both; a fetch's memory is the user's again from done, a fetcher's from
+ *         closed. Thread: the loop's. */
+#ifndef BASE_FETCH_H
+#define BASE_FETCH_H
+
+#include "base/loop.h"
+#include "base/str.h"
+
+struct fetcher_config {
+    struct slice ca_pem;   /* empty: the system's store */
+    struct slice cert_pem; /* client certificate, may be empty */
+    struct slice key_pem;
+    bool insecure;
+    uint32_t connect_timeout_ms;
+    uint32_t connections_max; /* 0: no limit */
+};
+
+struct fetcher {
+    struct loop *loop;
+    struct fetcher_impl *impl; /* private */
+};
+
+struct fetch {
+    /* set before fetch_start(); borrowed until done */
+    const char *method;
+    const char *url;
+    const char *const *headers; /* "name: value" lines, NULL-terminated; may be NULL */
+    struct slice body;
+    uint32_t timeout_ms;      /* whole request; 0: none (a watch) */
+    uint32_t idle_timeout_ms; /* no byte for so long ends it; 0: none */
+    size_t response_max;      /* bytes kept in response; more is ERR_TOO_LARGE */
+    void *user;
+    /* If set, gets the body as it comes, and response stays empty. */
+    void (*on_data)(struct fetch *f, struct slice in);
+    /* rc 0: an HTTP response came (status tells); else err says why not. */
+    void (*done)(struct fetch *f, int rc, const struct err *err);
+    /* results */
+    int status;
+    struct buf response;
+    struct buf response_headers; /* lower-case names, "name: value\n" each; trailers after them */
+    struct fetch_impl *impl;     /* private */
+};
+
+int fetcher_init(struct fetcher *f, struct loop *loop, const struct fetcher_config *config,
+                 struct err *err);
+void fetch_start(struct fetcher *f, struct fetch *fetch);
+/* done follows with ERR_CANCELED, never inside this call. */
+void fetch_cancel(struct fetch *fetch);
+/* Value of a response header or trailer, empty if absent. */
+struct slice fetch_header(const struct fetch *f, const char *name);
+void fetch_clear(struct fetch *f); /* frees the result buffers */
+/* Cancels what is under way, then calls closed. */
+void fetcher_close(struct fetcher *f, void (*closed)(struct fetcher *f));
+
+#endif

@@ -1,0 +1,43 @@
+/* json.h: JSON as trees, and as stored bytes.
+ *
+ * Trees are jansson's (this header is the one place that includes it; use its json_* API on them).
+ * What is here is what jansson lacks: parsing with our limits and errors, *canonical* output (the
+ * form in which objects are stored: sorted keys, no white space, integers as integers), and a
+ * scanner that finds a value in stored bytes without building a tree.
+ * Thread: any; a tree belongs to one thread at a time (jansson's counts are plain). */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum { JSON_DEPTH_MAX = 128 };
+
+/* Parses one whole document. Duplicate keys, trailing bytes, depth over JSON_DEPTH_MAX and invalid
+ * UTF-8 are refused with line and column. The caller json_decref()s. Errors: ERR_INVALID. */
+int json_parse(struct slice text, json_t **tree, struct err *err);
+/* Canonical bytes. */
+void json_canonical(const json_t *tree, struct buf *out);
+/* The same with two-space indentation, keys in insertion order, for people. */
+void json_pretty(const json_t *tree, struct buf *out);
+
+/* Lookups that tolerate absence: json_at(o, "metadata", "name", NULL) is the value or NULL. */
+json_t *json_at(const json_t *tree, ...) __attribute__((sentinel));
+struct slice json_text(const json_t *tree);       /* a string's bytes, else empty */
+struct slice json_text_at(const json_t *tree, const char *key);
+json_t *json_str(struct slice s);                  /* a new string */
+/* Object member, created as {} if absent; NULL if present and no object. */
+json_t *json_child(json_t *object, const char *key);
+
+/* Finds the raw bytes of a member in canonical bytes without parsing the rest:
+ * json_scan(body, &v, "metadata", "labels", NULL). False if absent. Only for bytes that
+ * json_canonical() made. */
+bool json_scan(struct slice canonical, struct slice *value, ...) __attribute__((sentinel));
+/* Decodes the raw bytes of a JSON string (with its quotes) into the arena. */
+struct slice json_unquote(struct slice raw, struct arena *arena);
+/* Appends s as a JSON string with its quotes. */
+void json_quote(struct buf *out, struct slice s);
+
+#endif
