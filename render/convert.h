@@ -1,0 +1,35 @@
+/* convert.h: our Component manifest into OpenChoreo's workload.
+ *
+ * A Release keeps what OpenChoreo's does: `componentProfile` (parameters, traits) and `workload`
+ * (container {image, command, args, env[], files[]}, endpoints {name: {type, port, targetPort,
+ * basePath, visibility[]}}, dependencies {endpoints[], resources[]}). Our Component says the same
+ * more briefly:
+ *
+ *     spec.image, command, args            -> container.image, command, args
+ *     spec.env[] {name, value | valueFrom} -> container.env[] {key, ...}; an object {A: b} too
+ *     spec.files[] {name, mountPath, value | valueFrom} or {path, content}
+ *                                          -> container.files[] {key, mountPath, ...}
+ *     spec.endpoints[] {name, port, targetPort, path, type, visibility}
+ *                                          -> endpoints.NAME {port, targetPort, basePath, type,
+ * visibility[]} visibility public -> external, organization -> namespace; type defaults to HTTP
+ *     spec.dependencies[] {name, type}     -> dependencies.resources[] {ref}; with type "component"
+ * or "service", or `component`:        dependencies.endpoints[] with NAME_HOST, NAME_PORT,
+ *                                           NAME_ADDRESS variables
+ *     spec.parameters, traits              -> componentProfile.parameters, traits
+ *     spec.replicas, resources             -> componentProfile.parameters, unless given there
+ *
+ * Thread: any. */
+#ifndef RENDER_CONVERT_H
+#define RENDER_CONVERT_H
+
+#include "base/json.h"
+
+/* spec is Component.spec; image overrides spec.image when not empty (a build's result). *workload
+ * is a new tree. Errors: ERR_UNPROCESSABLE, naming the field ("spec.endpoints[1].name: ..."); no
+ * image is one of them. */
+int convert_workload(const json_t *spec, struct slice image, json_t **workload, struct err *err);
+
+/* componentProfile {parameters, traits}: a new tree. Errors: ERR_UNPROCESSABLE. */
+int convert_profile(const json_t *spec, json_t **profile, struct err *err);
+
+#endif

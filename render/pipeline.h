@@ -1,0 +1,87 @@
+/* pipeline.h: from a release to Kubernetes manifests.
+ *
+ * Pure functions: the same input gives the same bytes, on the server and offline in the CLI. No
+ * clock, no I/O, no randomness. The objects come from YAML templates (component types, traits, and
+ * the cell's template), never from C.
+ *
+ *     release + binding -> schema defaults and validation -> context -> validations
+ *       -> the type's resources -> traits (creates, patches, removes) -> checks, labels, order
+ *
+ * Owner:  inputs are borrowed for the call and never changed; the result is the caller's to
+ *         json_decref(). A json_t tree belongs to one thread at a time, inputs included.
+ * Thread: any, one call at a time per tree. */
+#ifndef RENDER_PIPELINE_H
+#define RENDER_PIPELINE_H
+
+#include "base/json.h"
+
+enum {
+    RENDER_COST_MAX = 10 * 1000 * 1000, /* CEL cost of one call, all expressions together */
+    RENDER_MANIFESTS_MAX = 1000,        /* objects of one call */
+    RENDER_PATCHES_MAX = 10 * 1000 /* trait patch operations of one call, all targets together */
+};
+
+/* Who is rendered, where to. Names are objects' names; uids may be empty offline. */
+struct render_identity {
+    struct slice ns; /* the control plane's namespace, which is the organization */
+    struct slice project;
+    struct slice component; /* empty for a cell */
+    struct slice environment;
+    struct slice dataplane;
+    struct slice project_uid;
+    struct slice component_uid;
+    struct slice environment_uid;
+    struct slice dataplane_uid;
+};
+
+struct render_component {
+    struct render_identity id;
+    /* Release.spec: {componentType: {kind, name, spec}, componentProfile: {parameters, traits[]},
+     * traits: [{kind, name, spec}], workload: {container, endpoints, dependencies}}. */
+    const json_t *release;
+    /* ReleaseBinding.spec or NULL: {componentTypeEnvironmentConfigs, traitEnvironmentConfigs,
+     * workloadOverrides}. */
+    const json_t *binding;
+    /* Environment.spec and DataPlane.spec, or NULL: gateway {ingress, egress} of the environment,
+     * else of the plane; secretStoreRef; observabilityPlaneRef of the plane. */
+    const json_t *environment;
+    const json_t *dataplane;
+    /* Organization.spec or NULL: isolation, networkPolicies. */
+    const json_t *organization;
+    /* What workload.dependencies.endpoints resolved to, or NULL: [{component, project, name, host,
+     * port, basePath, type}]. One that is not here is an error naming it. */
+    const json_t *dependencies;
+    /* What secretKeyRefs may name: Secrets ({metadata: {name}, data: {key: base64}}) and
+     * SecretReferences ({metadata: {name}, spec: {data: [...]}}), in one array, or NULL. */
+    const json_t *secrets;
+    /* Added to metadata of every manifest (not to pods); ours win. Objects of strings, or NULL. */
+    const json_t *labels;
+    const json_t *annotations;
+    uint64_t cost_limit; /* 0: RENDER_COST_MAX */
+};
+
+/* One component in one environment, on one cluster: *manifests is an array of objects ordered by
+ * kind, apiVersion, namespace, name; all in the cell's namespace, with the standard labels.
+ * Errors: ERR_UNPROCESSABLE (message says where: "resources[deployment].template.spec.replicas,
+ * column 3: no such key: replica"; also failed validations and schema violations with their paths),
+ * ERR_TOO_LARGE (a cost, depth or count limit). */
+int render_component(const struct render_component *in, json_t **manifests, struct err *err);
+
+struct render_cell {
+    struct render_identity id; /* component is ignored */
+    const json_t *environment; /* Environment.spec or NULL: quotas, networkPolicies */
+    const json_t
+        *organization; /* Organization.spec or NULL: isolation, networkPolicies, resourceQuotas */
+    const json_t *labels;
+    const json_t *annotations;
+};
+
+/* What every component of a cell needs first, in order: its Namespace; when the organization is
+ * strict or denies by default, the default-deny NetworkPolicy (DNS and same-cell traffic stay
+ * allowed as the organization says); when quotas are given, a ResourceQuota. */
+int render_cell(const struct render_cell *in, json_t **manifests, struct err *err);
+
+/* "apps/v1/Deployment/ns/name": what tells one manifest from another. Appends to out. */
+void render_key(const json_t *manifest, struct buf *out);
+
+#endif
