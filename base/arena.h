@@ -17,10 +17,11 @@ void arena_free(struct arena *a); /* everything; leaves an empty, usable arena *
 
 void *arena_alloc(struct arena *a, size_t bytes); /* aligned for any type, uninitialised */
 void *arena_zero(struct arena *a, size_t bytes);
-struct slice arena_copy(struct arena *a, struct slice s);  /* also NUL-terminated */
+struct slice arena_copy(struct arena *a, struct slice s); /* also NUL-terminated */
 char *arena_cstr(struct arena *a, struct slice s);
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Calls release(object) from arena_free(), newest first: for a library's object that lives as long. */
+/* Calls release(object) from arena_free(), newest first: for a library's object that lives as long.
+ */
 void arena_own(struct arena *a, void *object, void (*release)(void *object));
 
 #define ARENA_NEW(arena, type) ((type *)arena_zero((arena), sizeof(type)))

@@ -19,7 +19,8 @@ struct err_row {
 
 static const struct err_row rows[ERR_COUNT] = {
     [ERR_OK] = {"ERR_OK", 0, 200, "", 0, "success"},
-#define ERR(name, grpc, http, reason, exit, meaning) [name] = {#name, grpc, http, reason, exit, meaning},
+#define ERR(name, grpc, http, reason, exit, meaning)                                               \
+    [name] = {#name, grpc, http, reason, exit, meaning},
 #include "base/err.def"
 #undef ERR
 };

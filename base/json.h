@@ -25,9 +25,9 @@ void json_pretty(const json_t *tree, struct buf *out);
 
 /* Lookups that tolerate absence: json_at(o, "metadata", "name", NULL) is the value or NULL. */
 json_t *json_at(const json_t *tree, ...) __attribute__((sentinel));
-struct slice json_text(const json_t *tree);       /* a string's bytes, else empty */
+struct slice json_text(const json_t *tree); /* a string's bytes, else empty */
 struct slice json_text_at(const json_t *tree, const char *key);
-json_t *json_str(struct slice s);                  /* a new string */
+json_t *json_str(struct slice s); /* a new string */
 /* Object member, created as {} if absent; NULL if present and no object. */
 json_t *json_child(json_t *object, const char *key);
 

@@ -21,8 +21,8 @@
 
 /* Embedded in what is sent; whoever runs it may reuse or free it. */
 struct loop_msg {
-    struct loop_msg *next;              /* private */
-    void (*run)(struct loop_msg *msg);  /* on the receiving loop's thread */
+    struct loop_msg *next;             /* private */
+    void (*run)(struct loop_msg *msg); /* on the receiving loop's thread */
 };
 
 struct loop {

@@ -10,7 +10,7 @@
 struct map {
     struct map_slot *slots; /* private */
     size_t count;
-    size_t cap; /* private */
+    size_t cap;  /* private */
     size_t gone; /* private: tombstones */
 };
 

@@ -11,7 +11,7 @@
 
 struct sm_state {
     const char *name;
-    uint32_t to;      /* bit i set: a move to state i is legal */
+    uint32_t to; /* bit i set: a move to state i is legal */
 };
 
 struct sm {

@@ -47,8 +47,8 @@ struct buf {
     size_t cap;
 };
 
-void buf_init(struct buf *b); /* a zeroed struct buf is as good */
-void buf_free(struct buf *b); /* leaves it empty and usable */
+void buf_init(struct buf *b);  /* a zeroed struct buf is as good */
+void buf_free(struct buf *b);  /* leaves it empty and usable */
 void buf_clear(struct buf *b); /* keeps the memory */
 void buf_reserve(struct buf *b, size_t extra);
 void buf_add(struct buf *b, struct slice s);

@@ -72,8 +72,8 @@ struct stream_listener {
 
 /* address is "host:port" or "[v6]:port"; numeric or a name. Errors: ERR_IO ("address in use").
  * With port 0 the kernel chooses; stream_listener_port() tells. */
-int stream_listen(struct stream_listener *l, struct loop *loop, const char *address, bool shared_port,
-                  struct err *err);
+int stream_listen(struct stream_listener *l, struct loop *loop, const char *address,
+                  bool shared_port, struct err *err);
 uint16_t stream_listener_port(const struct stream_listener *l);
 void stream_listener_close(struct stream_listener *l, void (*closed)(struct stream_listener *l));
 void stream_accept(struct stream_listener *l, struct stream *s, const struct stream_config *config);
@@ -85,7 +85,7 @@ void stream_connect(struct stream *s, struct loop *loop, const char *address,
 /* Queues a copy; sent (encrypted, coalesced) at the end of the loop's iteration. */
 void stream_write(struct stream *s, struct slice bytes);
 size_t stream_pending_bytes(const struct stream *s); /* queued and not yet taken by the kernel */
-void stream_read_stop(struct stream *s);             /* back-pressure; close is still noticed on resume */
+void stream_read_stop(struct stream *s); /* back-pressure; close is still noticed on resume */
 void stream_read_start(struct stream *s);
 void stream_finish(struct stream *s); /* flush what is queued, then close; bounded by 5 s */
 void stream_close(struct stream *s);  /* now; on_close follows, never inside this call */

@@ -4,14 +4,15 @@
  * replicated shards (node/shard) or one database (plane). Both implement this struct of functions,
  * so that a door is written once.
  *
- * Objects are canonical JSON *without* metadata.resourceVersion; `splice` is the offset of the `"uid":`
- * member of metadata, where object_emit() (proto/object.h) inserts the version on the way out.
+ * Objects are canonical JSON *without* metadata.resourceVersion; `splice` is the offset of the
+ * `"uid":` member of metadata, where object_emit() (proto/object.h) inserts the version on the way
+ * out.
  *
  * Owner:  requests are embedded by the caller, filled in, and handed over with a call; their memory
- *         and all that they borrow stay put until done (for a watch: until ended) runs: exactly once,
- *         never inside the call itself, also after a cancel.
- * Thread: the loop of the caller, for calls and callbacks. A backend serves many loops at once.
- * Time:   deadline_ms is that loop's loop_now_ms() clock. Versions are DESIGN's resourceVersions. */
+ *         and all that they borrow stay put until done (for a watch: until ended) runs: exactly
+ * once, never inside the call itself, also after a cancel. Thread: the loop of the caller, for
+ * calls and callbacks. A backend serves many loops at once. Time:   deadline_ms is that loop's
+ * loop_now_ms() clock. Versions are DESIGN's resourceVersions. */
 #ifndef PROTO_BACKEND_H
 #define PROTO_BACKEND_H
 
@@ -72,7 +73,7 @@ struct backend_list {
     uint64_t version;
     struct slice after_ns; /* continue strictly behind this key; both empty: from the start */
     struct slice after_name;
-    size_t limit; /* rows wanted in this page, 1..BACKEND_PAGE_ROWS_MAX */
+    size_t limit;         /* rows wanted in this page, 1..BACKEND_PAGE_ROWS_MAX */
     bool count_remaining; /* fill remaining (only without selector) */
     uint64_t deadline_ms;
     void *user;
@@ -90,11 +91,11 @@ enum backend_event { BACKEND_ADDED, BACKEND_MODIFIED, BACKEND_DELETED };
 /* Changes after `since`, in version order, each once. on_event may set paused: nothing more comes
  * until watch_resume(). With a selector, an object that leaves it is BACKEND_DELETED with the
  * version of the leaving change; a deleted object's body is its last, its version the deletion's.
- * on_progress(version): all at or below version has been delivered; after each batch and, on a quiet
- * stream, at least once a second if the version moved.
- * Ends: ERR_GONE (since is below the floor), ERR_UNAVAILABLE (a shard has been without leader for
- * 10 s: resume later), ERR_CLOSED (shutdown), ERR_CANCELED (watch_stop), ERR_TIMEOUT (since is ahead
- * of the present for more than 3 s). */
+ * on_progress(version): all at or below version has been delivered; after each batch and, on a
+ * quiet stream, at least once a second if the version moved. Ends: ERR_GONE (since is below the
+ * floor), ERR_UNAVAILABLE (a shard has been without leader for 10 s: resume later), ERR_CLOSED
+ * (shutdown), ERR_CANCELED (watch_stop), ERR_TIMEOUT (since is ahead of the present for more than 3
+ * s). */
 struct backend_watch {
     struct loop *loop;
     struct slice resource;
@@ -123,10 +124,11 @@ struct backend_submit {
     /* Preconditions; CREATE implies absence. 0 / empty: none. */
     uint64_t if_version;
     struct slice if_uid;
-    bool client_made; /* the client asked for the precondition: its conflict is recorded as outcome */
-    struct slice subject;    /* "system:admin", "system:shard-3" */
-    struct slice request_id; /* 16..64 bytes; the door makes one if the client gave none */
-    uint64_t issued_ms;      /* wall clock of its issue */
+    bool client_made; /* the client asked for the precondition: its conflict is recorded as outcome
+                       */
+    struct slice subject;        /* "system:admin", "system:shard-3" */
+    struct slice request_id;     /* 16..64 bytes; the door makes one if the client gave none */
+    uint64_t issued_ms;          /* wall clock of its issue */
     struct slice request_digest; /* 32 bytes, of the client's request */
     struct slice audit;          /* JSON: who, what, from where */
     uint64_t deadline_ms;
@@ -147,8 +149,8 @@ struct backend_ops {
     void (*watch_stop)(struct backend *b, struct backend_watch *watch);
     void (*watch_resume)(struct backend *b, struct backend_watch *watch);
     void (*submit)(struct backend *b, struct backend_submit *submit);
-    /* The outcome of an earlier submit of this id, if the present state knows one: done as submit's,
-     * with ERR_NOT_FOUND when it is unknown. Only subject, request_id, key are read. */
+    /* The outcome of an earlier submit of this id, if the present state knows one: done as
+     * submit's, with ERR_NOT_FOUND when it is unknown. Only subject, request_id, key are read. */
     void (*outcome)(struct backend *b, struct backend_submit *submit);
     /* Gives up on a get, list, submit or outcome; its done comes with ERR_CANCELED unless it was
      * already on its way. */

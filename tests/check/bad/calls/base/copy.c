@@ -1,0 +1,5 @@
+/* A banned call. */
+void copy(char *to, const char *from)
+{
+    strcpy(to, from);
+}

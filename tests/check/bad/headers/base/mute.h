@@ -1,0 +1,1 @@
+/* mute.h: says nothing about threads. */

@@ -1,0 +1,1 @@
+/* See /work/notes for more. */
