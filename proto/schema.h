@@ -1,0 +1,145 @@
+/* schema.h: the shape and rules of a value, and what follows from them.
+ *
+ * The tables of built-in kinds are generated from proto/choreo/v1 (proto/gen); those of custom
+ * kinds are built at run time. One table serves validation, defaulting, server-side apply (list and
+ * map types), OpenAPI, and protobuf conversion. Kubernetes' structural schemas, no more.
+ * Owner: static, or an arena. Thread: any; immutable (a pattern compiles itself once, atomically).
+ */
+#ifndef PROTO_SCHEMA_H
+#define PROTO_SCHEMA_H
+
+#include "base/json.h"
+#include "proto/cause.h"
+
+enum schema_type {
+    SCHEMA_ANY, /* free-form JSON */
+    SCHEMA_OBJECT,
+    SCHEMA_ARRAY,
+    SCHEMA_STRING,
+    SCHEMA_INTEGER,
+    SCHEMA_NUMBER,
+    SCHEMA_BOOLEAN,
+    SCHEMA_INT_OR_STRING, /* Quantity is one, with SCHEMA_FORMAT_QUANTITY */
+};
+
+enum schema_format {
+    SCHEMA_FORMAT_NONE,
+    SCHEMA_FORMAT_INT32,
+    SCHEMA_FORMAT_INT64,
+    SCHEMA_FORMAT_DOUBLE,
+    SCHEMA_FORMAT_DATE_TIME,  /* RFC 3339 */
+    SCHEMA_FORMAT_MICRO_TIME, /* RFC 3339 with six decimals */
+    SCHEMA_FORMAT_DURATION,   /* "1h30m", "15s" */
+    SCHEMA_FORMAT_QUANTITY,   /* "500Mi", "100m", 2 */
+    SCHEMA_FORMAT_BYTE,       /* base64 */
+    SCHEMA_FORMAT_DNS_LABEL,  /* RFC 1123 label */
+    SCHEMA_FORMAT_DNS_1035,   /* RFC 1035 label */
+    SCHEMA_FORMAT_DNS_NAME,   /* RFC 1123 subdomain */
+    SCHEMA_FORMAT_ENV_NAME,   /* C identifier, dots and dashes allowed */
+    SCHEMA_FORMAT_CONFIG_KEY, /* [-._a-zA-Z0-9]+ */
+    SCHEMA_FORMAT_LABEL_KEY,  /* [prefix/]name */
+    SCHEMA_FORMAT_LABEL_VALUE,
+    SCHEMA_FORMAT_URI,
+};
+
+enum schema_list { SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
+
+/* How a value travels in protobuf; maps and lists are the field's affair (array, values). */
+enum schema_wire {
+    SCHEMA_WIRE_NONE, /* no protobuf form */
+    SCHEMA_WIRE_BOOL,
+    SCHEMA_WIRE_INT32,
+    SCHEMA_WIRE_INT64,
+    SCHEMA_WIRE_UINT32,
+    SCHEMA_WIRE_UINT64,
+    SCHEMA_WIRE_DOUBLE,
+    SCHEMA_WIRE_FLOAT,
+    SCHEMA_WIRE_STRING,
+    SCHEMA_WIRE_BYTES, /* base64 in JSON */
+    SCHEMA_WIRE_MESSAGE,
+    SCHEMA_WIRE_QUANTITY,
+    SCHEMA_WIRE_INT_OR_STRING,
+    SCHEMA_WIRE_TIME,
+    SCHEMA_WIRE_MICRO_TIME,
+    SCHEMA_WIRE_STRUCT, /* google.protobuf.Struct, Value, ListValue */
+    SCHEMA_WIRE_VALUE,
+    SCHEMA_WIRE_LIST_VALUE,
+    SCHEMA_WIRE_RAW_JSON, /* meta/v1 FieldsV1 */
+};
+
+struct schema_pattern {
+    struct slice text;
+    _Atomic(void *) code; /* private: compiled at first use */
+};
+
+struct schema {
+    struct slice name; /* of a message: "dev.choreo.v1.ComponentSpec"; empty: anonymous */
+    struct slice doc;
+    enum schema_type type;
+    enum schema_format format;
+    enum schema_wire wire;
+    /* SCHEMA_OBJECT */
+    const struct schema_field *fields; /* sorted by name, bytewise */
+    size_t field_count;
+    const struct schema *values; /* any further member is one of these (a map); NULL: none */
+    bool preserve_unknown;       /* further members are kept as they are */
+    bool atomic_map;             /* map-type atomic */
+    /* SCHEMA_ARRAY */
+    const struct schema *items;
+    enum schema_list list;
+    const struct slice *map_keys; /* SCHEMA_LIST_MAP */
+    size_t map_key_count;
+    /* rules; a limit holds if its has_ flag or, for counts, its value is not 0 */
+    bool has_min, has_max, has_max_len;
+    bool nullable;
+    bool embedded; /* x-kubernetes-embedded-resource */
+    double min, max;
+    uint32_t min_len, max_len; /* characters, items, or members, by type */
+    struct schema_pattern *pattern;
+    const struct slice *enums;
+    size_t enum_count;
+};
+
+struct schema_field {
+    struct slice name; /* NUL-terminated too */
+    struct slice doc;
+    const struct schema *schema;
+    struct slice default_json; /* canonical JSON; empty: none */
+    uint32_t number;           /* in protobuf; 0: none */
+    bool required;
+    bool immutable; /* may be set, never changed or removed */
+};
+
+/* NULL if it has no such member of its own. */
+const struct schema_field *schema_field(const struct schema *schema, struct slice name);
+/* The schema of a member: its field's, else the map's value; NULL: unknown. Takes NULL. */
+const struct schema *schema_member(const struct schema *schema, struct slice name);
+
+/* Fills in defaults, in objects that are present (as Kubernetes does: none are created for them
+ * unless the object itself has a default). */
+void schema_default(const struct schema *schema, json_t *value);
+
+/* Removes members that the schema does not know and nulls that it does not allow, and names the
+ * unknown ones: "spec.x". unknown may be NULL. */
+void schema_prune(const struct schema *schema, json_t *value, struct causes *unknown);
+
+/* Every broken rule, with its path below `path` ("" for the root). Unknown members are ignored. */
+void schema_validate(const struct schema *schema, const json_t *value, struct slice path,
+                     struct causes *causes);
+/* Every immutable field that differs. */
+void schema_validate_change(const struct schema *schema, const json_t *before, const json_t *after,
+                            struct slice path, struct causes *causes);
+
+/* Names, as Kubernetes states them. Each returns NULL if s is one, else the rule in a sentence. */
+const char *schema_dns_label(struct slice s);
+const char *schema_dns_1035(struct slice s);
+const char *schema_dns_name(struct slice s);
+const char *schema_label_key(struct slice s);
+const char *schema_label_value(struct slice s);
+
+/* "500Mi" -> 524288000000 thousandths. False if s is no quantity; saturates at the int64 range. */
+bool schema_quantity_milli(struct slice s, int64_t *milli);
+/* "1h30m" -> 5400000. */
+bool schema_duration_ms(struct slice s, int64_t *ms);
+
+#endif

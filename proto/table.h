@@ -1,0 +1,28 @@
+/* table.h: what people and light clients see of an object: rows and metadata.
+ *
+ * Kubernetes' Table (meta.k8s.io/v1) and PartialObjectMetadata, written straight from stored bytes.
+ * Thread: any. */
+#ifndef PROTO_TABLE_H
+#define PROTO_TABLE_H
+
+#include "proto/backend.h"
+#include "proto/kind.h"
+
+enum table_include { TABLE_METADATA, TABLE_OBJECT, TABLE_NONE };
+
+/* The array for "columnDefinitions". */
+void table_columns(const struct kind *kind, struct buf *out);
+/* One element of "rows": {"cells":[...],"object":...}. Dates are ages at now_ms ("2m7s").
+ * Errors: ERR_CORRUPT. */
+int table_row(const struct kind *kind, const struct backend_object *object,
+              enum table_include include, uint64_t now_ms, struct buf *out, struct err *err);
+/* The cells alone, as text, for the CLI; count is column_count + 1. Texts are the arena's.
+ * Errors: ERR_CORRUPT. */
+int table_cells(const struct kind *kind, const json_t *object, uint64_t now_ms, struct arena *arena,
+                struct slice *cells, struct err *err);
+/* {"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","metadata":{...}}. */
+int table_partial(const struct backend_object *object, struct buf *out, struct err *err);
+/* kubectl's short duration: "5s", "2m7s", "3h", "4d2h", "3y". */
+void table_age(uint64_t since_ms, uint64_t now_ms, struct buf *out);
+
+#endif
