@@ -1,0 +1,99 @@
+/* plan.h: what a controller returns, and the controllers.
+ *
+ * A controller is a pure function: a snapshot and a key in, a plan out. It does no I/O, knows no
+ * Raft, and sees no time but the snapshot's. Plans are carried out by the engine: writes in order,
+ * each with the version that was read as its precondition; the first that fails ends the plan, and
+ * the key comes back.
+ * Owner:  the caller inits and frees; everything in it is the plan's. Thread: the snapshot's. */
+#ifndef RECONCILE_PLAN_H
+#define RECONCILE_PLAN_H
+
+#include "reconcile/snapshot.h"
+
+enum plan_verb {
+    PLAN_CREATE, /* if absent; an object of that name that is there already is left alone */
+    PLAN_UPDATE, /* the whole object, spec, finalizers and status at once */
+    PLAN_DELETE, /* as a client's DELETE: held by finalizers */
+};
+
+struct plan_write {
+    enum plan_verb verb;
+    enum snapshot_kind kind;
+    struct slice ns;
+    struct slice name;
+    uint64_t if_version; /* 0: none */
+    json_t *object;      /* NULL for PLAN_DELETE */
+};
+
+enum plan_action { PLAN_NOTHING, PLAN_APPLY, PLAN_REMOVE };
+
+/* What should be on one cluster. */
+struct plan_desired {
+    enum plan_action action;
+    struct slice plane;
+    struct slice cluster;
+    json_t *manifests; /* PLAN_APPLY: all of them, in order of application */
+    json_t *prune;     /* resources ({group, version, kind, namespace, name, uid}) to delete */
+    char hash[65];     /* of the manifests */
+    bool all;          /* apply even those whose state on the cluster is known to be right */
+};
+
+struct plan_event {
+    const json_t *regarding; /* the snapshot's */
+    bool warning;
+    const char *reason;
+    const char *message;
+};
+
+struct plan {
+    struct arena arena;
+    struct plan_write *writes;
+    size_t write_count;
+    struct plan_desired desired;
+    struct plan_event *events;
+    size_t event_count;
+    uint64_t requeue_after_ms; /* 0: not by time */
+    /* private */
+    struct plan_edit *edits;
+};
+
+void plan_init(struct plan *plan);
+void plan_free(struct plan *plan);
+
+/* Takes object. */
+void plan_create(struct plan *plan, enum snapshot_kind kind, json_t *object);
+/* A copy of entry's object to be changed at will: written by plan_finish() if it came to differ.
+ * The same entry gives the same copy. */
+json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry);
+void plan_delete(struct plan *plan, const struct snapshot_entry *entry);
+void plan_event(struct plan *plan, const json_t *regarding, bool warning, const char *reason,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));
+void plan_requeue(struct plan *plan, uint64_t after_ms); /* the soonest wins */
+/* Turns edits into writes, dropping those that change nothing. */
+void plan_finish(struct plan *plan);
+/* The plan as a tree, for tests and `choreo plan`: {writes, apply, remove, events, requeue}. */
+json_t *plan_tree(const struct plan *plan);
+
+/* Finds the controller of the key's kind, runs it, finishes the plan. An absent object is an empty
+ * plan. Errors: ERR_CORRUPT (an object in the snapshot cannot be parsed). */
+int plan_run(const struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
+             struct plan *plan, struct err *err);
+
+/* The controllers: entry is of their kind, and there. */
+void organization_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                       struct plan *plan);
+void dataplane_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                    struct plan *plan);
+void namespace_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                    struct plan *plan);
+void project_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void component_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                    struct plan *plan);
+void environment_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                      struct plan *plan);
+void pipeline_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+
+#endif

@@ -1,0 +1,163 @@
+/* snapshot.h: the consistent view that controllers read.
+ *
+ * One shard's live objects of the kinds that controllers know, as canonical bytes in memory, with
+ * indexes by what refers to what; trees are parsed on demand and a few hundred are kept. It is fed
+ * from the shard's change feed between plans, never during one, so a plan sees one version.
+ *
+ * Why bytes: 50,000 parsed trees are some 500 MB, as many canonical bodies about 60 MB with their
+ * indexes; reading SQLite for each object would cost a query per reference, and a shard's leader
+ * would compete with its own applies. A node pays only for the shards that it leads.
+ *
+ * A snapshot of another shard than the system's has the system's behind it: cluster-scoped kinds
+ * and the namespace choreo-system are looked up there.
+ * Owner: the caller embeds; entries and trees are the snapshot's. Thread: the owner's. */
+#ifndef RECONCILE_SNAPSHOT_H
+#define RECONCILE_SNAPSHOT_H
+
+#include "base/json.h"
+#include "base/list.h"
+#include "base/map.h"
+
+#define SNAPSHOT_SYSTEM_NS "choreo-system"
+
+/* kind, GroupResource, cluster-scoped */
+#define SNAPSHOT_KINDS(X)                                                                          \
+    X(SNAPSHOT_ORGANIZATION, "Organization", "organizations.choreo.dev", true)                     \
+    X(SNAPSHOT_DATAPLANE, "DataPlane", "dataplanes.choreo.dev", true)                              \
+    X(SNAPSHOT_CLUSTER_TYPE, "ClusterComponentType", "clustercomponenttypes.choreo.dev", true)     \
+    X(SNAPSHOT_CLUSTER_TRAIT, "ClusterTrait", "clustertraits.choreo.dev", true)                    \
+    X(SNAPSHOT_NAMESPACE, "Namespace", "namespaces", true)                                         \
+    X(SNAPSHOT_TYPE, "ComponentType", "componenttypes.choreo.dev", false)                          \
+    X(SNAPSHOT_TRAIT, "Trait", "traits.choreo.dev", false)                                         \
+    X(SNAPSHOT_PROJECT, "Project", "projects.choreo.dev", false)                                   \
+    X(SNAPSHOT_COMPONENT, "Component", "components.choreo.dev", false)                             \
+    X(SNAPSHOT_ENVIRONMENT, "Environment", "environments.choreo.dev", false)                       \
+    X(SNAPSHOT_PIPELINE, "DeploymentPipeline", "deploymentpipelines.choreo.dev", false)            \
+    X(SNAPSHOT_RELEASE, "Release", "releases.choreo.dev", false)                                   \
+    X(SNAPSHOT_BINDING, "ReleaseBinding", "releasebindings.choreo.dev", false)                     \
+    X(SNAPSHOT_RENDERED, "RenderedRelease", "renderedreleases.choreo.dev", false)                  \
+    X(SNAPSHOT_SECRET, "Secret", "secrets", false)                                                 \
+    X(SNAPSHOT_SECRET_REFERENCE, "SecretReference", "secretreferences.choreo.dev", false)
+
+enum snapshot_kind {
+#define X(id, kind, resource, cluster) id,
+    SNAPSHOT_KINDS(X)
+#undef X
+        SNAPSHOT_KIND_COUNT
+};
+
+const char *snapshot_kind_name(enum snapshot_kind kind);
+const char *snapshot_resource(enum snapshot_kind kind);
+bool snapshot_cluster_scoped(enum snapshot_kind kind);
+/* SNAPSHOT_KIND_COUNT if controllers do not read that resource or kind. */
+enum snapshot_kind snapshot_kind_of(struct slice resource);
+enum snapshot_kind snapshot_kind_named(struct slice kind);
+
+/* What objects refer to, by which they can be listed. */
+enum snapshot_index {
+    SNAPSHOT_BY_NS,          /* every kind: its namespace */
+    SNAPSHOT_BY_PROJECT,     /* Component, Release, Binding, Rendered: the project it names */
+    SNAPSHOT_BY_LISTED,      /* Project: each component that it lists */
+    SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered */
+    SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
+    SNAPSHOT_BY_RELEASE,     /* Binding */
+    SNAPSHOT_BY_PIPELINE,    /* Project */
+    SNAPSHOT_BY_PLANE,       /* Environment, Rendered */
+    SNAPSHOT_BY_CELL,        /* Rendered: "PROJECT/ENVIRONMENT" */
+    SNAPSHOT_BY_CLUSTER,     /* Rendered, over all namespaces: "PLANE/CLUSTER" */
+    SNAPSHOT_BY_TYPE,        /* Component, over all namespaces: spec.type's name */
+    SNAPSHOT_INDEX_COUNT
+};
+
+struct snapshot_entry {
+    enum snapshot_kind kind;
+    struct slice ns;
+    struct slice name;
+    struct slice uid;
+    uint64_t version;
+    struct slice body; /* canonical, without resourceVersion */
+    bool deleting;
+    /* private */
+    json_t *tree;
+    struct list recent;
+    struct snapshot_ref *refs;
+    size_t ref_count;
+};
+
+/* How the world looks, beside the objects: what drivers know. NULL functions know nothing. */
+enum world_health { HEALTH_UNKNOWN, HEALTH_PROGRESSING, HEALTH_HEALTHY, HEALTH_DEGRADED };
+const char *world_health_name(enum world_health health);
+
+struct world_object {
+    enum world_health health;
+    const char *message; /* why it is not healthy; "" */
+};
+
+/* What this process did for a RenderedRelease since it leads the shard. */
+struct world_release {
+    bool busy;               /* an apply or delete is under way */
+    const char *hash;        /* of the last apply that succeeded as a whole, or "" */
+    const json_t *resources; /* its inventory: [{group, version, kind, namespace, name, uid,
+                                fingerprint}] or NULL */
+    bool gone;               /* everything of it has been deleted from the cluster */
+    const char *reason;      /* of the last failure, or "" */
+    const char *message;
+    uint64_t failed_since_ms; /* wall clock of the first failure in a row, or 0 */
+    bool drifted;             /* the cluster's objects were changed: apply again */
+};
+
+struct world {
+    void *user;
+    bool (*object)(void *user, struct slice plane, struct slice cluster, const json_t *resource,
+                   struct world_object *out);
+    bool (*release)(void *user, struct slice ns, struct slice name, struct world_release *out);
+    /* Probes: the cluster's state as the system shard's leader sees it; a fresh tree
+     * {state, reason, message, version} or NULL. */
+    json_t *(*cluster)(void *user, struct slice plane, struct slice cluster);
+};
+
+struct snapshot {
+    struct snapshot *system;   /* another, or itself */
+    const struct world *world; /* may be NULL */
+    uint64_t now_ms;           /* wall clock: what plans call now */
+    uint64_t abandon_after_ms;
+    struct map kinds[SNAPSHOT_KIND_COUNT]; /* private: "ns/name" -> entry */
+    struct map index;                      /* private */
+    struct list recent;                    /* private: entries with a tree, newest first */
+    size_t tree_count;
+    size_t body_bytes;
+};
+
+enum { SNAPSHOT_TREES_MAX = 512 };
+
+/* system: NULL if this is the system shard's own. */
+void snapshot_init(struct snapshot *s, struct snapshot *system);
+void snapshot_free(struct snapshot *s);
+
+/* Feeding. *before and *after tell what was and what is: valid until the next put or remove.
+ * Errors: ERR_CORRUPT (body is not an object of that kind); nothing changes then. */
+int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
+                 struct slice body, uint64_t version, struct err *err);
+void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                     struct slice name);
+
+/* Reading. NULL if absent. */
+const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
+                                           struct slice ns, struct slice name);
+/* The parsed object with its resourceVersion; borrowed, never to be changed, valid until the next
+ * put or remove. */
+const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entry *entry);
+const json_t *snapshot_get(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                           struct slice name);
+
+/* Entries of a kind by an index, in order of name (then namespace); ns is empty for those indexes
+ * that go over all namespaces. The array is the arena's. */
+size_t snapshot_list(const struct snapshot *s, enum snapshot_kind kind, enum snapshot_index index,
+                     struct slice ns, struct slice value, struct arena *arena,
+                     const struct snapshot_entry ***out);
+/* All of a kind, in order of namespace and name. */
+size_t snapshot_all(const struct snapshot *s, enum snapshot_kind kind, struct arena *arena,
+                    const struct snapshot_entry ***out);
+size_t snapshot_count(const struct snapshot *s, enum snapshot_kind kind);
+
+#endif
