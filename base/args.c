@@ -1,0 +1,149 @@
+/* args.c: options into variables, over getopt_long(). */
+#include "base/args.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+enum { LONG_BASE = 256 };
+
+bool args_duration(const char *text, uint64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    struct slice s = slice_of(text);
+    uint64_t total = 0;
+    bool any = s.len > 0;
+    while (s.len > 0) {
+        size_t digits = strspn(s.data, "0123456789");
+        uint64_t value;
+        if (!slice_u64(slice_sub(s, 0, digits), &value)) {
+            return false;
+        }
+        s = slice_sub(s, digits, SIZE_MAX);
+        size_t i = 0;
+        while (i < 4 && !slice_starts_with(s, slice_of(units[i].unit))) {
+            i++;
+        }
+        if (i == 4 || __builtin_mul_overflow(value, units[i].ms, &value) ||
+            __builtin_add_overflow(total, value, &total)) {
+            return false;
+        }
+        s = slice_sub(s, strlen(units[i].unit), SIZE_MAX);
+    }
+    *ms = total;
+    return any;
+}
+
+static int store_count(const struct args_option *o, const char *text, struct err *err)
+{
+    uint64_t value;
+    if (!slice_u64(slice_of(text), &value) || value < o->least || value > o->most) {
+        return err_set(err, ERR_INVALID, "--%s: must be a number from %u to %u, not \"%s\"",
+                       o->name, o->least, o->most, text);
+    }
+    *(uint32_t *)o->value = (uint32_t)value;
+    return 0;
+}
+
+static int store(const struct args_option *o, const char *text, struct err *err)
+{
+    struct args_list *list;
+    switch (o->type) {
+    case ARGS_FLAG:
+        *(bool *)o->value = true;
+        return 0;
+    case ARGS_STRING:
+        *(const char **)o->value = text;
+        return 0;
+    case ARGS_COUNT:
+        return store_count(o, text, err);
+    case ARGS_DURATION:
+        if (!args_duration(text, o->value)) {
+            return err_set(err, ERR_INVALID,
+                           "--%s: must be a duration such as 90s, 15m or 1h30m, not \"%s\"",
+                           o->name, text);
+        }
+        return 0;
+    case ARGS_LIST:
+        list = o->value;
+        if (list->count == ARGS_LIST_MAX) {
+            return err_set(err, ERR_INVALID, "--%s: given more than %d times", o->name,
+                           ARGS_LIST_MAX);
+        }
+        list->items[list->count++] = text;
+        return 0;
+    }
+    assert(false);
+    return 0;
+}
+
+static const struct args_option *option_of(int code, const struct args_option *options,
+                                           size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (code == LONG_BASE + (int)i || (options[i].letter != 0 && code == options[i].letter)) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static int keep_rest(int argc, char **argv, struct args_list *args, struct err *err)
+{
+    for (int i = optind; i < argc; i++) {
+        if (args->count == ARGS_LIST_MAX) {
+            return err_set(err, ERR_INVALID, "more than %d arguments", ARGS_LIST_MAX);
+        }
+        args->items[args->count++] = argv[i];
+    }
+    return 0;
+}
+
+int args_parse(int argc, char **argv, const struct args_option *options, size_t option_count,
+               struct args_list *args, bool *help, struct err *err)
+{
+    assert(option_count <= ARGS_OPTIONS_MAX);
+    struct option longs[ARGS_OPTIONS_MAX + 2] = {{0}};
+    char letters[2 * ARGS_OPTIONS_MAX + 4] = ":h";
+    size_t letter_len = 2;
+    for (size_t i = 0; i < option_count; i++) {
+        bool takes = options[i].type != ARGS_FLAG;
+        longs[i] = (struct option){options[i].name, takes ? required_argument : no_argument, NULL,
+                                   LONG_BASE + (int)i};
+        if (options[i].letter != 0) {
+            letters[letter_len++] = options[i].letter;
+            if (takes) {
+                letters[letter_len++] = ':';
+            }
+        }
+    }
+    longs[option_count] = (struct option){"help", no_argument, NULL, 'h'};
+    *args = (struct args_list){0};
+    *help = false;
+    optind = 0; /* glibc: start afresh */
+    int code;
+    while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        const struct args_option *o = option_of(code, options, option_count);
+        if (code == 'h' && o == NULL) {
+            *help = true;
+            return 0;
+        }
+        if (o == NULL) {
+            return err_set(err, ERR_INVALID,
+                           code == ':' ? "%s: wants a value" : "%s: unknown option",
+                           argv[optind - 1]);
+        }
+        int rc = store(o, optarg, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return keep_rest(argc, argv, args, err);
+}

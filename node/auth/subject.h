@@ -1,0 +1,33 @@
+/* subject.h: who asks, once known.
+ *
+ * Owner: the strings live as long as the arena given to auth_authenticate(), or are static.
+ * Thread: any; immutable once filled. */
+#ifndef NODE_AUTH_SUBJECT_H
+#define NODE_AUTH_SUBJECT_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+
+enum { SUBJECT_GROUPS_MAX = 16 };
+
+/* Kubernetes' names where it has one, ours where it has none. */
+#define GROUP_ADMIN "system:masters"
+#define GROUP_VIEWER "choreo:viewers"
+#define GROUP_NODE "choreo:nodes"
+#define GROUP_JOINER "choreo:joiners" /* holders of a join token: may ask to join, nothing else */
+#define GROUP_AUTHENTICATED "system:authenticated"
+#define GROUP_ANONYMOUS "system:unauthenticated"
+#define USER_ANONYMOUS "system:anonymous"
+
+struct subject {
+    struct slice user;
+    struct slice groups[SUBJECT_GROUPS_MAX];
+    size_t group_count;
+};
+
+bool subject_in(const struct subject *s, const char *group);
+/* Adds a group; false when there is no room left. */
+bool subject_add_group(struct subject *s, struct slice group);
+
+#endif

@@ -1,0 +1,202 @@
+/* token.c: JSON Web Tokens over cjose.
+ *
+ * Issue: claims as canonical JSON, signed with ES256, compact serialization.
+ * Check, cheapest first: length, three parts, header says ES256 (so that neither "none" nor a
+ * symmetric algorithm keyed with our public key is ever tried), issuer and audience, then the
+ * signature, then the times. The claims are read before the signature only to tell "of another
+ * cluster" from "forged"; nothing of them is used until it verified. */
+#include "node/auth/token.h"
+
+#include <cjose/cjose.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/json.h"
+
+#define ISSUER "choreod"
+enum { CLOCK_SLACK_MS = 60 * 1000 };
+
+struct token_key {
+    cjose_jwk_t *jwk;
+};
+
+static int adopt(cjose_jwk_t *jwk, struct token_key **key)
+{
+    *key = mem_alloc(sizeof **key);
+    (*key)->jwk = jwk;
+    return 0;
+}
+
+int token_key_new(struct token_key **key, struct err *err)
+{
+    cjose_err why;
+    cjose_jwk_t *jwk = cjose_jwk_create_EC_random(CJOSE_JWK_EC_P_256, &why);
+    if (jwk == NULL) {
+        return err_set(err, ERR_INTERNAL, "make a token key: %s", why.message);
+    }
+    return adopt(jwk, key);
+}
+
+int token_key_load(struct slice jwk, struct token_key **key, struct err *err)
+{
+    cjose_err why;
+    cjose_jwk_t *loaded = cjose_jwk_import(jwk.data, jwk.len, &why);
+    if (loaded == NULL) {
+        return err_set(err, ERR_INVALID, "token key: not a JSON Web Key: %s", why.message);
+    }
+    json_t *tree = NULL;
+    bool fits = json_parse(jwk, &tree, NULL) == 0 &&
+                slice_eq_cstr(json_text_at(tree, "crv"), "P-256") &&
+                json_text_at(tree, "d").len > 0;
+    json_decref(tree);
+    if (!fits) {
+        (void)cjose_jwk_release(loaded);
+        return err_set(err, ERR_INVALID, "token key: not a private EC P-256 key");
+    }
+    return adopt(loaded, key);
+}
+
+void token_key_save(const struct token_key *key, struct buf *jwk)
+{
+    char *text = cjose_jwk_to_json(key->jwk, true, NULL);
+    buf_add_cstr(jwk, text);
+    buf_add_char(jwk, '\n');
+    cjose_get_dealloc()(text);
+}
+
+void token_key_free(struct token_key *key)
+{
+    if (key != NULL) {
+        (void)cjose_jwk_release(key->jwk);
+        free(key);
+    }
+}
+
+static void write_claims(const char *cluster, const struct subject *subject, uint64_t now_wall_ms,
+                         uint64_t valid_ms, struct buf *out)
+{
+    char id[37];
+    crypto_uuid(id);
+    json_t *groups = json_array();
+    for (size_t i = 0; i < subject->group_count; i++) {
+        json_array_append_new(groups, json_str(subject->groups[i]));
+    }
+    json_t *claims = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:s}", "iss", ISSUER, "aud", cluster,
+                               "sub", json_str(subject->user), "groups", groups, "iat",
+                               (json_int_t)(now_wall_ms / 1000), "exp",
+                               (json_int_t)((now_wall_ms + valid_ms) / 1000), "jti", id);
+    json_canonical(claims, out);
+    json_decref(claims);
+}
+
+int token_issue(const struct token_key *key, const char *cluster, const struct subject *subject,
+                uint64_t now_wall_ms, uint64_t valid_ms, struct buf *out, struct err *err)
+{
+    struct buf claims = {0};
+    write_claims(cluster, subject, now_wall_ms, valid_ms, &claims);
+    cjose_err why = {0};
+    int rc = 0;
+    cjose_jws_t *jws = NULL;
+    const char *compact = NULL;
+    cjose_header_t *header = cjose_header_new(&why);
+    if (header == NULL || !cjose_header_set(header, CJOSE_HDR_ALG, CJOSE_HDR_ALG_ES256, &why) ||
+        (jws = cjose_jws_sign(key->jwk, header, (const uint8_t *)claims.data, claims.len, &why)) ==
+            NULL ||
+        !cjose_jws_export(jws, &compact, &why)) {
+        rc = err_set(err, ERR_INTERNAL, "sign a token: %s", why.message);
+    } else {
+        buf_add_cstr(out, compact);
+    }
+    cjose_jws_release(jws);
+    cjose_header_release(header);
+    buf_free(&claims);
+    return rc;
+}
+
+/* The header's algorithm must be the one we sign with. */
+static bool is_es256(struct slice token)
+{
+    struct buf text = {0};
+    json_t *header = NULL;
+    struct slice rest = token;
+    struct slice part;
+    bool fits = slice_split(&rest, '.', &part) && base64_decode(&text, part) &&
+                json_parse(buf_slice(&text), &header, NULL) == 0 &&
+                slice_eq_cstr(json_text_at(header, "alg"), "ES256");
+    json_decref(header);
+    buf_free(&text);
+    return fits;
+}
+
+static int read_claims(cjose_jws_t *jws, json_t **claims)
+{
+    uint8_t *text = NULL;
+    size_t len = 0;
+    if (!cjose_jws_get_plaintext(jws, &text, &len, NULL)) {
+        return -1;
+    }
+    return json_parse(slice_make(text, len), claims, NULL);
+}
+
+static int check_times(const json_t *claims, uint64_t now_wall_ms, struct err *err)
+{
+    const json_t *issued = json_at(claims, "iat", NULL);
+    const json_t *expires = json_at(claims, "exp", NULL);
+    if (!json_is_integer(issued) || !json_is_integer(expires)) {
+        return err_set(err, ERR_UNAUTHENTICATED,
+                       "the token says not when it was issued or expires");
+    }
+    json_int_t now_s = (json_int_t)(now_wall_ms / 1000);
+    if (json_integer_value(expires) <= now_s) {
+        return err_set(err, ERR_UNAUTHENTICATED, "the token expired %lld s ago: get a new one",
+                       (long long)(now_s - json_integer_value(expires)));
+    }
+    if (json_integer_value(issued) > now_s + CLOCK_SLACK_MS / 1000) {
+        return err_set(err, ERR_UNAUTHENTICATED,
+                       "the token was issued in the future: check this node's clock");
+    }
+    return 0;
+}
+
+static int read_subject(const json_t *claims, struct arena *arena, struct subject *subject,
+                        struct err *err)
+{
+    *subject = (struct subject){.user = arena_copy(arena, json_text_at(claims, "sub"))};
+    const json_t *groups = json_at(claims, "groups", NULL);
+    for (size_t i = 0; i < json_array_size(groups); i++) {
+        struct slice group = arena_copy(arena, json_text(json_array_get(groups, i)));
+        if (!subject_add_group(subject, group)) {
+            return err_set(err, ERR_UNAUTHENTICATED, "the token names more than %d groups",
+                           SUBJECT_GROUPS_MAX);
+        }
+    }
+    if (subject->user.len == 0) {
+        return err_set(err, ERR_UNAUTHENTICATED, "the token names no subject");
+    }
+    return 0;
+}
+
+int token_check(const struct token_key *key, const char *cluster, struct slice token,
+                uint64_t now_wall_ms, struct arena *arena, struct subject *subject, struct err *err)
+{
+    if (token.len == 0 || token.len > TOKEN_BYTES_MAX || !is_es256(token)) {
+        return err_set(err, ERR_UNAUTHENTICATED, "the bearer token is not one of choreod's");
+    }
+    cjose_jws_t *jws = cjose_jws_import(token.data, token.len, NULL);
+    json_t *claims = NULL;
+    int rc = 0;
+    if (jws == NULL || read_claims(jws, &claims) != 0 ||
+        !slice_eq_cstr(json_text_at(claims, "iss"), ISSUER)) {
+        rc = err_set(err, ERR_UNAUTHENTICATED, "the bearer token is not one of choreod's");
+    } else if (!slice_eq_cstr(json_text_at(claims, "aud"), cluster)) {
+        rc = err_set(err, ERR_UNAUTHENTICATED, "the token is for another cluster than this one");
+    } else if (!cjose_jws_verify(jws, key->jwk, NULL)) {
+        rc = err_set(err, ERR_UNAUTHENTICATED, "the token's signature does not verify");
+    } else if ((rc = check_times(claims, now_wall_ms, err)) == 0) {
+        rc = read_subject(claims, arena, subject, err);
+    }
+    json_decref(claims);
+    cjose_jws_release(jws);
+    return rc;
+}

@@ -1,0 +1,34 @@
+/* token.h: bearer tokens, issued and checked by every node of a cluster alike.
+ *
+ * A token is a JSON Web Token (RFC 7519) signed with ES256 (RFC 7518) by the cluster's token key,
+ * which lies in pki/token.jwk on every node. Its audience is the cluster, so one of another cluster
+ * is refused as such. Only ES256 is accepted, whatever a token's header asks for.
+ * Owner:  the caller frees the key. Thread: any; a key is immutable. */
+#ifndef NODE_AUTH_TOKEN_H
+#define NODE_AUTH_TOKEN_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "node/auth/subject.h"
+
+struct token_key; /* a private JSON Web Key (RFC 7517), EC P-256 */
+
+enum { TOKEN_BYTES_MAX = 8192 };
+
+int token_key_new(struct token_key **key, struct err *err);
+/* Errors: ERR_INVALID (not a private EC P-256 JWK). */
+int token_key_load(struct slice jwk, struct token_key **key, struct err *err);
+void token_key_save(const struct token_key *key, struct buf *jwk);
+void token_key_free(struct token_key *key);
+
+/* Appends a token for the subject to out. */
+int token_issue(const struct token_key *key, const char *cluster, const struct subject *subject,
+                uint64_t now_wall_ms, uint64_t valid_ms, struct buf *out, struct err *err);
+/* Fills subject, whose strings are the arena's. A minute of clock difference is forgiven. Errors:
+ * ERR_UNAUTHENTICATED, saying whether it is malformed, of another cluster, badly signed, expired.
+ */
+int token_check(const struct token_key *key, const char *cluster, struct slice token,
+                uint64_t now_wall_ms, struct arena *arena, struct subject *subject,
+                struct err *err);
+
+#endif
