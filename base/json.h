@@ -23,11 +23,16 @@ void json_canonical(const json_t *tree, struct buf *out);
 /* The same with two-space indentation, keys in insertion order, for people. */
 void json_pretty(const json_t *tree, struct buf *out);
 
+/* Levels of nesting: 0 for a scalar, 1 for {}; stops counting at JSON_DEPTH_MAX + 1. The functions
+ * here recurse and abort beyond 8 * JSON_DEPTH_MAX: who nests trees at a client's word (a JSON
+ * patch that copies) asks this first. */
+int json_depth(const json_t *tree);
+
 /* Lookups that tolerate absence: json_at(o, "metadata", "name", NULL) is the value or NULL. */
 json_t *json_at(const json_t *tree, ...) __attribute__((sentinel));
 struct slice json_text(const json_t *tree); /* a string's bytes, else empty */
 struct slice json_text_at(const json_t *tree, const char *key);
-json_t *json_str(struct slice s); /* a new string */
+json_t *json_str(struct slice s); /* a new string, never NULL: what is no UTF-8 becomes U+FFFD */
 /* Object member, created as {} if absent; NULL if present and no object. */
 json_t *json_child(json_t *object, const char *key);
 
@@ -35,7 +40,7 @@ json_t *json_child(json_t *object, const char *key);
  * json_scan(body, &v, "metadata", "labels", NULL). False if absent. Only for bytes that
  * json_canonical() made. */
 bool json_scan(struct slice canonical, struct slice *value, ...) __attribute__((sentinel));
-/* Decodes the raw bytes of a JSON string (with its quotes) into the arena. */
+/* Decodes the raw bytes of a JSON string (with its quotes) into the arena; empty if it is none. */
 struct slice json_unquote(struct slice raw, struct arena *arena);
 /* Appends s as a JSON string with its quotes. */
 void json_quote(struct buf *out, struct slice s);

@@ -22,4 +22,8 @@ void *map_remove(struct map *m, struct slice key); /* the removed value, or NULL
 /* Start with *cursor = 0; false at the end. The current key may be removed while iterating. */
 bool map_next(const struct map *m, size_t *cursor, struct slice *key, void **value);
 
+/* Hashes are keyed at random per process, so that clients cannot choose colliding keys; iteration
+ * order therefore differs between runs. A seeded simulation fixes it before it makes any map. */
+void map_fix_order(uint64_t key);
+
 #endif

@@ -1,0 +1,253 @@
+/* JSON: the canonical form, the limits of the parser, and scanning stored bytes. */
+#include "tests/lib/test.h"
+
+#include <float.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+
+static json_t *parse(const char *text)
+{
+    json_t *tree;
+    struct err err;
+    assert_ok(json_parse(slice_of(text), &tree, &err), &err);
+    return tree;
+}
+
+static void assert_canonical(const char *text, const char *expected)
+{
+    struct buf out = {0};
+    json_t *tree = parse(text);
+    json_canonical(tree, &out);
+    assert_slice(buf_slice(&out), expected);
+    json_decref(tree);
+    buf_free(&out);
+}
+
+static void canonical_sorts_bytewise_and_has_no_space(void **state)
+{
+    (void)state;
+    assert_canonical(" { \"b\" : [ 1 , { } , [ ] ] , \"a\" : null, \"B\": true, \"aa\": false }",
+                     "{\"B\":true,\"a\":null,\"aa\":false,\"b\":[1,{},[]]}");
+    assert_canonical("{\"\xc3\xa9\":1,\"z\":2,\"\":3}", "{\"\":3,\"z\":2,\"\xc3\xa9\":1}");
+}
+
+static void canonical_keeps_integers_and_reals_apart(void **state)
+{
+    (void)state;
+    assert_canonical("[0,-7,9223372036854775807,-9223372036854775808]",
+                     "[0,-7,9223372036854775807,-9223372036854775808]");
+    assert_canonical("[1.0,0.1,-0.0,1e2,1E+300,5e-324,2.2250738585072014e-308]",
+                     "[1.0,0.1,-0.0,100.0,1e+300,5e-324,2.2250738585072014e-308]");
+    assert_canonical("[0.30000000000000004,123456789012345680000.0,1.7976931348623157e308]",
+                     "[0.30000000000000004,1.2345678901234568e+20,1.7976931348623157e+308]");
+}
+
+static void canonical_escapes_only_what_must_be(void **state)
+{
+    (void)state;
+    assert_canonical("\"\\u0001\\u001f\\b\\f\\n\\r\\t\\\"\\\\\\/\\u007f\\u20ac\\ud83d\\ude00\"",
+                     "\"\\u0001\\u001f\\b\\f\\n\\r\\t\\\"\\\\/\x7f\xe2\x82\xac\xf0\x9f\x98\x80\"");
+}
+
+static void reals_survive_a_round_trip(void **state)
+{
+    (void)state;
+    uint64_t bits = 0x3ff0000000000001;
+    for (int i = 0; i < 20000; i++, bits = bits * 6364136223846793005U + 1442695040888963407U) {
+        double value;
+        memcpy(&value, &bits, sizeof value);
+        json_t *real = json_real(value);
+        if (real == NULL) {
+            continue; /* no number or infinite */
+        }
+        struct buf out = {0};
+        json_canonical(real, &out);
+        json_t *back = parse(buf_cstr(&out));
+        assert_true(json_is_real(back));
+        assert_true(json_real_value(back) == value);
+        json_decref(back);
+        json_decref(real);
+        buf_free(&out);
+    }
+}
+
+static void assert_refused(const char *text, const char *why)
+{
+    json_t *tree;
+    struct err err;
+    int rc = json_parse(slice_of(text), &tree, &err);
+    assert_err(rc, &err, ERR_INVALID, why);
+    assert_null(tree);
+}
+
+static void bad_documents_are_refused_with_their_place(void **state)
+{
+    (void)state;
+    assert_refused("", "line 1, column 1");
+    assert_refused("{\"a\":1,\n \"a\":2}", "line 2, column 4: duplicate object key");
+    assert_refused("{} x", "end of file expected");
+    assert_refused("[1,\n2,\n\"\xff\"]", "line 3, column 1: unable to decode byte 0xff");
+    assert_refused("\"\xed\xa0\x80\"", "unable to decode");
+    assert_refused("{\"a\":", "line 1");
+    assert_refused("[1e999]", "real number overflow");
+    assert_refused("[9223372036854775808]", "too big integer");
+    assert_refused("\"\\u0000\"", "NUL");
+    assert_refused("\"\\ud800\"", "Unicode");
+    assert_refused("nul", "invalid token");
+}
+
+static void depth_is_bounded_but_not_by_brackets_in_strings(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    for (int i = 0; i < JSON_DEPTH_MAX; i++) {
+        buf_add_char(&text, '[');
+    }
+    buf_add_cstr(&text, "\"[[[[\\\"[[[\"");
+    for (int i = 0; i < JSON_DEPTH_MAX; i++) {
+        buf_add_char(&text, ']');
+    }
+    json_t *tree = parse(buf_cstr(&text));
+    assert_int_equal(json_depth(tree), JSON_DEPTH_MAX);
+    json_t *deeper = json_pack("[[o]]", tree);
+    assert_int_equal(json_depth(deeper), JSON_DEPTH_MAX + 1);
+    json_decref(deeper);
+    buf_clear(&text);
+    buf_add_char(&text, '\n');
+    for (int i = 0; i <= JSON_DEPTH_MAX; i++) {
+        buf_add_char(&text, '[');
+    }
+    assert_refused(buf_cstr(&text), "line 2, column 129: nested more than 128 deep");
+    buf_free(&text);
+}
+
+static void pretty_keeps_the_order_of_keys(void **state)
+{
+    (void)state;
+    json_t *tree = parse("{\"z\":1,\"a\":[1,{\"k\":\"v\"}],\"e\":{},\"l\":[]}");
+    struct buf out = {0};
+    json_pretty(tree, &out);
+    assert_slice(buf_slice(&out),
+                 "{\n  \"z\": 1,\n  \"a\": [\n    1,\n    {\n      \"k\": \"v\"\n    "
+                 "}\n  ],\n  \"e\": {},\n  \"l\": []\n}");
+    json_decref(tree);
+    buf_free(&out);
+}
+
+static void lookups_tolerate_absence(void **state)
+{
+    (void)state;
+    json_t *tree = parse("{\"metadata\":{\"name\":\"x\",\"n\":3}}");
+    assert_slice(json_text(json_at(tree, "metadata", "name", NULL)), "x");
+    assert_slice(json_text_at(json_at(tree, "metadata", NULL), "n"), "");
+    assert_null(json_at(tree, "metadata", "name", "deeper", NULL));
+    assert_null(json_at(NULL, "a", NULL));
+    assert_non_null(json_child(tree, "spec"));
+    assert_ptr_equal(json_child(tree, "spec"), json_object_get(tree, "spec"));
+    assert_null(json_child(json_object_get(tree, "metadata"), "name"));
+    json_decref(tree);
+}
+
+static void strings_from_anywhere_become_utf8(void **state)
+{
+    (void)state;
+    json_t *s = json_str(slice_make("a\0b", 3));
+    assert_int_equal(json_string_length(s), 3);
+    json_decref(s);
+    s = json_str(SLICE("ok\xff\xe2\x82\xac\xe2\x82"));
+    assert_slice(json_text(s), "ok\xef\xbf\xbd\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd");
+    json_decref(s);
+    s = json_str((struct slice){NULL, 0});
+    assert_int_equal(json_string_length(s), 0);
+    json_decref(s);
+}
+
+static void scan_finds_members_in_stored_bytes(void **state)
+{
+    (void)state;
+    struct slice body =
+        SLICE("{\"a\":\"x\\\\\",\"b\\\"\":{\"}\":[1,\"]\"]},\"metadata\":{\"labels\":{"
+              "\"app\":\"web\"},\"name\":\"n\"},\"n\":-1.5,\"z\":true}");
+    struct slice v;
+    assert_true(json_scan(body, &v, "metadata", "labels", NULL));
+    assert_slice(v, "{\"app\":\"web\"}");
+    assert_true(json_scan(body, &v, "a", NULL));
+    assert_slice(v, "\"x\\\\\"");
+    assert_true(json_scan(body, &v, "b\"", "}", NULL));
+    assert_slice(v, "[1,\"]\"]");
+    assert_true(json_scan(body, &v, "n", NULL));
+    assert_slice(v, "-1.5");
+    assert_true(json_scan(body, &v, "z", NULL));
+    assert_slice(v, "true");
+    assert_false(json_scan(body, &v, "metadata", "annotations", NULL));
+    assert_false(json_scan(body, &v, "metadata", "name", "x", NULL));
+    assert_false(json_scan(body, &v, "zz", NULL));
+    assert_true(json_scan(body, &v, NULL));
+    assert_slice(v, body.data);
+    assert_false(json_scan(SLICE("{}"), &v, "a", NULL));
+}
+
+/* Whatever is cut off, scanning stays inside the slice (the sanitizer watches the copy's edges). */
+static void scan_survives_bytes_cut_anywhere(void **state)
+{
+    (void)state;
+    struct slice body = SLICE("{\"a\\\"\":{\"k\":[\"]\",1]},\"b\":\"\\\\\",\"c\":12}");
+    for (size_t len = 0; len < body.len; len++) {
+        char *copy = mem_alloc(len);
+        memcpy(copy, body.data, len);
+        struct slice v;
+        struct arena arena = {0};
+        if (json_scan(slice_make(copy, len), &v, "c", NULL)) {
+            assert_true(v.data >= copy && v.data + v.len <= copy + len);
+        }
+        assert_false(json_scan(slice_make(copy, len), &v, "d", NULL));
+        (void)json_unquote(slice_make(copy, len), &arena);
+        arena_free(&arena);
+        free(copy);
+    }
+}
+
+static void unquote_undoes_quote(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct buf out = {0};
+    char all[256];
+    for (int i = 0; i < 256; i++) {
+        all[i] = (char)i;
+    }
+    json_quote(&out, slice_make(all, sizeof all));
+    assert_true(slice_eq(json_unquote(buf_slice(&out), &arena), slice_make(all, sizeof all)));
+    assert_slice(json_unquote(SLICE("\"\\ud83d\\ude00\\u00e9\\/\""), &arena),
+                 "\xf0\x9f\x98\x80\xc3\xa9/");
+    assert_slice(json_unquote(SLICE("\"plain\""), &arena), "plain");
+    static const char *const bad[] = {
+        "",           "\"",        "x",           "\"a",         "\"a\"b\"",
+        "\"\\x\"",    "\"\\u12\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"",
+        "\"\\u00g0\""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(json_unquote(slice_of(bad[i]), &arena).len, 0);
+    }
+    buf_free(&out);
+    arena_free(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(canonical_sorts_bytewise_and_has_no_space),
+        cmocka_unit_test(canonical_keeps_integers_and_reals_apart),
+        cmocka_unit_test(canonical_escapes_only_what_must_be),
+        cmocka_unit_test(reals_survive_a_round_trip),
+        cmocka_unit_test(bad_documents_are_refused_with_their_place),
+        cmocka_unit_test(depth_is_bounded_but_not_by_brackets_in_strings),
+        cmocka_unit_test(pretty_keeps_the_order_of_keys),
+        cmocka_unit_test(lookups_tolerate_absence),
+        cmocka_unit_test(strings_from_anywhere_become_utf8),
+        cmocka_unit_test(scan_finds_members_in_stored_bytes),
+        cmocka_unit_test(scan_survives_bytes_cut_anywhere),
+        cmocka_unit_test(unquote_undoes_quote),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
