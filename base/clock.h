@@ -25,8 +25,9 @@ void clock_fake_init(struct clock_fake *f, uint64_t wall_ms);
 void clock_fake_advance(struct clock_fake *f, uint64_t ms);
 
 uint64_t clock_mono_ns(void); /* for measuring only */
-/* "2026-01-02T03:04:05Z" (RFC 3339, whole seconds), and back. out holds 21 bytes. */
+/* "2026-01-02T03:04:05Z" (RFC 3339, whole seconds; ends with year 9999). out holds 21 bytes. */
 void clock_rfc3339(uint64_t wall_ms, char *out);
-int clock_parse_rfc3339(const char *text, uint64_t *wall_ms); /* 0, or -1 */
+/* Reads that form, also with a fraction (kept to the millisecond) or an offset. 0, or -1. */
+int clock_parse_rfc3339(const char *text, uint64_t *wall_ms);
 
 #endif
