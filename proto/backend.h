@@ -126,9 +126,9 @@ struct backend_submit {
     struct slice if_uid;
     bool client_made; /* the client asked for the precondition: its conflict is recorded as outcome
                        */
-    struct slice subject;        /* "system:admin", "system:shard-3" */
-    struct slice request_id;     /* 16..64 bytes; the door makes one if the client gave none */
-    uint64_t issued_ms;          /* wall clock of its issue */
+    struct slice subject;    /* "system:admin", "system:shard-3" */
+    struct slice request_id; /* 16..64 bytes; the door makes one if the client gave none */
+    uint64_t issued_ms;      /* wall clock of its issue; part of the id: a retry carries the same */
     struct slice request_digest; /* 32 bytes, of the client's request */
     struct slice audit;          /* JSON: who, what, from where */
     uint64_t deadline_ms;
@@ -150,7 +150,8 @@ struct backend_ops {
     void (*watch_resume)(struct backend *b, struct backend_watch *watch);
     void (*submit)(struct backend *b, struct backend_submit *submit);
     /* The outcome of an earlier submit of this id, if the present state knows one: done as
-     * submit's, with ERR_NOT_FOUND when it is unknown. Only subject, request_id, key are read. */
+     * submit's, with ERR_NOT_FOUND when it is unknown. Only subject, request_id,
+     * issued_ms, key are read. */
     void (*outcome)(struct backend *b, struct backend_submit *submit);
     /* Gives up on a get, list, submit or outcome; its done comes with ERR_CANCELED unless it was
      * already on its way. */
