@@ -1,0 +1,110 @@
+/* api.h: what the doors share: the state behind them, who may do what, and where requests go.
+ *
+ *   http_server.route -> api_accept -> gRPC (content-type application/grpc) | a route of the
+ *   program's | REST
+ *
+ * Every request is authenticated and authorized here, before a door sees it (REST), or by the door
+ * through the same two functions (gRPC). Denied unless allowed.
+ * Owner:  the caller embeds struct api, fills it in by api_init() and keeps it until every server
+ *         that routes to it has closed.
+ * Thread: immutable once servers run, but for api_publish_kinds(); shared by all front loops. */
+#ifndef NODE_API_API_H
+#define NODE_API_API_H
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "node/auth/auth.h"
+#include "node/http/stream.h"
+#include "proto/backend.h"
+#include "proto/kind.h"
+
+struct api;
+struct api_call;
+
+/* A path served besides the doors: /metrics, an admin endpoint. */
+struct api_route {
+    const char *method; /* NULL: any */
+    const char *path;   /* exact; with "/" at its end: everything below, too */
+    void (*serve)(struct api_call *call);
+    void *user;
+    bool streaming; /* the body may be long: serve() comes with the head; see call->stream */
+};
+
+/* A named check of /readyz and /livez: 0, or an error whose message says what is wrong. */
+struct api_check {
+    const char *name;
+    int (*check)(struct api *api, void *user, struct err *err);
+    void *user;
+    bool live; /* also part of /livez */
+};
+
+enum { API_ROUTES_MAX = 16, API_CHECKS_MAX = 16 };
+
+struct api_config {
+    struct backend *backend;
+    const struct kind_registry *kinds; /* borrowed */
+    /* As auth_authenticate() and auth_authorize(). */
+    int (*authenticate)(struct api *api, const struct tls_peer *peer, struct slice authorization,
+                        struct arena *arena, struct subject *subject, struct err *err);
+    int (*authorize)(struct api *api, const struct auth_request *request, struct err *err);
+    const struct clock *clock; /* NULL: the system's */
+    const char *name;          /* of the program, in /version and default field managers */
+    uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */
+    /* The gRPC door; NULL: 415. It owns the stream from here on. */
+    void (*grpc)(struct api *api, struct http_stream *stream);
+    void *user;
+};
+
+struct api {
+    struct api_config config;
+    struct backend *backend;
+    const struct clock *clock;
+    void *user;
+    /* private */
+    _Atomic(const struct kind_registry *) kinds;
+    struct api_route routes[API_ROUTES_MAX];
+    size_t route_count;
+    struct api_check checks[API_CHECKS_MAX];
+    size_t check_count;
+    uint8_t token_key[32]; /* seals continue tokens; api_set_token_key() shares it between nodes */
+    struct api_docs *docs;
+};
+
+void api_init(struct api *api, const struct api_config *config);
+void api_free(struct api *api);
+/* continue tokens made by one node are taken by another if both have the same key. */
+void api_set_token_key(struct api *api, const uint8_t key[32]);
+void api_add_route(struct api *api, const struct api_route *route);
+void api_add_check(struct api *api, const struct api_check *check);
+/* Replaces the kinds served, at once, for all loops. The registry before it must stay until the
+ * requests that began with it have ended. */
+void api_publish_kinds(struct api *api, const struct kind_registry *kinds);
+const struct kind_registry *api_kinds(const struct api *api);
+
+/* http_server_config.route of a program calls this. */
+void api_accept(struct api *api, struct http_stream *stream);
+
+/* Who asks: for doors that route streams themselves. The subject lives in the stream's arena.
+ * Errors: ERR_UNAUTHENTICATED. */
+int api_authenticate(struct api *api, struct http_stream *stream, struct subject *subject,
+                     struct err *err);
+/* May they: fills in the subject. Errors: ERR_UNAUTHENTICATED, ERR_FORBIDDEN. */
+int api_authorize(struct api *api, const struct auth_request *request, struct err *err);
+
+/* ---- one call of a route of the program's ---- */
+
+struct api_call {
+    struct api *api;
+    struct http_stream *stream; /* path, query, body, arena; alive until the call is answered */
+    const struct subject *subject;
+    const struct api_route *route;
+};
+
+/* Answers and ends the call, once, at any time after serve() began. */
+void api_call_respond(struct api_call *call, int status, const char *content_type,
+                      struct slice body);
+/* A Status object (status.h). */
+void api_call_error(struct api_call *call, const struct err *err);
+
+#endif

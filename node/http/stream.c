@@ -1,0 +1,1 @@
+#include "node/http/stream.h"
