@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-struct metric; /* lives for the process */
+struct metric; /* lives for the process; registering a name and labels again gives the same one */
 
 struct metric *metric_counter(const char *name, const char *labels, const char *help);
 struct metric *metric_gauge(const char *name, const char *labels, const char *help);
