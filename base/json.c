@@ -306,32 +306,6 @@ struct slice json_text_at(const json_t *tree, const char *key)
     return json_text(json_object_get(tree, key));
 }
 
-/* Length of the UTF-8 character at s, 0 if there is none (overlong forms and surrogates are none).
- */
-static size_t utf8_char(struct slice s)
-{
-    const unsigned char *p = (const unsigned char *)s.data;
-    size_t len = p[0] < 0x80   ? 1
-                 : p[0] < 0xc2 ? 0
-                 : p[0] < 0xe0 ? 2
-                 : p[0] < 0xf0 ? 3
-                 : p[0] < 0xf5 ? 4
-                               : 0;
-    if (len > s.len) {
-        return 0;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) {
-        return 0;
-    }
-    return len;
-}
-
 json_t *json_str(struct slice s)
 {
     json_t *string = json_stringn(s.data != NULL ? s.data : "", s.len);
@@ -340,9 +314,13 @@ json_t *json_str(struct slice s)
     }
     struct buf clean = {0};
     while (s.len > 0) {
-        size_t len = utf8_char(s);
-        buf_add(&clean, len > 0 ? slice_sub(s, 0, len) : SLICE("\xef\xbf\xbd"));
-        s = slice_sub(s, len > 0 ? len : 1, SIZE_MAX);
+        size_t valid = slice_utf8(s);
+        buf_add(&clean, slice_sub(s, 0, valid));
+        if (valid < s.len) {
+            buf_add(&clean, SLICE("\xef\xbf\xbd"));
+            valid++;
+        }
+        s = slice_sub(s, valid, SIZE_MAX);
     }
     string = json_stringn_nocheck(clean.data, clean.len);
     buf_free(&clean);

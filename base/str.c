@@ -182,6 +182,45 @@ uint64_t slice_hash(struct slice s)
     return hash;
 }
 
+/* Length of the UTF-8 character at s, 0 if there is none (overlong forms and surrogates are none).
+ */
+static size_t utf8_char(struct slice s)
+{
+    const unsigned char *p = (const unsigned char *)s.data;
+    size_t len = p[0] < 0x80   ? 1
+                 : p[0] < 0xc2 ? 0
+                 : p[0] < 0xe0 ? 2
+                 : p[0] < 0xf0 ? 3
+                 : p[0] < 0xf5 ? 4
+                               : 0;
+    if (len > s.len) {
+        return 0;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) {
+        return 0;
+    }
+    return len;
+}
+
+size_t slice_utf8(struct slice s)
+{
+    size_t at = 0;
+    while (at < s.len) {
+        size_t len = (unsigned char)s.data[at] < 0x80 ? 1 : utf8_char(slice_sub(s, at, 4));
+        if (len == 0) {
+            break;
+        }
+        at += len;
+    }
+    return at;
+}
+
 char *slice_dup(struct slice s)
 {
     char *copy = mem_alloc(s.len + 1);

@@ -39,6 +39,7 @@ size_t slice_find(struct slice s, struct slice needle);
 bool slice_u64(struct slice s, uint64_t *value);
 bool slice_i64(struct slice s, int64_t *value);
 uint64_t slice_hash(struct slice s); /* FNV-1a, 64 bits; stable across processes and versions */
+size_t slice_utf8(struct slice s);   /* length of the prefix that is well-formed UTF-8 */
 char *slice_dup(struct slice s);     /* NUL-terminated copy; free() it */
 
 struct buf {

@@ -34,6 +34,28 @@ static void numbers_refuse_overflow_and_rubbish(void **state)
     assert_false(slice_i64(SLICE("9223372036854775808"), &i));
 }
 
+static void utf8_is_told_from_other_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t valid;
+    } cases[] = {
+        {"", 0},
+        {"abc", 3},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9},
+        {"a\x80", 1},
+        {"a\xc0\x80", 1},        /* overlong */
+        {"\xe0\x80\x80", 0},     /* overlong */
+        {"\xed\xa0\x80", 0},     /* a surrogate */
+        {"\xf4\x90\x80\x80", 0}, /* beyond U+10FFFF */
+        {"ok\xe2\x82", 2},       /* cut short */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(slice_utf8(slice_of(cases[i].text)), cases[i].valid);
+    }
+}
+
 static void buffers_grow_shift_and_give_cstrings(void **state)
 {
     (void)state;
@@ -81,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(split_gives_each_part),
         cmocka_unit_test(numbers_refuse_overflow_and_rubbish),
+        cmocka_unit_test(utf8_is_told_from_other_bytes),
         cmocka_unit_test(buffers_grow_shift_and_give_cstrings),
         cmocka_unit_test(arenas_give_aligned_memory_and_release_what_they_own),
     };
