@@ -1,0 +1,587 @@
+/* yaml.c: YAML into JSON trees.
+ *
+ * Happy path: libfyaml's events drive a stack of open collections; each finished value is put into
+ * the collection on top, and a finished document goes to the caller. Plain scalars are resolved by
+ * the core schema, quoted ones are strings.
+ * Failure path: the first error ends it, with name, line and column in front. libfyaml prints
+ * nothing: its diagnostics are collected and the first is ours.
+ * Invariants: no recursion; depth at most JSON_DEPTH_MAX; aliases are copies, counted before they
+ * are made; an anchor is known only once its value is complete, so nothing contains itself. */
+#include "base/yaml.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <libfyaml.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+
+struct frame {
+    json_t *collection;  /* borrowed from the one below, owned by the lowest */
+    struct slice anchor; /* what to call it once complete; in the arena */
+    bool has_key;        /* of a mapping: a key waits for its value */
+    struct slice key;    /* in the arena */
+    size_t path_len;     /* length of reader.path at this collection */
+};
+
+struct reader {
+    const char *name;
+    struct err *err;
+    struct fy_parser *parser;
+    struct fy_diag *diag;
+    struct arena arena; /* of one document */
+    struct map anchors; /* name -> json_t, borrowed from the document */
+    size_t node_count;
+    struct frame stack[JSON_DEPTH_MAX];
+    size_t depth;
+    json_t *root;
+    int root_line;
+    /* for yaml_line_of() */
+    const char *wanted;
+    struct buf path;
+    int found_line;
+};
+
+static int refuse(struct reader *r, struct fy_event *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int refuse(struct reader *r, struct fy_event *event, const char *format, ...)
+{
+    const struct fy_mark *mark = fy_event_start_mark(event);
+    char text[ERR_MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return err_set(r->err, ERR_INVALID, "%s:%d:%d: %s", r->name, mark != NULL ? mark->line + 1 : 0,
+                   mark != NULL ? mark->column + 1 : 0, text);
+}
+
+static struct slice text_of(struct fy_token *token)
+{
+    size_t len = 0;
+    const char *text = token != NULL ? fy_token_get_text(token, &len) : NULL;
+    return slice_make(text, text != NULL ? len : 0);
+}
+
+static int line_of(struct fy_event *event)
+{
+    const struct fy_mark *mark = fy_event_start_mark(event);
+    return mark != NULL ? mark->line + 1 : 0;
+}
+
+static bool one_of(struct slice s, const char *const *words)
+{
+    for (; *words != NULL; words++) {
+        if (slice_eq_cstr(s, *words)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t count_digits(struct slice s, size_t from)
+{
+    size_t n = 0;
+    while (from + n < s.len && s.data[from + n] >= '0' && s.data[from + n] <= '9') {
+        n++;
+    }
+    return n;
+}
+
+/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
+static bool looks_real(struct slice s)
+{
+    size_t at = s.len > 0 && (s.data[0] == '-' || s.data[0] == '+') ? 1 : 0;
+    size_t whole = count_digits(s, at);
+    size_t part = 0;
+    at += whole;
+    if (at < s.len && s.data[at] == '.') {
+        part = count_digits(s, at + 1);
+        at += 1 + part;
+    }
+    if (whole + part == 0) {
+        return false;
+    }
+    if (at < s.len && (s.data[at] == 'e' || s.data[at] == 'E')) {
+        at++;
+        at += at < s.len && (s.data[at] == '-' || s.data[at] == '+') ? 1 : 0;
+        size_t exponent = count_digits(s, at);
+        at += exponent;
+        if (exponent == 0) {
+            return false;
+        }
+    }
+    return at == s.len;
+}
+
+/* Core schema integers: decimal, 0o17, 0x1F. False if it is none; *fits tells of overflow. */
+static bool looks_integer(struct slice s, json_int_t *value, bool *fits)
+{
+    size_t sign = s.len > 0 && (s.data[0] == '-' || s.data[0] == '+') ? 1 : 0;
+    int64_t v = 0;
+    *fits = true;
+    if (s.len > sign && count_digits(s, sign) == s.len - sign) {
+        *fits = slice_i64(s.data[0] == '+' ? slice_sub(s, 1, SIZE_MAX) : s, &v);
+        *value = v;
+        return true;
+    }
+    int base = slice_starts_with(s, SLICE("0o")) ? 8 : slice_starts_with(s, SLICE("0x")) ? 16 : 0;
+    static const char digits[] = "0123456789abcdefABCDEF";
+    if (base == 0 || s.len == 2) {
+        return false;
+    }
+    for (size_t i = 2; i < s.len; i++) {
+        const char *digit = s.data[i] != '\0' ? strchr(digits, s.data[i]) : NULL;
+        int d = digit == NULL ? base : (int)(digit - digits) - (digit - digits > 15 ? 6 : 0);
+        if (d >= base) {
+            return false;
+        }
+        *fits = *fits && !__builtin_mul_overflow(v, base, &v) && !__builtin_add_overflow(v, d, &v);
+    }
+    *value = v;
+    return true;
+}
+
+static int resolve_real(struct reader *r, struct fy_event *event, struct slice s, json_t **value)
+{
+    char *text = arena_cstr(&r->arena, s);
+    double real = strtod(text, NULL);
+    *value = isfinite(real) ? json_real(real) : NULL;
+    return *value != NULL ? 0 : refuse(r, event, "number %s is too large", text);
+}
+
+/* A plain scalar by the core schema. */
+static int resolve(struct reader *r, struct fy_event *event, struct slice s, json_t **value)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
+    static const char *const trues[] = {"true", "True", "TRUE", NULL};
+    static const char *const falses[] = {"false", "False", "FALSE", NULL};
+    static const char *const no_numbers[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",
+                                             ".INF",  "-.inf", "-.Inf", "-.INF", "+.inf",
+                                             "+.Inf", "+.INF", NULL};
+    json_int_t integer;
+    bool fits;
+    if (one_of(s, nulls)) {
+        *value = json_null();
+    } else if (one_of(s, trues)) {
+        *value = json_true();
+    } else if (one_of(s, falses)) {
+        *value = json_false();
+    } else if (looks_integer(s, &integer, &fits)) {
+        if (!fits) {
+            return refuse(r, event, "integer %.*s is too large; quote it if it is text",
+                          SLICE_ARG(slice_sub(s, 0, 40)));
+        }
+        *value = json_integer(integer);
+    } else if (one_of(s, no_numbers)) {
+        return refuse(r, event, "%.*s has no JSON form; quote it if it is text", SLICE_ARG(s));
+    } else if (looks_real(s)) {
+        return resolve_real(r, event, s, value);
+    } else {
+        *value = json_str(s);
+    }
+    return 0;
+}
+
+enum tag { TAG_NONE, TAG_STR, TAG_OTHER_CORE, TAG_UNKNOWN };
+
+static enum tag tag_of(struct fy_token *token)
+{
+    static const char *const core[] = {"tag:yaml.org,2002:null",
+                                       "tag:yaml.org,2002:bool",
+                                       "tag:yaml.org,2002:int",
+                                       "tag:yaml.org,2002:float",
+                                       "tag:yaml.org,2002:map",
+                                       "tag:yaml.org,2002:seq",
+                                       NULL};
+    struct slice tag = text_of(token);
+    if (token == NULL) {
+        return TAG_NONE;
+    }
+    if (slice_eq(tag, SLICE("tag:yaml.org,2002:str")) || slice_eq(tag, SLICE("!"))) {
+        return TAG_STR;
+    }
+    return one_of(tag, core) ? TAG_OTHER_CORE : TAG_UNKNOWN;
+}
+
+static int refuse_tag(struct reader *r, struct fy_event *event, struct fy_token *token)
+{
+    return refuse(r, event, "tag %.*s is not of the core schema", SLICE_ARG(text_of(token)));
+}
+
+static int read_scalar(struct reader *r, struct fy_event *event, json_t **value)
+{
+    struct slice s = text_of(event->scalar.value);
+    enum tag tag = tag_of(event->scalar.tag);
+    if (tag == TAG_UNKNOWN) {
+        return refuse_tag(r, event, event->scalar.tag);
+    }
+    if (memchr(s.data != NULL ? s.data : "", '\0', s.len) != NULL) {
+        return refuse(r, event, "a string holds a NUL character");
+    }
+    bool plain =
+        event->scalar.value == NULL || fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+    if (tag == TAG_STR || (tag == TAG_NONE && !plain)) {
+        *value = json_str(s);
+        return 0;
+    }
+    int rc = resolve(r, event, s, value);
+    if (rc == 0 && tag == TAG_OTHER_CORE && json_is_string(*value)) {
+        json_decref(*value);
+        return refuse(r, event, "\"%.*s\" is not what its tag says",
+                      SLICE_ARG(slice_sub(s, 0, 40)));
+    }
+    return rc;
+}
+
+/* Nodes in tree, up to a bound. Trees are at most JSON_DEPTH_MAX deep. */
+static size_t count_nodes(json_t *tree, size_t bound)
+{
+    size_t count = 1;
+    if (json_is_array(tree)) {
+        for (size_t i = 0; i < json_array_size(tree) && count <= bound; i++) {
+            count += count_nodes(json_array_get(tree, i), bound - count);
+        }
+    } else if (json_is_object(tree)) {
+        for (void *it = json_object_iter(tree); it != NULL && count <= bound;
+             it = json_object_iter_next(tree, it)) {
+            count += count_nodes(json_object_iter_value(it), bound - count);
+        }
+    }
+    return count;
+}
+
+static int count_more(struct reader *r, struct fy_event *event, size_t more)
+{
+    r->node_count += more;
+    if (r->node_count > YAML_NODES_MAX) {
+        return refuse(r, event, "more than %d values, aliases expanded", YAML_NODES_MAX);
+    }
+    return 0;
+}
+
+static int read_alias(struct reader *r, struct fy_event *event, json_t **value)
+{
+    struct slice name = text_of(event->alias.anchor);
+    json_t *target = map_get(&r->anchors, name);
+    if (target == NULL) {
+        return refuse(r, event, "alias *%.*s has no anchor before it", SLICE_ARG(name));
+    }
+    int rc = count_more(r, event, count_nodes(target, YAML_NODES_MAX) - 1);
+    if (rc == 0 && r->depth + (size_t)json_depth(target) > JSON_DEPTH_MAX) {
+        rc = refuse(r, event, "nested more than %d deep", JSON_DEPTH_MAX);
+    }
+    if (rc == 0) {
+        *value = json_deep_copy(target);
+    }
+    return rc;
+}
+
+static void remember(struct reader *r, struct slice anchor, json_t *value)
+{
+    if (anchor.len > 0) {
+        (void)map_put(&r->anchors, anchor, value);
+    }
+}
+
+/* Puts a value (taken) where it belongs. */
+static int place(struct reader *r, struct fy_event *event, json_t *value)
+{
+    if (r->depth == 0) {
+        r->root = value;
+        r->root_line = line_of(event);
+        return 0;
+    }
+    struct frame *top = &r->stack[r->depth - 1];
+    int rc;
+    if (json_is_array(top->collection)) {
+        rc = json_array_append_new(top->collection, value);
+    } else {
+        rc = json_object_setn_new_nocheck(top->collection, top->key.data, top->key.len, value);
+        top->has_key = false;
+    }
+    assert(rc == 0);
+    return 0;
+}
+
+/* yaml_line_of(): is this where the wanted path leads? */
+static void note_path(struct reader *r, struct fy_event *event)
+{
+    if (r->wanted != NULL && r->found_line == 0 && strcmp(buf_cstr(&r->path), r->wanted) == 0) {
+        r->found_line = line_of(event);
+    }
+}
+
+static int read_key(struct reader *r, struct fy_event *event, struct frame *top)
+{
+    if (event->type != FYET_SCALAR) {
+        return refuse(r, event, "a key must be a string");
+    }
+    json_t *key;
+    int rc = read_scalar(r, event, &key);
+    if (rc != 0) {
+        return rc;
+    }
+    bool is_string = json_is_string(key);
+    top->key = arena_copy(&r->arena, is_string ? json_text(key) : text_of(event->scalar.value));
+    json_decref(key);
+    if (!is_string) {
+        return refuse(r, event, "key %.*s is not a string: quote it", SLICE_ARG(top->key));
+    }
+    if (json_object_getn(top->collection, top->key.data, top->key.len) != NULL) {
+        return refuse(r, event, "key \"%.*s\" is given twice",
+                      SLICE_ARG(slice_sub(top->key, 0, 80)));
+    }
+    top->has_key = true;
+    if (r->wanted != NULL) {
+        r->path.len = top->path_len;
+        buf_addf(&r->path, "%s%s", top->path_len > 0 ? "." : "", top->key.data);
+        note_path(r, event);
+    }
+    return 0;
+}
+
+static int open_collection(struct reader *r, struct fy_event *event, struct slice anchor)
+{
+    if (r->depth == JSON_DEPTH_MAX) {
+        return refuse(r, event, "nested more than %d deep", JSON_DEPTH_MAX);
+    }
+    json_t *collection = event->type == FYET_MAPPING_START ? json_object() : json_array();
+    int rc = place(r, event, collection);
+    r->stack[r->depth++] = (struct frame){
+        .collection = collection, .anchor = arena_copy(&r->arena, anchor), .path_len = r->path.len};
+    return rc;
+}
+
+/* A value, or the start of one. */
+static int read_node(struct reader *r, struct fy_event *event)
+{
+    struct frame *top = r->depth > 0 ? &r->stack[r->depth - 1] : NULL;
+    if (top != NULL && json_is_object(top->collection) && !top->has_key) {
+        return read_key(r, event, top);
+    }
+    int rc = count_more(r, event, 1);
+    if (rc != 0) {
+        return rc;
+    }
+    if (top != NULL && json_is_array(top->collection) && r->wanted != NULL) {
+        r->path.len = top->path_len;
+        buf_addf(&r->path, "[%zu]", json_array_size(top->collection));
+        note_path(r, event);
+    }
+    if (event->type == FYET_MAPPING_START || event->type == FYET_SEQUENCE_START) {
+        bool mapping = event->type == FYET_MAPPING_START;
+        struct fy_token *tag = mapping ? event->mapping_start.tag : event->sequence_start.tag;
+        struct fy_token *anchor =
+            mapping ? event->mapping_start.anchor : event->sequence_start.anchor;
+        if (tag_of(tag) == TAG_UNKNOWN) {
+            return refuse_tag(r, event, tag);
+        }
+        return open_collection(r, event, text_of(anchor));
+    }
+    json_t *value = NULL;
+    rc = event->type == FYET_ALIAS ? read_alias(r, event, &value) : read_scalar(r, event, &value);
+    if (rc != 0) {
+        return rc;
+    }
+    if (event->type == FYET_SCALAR) {
+        remember(r, text_of(event->scalar.anchor), value);
+    }
+    return place(r, event, value);
+}
+
+static void close_collection(struct reader *r)
+{
+    assert(r->depth > 0);
+    struct frame *top = &r->stack[--r->depth];
+    remember(r, top->anchor, top->collection);
+    r->path.len = top->path_len;
+}
+
+static void end_document(struct reader *r)
+{
+    json_decref(r->root);
+    r->root = NULL;
+    r->depth = 0;
+    r->path.len = 0;
+    map_free(&r->anchors);
+    arena_free(&r->arena);
+}
+
+typedef int (*document_fn)(json_t *document, int line, void *user, struct err *err);
+
+static int on_event(struct reader *r, struct fy_event *event, document_fn each, void *user)
+{
+    switch (event->type) {
+    case FYET_SCALAR:
+    case FYET_ALIAS:
+    case FYET_MAPPING_START:
+    case FYET_SEQUENCE_START:
+        return read_node(r, event);
+    case FYET_MAPPING_END:
+    case FYET_SEQUENCE_END:
+        close_collection(r);
+        return 0;
+    case FYET_DOCUMENT_END: {
+        int rc = r->root != NULL && !json_is_null(r->root)
+                     ? each(r->root, r->root_line, user, r->err)
+                     : 0;
+        end_document(r);
+        return rc;
+    }
+    case FYET_NONE:
+    case FYET_STREAM_START:
+    case FYET_STREAM_END:
+    case FYET_DOCUMENT_START:
+        break;
+    }
+    return 0;
+}
+
+/* The first of libfyaml's complaints, as ours. */
+static int syntax_error(struct reader *r)
+{
+    void *cursor = NULL;
+    struct fy_diag_error *first = fy_diag_errors_iterate(r->diag, &cursor);
+    if (first == NULL) {
+        return err_set(r->err, ERR_INVALID, "%s: malformed YAML", r->name);
+    }
+    return err_set(r->err, ERR_INVALID, "%s:%d:%d: %s", r->name, first->line, first->column,
+                   first->msg);
+}
+
+static int start(struct reader *r, struct slice text)
+{
+    struct fy_diag_cfg diag_config;
+    fy_diag_cfg_default(&diag_config);
+    diag_config.fp = NULL;
+    diag_config.colorize = false;
+    r->diag = fy_diag_create(&diag_config);
+    if (r->diag == NULL) {
+        return err_set(r->err, ERR_INTERNAL, "%s: cannot set up the YAML parser", r->name);
+    }
+    fy_diag_set_collect_errors(r->diag, true);
+    struct fy_parse_cfg config = {
+        .flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE,
+        .diag = r->diag,
+    };
+    r->parser = fy_parser_create(&config);
+    if (r->parser == NULL || fy_parser_set_string(r->parser, text.data, text.len) != 0) {
+        return err_set(r->err, ERR_INTERNAL, "%s: cannot set up the YAML parser", r->name);
+    }
+    return 0;
+}
+
+/* libfyaml lets malformed UTF-8 through. */
+static int check_utf8(struct reader *r, struct slice text)
+{
+    size_t valid = slice_utf8(text);
+    if (valid == text.len) {
+        return 0;
+    }
+    int line = 1;
+    size_t line_start = 0;
+    for (size_t i = 0; i < valid; i++) {
+        if (text.data[i] == '\n') {
+            line++;
+            line_start = i + 1;
+        }
+    }
+    return err_set(r->err, ERR_INVALID, "%s:%d:%zu: this is not UTF-8 text", r->name, line,
+                   valid - line_start + 1);
+}
+
+static int read_all(struct reader *r, struct slice text, document_fn each, void *user)
+{
+    if (text.len == 0) {
+        return 0;
+    }
+    int rc = check_utf8(r, text);
+    if (rc == 0) {
+        rc = start(r, text);
+    }
+    bool ended = false;
+    while (rc == 0 && !ended) {
+        struct fy_event *event = fy_parser_parse(r->parser);
+        if (event == NULL) {
+            rc = syntax_error(r);
+            break;
+        }
+        rc = on_event(r, event, each, user);
+        ended = event->type == FYET_STREAM_END;
+        fy_parser_event_free(r->parser, event);
+    }
+    end_document(r);
+    buf_free(&r->path);
+    if (r->parser != NULL) {
+        fy_parser_destroy(r->parser);
+    }
+    if (r->diag != NULL) {
+        fy_diag_destroy(r->diag);
+    }
+    return rc;
+}
+
+int yaml_each(struct slice text, const char *name, document_fn each, void *user, struct err *err)
+{
+    struct reader *r = mem_zero(sizeof *r);
+    r->name = name;
+    r->err = err;
+    int rc = read_all(r, text, each, user);
+    free(r);
+    return rc;
+}
+
+struct single {
+    const char *name;
+    json_t *tree;
+};
+
+static int keep_one(json_t *document, int line, void *user, struct err *err)
+{
+    struct single *s = user;
+    if (s->tree != NULL) {
+        return err_set(err, ERR_INVALID, "%s:%d:1: a second document where one is expected",
+                       s->name, line);
+    }
+    s->tree = json_incref(document);
+    return 0;
+}
+
+int yaml_parse(struct slice text, const char *name, json_t **tree, struct err *err)
+{
+    struct single s = {.name = name};
+    int rc = yaml_each(text, name, keep_one, &s, err);
+    if (rc == 0 && s.tree == NULL) {
+        rc = err_set(err, ERR_INVALID, "%s:1:1: empty where a document is expected", name);
+    }
+    if (rc != 0) {
+        json_decref(s.tree);
+        s.tree = NULL;
+    }
+    *tree = s.tree;
+    return rc;
+}
+
+static int ignore(json_t *document, int line, void *user, struct err *err)
+{
+    (void)document;
+    (void)line;
+    (void)user;
+    (void)err;
+    return 0;
+}
+
+int yaml_line_of(struct slice text, const char *path)
+{
+    struct reader *r = mem_zero(sizeof *r);
+    r->name = "";
+    r->wanted = path;
+    (void)read_all(r, text, ignore, NULL); /* a malformed rest does not matter to what was found */
+    int line = r->found_line;
+    free(r);
+    return line;
+}
