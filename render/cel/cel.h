@@ -1,0 +1,66 @@
+/* cel.h: the Common Expression Language: compile once, evaluate often.
+ *
+ *     source -> lexer -> parser (tree, macros) -> checker (names, functions, arity) -> eval
+ *
+ * Limits make hostile expressions harmless: source length, depth, and a cost that evaluation
+ * spends. Named time zones are not known (a pure library reads no zone database), nor are protobuf
+ * messages; both are errors that say so. Regular expressions are PCRE2's, with a bounded number of
+ * steps.
+ *
+ * Owner:  the caller's arenas: a program lives in one, results in another, and both borrow the
+ *         variables' JSON trees and the source.
+ * Thread: any; a program may be evaluated by several threads at once, each with its own arena. */
+#ifndef RENDER_CEL_CEL_H
+#define RENDER_CEL_CEL_H
+
+#include "render/cel/value.h"
+
+enum {
+    CEL_COST_DEFAULT = 1000 * 1000, /* for one expression; some 50 ms at worst */
+    CEL_ARGS_ANY = 255
+};
+
+/* args holds count values, a receiver first; count is within [min, max]. */
+typedef bool (*cel_call)(struct cel_ctx *ctx, const struct cel_value *args, size_t count,
+                         struct cel_value *out);
+
+struct cel_function {
+    const char *name; /* "size", "math.greatest" */
+    bool receiver;    /* called as args[0].name(...), else as name(...) */
+    uint8_t min;      /* arguments, the receiver included */
+    uint8_t max;
+    cel_call call;
+};
+
+struct cel_env {
+    const struct slice *names; /* variables; may be qualified: "a.b" */
+    size_t count;
+    struct slice container; /* names are looked up in it and in its parents first; empty: none */
+    const struct cel_function *functions; /* the host's own, before the language's */
+    size_t function_count;
+};
+
+struct cel_program;
+
+/* *offset is the byte of source that an error is about. Errors: ERR_UNPROCESSABLE (syntax, unknown
+ * names and functions), ERR_TOO_LARGE (a limit). */
+int cel_compile(struct arena *arena, const struct cel_env *env, struct slice source,
+                const struct cel_program **program, uint32_t *offset, struct err *err);
+
+struct cel_input {
+    const struct cel_value
+        *variables;      /* parallel to the environment's names; CEL_OMIT: undefined */
+    void *host;          /* cel_ctx.host of the host's functions */
+    uint64_t cost_limit; /* 0: CEL_COST_DEFAULT */
+};
+
+/* *cost is what it took, also on failure. Errors: ERR_UNPROCESSABLE (no such key, no such overload,
+ * division by zero, ...), ERR_TOO_LARGE (cost). */
+int cel_eval(const struct cel_program *program, const struct cel_input *input, struct arena *arena,
+             struct cel_value *value, uint64_t *cost, uint32_t *offset, struct err *err);
+
+/* Puts "column 7: " or, in a text of several lines, "line 2, column 7: " before err's message;
+ * columns count code points from 1. */
+int cel_locate(struct err *err, struct slice text, size_t offset);
+
+#endif
