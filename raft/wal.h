@@ -37,6 +37,7 @@ struct wal_config {
     struct wal_fs *fs;      /* borrowed until wal_free() */
     struct slice identity;  /* "CLUSTER/NODE": a log written under another one is refused */
     uint64_t segment_bytes; /* 0: WAL_SEGMENT_BYTES */
+    uint64_t salt;          /* of a new log: marks its batches as its own; 0: random */
     /* The log can no longer be trusted to keep anything: end the process. NULL: logs and aborts. */
     void (*failed)(void *user, const struct err *err);
     void *user;
@@ -54,7 +55,7 @@ struct wal_entry {
     uint64_t term;
     enum wal_entry_type type;
     struct payload *data;
-    uint64_t segment; /* private: where its youngest copy stands */
+    uint64_t segment; /* private: the segment that its youngest copy stands in */
 };
 
 /* What the state machine's stored state stands for. */
@@ -78,8 +79,10 @@ struct wal_group {
     struct wal *wal;
     struct list link;
     struct wal_entry *ring;
-    size_t ring_cap;
+    size_t ring_cap; /* a power of two, or 0 */
     size_t ring_head;
+    uint64_t bytes;
+    uint64_t carry_next; /* entries before it stand in the current segment */
 };
 
 struct wal_waiter {
