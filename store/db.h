@@ -14,7 +14,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-enum { DB_SCHEMA_VERSION = 1, DB_CLUSTER_MAX = 64 };
+enum { DB_SCHEMA_VERSION = 1, DB_CLUSTER_MAX = 64, DB_STMTS_MAX = 40 };
 
 struct db_config {
     const char *path;     /* .../shards/003/state.db; its folder exists */
@@ -28,7 +28,7 @@ struct db_state {
     uint32_t shard;
     uint64_t applied_index;
     uint64_t applied_term;
-    uint64_t last_version; /* of the newest row ever written; 0: none */
+    uint64_t last_version; /* greatest stamp applied, of refused writes too; 0: none */
     uint64_t stamp_floor;  /* greatest ceiling applied before the newest Open */
     uint64_t ceiling;      /* greatest ceiling ever applied */
     uint64_t open_term;    /* of the newest Open */
@@ -46,9 +46,11 @@ struct db {
     struct buf raft_meta; /* opaque bytes of raft/, stored with the applied index */
     /* private */
     struct sqlite3 *sql;
-    struct sqlite3_stmt *stmts[32];
+    struct sqlite3_stmt *stmts[DB_STMTS_MAX];
     char *path;
     struct buf audit_head;
+    uint64_t wal_frames;
+    uint64_t page_bytes;
 };
 
 /* Opens, or makes. On error nothing is held.

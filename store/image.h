@@ -1,9 +1,9 @@
 /* image.h: a shard's database as one file for a follower that needs it, or a backup.
  *
  * Making: image_start() pins a reader's view and copies it by SQLite's backup API into a temporary
- * file, some pages a step, so that no loop is held up; the last step computes the digest, appends
- * the header and syncs. Installing: the whole file is checked, then renamed over the database,
- * which must be closed. An image that is cut short or has one bit changed is refused.
+ * file, some pages a step; the last step appends the header, computes the digest and syncs, so
+ * steps belong on the worker pool. Installing: the whole file is checked, then renamed over the
+ * database, which must be closed. An image that is cut short or has one bit changed is refused.
  *
  * File: the SQLite database, then a trailer: the header's fields, sha256 of all before it.
  * Owner:  the caller embeds struct image. Thread: one at a time; steps may run on a worker. */

@@ -14,15 +14,17 @@
 #include "store/db.h"
 #include "store/outcome.h"
 
+enum { READER_STMTS_MAX = 32 };
+
 struct reader {
     struct db_state state; /* of the pinned view; valid between begin and end */
     /* private */
     struct sqlite3 *sql;
-    struct sqlite3_stmt *stmts[32];
+    struct sqlite3_stmt *stmts[READER_STMTS_MAX];
     uint32_t shard;
     bool pinned;
     struct reader_page_scan {
-        bool running;
+        struct sqlite3_stmt *stmt; /* NULL: none runs */
         uint64_t as_of;
     } page;
 };
@@ -70,7 +72,7 @@ int reader_changes_start(struct reader *r, uint64_t since, uint64_t upto, struct
 int reader_changes_next(struct reader *r, struct reader_row *row, bool *found, struct err *err);
 void reader_changes_end(struct reader *r);
 
-/* Live objects of a resource behind a key, as a page scan without end would give. */
+/* Objects of a resource that are live now behind the page's after-key; as_of is not looked at. */
 int reader_count(struct reader *r, const struct reader_page *page, uint64_t *count,
                  struct err *err);
 /* What a request came to. Errors: ERR_NOT_FOUND (unknown here), ERR_IO. digest gets the recorded

@@ -1,0 +1,32 @@
+/* apply_internal.h: one call of apply_entries(), as its parts see it.
+ *
+ * Each apply__*() decides a command's outcome and changes rows; a nonzero return means that this
+ * replica cannot go on (or that the disk is full), never that a client asked for something refused.
+ * Thread: the db's. */
+#ifndef STORE_APPLY_INTERNAL_H
+#define STORE_APPLY_INTERNAL_H
+
+#include "store/apply.h"
+#include "store/db_internal.h"
+
+struct apply {
+    struct db *db;
+    struct db_state state; /* becomes db->state on commit */
+    struct buf audit_head; /* likewise */
+    struct arena *arena;
+    uint64_t time_ms; /* of the entry being applied */
+};
+
+int apply__write(struct apply *a, const struct command_write *w, struct outcome *out,
+                 struct err *err);
+int apply__compact(struct apply *a, const struct command_compact *c, struct outcome *out,
+                   struct err *err);
+int apply__expire(struct apply *a, const struct command_expire *c, struct outcome *out,
+                  struct err *err);
+int apply__namespace(struct apply *a, const struct command_namespace *c, struct outcome *out,
+                     struct err *err);
+/* NAMESPACE_GONE without a row. */
+int apply__namespace_state(struct apply *a, struct slice name, enum namespace_state *state,
+                           struct err *err);
+
+#endif

@@ -1,0 +1,88 @@
+/* sql.c: SQLite's results as ours. */
+#include "store/sql.h"
+
+#include <assert.h>
+
+int sql_error(sqlite3 *sql, int result, const char *what, struct err *err)
+{
+    int code = ERR_IO;
+    switch (result & 0xff) {
+    case SQLITE_FULL:
+        code = ERR_FULL;
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        code = ERR_CORRUPT;
+        break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        code = ERR_BUSY;
+        break;
+    default:
+        break;
+    }
+    int extended = sql != NULL ? sqlite3_extended_errcode(sql) : result;
+    return err_set(err, code, "%s: %s (SQLite %d)", what,
+                   sql != NULL ? sqlite3_errmsg(sql) : sqlite3_errstr(result), extended);
+}
+
+int sql_exec(sqlite3 *sql, const char *text, struct err *err)
+{
+    int rc = sqlite3_exec(sql, text, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : sql_error(sql, rc, text, err);
+}
+
+int sql_prepare(sqlite3 *sql, const char *text, sqlite3_stmt **stmt, struct err *err)
+{
+    int rc = sqlite3_prepare_v3(sql, text, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+    return rc == SQLITE_OK ? 0 : sql_error(sql, rc, text, err);
+}
+
+int sql_step(sqlite3_stmt *stmt, bool *row, struct err *err)
+{
+    int rc = sqlite3_step(stmt);
+    *row = rc == SQLITE_ROW;
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        return 0;
+    }
+    return sql_error(sqlite3_db_handle(stmt), rc, sqlite3_sql(stmt), err);
+}
+
+int sql_run(sqlite3_stmt *stmt, struct err *err)
+{
+    bool row;
+    int rc = sql_step(stmt, &row, err);
+    sql_reset(stmt);
+    return rc;
+}
+
+void sql_reset(sqlite3_stmt *stmt)
+{
+    (void)sqlite3_reset(stmt); /* repeats the last step's error, already reported */
+}
+
+void sql_bind_slice(sqlite3_stmt *stmt, int at, struct slice s)
+{
+    /* A NULL pointer would bind NULL, which is equal to nothing. */
+    int rc = sqlite3_bind_blob64(stmt, at, s.len > 0 ? s.data : "", (sqlite3_uint64)s.len,
+                                 SQLITE_STATIC);
+    assert(rc == SQLITE_OK);
+}
+
+void sql_bind_u64(sqlite3_stmt *stmt, int at, uint64_t value)
+{
+    assert(value <= INT64_MAX);
+    int rc = sqlite3_bind_int64(stmt, at, (sqlite3_int64)value);
+    assert(rc == SQLITE_OK);
+}
+
+struct slice sql_slice(sqlite3_stmt *stmt, int column)
+{
+    const void *data = sqlite3_column_blob(stmt, column);
+    return slice_make(data, (size_t)sqlite3_column_bytes(stmt, column));
+}
+
+uint64_t sql_u64(sqlite3_stmt *stmt, int column)
+{
+    return (uint64_t)sqlite3_column_int64(stmt, column);
+}
