@@ -53,6 +53,9 @@ struct plan {
     struct plan_event *events;
     size_t event_count;
     uint64_t requeue_after_ms; /* 0: not by time */
+    /* A namespace whose objects of all other kinds than the snapshot's must go before the writes
+     * are carried out; empty: none. */
+    struct slice drain_ns;
     /* private */
     struct plan_edit *edits;
 };
@@ -79,12 +82,15 @@ json_t *plan_tree(const struct plan *plan);
 int plan_run(const struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
              struct plan *plan, struct err *err);
 
+bool plan_has_controller(enum snapshot_kind kind);
+/* What a cluster starts with, created if absent: the Organization `default` and the built-in
+ * ClusterComponentTypes. For the system shard's leader. */
+void bootstrap_plan(const struct snapshot *s, struct plan *plan);
+
 /* The controllers: entry is of their kind, and there. */
 void organization_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                        struct plan *plan);
 void dataplane_plan(const struct snapshot *s, const struct snapshot_entry *entry,
-                    struct plan *plan);
-void namespace_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                     struct plan *plan);
 void project_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void component_plan(const struct snapshot *s, const struct snapshot_entry *entry,

@@ -26,7 +26,6 @@
     X(SNAPSHOT_DATAPLANE, "DataPlane", "dataplanes.choreo.dev", true)                              \
     X(SNAPSHOT_CLUSTER_TYPE, "ClusterComponentType", "clustercomponenttypes.choreo.dev", true)     \
     X(SNAPSHOT_CLUSTER_TRAIT, "ClusterTrait", "clustertraits.choreo.dev", true)                    \
-    X(SNAPSHOT_NAMESPACE, "Namespace", "namespaces", true)                                         \
     X(SNAPSHOT_TYPE, "ComponentType", "componenttypes.choreo.dev", false)                          \
     X(SNAPSHOT_TRAIT, "Trait", "traits.choreo.dev", false)                                         \
     X(SNAPSHOT_PROJECT, "Project", "projects.choreo.dev", false)                                   \
@@ -56,13 +55,14 @@ enum snapshot_kind snapshot_kind_named(struct slice kind);
 /* What objects refer to, by which they can be listed. */
 enum snapshot_index {
     SNAPSHOT_BY_NS,          /* every kind: its namespace */
-    SNAPSHOT_BY_PROJECT,     /* Component, Release, Binding, Rendered: the project it names */
+    SNAPSHOT_BY_PROJECT,     /* Component ("-": names none), Release, Binding, Rendered */
     SNAPSHOT_BY_LISTED,      /* Project: each component that it lists */
     SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
     SNAPSHOT_BY_RELEASE,     /* Binding */
     SNAPSHOT_BY_PIPELINE,    /* Project */
-    SNAPSHOT_BY_PLANE,       /* Environment, Rendered */
+    SNAPSHOT_BY_BINDING,     /* Rendered */
+    SNAPSHOT_BY_PLANE,       /* Environment, Rendered, over all namespaces */
     SNAPSHOT_BY_CELL,        /* Rendered: "PROJECT/ENVIRONMENT" */
     SNAPSHOT_BY_CLUSTER,     /* Rendered, over all namespaces: "PLANE/CLUSTER" */
     SNAPSHOT_BY_TYPE,        /* Component, over all namespaces: spec.type's name */
@@ -96,18 +96,22 @@ struct world_object {
 /* What this process did for a RenderedRelease since it leads the shard. */
 struct world_release {
     bool busy;               /* an apply or delete is under way */
-    const char *hash;        /* of the last apply that succeeded as a whole, or "" */
-    const json_t *resources; /* its inventory: [{group, version, kind, namespace, name, uid,
-                                fingerprint}] or NULL */
     bool gone;               /* everything of it has been deleted from the cluster */
-    const char *reason;      /* of the last failure, or "" */
+    bool drifted;            /* the cluster's objects were changed: apply again */
+    const char *hash;        /* of the last apply that succeeded as a whole, or "" */
+    const char *epoch;       /* in which that was */
+    const json_t *resources; /* its inventory, as status.resources without health; or NULL */
+    /* The last failure, if nothing succeeded since; reason is "" without one. */
+    const char *reason;
     const char *message;
-    uint64_t failed_since_ms; /* wall clock of the first failure in a row, or 0 */
-    bool drifted;             /* the cluster's objects were changed: apply again */
+    const char *failed_hash; /* of what could not be applied */
+    uint64_t retry_at_ms;    /* wall clock: not before */
 };
 
 struct world {
     void *user;
+    /* Does the namespace live in the snapshot's shard? NULL: all do. */
+    bool (*owns)(void *user, struct slice ns);
     bool (*object)(void *user, struct slice plane, struct slice cluster, const json_t *resource,
                    struct world_object *out);
     bool (*release)(void *user, struct slice ns, struct slice name, struct world_release *out);
@@ -134,18 +138,20 @@ enum { SNAPSHOT_TREES_MAX = 512 };
 void snapshot_init(struct snapshot *s, struct snapshot *system);
 void snapshot_free(struct snapshot *s);
 
-/* Feeding. *before and *after tell what was and what is: valid until the next put or remove.
- * Errors: ERR_CORRUPT (body is not an object of that kind); nothing changes then. */
+/* Feeding. Trees and entries handed out before are void afterwards.
+ * Errors: ERR_CORRUPT (body is no object with a uid); nothing changes then. */
 int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
                  struct slice body, uint64_t version, struct err *err);
 void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name);
+/* Forgets the trees beyond SNAPSHOT_TREES_MAX that were used longest ago. Between plans. */
+void snapshot_trim(struct snapshot *s);
 
 /* Reading. NULL if absent. */
 const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
                                            struct slice ns, struct slice name);
 /* The parsed object with its resourceVersion; borrowed, never to be changed, valid until the next
- * put or remove. */
+ * put, remove or trim. */
 const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entry *entry);
 const json_t *snapshot_get(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                            struct slice name);

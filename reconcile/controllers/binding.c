@@ -1,0 +1,313 @@
+/* binding.c: one release of a component in one environment: on which clusters, and how it is there.
+ *
+ * For each cluster of the environment's plane there is a RenderedRelease of the component, and one
+ * of the cell (its namespace and what holds in it), shared by the cell's components and made first.
+ * When the plane or the release cannot be found, what runs stays; when the environment goes, the
+ * binding is undeployed, or a cluster leaves the plane, its RenderedReleases are deleted. */
+#include "reconcile/controllers/binding.h"
+
+#include "render/name.h"
+
+struct work {
+    const struct snapshot *s;
+    const struct snapshot_entry *entry;
+    const json_t *binding;
+    json_t *edit;
+    struct plan *plan;
+    struct slice project;
+    struct slice component;
+    struct slice environment;
+    struct slice release;
+    struct slice plane;
+    struct slice cell; /* namespace on the clusters */
+    struct plane_cluster *clusters;
+    size_t cluster_count;
+    bool keep; /* leave the RenderedReleases as they are */
+    const char *reason;
+    const char *message;
+};
+
+struct slice rendered_name(struct arena *arena, struct slice component, struct slice environment,
+                           struct slice plane, struct slice cluster)
+{
+    const struct slice parts[] = {component, environment, cluster};
+    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, 3, plane);
+}
+
+struct slice rendered_cell_name(struct arena *arena, struct slice project, struct slice environment,
+                                struct slice plane, struct slice cluster)
+{
+    const struct slice parts[] = {SLICE("cell"), project, environment, cluster};
+    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, 4, plane);
+}
+
+static bool fail(struct work *w, bool keep, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool fail(struct work *w, bool keep, const char *reason, const char *format, ...)
+{
+    struct buf text = {0};
+    va_list args;
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    w->keep = keep;
+    w->reason = reason;
+    w->message = arena_cstr(&w->plan->arena, buf_slice(&text));
+    buf_free(&text);
+    return false;
+}
+
+static bool find_place(struct work *w)
+{
+    const struct snapshot_entry *env =
+        snapshot_find(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, w->environment);
+    if (env == NULL || env->deleting) {
+        return fail(w, false, "EnvironmentNotFound", "environment \"%.*s\" %s",
+                    SLICE_ARG(w->environment), env == NULL ? "does not exist" : "is being deleted");
+    }
+    w->plane = spec_text(snapshot_tree(w->s, env), "dataPlane");
+    const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
+    if (plane == NULL) {
+        return fail(w, true, "DataPlaneNotFound",
+                    "there is no data plane \"%.*s\", which environment \"%.*s\" is on",
+                    SLICE_ARG(w->plane), SLICE_ARG(w->environment));
+    }
+    w->cluster_count = plane_clusters(plane, &w->plan->arena, &w->clusters);
+    w->cell = name_cell(&w->plan->arena, w->entry->ns, w->project, w->environment);
+    return true;
+}
+
+static bool find_release(struct work *w)
+{
+    if (slice_eq_cstr(spec_text(w->binding, "state"), "Undeploy")) {
+        return fail(w, false, "Undeployed", "spec.state is Undeploy: it runs nowhere");
+    }
+    if (snapshot_find(w->s, SNAPSHOT_COMPONENT, w->entry->ns, w->component) == NULL) {
+        return fail(w, true, "ComponentNotFound", "there is no component \"%.*s\"",
+                    SLICE_ARG(w->component));
+    }
+    if (w->release.len == 0) {
+        return fail(w, true, "NoRelease",
+                    "spec.releaseName is empty: set it to the release to deploy here");
+    }
+    const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release);
+    if (release == NULL) {
+        return fail(w, true, "ReleaseNotFound", "there is no release \"%.*s\"",
+                    SLICE_ARG(w->release));
+    }
+    if (!slice_eq(owner_text(release, "componentName"), w->component)) {
+        return fail(w, true, "ReleaseOfAnother", "release \"%.*s\" is one of component \"%.*s\"",
+                    SLICE_ARG(w->release), SLICE_ARG(owner_text(release, "componentName")));
+    }
+    return true;
+}
+
+static json_t *rendered_spec(const struct work *w, const struct plane_cluster *c, bool cell)
+{
+    json_t *owner = json_pack("{s:o}", "projectName", json_str(w->project));
+    json_t *spec = json_pack("{s:o, s:o, s:o, s:o, s:o}", "owner", owner, "environmentName",
+                             json_str(w->environment), "dataPlane", json_str(w->plane), "cluster",
+                             json_str(c->name), "namespace", json_str(w->cell));
+    if (!cell) {
+        json_object_set_new(owner, "componentName", json_str(w->component));
+        json_object_set_new(spec, "releaseName", json_str(w->release));
+        json_object_set_new(spec, "bindingName", json_str(w->entry->name));
+    }
+    return spec;
+}
+
+/* Creates or corrects the RenderedRelease of one cluster. */
+static void place(struct work *w, const struct plane_cluster *c, bool cell)
+{
+    struct arena *arena = &w->plan->arena;
+    struct slice name =
+        cell ? rendered_cell_name(arena, w->project, w->environment, w->plane, c->name)
+             : rendered_name(arena, w->component, w->environment, w->plane, c->name);
+    const struct snapshot_entry *there = snapshot_find(w->s, SNAPSHOT_RENDERED, w->entry->ns, name);
+    json_t *spec = rendered_spec(w, c, cell);
+    if (there == NULL) {
+        json_t *o = object_new("choreo.dev/v1", "RenderedRelease", w->entry->ns, name);
+        json_object_set_new(o, "spec", spec);
+        object_add_finalizer(o, FINALIZER);
+        if (!cell) {
+            object_add_owner(o, w->binding, true);
+        }
+        plan_create(w->plan, SNAPSHOT_RENDERED, o);
+        return;
+    }
+    if (!there->deleting) {
+        json_t *into = json_object_get(plan_edit(w->plan, w->s, there), "spec");
+        const char *key;
+        json_t *value;
+        json_object_foreach(spec, key, value)
+        {
+            json_object_set(into, key, value);
+        }
+    }
+    json_decref(spec);
+}
+
+static bool wanted_on(const struct work *w, const json_t *rendered)
+{
+    if (w->reason != NULL || !slice_eq(spec_text(rendered, "dataPlane"), w->plane)) {
+        return w->keep;
+    }
+    struct slice cluster = spec_text(rendered, "cluster");
+    for (size_t i = 0; i < w->cluster_count; i++) {
+        if (slice_eq(w->clusters[i].name, cluster)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void status_places(struct work *w)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; w->reason == NULL && i < w->cluster_count; i++) {
+        json_array_append_new(names, json_str(w->clusters[i].name));
+    }
+    bool any = json_array_size(names) > 0;
+    status_set(w->edit, "clusters", any ? names : NULL);
+    if (!any) {
+        json_decref(names);
+    }
+    if (w->reason == NULL) {
+        status_set(w->edit, "releaseName", json_str(w->release));
+    }
+}
+
+/* Where the component's endpoints are reached inside each cluster. */
+static void status_endpoints(struct work *w)
+{
+    const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release);
+    json_t *endpoints = json_at(release, "spec", "workload", "endpoints", NULL);
+    if (w->reason != NULL || json_object_size(endpoints) == 0) {
+        status_set(w->edit, "endpoints", NULL);
+        return;
+    }
+    json_t *rows = json_array();
+    const char *name;
+    json_t *endpoint;
+    json_object_foreach(endpoints, name, endpoint)
+    {
+        struct slice type = json_text_at(endpoint, "type");
+        struct slice path = json_text_at(endpoint, "basePath");
+        bool grpc = slice_eq_cstr(type, "gRPC");
+        bool raw = slice_eq_cstr(type, "TCP") || slice_eq_cstr(type, "UDP");
+        const char *host = arena_printf(&w->plan->arena, "%.*s.%.*s.svc.cluster.local",
+                                        SLICE_ARG(w->component), SLICE_ARG(w->cell));
+        json_t *url =
+            json_pack("{s:s, s:s}", "scheme",
+                      grpc  ? "grpc"
+                      : raw ? arena_cstr(&w->plan->arena,
+                                         slice_eq_cstr(type, "TCP") ? SLICE("tcp") : SLICE("udp"))
+                            : "http",
+                      "host", host);
+        json_t *port = json_object_get(endpoint, "port");
+        if (port != NULL) {
+            json_object_set(url, "port", port);
+        }
+        if (path.len > 0) {
+            json_object_set_new(url, "path", json_str(path));
+        }
+        json_array_append_new(rows, json_pack("{s:s, s:o, s:o}", "name", name, "type",
+                                              json_str(type), "serviceURL", url));
+    }
+    status_set(w->edit, "endpoints", rows);
+}
+
+static void report(struct work *w, const struct snapshot_entry **rendered, size_t count)
+{
+    struct rollup roll = {0};
+    for (size_t i = 0; i < count; i++) {
+        const json_t *tree = snapshot_tree(w->s, rendered[i]);
+        rollup_add(&roll, tree, spec_text(tree, "cluster"));
+    }
+    status_places(w);
+    status_endpoints(w);
+    if (w->reason != NULL) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
+        condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
+                      "waiting for what stands in the way of Ready");
+    } else if (roll.total < w->cluster_count) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Progressing",
+                      "being placed on %zu cluster%s", w->cluster_count,
+                      w->cluster_count == 1 ? "" : "s");
+        condition_set(w->edit, w->s, PROGRESSING, STATUS_TRUE, "Progressing", "work is under way");
+    } else {
+        rollup_set(w->edit, w->s, &roll, "cluster");
+    }
+    status_observe(w->edit);
+}
+
+static void plan_end(struct work *w, const struct snapshot_entry **rendered, size_t count)
+{
+    if (!object_has_finalizer(w->binding, FINALIZER)) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        plan_delete(w->plan, rendered[i]);
+    }
+    w->edit = plan_edit(w->plan, w->s, w->entry);
+    if (count == 0) {
+        object_remove_finalizer(w->edit, FINALIZER);
+    } else {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Terminating",
+                      "being deleted; waiting for %zu cluster%s to be clean", count,
+                      count == 1 ? "" : "s");
+    }
+}
+
+static bool orphaned(const struct work *w)
+{
+    const struct snapshot_entry *component =
+        snapshot_find(w->s, SNAPSHOT_COMPONENT, w->entry->ns, w->component);
+    return has_owner(w->binding) && (component == NULL || !owned_by(w->binding, component->uid));
+}
+
+void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
+{
+    const json_t *binding = snapshot_tree(s, entry);
+    struct work w = {.s = s,
+                     .entry = entry,
+                     .binding = binding,
+                     .plan = plan,
+                     .project = owner_text(binding, "projectName"),
+                     .component = owner_text(binding, "componentName"),
+                     .environment = spec_text(binding, "environment"),
+                     .release = spec_text(binding, "releaseName")};
+    const struct snapshot_entry **rendered;
+    size_t count = snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, entry->ns, entry->name,
+                                 &plan->arena, &rendered);
+    if (entry->deleting) {
+        plan_end(&w, rendered, count);
+        return;
+    }
+    if (orphaned(&w)) {
+        plan_delete(plan, entry);
+        return;
+    }
+    w.edit = plan_edit(plan, s, entry);
+    object_add_finalizer(w.edit, FINALIZER);
+    const json_t *component = snapshot_get(s, SNAPSHOT_COMPONENT, entry->ns, w.component);
+    if (component != NULL) {
+        object_add_owner(w.edit, component, true);
+    }
+    if (find_place(&w) && find_release(&w)) {
+        for (size_t i = 0; i < w.cluster_count; i++) {
+            place(&w, &w.clusters[i], true);
+            place(&w, &w.clusters[i], false);
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (wanted_on(&w, snapshot_tree(s, rendered[i]))) {
+            rendered[kept++] = rendered[i];
+        } else {
+            plan_delete(plan, rendered[i]);
+        }
+    }
+    report(&w, rendered, kept);
+}

@@ -1,0 +1,313 @@
+/* common.c: conditions, memberships and roll-ups.
+ *
+ * A roll-up tells a person what to look at: how many are ready, and of the first that is not, its
+ * name and its own reason and message. "Progressing" outranks nothing: a part that failed is told
+ * before one that is only on its way. */
+#include "reconcile/controllers/common.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/name.h"
+
+static const char *const statuses[] = {
+    [STATUS_FALSE] = "False", [STATUS_TRUE] = "True", [STATUS_UNKNOWN] = "Unknown"};
+
+enum { CONDITION_MESSAGE_MAX = 1024 };
+
+void condition_set(json_t *edit, const struct snapshot *s, const char *type,
+                   enum condition_status status, const char *reason, const char *format, ...)
+{
+    char message[CONDITION_MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    object_set_condition(edit, type, statuses[status], reason, message, s->now_ms);
+}
+
+void condition_drop(json_t *edit, const char *type)
+{
+    json_t *list = json_at(edit, "status", "conditions", NULL);
+    for (size_t i = json_array_size(list); i-- > 0;) {
+        if (slice_eq_cstr(json_text_at(json_array_get(list, i), "type"), type)) {
+            json_array_remove(list, i);
+        }
+    }
+}
+
+struct condition condition_of(const json_t *object, const char *type)
+{
+    struct condition c = {.status = SLICE("Unknown")};
+    const json_t *found = object_condition(object, type);
+    if (found == NULL) {
+        return c;
+    }
+    const json_t *observed = json_at(object, "status", "observedGeneration", NULL);
+    if (json_is_integer(observed) && json_integer_value(observed) != object_generation(object)) {
+        return c;
+    }
+    c.status = json_text_at(found, "status");
+    c.reason = json_text_at(found, "reason");
+    c.message = json_text_at(found, "message");
+    return c;
+}
+
+bool condition_is(const json_t *object, const char *type, const char *status)
+{
+    return slice_eq_cstr(condition_of(object, type).status, status);
+}
+
+json_t *status_of(json_t *edit)
+{
+    return json_child(edit, "status");
+}
+
+void status_set(json_t *edit, const char *key, json_t *value)
+{
+    json_t *status = status_of(edit);
+    if (value == NULL) {
+        json_object_del(status, key);
+    } else {
+        json_object_set_new(status, key, value);
+    }
+}
+
+void status_observe(json_t *edit)
+{
+    status_set(edit, "observedGeneration", json_integer(object_generation(edit)));
+}
+
+struct slice spec_text(const json_t *object, const char *key)
+{
+    return json_text(json_at(object, "spec", key, NULL));
+}
+
+struct slice owner_text(const json_t *object, const char *key)
+{
+    return json_text(json_at(object, "spec", "owner", key, NULL));
+}
+
+bool component_membership(const struct snapshot *s, const json_t *component, struct arena *arena,
+                          struct membership *out)
+{
+    struct slice ns = object_ns(component);
+    *out = (struct membership){.project = spec_text(component, "project")};
+    if (out->project.len > 0) {
+        out->named = true;
+        out->entry = snapshot_find(s, SNAPSHOT_PROJECT, ns, out->project);
+        return true;
+    }
+    const struct snapshot_entry **projects;
+    size_t count = snapshot_list(s, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns,
+                                 object_name(component), arena, &projects);
+    if (count == 0) {
+        out->project = SLICE("default");
+        out->entry = snapshot_find(s, SNAPSHOT_PROJECT, ns, out->project);
+        return true;
+    }
+    out->entry = projects[0];
+    out->project = projects[0]->name;
+    if (count > 1) {
+        out->also = projects[1]->name;
+    }
+    return count == 1;
+}
+
+static size_t members_add(const struct snapshot *s, struct slice project, struct arena *arena,
+                          const struct snapshot_entry **found, size_t count,
+                          const struct snapshot_entry *component)
+{
+    struct membership m;
+    const json_t *tree = component != NULL ? snapshot_tree(s, component) : NULL;
+    if (tree != NULL && component_membership(s, tree, arena, &m) && slice_eq(m.project, project)) {
+        found[count++] = component;
+    }
+    return count;
+}
+
+static int entry_by_name(const void *a, const void *b)
+{
+    return slice_cmp((*(const struct snapshot_entry *const *)a)->name,
+                     (*(const struct snapshot_entry *const *)b)->name);
+}
+
+size_t project_members(const struct snapshot *s, const json_t *project, struct arena *arena,
+                       const struct snapshot_entry ***out)
+{
+    struct slice ns = object_ns(project);
+    struct slice name = object_name(project);
+    const struct snapshot_entry **explicit;
+    size_t explicit_count =
+        snapshot_list(s, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, name, arena, &explicit);
+    const struct snapshot_entry **floating = NULL;
+    size_t floating_count = 0;
+    if (slice_eq_cstr(name, "default")) {
+        floating_count = snapshot_list(s, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"),
+                                       arena, &floating);
+    }
+    const json_t *listed = json_at(project, "spec", "components", NULL);
+    size_t room = explicit_count + floating_count + json_array_size(listed) + 1;
+    const struct snapshot_entry **found = arena_alloc(arena, room * sizeof(*found));
+    size_t count = explicit_count;
+    if (count > 0) {
+        memcpy(found, explicit, count * sizeof(*found));
+    }
+    for (size_t i = 0; i < floating_count; i++) {
+        count = members_add(s, name, arena, found, count, floating[i]);
+    }
+    for (size_t i = 0; floating == NULL && i < json_array_size(listed); i++) {
+        struct slice member = json_text_at(json_array_get(listed, i), "name");
+        const struct snapshot_entry *e = snapshot_find(s, SNAPSHOT_COMPONENT, ns, member);
+        if (e != NULL && spec_text(snapshot_tree(s, e), "project").len == 0) {
+            count = members_add(s, name, arena, found, count, e);
+        }
+    }
+    qsort(found, count, sizeof(*found), entry_by_name);
+    *out = found;
+    return count;
+}
+
+static bool is_target(const json_t *paths, struct slice name)
+{
+    size_t i;
+    json_t *path;
+    json_array_foreach((json_t *)(uintptr_t)paths, i, path)
+    {
+        size_t k;
+        json_t *target;
+        json_array_foreach(json_object_get(path, "targetEnvironmentRefs"), k, target)
+        {
+            if (slice_eq(json_text_at(target, "name"), name)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+struct slice pipeline_first(const json_t *pipeline)
+{
+    json_t *paths = json_at(pipeline, "spec", "promotionPaths", NULL);
+    size_t i;
+    json_t *path;
+    json_array_foreach(paths, i, path)
+    {
+        struct slice source = json_text(json_at(path, "sourceEnvironmentRef", "name", NULL));
+        if (source.len > 0 && !is_target(paths, source)) {
+            return source;
+        }
+    }
+    return (struct slice){0};
+}
+
+size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_cluster **out)
+{
+    json_t *list = json_at(plane, "spec", "clusters", NULL);
+    size_t count = json_array_size(list);
+    struct plane_cluster *found = arena_zero(arena, (count + 1) * sizeof(*found));
+    *out = found;
+    if (count == 0) {
+        found[0].name = object_name(plane);
+        found[0].region = spec_text(plane, "region");
+        return 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *spec = json_array_get(list, i);
+        found[i] = (struct plane_cluster){.name = json_text_at(spec, "name"),
+                                          .region = json_text_at(spec, "region"),
+                                          .spec = spec};
+    }
+    return count;
+}
+
+const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,
+                                            struct slice cluster, struct arena *arena)
+{
+    const char *name =
+        arena_printf(arena, "cluster-%.*s-%.*s", SLICE_ARG(plane), SLICE_ARG(cluster));
+    return snapshot_find(s, SNAPSHOT_SECRET, SLICE(SNAPSHOT_SYSTEM_NS), slice_of(name));
+}
+
+const json_t *cluster_status(const json_t *plane, struct slice cluster)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_at(plane, "status", "clusters", NULL), i, item)
+    {
+        if (slice_eq(json_text_at(item, "name"), cluster)) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+void rollup_add(struct rollup *r, const json_t *object, struct slice name)
+{
+    struct condition ready = condition_of(object, READY);
+    bool progressing = condition_is(object, PROGRESSING, "True");
+    r->total++;
+    r->progressing += progressing ? 1 : 0;
+    if (slice_eq_cstr(ready.status, "True")) {
+        r->ready++;
+        return;
+    }
+    bool worst_only_progresses =
+        r->worst.reason.len == 0 || slice_eq_cstr(r->worst.reason, "Progressing");
+    if (r->worst_name.len == 0 || (worst_only_progresses && !progressing)) {
+        r->worst_name = name;
+        r->worst = ready;
+    }
+}
+
+void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun)
+{
+    const char *plural = r->total == 1 ? "" : "s";
+    const char *verb = r->ready == 1 ? "is" : "are";
+    if (r->ready == r->total) {
+        condition_set(edit, s, READY, STATUS_TRUE, "AllReady", "%zu of %zu %s%s %s ready", r->ready,
+                      r->total, noun, plural, verb);
+        condition_set(edit, s, PROGRESSING, STATUS_FALSE, "Settled", "nothing is under way");
+        return;
+    }
+    struct slice reason = r->worst.reason.len > 0 ? r->worst.reason : SLICE("Progressing");
+    struct slice message =
+        r->worst.message.len > 0 ? r->worst.message : SLICE("has not been looked at yet");
+    char text[128];
+    snprintf(text, sizeof(text), "%.*s", SLICE_ARG(reason));
+    condition_set(edit, s, READY, STATUS_FALSE, text, "%zu of %zu %s%s %s ready; %.*s: %.*s",
+                  r->ready, r->total, noun, plural, verb, SLICE_ARG(r->worst_name),
+                  SLICE_ARG(message));
+    bool moving = r->progressing > 0 || r->worst.reason.len == 0;
+    condition_set(edit, s, PROGRESSING, moving ? STATUS_TRUE : STATUS_FALSE,
+                  moving ? "Progressing" : "Stuck",
+                  moving ? "work is under way" : "waiting for what stands in the way of Ready");
+}
+
+struct slice joined_name(struct arena *arena, struct slice a, struct slice b)
+{
+    if (a.len + 1 + b.len <= NAME_SUBDOMAIN_MAX) {
+        return slice_of(arena_printf(arena, "%.*s-%.*s", SLICE_ARG(a), SLICE_ARG(b)));
+    }
+    const struct slice parts[] = {a, b};
+    return name_join(arena, NAME_SUBDOMAIN_MAX, parts, 2);
+}
+
+bool has_owner(const json_t *object)
+{
+    return json_array_size(json_at(object, "metadata", "ownerReferences", NULL)) > 0;
+}
+
+bool owned_by(const json_t *object, struct slice uid)
+{
+    size_t i;
+    json_t *ref;
+    json_array_foreach(json_at(object, "metadata", "ownerReferences", NULL), i, ref)
+    {
+        if (slice_eq(json_text_at(ref, "uid"), uid)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,94 @@
+/* common.h: what controllers share: conditions, and how objects find each other.
+ *
+ * Pure, over a snapshot. Owner: trees are the snapshot's or the plan's. Thread: the snapshot's. */
+#ifndef RECONCILE_CONTROLLERS_COMMON_H
+#define RECONCILE_CONTROLLERS_COMMON_H
+
+#include "base/clock.h"
+#include "proto/object.h"
+#include "reconcile/plan.h"
+
+/* Held by whatever must clean up before it goes. */
+#define FINALIZER "choreo.dev/cleanup"
+
+#define READY "Ready"
+#define PROGRESSING "Progressing"
+
+enum condition_status { STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN };
+
+/* Sets a condition on an object under edit. */
+void condition_set(json_t *edit, const struct snapshot *s, const char *type,
+                   enum condition_status status, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+void condition_drop(json_t *edit, const char *type);
+/* status, reason and message of an object's condition; "Unknown", "" and "" without one, or if it
+ * speaks of an older generation. */
+struct condition {
+    struct slice status;
+    struct slice reason;
+    struct slice message;
+};
+struct condition condition_of(const json_t *object, const char *type);
+bool condition_is(const json_t *object, const char *type, const char *status);
+/* Notes that the status speaks of this generation. */
+void status_observe(json_t *edit);
+/* edit.status, made if absent. */
+json_t *status_of(json_t *edit);
+void status_set(json_t *edit, const char *key, json_t *value); /* takes value; NULL removes */
+
+/* Strings at spec.key, or spec.a.b. */
+struct slice spec_text(const json_t *object, const char *key);
+struct slice owner_text(const json_t *object, const char *key); /* spec.owner.key */
+
+/* The project of a component: spec.project, else the sole project that lists it, else "default".
+ * With two that list it, both are named and false is returned. */
+struct membership {
+    struct slice project;
+    const struct snapshot_entry *entry; /* NULL: there is no such object */
+    struct slice also;                  /* the second that lists it */
+    bool named;                         /* by the component itself */
+};
+bool component_membership(const struct snapshot *s, const json_t *component, struct arena *arena,
+                          struct membership *out);
+
+/* The components that belong to a project, in order of name. */
+size_t project_members(const struct snapshot *s, const json_t *project, struct arena *arena,
+                       const struct snapshot_entry ***out);
+
+/* The environment that releases start in: the first source that is nobody's target. */
+struct slice pipeline_first(const json_t *pipeline);
+
+/* The clusters of a plane: those it lists, else one of the plane's own name. */
+struct plane_cluster {
+    struct slice name;
+    struct slice region;
+    const json_t *spec; /* NULL for a plane's implied one */
+};
+size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_cluster **out);
+/* The Secret with the cluster's kubeconfig; NULL: not connected. */
+const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,
+                                            struct slice cluster, struct arena *arena);
+/* status.clusters[name] of a plane; NULL: nothing known. */
+const json_t *cluster_status(const json_t *plane, struct slice cluster);
+
+/* How a number of dependants is doing, for roll-ups. The worst one is told first. */
+struct rollup {
+    size_t total;
+    size_t ready;
+    size_t progressing;
+    struct slice worst_name; /* of the first that is not ready */
+    struct condition worst;
+};
+/* Adds one by its Ready and Progressing conditions. */
+void rollup_add(struct rollup *r, const json_t *object, struct slice name);
+/* Ready and Progressing on edit: "3 of 4 components are ready; user-service: ...". */
+void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun);
+
+/* The name of the objects that others make: parts joined by '-', cut and hashed if too long. */
+struct slice joined_name(struct arena *arena, struct slice a, struct slice b);
+
+/* True if object's controlling owner (an ownerReference) is an object of that uid. */
+bool owned_by(const json_t *object, struct slice uid);
+bool has_owner(const json_t *object);
+
+#endif

@@ -1,0 +1,446 @@
+/* component.c: from a component to a release, and from the release to its first environment.
+ *
+ *   project -> image -> type and traits -> Release (named by its content) -> ReleaseBinding in the
+ *   first environment of the project's pipeline -> roll-up of all its bindings
+ *
+ * Each step that cannot be taken leaves a condition that says why and what to do, and what was
+ * deployed before stays as it is. A binding follows new releases only: one that somebody pointed at
+ * an older release is left there until the component changes again. */
+#include "reconcile/controllers/common.h"
+
+#include <string.h>
+
+#include "base/crypto.h"
+#include "render/convert.h"
+
+enum { RELEASE_HASH_BYTES = 5, RELEASE_NAME_ROOM = 240 };
+
+/* What one run finds out, step by step. */
+struct work {
+    const struct snapshot *s;
+    const struct snapshot_entry *entry;
+    const json_t *component;
+    json_t *edit;
+    struct plan *plan;
+    struct membership membership;
+    struct slice release; /* name of the release that the spec amounts to */
+    struct slice first;   /* environment */
+    const char *reason;   /* of the step that failed; NULL: none */
+    const char *message;
+};
+
+static bool fail(struct work *w, const char *condition, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool fail(struct work *w, const char *condition, const char *reason, const char *format, ...)
+{
+    struct buf text = {0};
+    va_list args;
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    w->reason = reason;
+    w->message = arena_cstr(&w->plan->arena, buf_slice(&text));
+    condition_set(w->edit, w->s, condition, STATUS_FALSE, reason, "%s", w->message);
+    buf_free(&text);
+    return false;
+}
+
+static bool find_project(struct work *w)
+{
+    struct membership *m = &w->membership;
+    if (!component_membership(w->s, w->component, &w->plan->arena, m)) {
+        return fail(
+            w, "ProjectResolved", "Ambiguous",
+            "projects \"%.*s\" and \"%.*s\" both list it: set spec.project, or list it once",
+            SLICE_ARG(m->project), SLICE_ARG(m->also));
+    }
+    if (m->entry == NULL && m->named) {
+        return fail(w, "ProjectResolved", "ProjectNotFound",
+                    "there is no project \"%.*s\" in namespace \"%.*s\" yet", SLICE_ARG(m->project),
+                    SLICE_ARG(w->entry->ns));
+    }
+    if (m->entry != NULL && m->entry->deleting) {
+        return fail(w, "ProjectResolved", "ProjectTerminating", "project \"%.*s\" is being deleted",
+                    SLICE_ARG(m->project));
+    }
+    status_set(w->edit, "project", json_str(m->project));
+    condition_drop(w->edit, "ProjectResolved");
+    return true;
+}
+
+static bool find_image(struct work *w)
+{
+    struct slice image = spec_text(w->component, "image");
+    if (image.len > 0) {
+        status_set(w->edit, "image", json_str(image));
+        condition_set(w->edit, w->s, "ImageResolved", STATUS_TRUE, "Given",
+                      "spec.image is used as it is");
+        return true;
+    }
+    status_set(w->edit, "image", NULL);
+    const json_t *source = json_at(w->component, "spec", "source", NULL);
+    struct slice from = json_text(json_at(source, "git", "repository", NULL));
+    if (from.len == 0) {
+        from = json_text_at(source, "path");
+    }
+    if (from.len == 0) {
+        return fail(w, "ImageResolved", "NoImage",
+                    "neither spec.image nor spec.source is set: there is nothing to run");
+    }
+    return fail(w, "ImageResolved", "NoBuildPlane",
+                "nothing builds %.*s: there is no build plane; set spec.image to an image that was "
+                "built elsewhere",
+                SLICE_ARG(from));
+}
+
+/* A trait or type of the namespace, else of the cluster: {kind, name, spec}. */
+static json_t *find_template(struct work *w, enum snapshot_kind local, enum snapshot_kind cluster,
+                             struct slice kind, struct slice name)
+{
+    const json_t *found = NULL;
+    enum snapshot_kind where = local;
+    if (kind.len == 0 || slice_eq_cstr(kind, snapshot_kind_name(local))) {
+        found = snapshot_get(w->s, local, w->entry->ns, name);
+    }
+    if (found == NULL && (kind.len == 0 || slice_eq_cstr(kind, snapshot_kind_name(cluster)))) {
+        where = cluster;
+        found = snapshot_get(w->s, cluster, (struct slice){0}, name);
+    }
+    const json_t *spec = json_at(found, "spec", NULL);
+    if (spec == NULL) {
+        return NULL;
+    }
+    return json_pack("{s:s, s:o, s:O}", "kind", snapshot_kind_name(where), "name", json_str(name),
+                     "spec", spec);
+}
+
+static bool find_type(struct work *w, json_t *spec)
+{
+    struct slice name = spec_text(w->component, "type");
+    if (name.len == 0) {
+        name = SLICE("service");
+    }
+    json_t *type = find_template(w, SNAPSHOT_TYPE, SNAPSHOT_CLUSTER_TYPE, (struct slice){0}, name);
+    if (type == NULL) {
+        return fail(w, "Released", "TypeNotFound",
+                    "there is no ComponentType or ClusterComponentType \"%.*s\"", SLICE_ARG(name));
+    }
+    json_object_set_new(spec, "componentType", type);
+    return true;
+}
+
+static bool find_traits(struct work *w, json_t *spec)
+{
+    json_t *frozen = json_array();
+    size_t i;
+    json_t *trait;
+    json_array_foreach(json_at(w->component, "spec", "traits", NULL), i, trait)
+    {
+        struct slice name = json_text_at(trait, "name");
+        json_t *found = find_template(w, SNAPSHOT_TRAIT, SNAPSHOT_CLUSTER_TRAIT,
+                                      json_text_at(trait, "kind"), name);
+        if (found == NULL) {
+            json_decref(frozen);
+            return fail(w, "Released", "TraitNotFound",
+                        "spec.traits[%zu]: there is no Trait or ClusterTrait \"%.*s\"", i,
+                        SLICE_ARG(name));
+        }
+        json_array_append_new(frozen, found);
+    }
+    if (json_array_size(frozen) > 0) {
+        json_object_set_new(spec, "traits", frozen);
+    } else {
+        json_decref(frozen);
+    }
+    return true;
+}
+
+/* The whole Release.spec; false with the condition set if it cannot be made. */
+static bool freeze(struct work *w, json_t *spec)
+{
+    json_object_set_new(spec, "owner",
+                        json_pack("{s:o, s:o}", "projectName", json_str(w->membership.project),
+                                  "componentName", json_str(w->entry->name)));
+    if (!find_type(w, spec) || !find_traits(w, spec)) {
+        return false;
+    }
+    const json_t *from = json_at(w->component, "spec", NULL);
+    json_t *workload = NULL;
+    json_t *profile = NULL;
+    struct err err;
+    if (convert_workload(from, (struct slice){0}, &workload, &err) != 0 ||
+        convert_profile(from, &profile, &err) != 0) {
+        json_decref(workload);
+        return fail(w, "Released", "InvalidSpec", "%s", err.message);
+    }
+    json_object_set_new(spec, "workload", workload);
+    json_object_set_new(spec, "componentProfile", profile);
+    return true;
+}
+
+static void release_hash(const json_t *spec, char out[2 * RELEASE_HASH_BYTES + 1])
+{
+    struct buf bytes = {0};
+    struct buf hex = {0};
+    uint8_t digest[SHA256_BYTES];
+    json_canonical(spec, &bytes);
+    crypto_sha256(buf_slice(&bytes), digest);
+    hex_encode(&hex, slice_make(digest, RELEASE_HASH_BYTES));
+    memcpy(out, buf_cstr(&hex), 2 * RELEASE_HASH_BYTES + 1);
+    buf_free(&bytes);
+    buf_free(&hex);
+}
+
+static void create_release(struct work *w, json_t *spec)
+{
+    json_t *release = object_new("choreo.dev/v1", "Release", w->entry->ns, w->release);
+    json_object_set(release, "spec", spec);
+    object_add_owner(release, w->component, true);
+    plan_create(w->plan, SNAPSHOT_RELEASE, release);
+    plan_event(w->plan, w->component, false, "Released", "made release \"%.*s\"",
+               SLICE_ARG(w->release));
+}
+
+static bool make_release(struct work *w)
+{
+    if (json_is_false(json_at(w->component, "spec", "autoDeploy", NULL))) {
+        condition_set(w->edit, w->s, "Released", STATUS_FALSE, "AutoDeployOff",
+                      "spec.autoDeploy is false: no release is made of changes");
+        return true;
+    }
+    json_t *spec = json_object();
+    if (!freeze(w, spec)) {
+        json_decref(spec);
+        return false;
+    }
+    char hash[2 * RELEASE_HASH_BYTES + 1];
+    release_hash(spec, hash);
+    struct slice stem = slice_sub(w->entry->name, 0, RELEASE_NAME_ROOM);
+    w->release = slice_of(arena_printf(&w->plan->arena, "%.*s-%s", SLICE_ARG(stem), hash));
+    if (snapshot_find(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release) == NULL) {
+        create_release(w, spec);
+    }
+    json_decref(spec);
+    condition_set(w->edit, w->s, "Released", STATUS_TRUE, "Released", "release \"%.*s\"",
+                  SLICE_ARG(w->release));
+    return true;
+}
+
+static bool find_environment(struct work *w)
+{
+    struct slice name = {0};
+    if (w->membership.entry != NULL) {
+        name = spec_text(snapshot_tree(w->s, w->membership.entry), "deploymentPipeline");
+    }
+    if (name.len == 0) {
+        name = SLICE("default");
+    }
+    const json_t *pipeline = snapshot_get(w->s, SNAPSHOT_PIPELINE, w->entry->ns, name);
+    if (pipeline == NULL) {
+        return fail(w, "Bound", "PipelineNotFound",
+                    "there is no deployment pipeline \"%.*s\" in namespace \"%.*s\"",
+                    SLICE_ARG(name), SLICE_ARG(w->entry->ns));
+    }
+    w->first = pipeline_first(pipeline);
+    if (w->first.len == 0) {
+        return fail(w, "Bound", "PipelineInvalid",
+                    "deployment pipeline \"%.*s\" has no environment that releases start in",
+                    SLICE_ARG(name));
+    }
+    const struct snapshot_entry *env =
+        snapshot_find(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, w->first);
+    if (env == NULL || env->deleting) {
+        return fail(w, "Bound", "EnvironmentNotFound",
+                    "environment \"%.*s\", where pipeline \"%.*s\" starts, %s", SLICE_ARG(w->first),
+                    SLICE_ARG(name), env == NULL ? "does not exist" : "is being deleted");
+    }
+    return true;
+}
+
+static const struct snapshot_entry *find_binding(struct work *w)
+{
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, w->entry->ns,
+                                 w->entry->name, &w->plan->arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(spec_text(snapshot_tree(w->s, found[i]), "environment"), w->first)) {
+            return found[i];
+        }
+    }
+    return NULL;
+}
+
+static json_t *binding_owner(struct work *w)
+{
+    return json_pack("{s:o, s:o}", "projectName", json_str(w->membership.project), "componentName",
+                     json_str(w->entry->name));
+}
+
+static bool bind(struct work *w)
+{
+    if (w->release.len == 0) {
+        return true;
+    }
+    if (!find_environment(w)) {
+        return false;
+    }
+    const struct snapshot_entry *binding = find_binding(w);
+    if (binding == NULL) {
+        struct slice name = joined_name(&w->plan->arena, w->entry->name, w->first);
+        json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", w->entry->ns, name);
+        json_object_set_new(o, "spec",
+                            json_pack("{s:o, s:o, s:o}", "owner", binding_owner(w), "environment",
+                                      json_str(w->first), "releaseName", json_str(w->release)));
+        object_add_finalizer(o, FINALIZER);
+        object_add_owner(o, w->component, true);
+        plan_create(w->plan, SNAPSHOT_BINDING, o);
+        condition_drop(w->edit, "Bound");
+        return true;
+    }
+    const json_t *before = snapshot_tree(w->s, binding);
+    struct slice latest = json_text(json_at(w->component, "status", "latestRelease", "name", NULL));
+    bool follow = spec_text(before, "releaseName").len == 0 || !slice_eq(latest, w->release);
+    bool moved = !slice_eq(owner_text(before, "projectName"), w->membership.project);
+    if (!binding->deleting && (follow || moved)) {
+        json_t *edit = plan_edit(w->plan, w->s, binding);
+        json_t *spec = json_object_get(edit, "spec");
+        if (follow) {
+            json_object_set_new(spec, "releaseName", json_str(w->release));
+        }
+        json_object_set_new(spec, "owner", binding_owner(w));
+    }
+    condition_drop(w->edit, "Bound");
+    return true;
+}
+
+/* Names what the component asks for and nothing provides yet. */
+static void note_unprovided(struct work *w)
+{
+    struct buf named = {0};
+    size_t i;
+    json_t *dependency;
+    json_array_foreach(json_at(w->component, "spec", "dependencies", NULL), i, dependency)
+    {
+        struct slice type = json_text_at(dependency, "type");
+        if (!slice_eq_cstr(type, "component") && !slice_eq_cstr(type, "service") &&
+            json_text_at(dependency, "component").len == 0) {
+            buf_addf(&named, "%s%.*s (%.*s)", named.len > 0 ? ", " : "",
+                     SLICE_ARG(json_text_at(dependency, "name")), SLICE_ARG(type));
+        }
+    }
+    if (named.len > 0) {
+        condition_set(w->edit, w->s, "DependenciesProvisioned", STATUS_FALSE, "NotProvisioned",
+                      "nothing provides these yet: %s; the component runs without them",
+                      buf_cstr(&named));
+    } else {
+        condition_drop(w->edit, "DependenciesProvisioned");
+    }
+    if (json_is_true(json_at(w->component, "spec", "autoBuild", NULL)) ||
+        (json_at(w->component, "spec", "build", NULL) != NULL && w->reason == NULL)) {
+        condition_set(w->edit, w->s, "BuildSupported", STATUS_FALSE, "NoBuildPlane",
+                      "spec.build is recorded, but there is no build plane to act on it");
+    } else {
+        condition_drop(w->edit, "BuildSupported");
+    }
+    buf_free(&named);
+}
+
+static json_t *environment_row(const json_t *binding)
+{
+    struct condition ready = condition_of(binding, READY);
+    json_t *row = json_object();
+    json_object_set_new(row, "name", json_str(spec_text(binding, "environment")));
+    struct slice release = spec_text(binding, "releaseName");
+    if (release.len > 0) {
+        json_object_set_new(row, "release", json_str(release));
+    }
+    json_object_set_new(row, "ready", json_str(ready.status));
+    if (ready.reason.len > 0) {
+        json_object_set_new(row, "reason", json_str(ready.reason));
+    }
+    return row;
+}
+
+static void report(struct work *w)
+{
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, w->entry->ns,
+                                 w->entry->name, &w->plan->arena, &bindings);
+    struct rollup roll = {0};
+    json_t *rows = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const json_t *binding = snapshot_tree(w->s, bindings[i]);
+        json_array_append_new(rows, environment_row(binding));
+        rollup_add(&roll, binding, spec_text(binding, "environment"));
+    }
+    status_set(w->edit, "environments", json_array_size(rows) > 0 ? rows : NULL);
+    if (json_array_size(rows) == 0) {
+        json_decref(rows);
+    }
+    if (w->release.len > 0) {
+        const char *hash = arena_cstr(&w->plan->arena, w->release);
+        status_set(w->edit, "latestRelease",
+                   json_pack("{s:o, s:s}", "name", json_str(w->release), "releaseHash",
+                             strrchr(hash, '-') + 1));
+    }
+    if (w->reason != NULL) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
+        condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
+                      "waiting for what stands in the way of Ready");
+    } else if (count == 0 && w->release.len == 0) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "NotDeployed",
+                      "bound to no environment: create a ReleaseBinding, or set spec.autoDeploy");
+        condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Settled", "nothing is under way");
+    } else if (count == 0) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Progressing",
+                      "being bound to environment \"%.*s\"", SLICE_ARG(w->first));
+        condition_set(w->edit, w->s, PROGRESSING, STATUS_TRUE, "Progressing", "work is under way");
+    } else {
+        rollup_set(w->edit, w->s, &roll, "environment");
+    }
+    status_observe(w->edit);
+}
+
+static void plan_end(struct work *w)
+{
+    if (!object_has_finalizer(w->component, FINALIZER)) {
+        return;
+    }
+    static const enum snapshot_kind made[] = {SNAPSHOT_BINDING, SNAPSHOT_RENDERED,
+                                              SNAPSHOT_RELEASE};
+    size_t left = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const struct snapshot_entry **found;
+        size_t count = snapshot_list(w->s, made[i], SNAPSHOT_BY_COMPONENT, w->entry->ns,
+                                     w->entry->name, &w->plan->arena, &found);
+        /* Releases go last: what is on a cluster can be explained until it is gone. */
+        for (size_t k = 0; k < count && (made[i] != SNAPSHOT_RELEASE || left == 0); k++) {
+            plan_delete(w->plan, found[k]);
+        }
+        left += made[i] != SNAPSHOT_RELEASE ? count : 0;
+    }
+    w->edit = plan_edit(w->plan, w->s, w->entry);
+    if (left == 0) {
+        object_remove_finalizer(w->edit, FINALIZER);
+    } else {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Terminating",
+                      "being deleted; waiting for its clusters to be clean");
+    }
+}
+
+void component_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
+{
+    struct work w = {.s = s, .entry = entry, .component = snapshot_tree(s, entry), .plan = plan};
+    if (entry->deleting) {
+        plan_end(&w);
+        return;
+    }
+    w.edit = plan_edit(plan, s, entry);
+    object_add_finalizer(w.edit, FINALIZER);
+    if (find_project(&w) && find_image(&w) && make_release(&w)) {
+        bind(&w);
+    }
+    note_unprovided(&w);
+    report(&w);
+}

@@ -1,0 +1,175 @@
+/* organization.c: a tenant's beginnings and end.
+ *
+ * It runs in two shards. The system shard's leader gives a new organization what it starts with (an
+ * Environment `development` and a DeploymentPipeline `default`, once, as soon as a plane exists),
+ * and reports. The leader of the shard that the namespace lives in empties it when the organization
+ * is being deleted, and then lets go of it; apply refuses new objects there meanwhile, so this
+ * ends.
+ */
+#include "reconcile/controllers/common.h"
+#include "render/builtin.h"
+
+#include <string.h>
+
+#define DEFAULTS "DefaultsCreated"
+#define QUOTA "QuotaEnforced"
+
+/* Older first; equal ages by name. */
+static const struct snapshot_entry *oldest_plane(const struct snapshot *s, struct arena *arena)
+{
+    const struct snapshot_entry **all;
+    size_t count = snapshot_all(s, SNAPSHOT_DATAPLANE, arena, &all);
+    const struct snapshot_entry *best = NULL;
+    struct slice best_created = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct slice created =
+            json_text(json_at(snapshot_tree(s, all[i]), "metadata", "creationTimestamp", NULL));
+        if (best == NULL || slice_cmp(created, best_created) < 0) {
+            best = all[i];
+            best_created = created;
+        }
+    }
+    return best;
+}
+
+static const struct snapshot_entry *first_plane(const struct snapshot *s, const json_t *org,
+                                                struct arena *arena)
+{
+    struct slice none = {0};
+    struct slice named = spec_text(org, "dataPlane");
+    if (named.len > 0) {
+        return snapshot_find(s, SNAPSHOT_DATAPLANE, none, named);
+    }
+    const struct snapshot_entry *plane =
+        snapshot_find(s, SNAPSHOT_DATAPLANE, none, SLICE("development"));
+    return plane != NULL ? plane : oldest_plane(s, arena);
+}
+
+static void create_defaults(struct plan *plan, struct slice ns, struct slice plane)
+{
+    json_t *env = object_new("choreo.dev/v1", "Environment", ns, SLICE("development"));
+    json_object_set_new(env, "spec", json_pack("{s:o}", "dataPlane", json_str(plane)));
+    plan_create(plan, SNAPSHOT_ENVIRONMENT, env);
+    json_t *pipeline = object_new("choreo.dev/v1", "DeploymentPipeline", ns, SLICE("default"));
+    json_object_set_new(pipeline, "spec",
+                        json_pack("{s:[{s:{s:s}, s:[]}]}", "promotionPaths", "sourceEnvironmentRef",
+                                  "name", "development", "targetEnvironmentRefs"));
+    plan_create(plan, SNAPSHOT_PIPELINE, pipeline);
+}
+
+static void plan_defaults(const struct snapshot *s, const json_t *org, json_t *edit,
+                          struct plan *plan)
+{
+    if (object_condition_true(org, DEFAULTS)) {
+        return; /* once: what a tenant deleted of it stays deleted */
+    }
+    const struct snapshot_entry *plane = first_plane(s, org, &plan->arena);
+    if (plane == NULL) {
+        struct slice named = spec_text(org, "dataPlane");
+        condition_set(edit, s, DEFAULTS, STATUS_FALSE, "NoDataPlane",
+                      "the environment \"development\" is created when %s%.*s%s exists",
+                      named.len > 0 ? "data plane \"" : "a data plane", SLICE_ARG(named),
+                      named.len > 0 ? "\"" : "");
+        return;
+    }
+    create_defaults(plan, object_name(org), plane->name);
+    condition_set(edit, s, DEFAULTS, STATUS_TRUE, "Created",
+                  "environment \"development\" on data plane \"%.*s\", pipeline \"default\"",
+                  SLICE_ARG(plane->name));
+}
+
+static void plan_report(const struct snapshot *s, const json_t *org, json_t *edit)
+{
+    status_set(edit, "namespace", json_str(object_name(org)));
+    if (json_object_size(json_at(org, "spec", "resourceQuotas", NULL)) > 0) {
+        condition_set(edit, s, QUOTA, STATUS_FALSE, "PerCell",
+                      "resourceQuotas limit each project in each environment on each cluster; "
+                      "the total over the organization is not enforced yet");
+    } else {
+        condition_drop(edit, QUOTA);
+    }
+    condition_set(edit, s, READY, STATUS_TRUE, "NamespaceReady", "namespace \"%.*s\" is in use",
+                  SLICE_ARG(object_name(org)));
+    status_observe(edit);
+}
+
+/* What a tenant's namespace can hold of the snapshot's kinds. Those that others are made of come
+ * first, so that their controllers do the rest. */
+static const enum snapshot_kind drained[] = {
+    SNAPSHOT_PROJECT,     SNAPSHOT_COMPONENT,
+    SNAPSHOT_BINDING,     SNAPSHOT_RENDERED,
+    SNAPSHOT_RELEASE,     SNAPSHOT_TYPE,
+    SNAPSHOT_TRAIT,       SNAPSHOT_PIPELINE,
+    SNAPSHOT_SECRET,      SNAPSHOT_SECRET_REFERENCE,
+    SNAPSHOT_ENVIRONMENT,
+};
+
+static void plan_drain(const struct snapshot *s, const struct snapshot_entry *entry,
+                       struct plan *plan)
+{
+    const json_t *org = snapshot_tree(s, entry);
+    if (!object_has_finalizer(org, FINALIZER)) {
+        return;
+    }
+    size_t left = 0;
+    const struct snapshot_entry *first = NULL;
+    for (size_t i = 0; i < sizeof(drained) / sizeof(drained[0]); i++) {
+        const struct snapshot_entry **found;
+        size_t count = snapshot_list(s, drained[i], SNAPSHOT_BY_NS, entry->name, entry->name,
+                                     &plan->arena, &found);
+        for (size_t k = 0; k < count; k++) {
+            plan_delete(plan, found[k]);
+        }
+        first = count > 0 && first == NULL ? found[0] : first;
+        left += count;
+    }
+    json_t *edit = plan_edit(plan, s, entry);
+    if (left == 0) {
+        plan->drain_ns = entry->name;
+        object_remove_finalizer(edit, FINALIZER);
+        return;
+    }
+    condition_set(edit, s, READY, STATUS_FALSE, "Terminating",
+                  "being deleted; waiting for what is in the namespace, %s \"%.*s\" first",
+                  snapshot_kind_name(first->kind), SLICE_ARG(first->name));
+}
+
+void organization_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                       struct plan *plan)
+{
+    bool home =
+        s->world == NULL || s->world->owns == NULL || s->world->owns(s->world->user, entry->name);
+    if (entry->deleting) {
+        if (home) {
+            plan_drain(s, entry, plan);
+        }
+        return;
+    }
+    if (s->system != s) {
+        return;
+    }
+    const json_t *org = snapshot_tree(s, entry);
+    json_t *edit = plan_edit(plan, s, entry);
+    object_add_finalizer(edit, FINALIZER);
+    plan_defaults(s, org, edit, plan);
+    plan_report(s, org, edit);
+}
+
+void bootstrap_plan(const struct snapshot *s, struct plan *plan)
+{
+    struct slice none = {0};
+    if (snapshot_find(s, SNAPSHOT_ORGANIZATION, none, SLICE("default")) == NULL) {
+        json_t *org = object_new("choreo.dev/v1", "Organization", none, SLICE("default"));
+        json_object_set_new(org, "spec",
+                            json_pack("{s:s}", "description", "The tenant that is always there"));
+        plan_create(plan, SNAPSHOT_ORGANIZATION, org);
+    }
+    for (size_t i = 0; i < builtin_count(); i++) {
+        json_t *type = NULL;
+        struct slice name = builtin_name(i);
+        if (snapshot_find(s, SNAPSHOT_CLUSTER_TYPE, none, name) == NULL &&
+            builtin_load(name, &type, NULL) == 0) {
+            plan_create(plan, SNAPSHOT_CLUSTER_TYPE, type);
+        }
+    }
+}

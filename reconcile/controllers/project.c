@@ -1,0 +1,140 @@
+/* project.c: creates the components that a project lists, and tells how they are.
+ *
+ * A listed component that does not exist is created from the little that the list says; one that
+ * exists is never changed. Deleting a project deletes its components and waits for them. */
+#include "reconcile/controllers/common.h"
+
+#include <string.h>
+
+/* "github.com/company/app", "https://...", "git@...": a repository; all else is a path in one. */
+static bool is_repository(struct slice source)
+{
+    if (slice_find(source, SLICE("://")) != SIZE_MAX || slice_starts_with(source, SLICE("git@"))) {
+        return true;
+    }
+    struct slice rest = source;
+    struct slice host;
+    return slice_split(&rest, '/', &host) && rest.len > 0 && host.len > 0 && host.data[0] != '.' &&
+           slice_find(host, SLICE(".")) != SIZE_MAX;
+}
+
+static json_t *component_source(const json_t *project, struct slice source)
+{
+    if (is_repository(source)) {
+        return json_pack("{s:{s:o}}", "git", "repository", json_str(source));
+    }
+    const json_t *repository = json_at(project, "spec", "source", "git", NULL);
+    if (repository == NULL) {
+        return json_pack("{s:o}", "path", json_str(source));
+    }
+    json_t *git = json_deep_copy(repository);
+    json_object_set_new(git, "path", json_str(source));
+    return json_pack("{s:o}", "git", git);
+}
+
+static void create_member(const json_t *project, const json_t *listed, struct plan *plan)
+{
+    json_t *o =
+        object_new("choreo.dev/v1", "Component", object_ns(project), json_text_at(listed, "name"));
+    json_t *spec = json_object();
+    json_object_set_new(spec, "project", json_str(object_name(project)));
+    struct slice source = json_text_at(listed, "source");
+    if (source.len > 0) {
+        json_object_set_new(spec, "source", component_source(project, source));
+    }
+    static const char *const copied[] = {"type", "image"};
+    for (size_t i = 0; i < 2; i++) {
+        struct slice value = json_text_at(listed, copied[i]);
+        if (value.len > 0) {
+            json_object_set_new(spec, copied[i], json_str(value));
+        }
+    }
+    json_object_set_new(o, "spec", spec);
+    plan_create(plan, SNAPSHOT_COMPONENT, o);
+    plan_event(plan, project, false, "ComponentCreated", "created component \"%.*s\"",
+               SLICE_ARG(json_text_at(listed, "name")));
+}
+
+/* Creates what is missing. Names the first listed component that belongs to another project. */
+static struct slice plan_listed(const struct snapshot *s, const json_t *project, struct plan *plan)
+{
+    struct slice elsewhere = {0};
+    size_t i;
+    json_t *listed;
+    json_array_foreach(json_at(project, "spec", "components", NULL), i, listed)
+    {
+        struct slice name = json_text_at(listed, "name");
+        const json_t *there = snapshot_get(s, SNAPSHOT_COMPONENT, object_ns(project), name);
+        if (there == NULL) {
+            create_member(project, listed, plan);
+            continue;
+        }
+        struct membership m;
+        bool certain = component_membership(s, there, &plan->arena, &m);
+        if (elsewhere.len == 0 && (!certain || !slice_eq(m.project, object_name(project)))) {
+            elsewhere = name;
+        }
+    }
+    return elsewhere;
+}
+
+static void plan_report(const struct snapshot *s, const json_t *project, json_t *edit,
+                        struct slice elsewhere, struct plan *plan)
+{
+    const struct snapshot_entry **members;
+    size_t count = project_members(s, project, &plan->arena, &members);
+    struct rollup roll = {0};
+    for (size_t i = 0; i < count; i++) {
+        rollup_add(&roll, snapshot_tree(s, members[i]), members[i]->name);
+    }
+    status_set(edit, "componentCount", json_integer((json_int_t)roll.total));
+    status_set(edit, "readyComponents", json_integer((json_int_t)roll.ready));
+    rollup_set(edit, s, &roll, "component");
+    if (elsewhere.len > 0) {
+        condition_set(edit, s, "ComponentsResolved", STATUS_FALSE, "ComponentElsewhere",
+                      "component \"%.*s\" is listed here, but is not only this project's: set its "
+                      "spec.project, or list it once",
+                      SLICE_ARG(elsewhere));
+    } else {
+        condition_drop(edit, "ComponentsResolved");
+    }
+    status_observe(edit);
+}
+
+static void plan_end(const struct snapshot *s, const struct snapshot_entry *entry,
+                     struct plan *plan)
+{
+    const json_t *project = snapshot_tree(s, entry);
+    if (!object_has_finalizer(project, FINALIZER)) {
+        return;
+    }
+    const struct snapshot_entry **members;
+    size_t count = project_members(s, project, &plan->arena, &members);
+    for (size_t i = 0; i < count; i++) {
+        plan_delete(plan, members[i]);
+    }
+    const struct snapshot_entry **rendered;
+    size_t left = count + snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, entry->ns,
+                                        entry->name, &plan->arena, &rendered);
+    json_t *edit = plan_edit(plan, s, entry);
+    if (left == 0) {
+        object_remove_finalizer(edit, FINALIZER);
+    } else {
+        condition_set(edit, s, READY, STATUS_FALSE, "Terminating",
+                      "being deleted; waiting for %zu component%s and their clusters", count,
+                      count == 1 ? "" : "s");
+    }
+}
+
+void project_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
+{
+    if (entry->deleting) {
+        plan_end(s, entry, plan);
+        return;
+    }
+    const json_t *project = snapshot_tree(s, entry);
+    json_t *edit = plan_edit(plan, s, entry);
+    object_add_finalizer(edit, FINALIZER);
+    struct slice elsewhere = plan_listed(s, project, plan);
+    plan_report(s, project, edit, elsewhere, plan);
+}

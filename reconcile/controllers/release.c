@@ -1,0 +1,53 @@
+/* release.c: releases do not pile up for ever.
+ *
+ * A release goes when its component is gone and nothing is bound to it, or when it is neither bound
+ * nor among the newest RELEASES_KEPT of its component: those are there to roll back to. */
+#include "reconcile/controllers/common.h"
+
+enum { RELEASES_KEPT = 10 };
+
+static struct slice created_of(const struct snapshot *s, const struct snapshot_entry *e)
+{
+    return json_text(json_at(snapshot_tree(s, e), "metadata", "creationTimestamp", NULL));
+}
+
+static size_t newer(const struct snapshot *s, const struct snapshot_entry *entry,
+                    struct slice component, struct plan *plan)
+{
+    const struct snapshot_entry **all;
+    size_t count = snapshot_list(s, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, entry->ns, component,
+                                 &plan->arena, &all);
+    if (count <= RELEASES_KEPT) {
+        return 0;
+    }
+    struct slice own = created_of(s, entry);
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        int order = slice_cmp(created_of(s, all[i]), own);
+        found += order > 0 || (order == 0 && slice_cmp(all[i]->name, entry->name) > 0) ? 1 : 0;
+    }
+    return found;
+}
+
+void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
+{
+    const json_t *release = snapshot_tree(s, entry);
+    const struct snapshot_entry **bindings;
+    if (snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, entry->ns, entry->name,
+                      &plan->arena, &bindings) > 0) {
+        return;
+    }
+    struct slice name = owner_text(release, "componentName");
+    const struct snapshot_entry *component = snapshot_find(s, SNAPSHOT_COMPONENT, entry->ns, name);
+    if (component == NULL) {
+        if (has_owner(release)) {
+            plan_delete(plan, entry);
+        }
+        return;
+    }
+    const json_t *latest =
+        json_at(snapshot_tree(s, component), "status", "latestRelease", "name", NULL);
+    if (!slice_eq(json_text(latest), entry->name) && newer(s, entry, name, plan) >= RELEASES_KEPT) {
+        plan_delete(plan, entry);
+    }
+}

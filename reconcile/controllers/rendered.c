@@ -1,0 +1,461 @@
+/* rendered.c: one release (or cell) on one cluster: apply, watch over it, take it away.
+ *
+ * What should be there is rendered anew each time and told apart by its hash. If the hash is the
+ * one that was applied last, by this leader or one before it, nothing is sent. Otherwise the plan
+ * asks the engine to apply; the engine does, tells the outcome through the snapshot's world, and
+ * the next plan writes it down. A status is written when a condition, the inventory or an object's
+ * health changes, never for numbers in flux.
+ *
+ * Deleting always ends: when all of the inventory is gone; at once when there are no credentials to
+ * reach the cluster with; after abandon_after_ms when the cluster does not answer. What is
+ * abandoned is told in an Event, and swept by the shard's leader should the cluster come back. */
+#include "reconcile/controllers/rendered.h"
+
+#include <string.h>
+
+#include "reconcile/controllers/binding.h"
+#include "render/pipeline.h"
+
+#define APPLIED "Applied"
+
+struct work {
+    const struct snapshot *s;
+    const struct snapshot_entry *entry;
+    const json_t *rendered;
+    struct plan *plan;
+    bool cell;
+    struct slice project;
+    struct slice environment;
+    struct slice plane;
+    struct slice cluster;
+    struct world_release world;
+    const json_t *inventory; /* the newest known */
+    const char *applied;     /* hash, or "" */
+};
+
+static void look(struct work *w)
+{
+    w->world = (struct world_release){.hash = "", .epoch = "", .reason = "", .failed_hash = ""};
+    const struct world *world = w->s->world;
+    if (world != NULL && world->release != NULL) {
+        world->release(world->user, w->entry->ns, w->entry->name, &w->world);
+    }
+    w->inventory = w->world.resources != NULL ? w->world.resources
+                                              : json_at(w->rendered, "status", "resources", NULL);
+    w->applied = w->world.hash[0] != '\0'
+                     ? w->world.hash
+                     : arena_cstr(&w->plan->arena,
+                                  json_text(json_at(w->rendered, "status", "appliedHash", NULL)));
+}
+
+static const json_t *plane_of(const struct work *w)
+{
+    return snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
+}
+
+/* Does the system shard's leader see the cluster answer? True while it does not know. */
+static bool answers(const struct work *w, struct slice *why)
+{
+    const json_t *status = cluster_status(plane_of(w), w->cluster);
+    struct slice state = json_text_at(status, "state");
+    *why = json_text_at(status, "message");
+    return !slice_eq_cstr(state, "Unreachable") && !slice_eq_cstr(state, "Lost");
+}
+
+static void not_ready(struct work *w, enum condition_status ready, bool progressing,
+                      const char *reason, struct slice message)
+{
+    json_t *edit = plan_edit(w->plan, w->s, w->entry);
+    condition_set(edit, w->s, READY, ready, reason, "%.*s", SLICE_ARG(message));
+    condition_set(edit, w->s, PROGRESSING, progressing ? STATUS_TRUE : STATUS_FALSE,
+                  progressing ? "Progressing" : "Stuck",
+                  progressing ? "work is under way"
+                              : "waiting for what stands in the way of Ready");
+    status_observe(edit);
+}
+
+/* ---- the end ---- */
+
+static bool shared(const struct work *w)
+{
+    if (!w->cell) {
+        return false;
+    }
+    const char *cell = arena_printf(&w->plan->arena, "%.*s/%.*s", SLICE_ARG(w->project),
+                                    SLICE_ARG(w->environment));
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(w->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, w->entry->ns,
+                                 slice_of(cell), &w->plan->arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *other = snapshot_tree(w->s, found[i]);
+        if (!rendered_is_cell(other) && slice_eq(spec_text(other, "cluster"), w->cluster) &&
+            slice_eq(spec_text(other, "dataPlane"), w->plane)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void let_go(struct work *w)
+{
+    object_remove_finalizer(plan_edit(w->plan, w->s, w->entry), FINALIZER);
+}
+
+static void abandon(struct work *w, const char *why)
+{
+    plan_event(w->plan, w->rendered, true, "Abandoned",
+               "%zu objects may be left on cluster \"%.*s\" of data plane \"%.*s\": %s; they are "
+               "removed if it comes back",
+               json_array_size(w->inventory), SLICE_ARG(w->cluster), SLICE_ARG(w->plane), why);
+    let_go(w);
+}
+
+/* Milliseconds since the object was marked for deletion. */
+static uint64_t deleting_for_ms(const struct work *w)
+{
+    uint64_t since_ms = 0;
+    struct slice since = json_text(json_at(w->rendered, "metadata", "deletionTimestamp", NULL));
+    if (clock_parse_rfc3339(arena_cstr(&w->plan->arena, since), &since_ms) != 0 ||
+        since_ms > w->s->now_ms) {
+        return 0;
+    }
+    return w->s->now_ms - since_ms;
+}
+
+static void plan_end(struct work *w)
+{
+    if (!object_has_finalizer(w->rendered, FINALIZER)) {
+        return;
+    }
+    if (shared(w)) {
+        not_ready(w, STATUS_FALSE, true, "Terminating",
+                  SLICE("being deleted; waiting for the components of its cell"));
+        return;
+    }
+    if (w->world.busy) {
+        return;
+    }
+    bool nothing_there = json_array_size(w->inventory) == 0 && w->world.reason[0] == '\0';
+    if (w->world.gone || nothing_there) {
+        let_go(w);
+        return;
+    }
+    if (cluster_secret(w->s, w->plane, w->cluster, &w->plan->arena) == NULL) {
+        abandon(w, "there are no credentials to reach it with");
+        return;
+    }
+    struct slice why;
+    bool reachable = answers(w, &why) && w->world.reason[0] == '\0';
+    if (!reachable) {
+        uint64_t waited_ms = deleting_for_ms(w);
+        uint64_t limit_ms = w->s->abandon_after_ms;
+        if (limit_ms != 0 && waited_ms >= limit_ms) {
+            abandon(w, "it did not answer for as long as is waited for one");
+            return;
+        }
+        struct slice message = w->world.message != NULL && w->world.message[0] != '\0'
+                                   ? slice_of(w->world.message)
+                                   : why;
+        not_ready(w, STATUS_FALSE, false, "Terminating",
+                  slice_of(arena_printf(&w->plan->arena, "being deleted, but: %.*s",
+                                        SLICE_ARG(message))));
+        plan_requeue(w->plan, limit_ms != 0 ? limit_ms - waited_ms : 60 * 1000);
+    }
+    if (answers(w, &why) && w->s->now_ms >= w->world.retry_at_ms) {
+        w->plan->desired =
+            (struct plan_desired){.action = PLAN_REMOVE, .plane = w->plane, .cluster = w->cluster};
+        w->plan->desired.prune = json_deep_copy(w->inventory);
+    } else if (w->s->now_ms < w->world.retry_at_ms) {
+        plan_requeue(w->plan, w->world.retry_at_ms - w->s->now_ms);
+    }
+}
+
+/* ---- health ---- */
+
+static enum world_health health_of(const struct work *w, const json_t *resource, const char **why)
+{
+    struct world_object object = {.health = HEALTH_UNKNOWN, .message = ""};
+    const struct world *world = w->s->world;
+    if (world != NULL && world->object != NULL &&
+        world->object(world->user, w->plane, w->cluster, resource, &object)) {
+        *why = object.message;
+        return object.health;
+    }
+    /* Not seen by this leader yet: what the one before it saw. */
+    size_t i;
+    json_t *known;
+    json_array_foreach(json_at(w->rendered, "status", "resources", NULL), i, known)
+    {
+        if (slice_eq(json_text_at(known, "id"), json_text_at(resource, "id"))) {
+            *why = arena_cstr(&w->plan->arena, json_text_at(known, "message"));
+            for (int h = HEALTH_UNKNOWN; h <= HEALTH_DEGRADED; h++) {
+                if (slice_eq_cstr(json_text_at(known, "healthStatus"),
+                                  world_health_name((enum world_health)h))) {
+                    return (enum world_health)h;
+                }
+            }
+        }
+    }
+    return HEALTH_UNKNOWN;
+}
+
+struct health {
+    size_t total;
+    size_t well;
+    enum world_health worst;
+    const char *message;
+    struct slice worst_id;
+};
+
+static int badness(enum world_health health)
+{
+    static const int order[] = {[HEALTH_HEALTHY] = 0,
+                                [HEALTH_UNKNOWN] = 1,
+                                [HEALTH_PROGRESSING] = 2,
+                                [HEALTH_DEGRADED] = 3};
+    return order[health];
+}
+
+static json_t *resources_with_health(const struct work *w, struct health *sum)
+{
+    json_t *rows = json_array();
+    size_t i;
+    json_t *resource;
+    *sum = (struct health){.worst = HEALTH_HEALTHY, .message = ""};
+    json_array_foreach((json_t *)(uintptr_t)w->inventory, i, resource)
+    {
+        const char *why = "";
+        enum world_health health = health_of(w, resource, &why);
+        json_t *row = json_copy(resource);
+        json_object_set_new(row, "healthStatus", json_string(world_health_name(health)));
+        json_object_del(row, "message");
+        if (health != HEALTH_HEALTHY && why[0] != '\0') {
+            json_object_set_new(row, "message", json_string(why));
+        }
+        json_array_append_new(rows, row);
+        sum->total++;
+        sum->well += health == HEALTH_HEALTHY ? 1 : 0;
+        if (badness(health) > badness(sum->worst)) {
+            sum->worst = health;
+            sum->message = why;
+            sum->worst_id = json_text_at(resource, "id");
+        }
+    }
+    return rows;
+}
+
+/* ---- the report ---- */
+
+static void report_health(struct work *w, json_t *edit, const struct health *sum)
+{
+    if (sum->worst == HEALTH_HEALTHY) {
+        condition_set(edit, w->s, READY, STATUS_TRUE, "Running",
+                      "%zu object%s on cluster \"%.*s\" %s well", sum->total,
+                      sum->total == 1 ? "" : "s", SLICE_ARG(w->cluster),
+                      sum->total == 1 ? "is" : "are");
+        condition_set(edit, w->s, PROGRESSING, STATUS_FALSE, "Settled", "nothing is under way");
+        return;
+    }
+    bool bad = sum->worst == HEALTH_DEGRADED;
+    const char *reason = bad ? "Degraded" : "Progressing";
+    const char *message =
+        sum->message != NULL && sum->message[0] != '\0' ? sum->message : "not seen running yet";
+    condition_set(edit, w->s, READY, STATUS_FALSE, reason, "%.*s: %s", SLICE_ARG(sum->worst_id),
+                  message);
+    condition_set(edit, w->s, PROGRESSING, bad ? STATUS_FALSE : STATUS_TRUE,
+                  bad ? "Stuck" : "Progressing",
+                  bad ? "waiting for what stands in the way of Ready" : "work is under way");
+}
+
+static void report(struct work *w, const char *hash)
+{
+    json_t *edit = plan_edit(w->plan, w->s, w->entry);
+    struct health sum;
+    json_t *rows = resources_with_health(w, &sum);
+    status_set(edit, "resources", rows);
+    status_set(edit, "appliedHash", json_string(hash));
+    if (w->world.epoch[0] != '\0' && strcmp(w->world.hash, hash) == 0) {
+        status_set(edit, "epoch", json_string(w->world.epoch));
+    }
+    condition_set(edit, w->s, APPLIED, STATUS_TRUE, "Applied", "revision %.12s", hash);
+    struct slice why;
+    if (!answers(w, &why)) {
+        not_ready(w, STATUS_UNKNOWN, false, "ClusterUnreachable",
+                  slice_of(arena_printf(&w->plan->arena,
+                                        "cluster \"%.*s\" does not answer, so what runs there is "
+                                        "not known: %.*s",
+                                        SLICE_ARG(w->cluster), SLICE_ARG(why))));
+        return;
+    }
+    report_health(w, edit, &sum);
+    status_observe(edit);
+}
+
+static void report_failure(struct work *w)
+{
+    json_t *edit = plan_edit(w->plan, w->s, w->entry);
+    condition_set(edit, w->s, APPLIED, STATUS_FALSE, w->world.reason, "%s", w->world.message);
+    if (json_array_size(w->world.resources) > 0) {
+        struct health sum;
+        status_set(edit, "resources", resources_with_health(w, &sum));
+    }
+    not_ready(w, STATUS_FALSE, false, w->world.reason, slice_of(w->world.message));
+}
+
+/* ---- applying ---- */
+
+static bool in_manifests(const json_t *manifests, struct slice id)
+{
+    struct buf key = {0};
+    bool found = false;
+    size_t i;
+    json_t *manifest;
+    json_array_foreach((json_t *)(uintptr_t)manifests, i, manifest)
+    {
+        buf_clear(&key);
+        render_key(manifest, &key);
+        if (slice_eq(buf_slice(&key), id)) {
+            found = true;
+            break;
+        }
+    }
+    buf_free(&key);
+    return found;
+}
+
+static void want(struct work *w, json_t *manifests, const char *hash)
+{
+    struct plan_desired *d = &w->plan->desired;
+    d->action = PLAN_APPLY;
+    d->plane = w->plane;
+    d->cluster = w->cluster;
+    d->manifests = json_incref(manifests);
+    d->prune = json_array();
+    memcpy(d->hash, hash, sizeof(d->hash));
+    size_t i;
+    json_t *resource;
+    json_array_foreach((json_t *)(uintptr_t)w->inventory, i, resource)
+    {
+        if (!in_manifests(manifests, json_text_at(resource, "id"))) {
+            json_array_append(d->prune, resource);
+        }
+    }
+}
+
+/* A component's objects need their cell's namespace first. */
+static bool cell_is_there(struct work *w)
+{
+    if (w->cell) {
+        return true;
+    }
+    struct slice name =
+        rendered_cell_name(&w->plan->arena, w->project, w->environment, w->plane, w->cluster);
+    const struct snapshot_entry *cell = snapshot_find(w->s, SNAPSHOT_RENDERED, w->entry->ns, name);
+    if (cell != NULL && !cell->deleting) {
+        const json_t *tree = snapshot_tree(w->s, cell);
+        if (json_text(json_at(tree, "status", "appliedHash", NULL)).len > 0) {
+            return true;
+        }
+        struct condition ready = condition_of(tree, READY);
+        bool failed = slice_eq_cstr(ready.status, "False") && ready.message.len > 0;
+        not_ready(w, STATUS_FALSE, !failed,
+                  failed ? arena_cstr(&w->plan->arena, ready.reason) : "WaitingForNamespace",
+                  failed ? ready.message : SLICE("waiting for its namespace on the cluster"));
+        return false;
+    }
+    not_ready(w, STATUS_FALSE, true, "WaitingForNamespace",
+              SLICE("waiting for its namespace on the cluster"));
+    return false;
+}
+
+static void plan_apply(struct work *w, json_t *manifests)
+{
+    char hash[65];
+    rendered_hash(manifests, hash);
+    bool current = strcmp(hash, w->applied) == 0;
+    if (current && !w->world.drifted) {
+        report(w, hash);
+        return;
+    }
+    if (!cell_is_there(w)) {
+        return;
+    }
+    struct slice why;
+    if (!answers(w, &why)) {
+        not_ready(w, STATUS_FALSE, false, "ClusterUnreachable", why);
+        return; /* the system shard's news of the cluster brings it back */
+    }
+    bool failed_before = strcmp(w->world.failed_hash, hash) == 0 && w->world.reason[0] != '\0';
+    if (failed_before) {
+        report_failure(w);
+        if (w->s->now_ms < w->world.retry_at_ms) {
+            plan_requeue(w->plan, w->world.retry_at_ms - w->s->now_ms);
+            return;
+        }
+    }
+    want(w, manifests, hash);
+}
+
+static bool orphaned(const struct work *w)
+{
+    struct arena *arena = &w->plan->arena;
+    if (!w->cell) {
+        const struct snapshot_entry *binding = snapshot_find(w->s, SNAPSHOT_BINDING, w->entry->ns,
+                                                             spec_text(w->rendered, "bindingName"));
+        return binding == NULL || (has_owner(w->rendered) && !owned_by(w->rendered, binding->uid));
+    }
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, w->entry->ns,
+                                 w->environment, arena, &bindings);
+    for (size_t i = 0; i < count; i++) {
+        if (!bindings[i]->deleting &&
+            slice_eq(owner_text(snapshot_tree(w->s, bindings[i]), "projectName"), w->project)) {
+            return false;
+        }
+    }
+    return !shared(w);
+}
+
+void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
+{
+    const json_t *rendered = snapshot_tree(s, entry);
+    struct work w = {.s = s,
+                     .entry = entry,
+                     .rendered = rendered,
+                     .plan = plan,
+                     .cell = rendered_is_cell(rendered),
+                     .project = owner_text(rendered, "projectName"),
+                     .environment = spec_text(rendered, "environmentName"),
+                     .plane = spec_text(rendered, "dataPlane"),
+                     .cluster = spec_text(rendered, "cluster")};
+    look(&w);
+    if (entry->deleting) {
+        plan_end(&w);
+        return;
+    }
+    if (orphaned(&w)) {
+        plan_delete(plan, entry);
+        return;
+    }
+    if (w.world.busy) {
+        return; /* its end brings the key back */
+    }
+    json_t *manifests = NULL;
+    const char *reason = NULL;
+    struct err err;
+    if (rendered_manifests(s, rendered, &plan->arena, &manifests, &reason, &err) != 0) {
+        json_t *edit = plan_edit(plan, s, entry);
+        condition_set(edit, s, APPLIED, STATUS_FALSE, reason, "%s", err.message);
+        not_ready(&w, STATUS_FALSE, false, reason, slice_of(err.message));
+    } else if (cluster_secret(s, w.plane, w.cluster, &plan->arena) == NULL) {
+        not_ready(
+            &w, STATUS_FALSE, false, "NotConnected",
+            slice_of(arena_printf(&plan->arena,
+                                  "cluster \"%.*s\" is not connected: there is no Secret "
+                                  "choreo-system/cluster-%.*s-%.*s",
+                                  SLICE_ARG(w.cluster), SLICE_ARG(w.plane), SLICE_ARG(w.cluster))));
+    } else {
+        plan_apply(&w, manifests);
+    }
+    json_decref(manifests);
+}

@@ -1,0 +1,219 @@
+/* rendered_inputs.c: gathers what a RenderedRelease is rendered from, and renders it.
+ *
+ * Everything comes from the snapshot: the release frozen with its type, the binding's overrides,
+ * the environment, the plane, the organization, the addresses of the components that it depends on
+ * and the secrets that it names. So any leader of the shard renders the same bytes, and the hash of
+ * them tells whether a cluster is up to date. */
+#include "reconcile/controllers/rendered.h"
+
+#include <string.h>
+
+#include "base/crypto.h"
+#include "render/name.h"
+#include "render/pipeline.h"
+
+struct inputs {
+    const struct snapshot *s;
+    const json_t *rendered;
+    struct arena *arena;
+    struct slice ns;
+    struct render_identity id;
+    const json_t *environment;
+    const json_t *plane;
+    const json_t *organization;
+    const json_t *binding;
+    const json_t *release;
+};
+
+bool rendered_is_cell(const json_t *rendered)
+{
+    return owner_text(rendered, "componentName").len == 0;
+}
+
+static struct slice uid_in(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                           struct slice name)
+{
+    const struct snapshot_entry *e = snapshot_find(s, kind, ns, name);
+    return e != NULL ? e->uid : (struct slice){0};
+}
+
+static void identify(struct inputs *in)
+{
+    const struct snapshot *s = in->s;
+    struct slice none = {0};
+    in->ns = object_ns(in->rendered);
+    in->id = (struct render_identity){.ns = in->ns,
+                                      .project = owner_text(in->rendered, "projectName"),
+                                      .component = owner_text(in->rendered, "componentName"),
+                                      .environment = spec_text(in->rendered, "environmentName"),
+                                      .dataplane = spec_text(in->rendered, "dataPlane")};
+    in->id.project_uid = uid_in(s, SNAPSHOT_PROJECT, in->ns, in->id.project);
+    in->id.component_uid = uid_in(s, SNAPSHOT_COMPONENT, in->ns, in->id.component);
+    in->id.environment_uid = uid_in(s, SNAPSHOT_ENVIRONMENT, in->ns, in->id.environment);
+    in->id.dataplane_uid = uid_in(s, SNAPSHOT_DATAPLANE, none, in->id.dataplane);
+    const json_t *env = snapshot_get(s, SNAPSHOT_ENVIRONMENT, in->ns, in->id.environment);
+    const json_t *plane = snapshot_get(s, SNAPSHOT_DATAPLANE, none, in->id.dataplane);
+    const json_t *org = snapshot_get(s, SNAPSHOT_ORGANIZATION, none, in->ns);
+    in->environment = json_at(env, "spec", NULL);
+    in->plane = json_at(plane, "spec", NULL);
+    in->organization = json_at(org, "spec", NULL);
+}
+
+/* The address of one endpoint of another component in the same environment; NULL if there is none.
+ */
+static json_t *dependency_address(const struct inputs *in, const json_t *dependency,
+                                  struct slice project)
+{
+    struct slice component = json_text_at(dependency, "component");
+    struct slice endpoint = json_text_at(dependency, "name");
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(in->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, in->ns, component,
+                                 in->arena, &bindings);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *binding = snapshot_tree(in->s, bindings[i]);
+        if (!slice_eq(spec_text(binding, "environment"), in->id.environment) ||
+            !slice_eq(owner_text(binding, "projectName"), project)) {
+            continue;
+        }
+        const json_t *release =
+            snapshot_get(in->s, SNAPSHOT_RELEASE, in->ns, spec_text(binding, "releaseName"));
+        char *name = arena_cstr(in->arena, endpoint);
+        const json_t *found = json_at(release, "spec", "workload", "endpoints", name, NULL);
+        if (found == NULL) {
+            continue;
+        }
+        struct slice cell = name_cell(in->arena, in->ns, project, in->id.environment);
+        const char *host = arena_printf(in->arena, "%.*s.%.*s.svc.cluster.local",
+                                        SLICE_ARG(component), SLICE_ARG(cell));
+        return json_pack("{s:o, s:o, s:o, s:s, s:O, s:o, s:o}", "component", json_str(component),
+                         "project", json_str(project), "name", json_str(endpoint), "host", host,
+                         "port", json_object_get(found, "port"), "basePath",
+                         json_str(json_text_at(found, "basePath")), "type",
+                         json_str(json_text_at(found, "type")));
+    }
+    return NULL;
+}
+
+static int resolve(const struct inputs *in, json_t **out, const char **reason, struct err *err)
+{
+    *out = json_array();
+    size_t i;
+    json_t *dependency;
+    json_array_foreach(json_at(in->release, "spec", "workload", "dependencies", "endpoints", NULL),
+                       i, dependency)
+    {
+        struct slice project = json_text_at(dependency, "project");
+        if (project.len == 0) {
+            project = in->id.project;
+        }
+        json_t *address = dependency_address(in, dependency, project);
+        if (address == NULL) {
+            *reason = "DependencyNotFound";
+            return err_set(err, ERR_NOT_FOUND,
+                           "it depends on endpoint \"%.*s\" of component \"%.*s\", which is not "
+                           "deployed in environment \"%.*s\"",
+                           SLICE_ARG(json_text_at(dependency, "name")),
+                           SLICE_ARG(json_text_at(dependency, "component")),
+                           SLICE_ARG(in->id.environment));
+        }
+        json_array_append_new(*out, address);
+    }
+    return 0;
+}
+
+/* Adds the Secrets and SecretReferences that a list of env or files names. */
+static void secrets_of(const struct inputs *in, const json_t *list, json_t *out)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item)
+    {
+        struct slice name = json_text(json_at(item, "valueFrom", "secretKeyRef", "name", NULL));
+        static const enum snapshot_kind where[] = {SNAPSHOT_SECRET, SNAPSHOT_SECRET_REFERENCE};
+        for (size_t k = 0; k < 2 && name.len > 0; k++) {
+            const json_t *found = snapshot_get(in->s, where[k], in->ns, name);
+            if (found != NULL) {
+                json_array_append(out, (json_t *)(uintptr_t)found);
+            }
+        }
+    }
+}
+
+static json_t *secrets(const struct inputs *in)
+{
+    json_t *out = json_array();
+    const json_t *container = json_at(in->release, "spec", "workload", "container", NULL);
+    const json_t *overrides = json_at(in->binding, "spec", "workloadOverrides", "container", NULL);
+    secrets_of(in, json_at(container, "env", NULL), out);
+    secrets_of(in, json_at(container, "files", NULL), out);
+    secrets_of(in, json_at(overrides, "env", NULL), out);
+    secrets_of(in, json_at(overrides, "files", NULL), out);
+    return out;
+}
+
+static int render_workload(struct inputs *in, json_t **manifests, const char **reason,
+                           struct err *err)
+{
+    in->binding =
+        snapshot_get(in->s, SNAPSHOT_BINDING, in->ns, spec_text(in->rendered, "bindingName"));
+    struct slice name = spec_text(in->rendered, "releaseName");
+    in->release = snapshot_get(in->s, SNAPSHOT_RELEASE, in->ns, name);
+    if (in->release == NULL) {
+        *reason = "ReleaseNotFound";
+        return err_set(err, ERR_NOT_FOUND, "there is no release \"%.*s\"", SLICE_ARG(name));
+    }
+    json_t *dependencies = NULL;
+    json_t *needed = NULL;
+    int rc = resolve(in, &dependencies, reason, err);
+    if (rc == 0) {
+        needed = secrets(in);
+        *reason = "RenderFailed";
+        const struct render_component component = {
+            .id = in->id,
+            .release = json_at(in->release, "spec", NULL),
+            .binding = json_at(in->binding, "spec", NULL),
+            .environment = in->environment,
+            .dataplane = in->plane,
+            .organization = in->organization,
+            .dependencies = dependencies,
+            .secrets = needed,
+        };
+        rc = render_component(&component, manifests, err);
+    }
+    json_decref(dependencies);
+    json_decref(needed);
+    return rc;
+}
+
+int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,
+                       json_t **manifests, const char **reason, struct err *err)
+{
+    struct inputs in = {.s = s, .rendered = rendered, .arena = arena};
+    *manifests = NULL;
+    identify(&in);
+    if (in.environment == NULL) {
+        *reason = "EnvironmentNotFound";
+        return err_set(err, ERR_NOT_FOUND, "there is no environment \"%.*s\"",
+                       SLICE_ARG(in.id.environment));
+    }
+    if (!rendered_is_cell(rendered)) {
+        return render_workload(&in, manifests, reason, err);
+    }
+    *reason = "RenderFailed";
+    const struct render_cell cell = {
+        .id = in.id, .environment = in.environment, .organization = in.organization};
+    return render_cell(&cell, manifests, err);
+}
+
+void rendered_hash(const json_t *manifests, char out[65])
+{
+    struct buf bytes = {0};
+    struct buf hex = {0};
+    uint8_t digest[SHA256_BYTES];
+    json_canonical(manifests, &bytes);
+    crypto_sha256(buf_slice(&bytes), digest);
+    hex_encode(&hex, slice_make(digest, sizeof(digest)));
+    memcpy(out, buf_cstr(&hex), 65);
+    buf_free(&bytes);
+    buf_free(&hex);
+}

@@ -1,0 +1,238 @@
+/* plan.c: gathering what a controller wants, and choosing the controller.
+ *
+ * Edits are deep copies: plan_finish() compares each with what it was copied from and turns those
+ * that differ into writes, after the writes that the controller asked for itself, so that what a
+ * status tells of exists before the status does. */
+#include "reconcile/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/object.h"
+
+enum { GROW = 8 };
+
+struct plan_edit {
+    struct plan_edit *next; /* newest first */
+    const struct snapshot_entry *entry;
+    const json_t *before;
+    json_t *after;
+};
+
+void plan_init(struct plan *plan)
+{
+    *plan = (struct plan){0};
+    arena_init(&plan->arena);
+}
+
+void plan_free(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->write_count; i++) {
+        json_decref(plan->writes[i].object);
+    }
+    for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {
+        json_decref(e->after);
+    }
+    free(plan->writes);
+    free(plan->events);
+    json_decref(plan->desired.manifests);
+    json_decref(plan->desired.prune);
+    arena_free(&plan->arena);
+    *plan = (struct plan){0};
+}
+
+static struct plan_write *write_new(struct plan *plan)
+{
+    if (plan->write_count % GROW == 0) {
+        plan->writes = mem_resize(plan->writes, (plan->write_count + GROW) * sizeof(*plan->writes));
+    }
+    return &plan->writes[plan->write_count++];
+}
+
+void plan_create(struct plan *plan, enum snapshot_kind kind, json_t *object)
+{
+    *write_new(plan) = (struct plan_write){.verb = PLAN_CREATE,
+                                           .kind = kind,
+                                           .ns = object_ns(object),
+                                           .name = object_name(object),
+                                           .object = object};
+}
+
+json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry)
+{
+    for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {
+        if (e->entry == entry) {
+            return e->after;
+        }
+    }
+    struct plan_edit *e = ARENA_NEW(&plan->arena, struct plan_edit);
+    e->entry = entry;
+    e->before = snapshot_tree(s, entry);
+    e->after = json_deep_copy(e->before);
+    if (e->after == NULL) {
+        abort();
+    }
+    e->next = plan->edits;
+    plan->edits = e;
+    return e->after;
+}
+
+void plan_delete(struct plan *plan, const struct snapshot_entry *entry)
+{
+    if (entry->deleting) {
+        return; /* its finalizers are at work */
+    }
+    *write_new(plan) = (struct plan_write){.verb = PLAN_DELETE,
+                                           .kind = entry->kind,
+                                           .ns = entry->ns,
+                                           .name = entry->name,
+                                           .if_version = entry->version};
+}
+
+void plan_event(struct plan *plan, const json_t *regarding, bool warning, const char *reason,
+                const char *format, ...)
+{
+    va_list args;
+    struct buf text = {0};
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    if (plan->event_count % GROW == 0) {
+        plan->events = mem_resize(plan->events, (plan->event_count + GROW) * sizeof(*plan->events));
+    }
+    plan->events[plan->event_count++] =
+        (struct plan_event){.regarding = regarding,
+                            .warning = warning,
+                            .reason = reason,
+                            .message = arena_cstr(&plan->arena, buf_slice(&text))};
+    buf_free(&text);
+}
+
+void plan_requeue(struct plan *plan, uint64_t after_ms)
+{
+    if (plan->requeue_after_ms == 0 || after_ms < plan->requeue_after_ms) {
+        plan->requeue_after_ms = after_ms > 0 ? after_ms : 1;
+    }
+}
+
+static void finish_edit(struct plan *plan, struct plan_edit *e)
+{
+    if (!json_equal(e->before, e->after)) {
+        *write_new(plan) = (struct plan_write){.verb = PLAN_UPDATE,
+                                               .kind = e->entry->kind,
+                                               .ns = e->entry->ns,
+                                               .name = e->entry->name,
+                                               .if_version = e->entry->version,
+                                               .object = json_incref(e->after)};
+    }
+}
+
+void plan_finish(struct plan *plan)
+{
+    struct plan_edit *oldest_first = NULL;
+    while (plan->edits != NULL) {
+        struct plan_edit *e = plan->edits;
+        plan->edits = e->next;
+        e->next = oldest_first;
+        oldest_first = e;
+    }
+    plan->edits = oldest_first;
+    for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {
+        finish_edit(plan, e);
+    }
+}
+
+static json_t *write_tree(const struct plan_write *w)
+{
+    static const char *const verbs[] = {
+        [PLAN_CREATE] = "create", [PLAN_UPDATE] = "update", [PLAN_DELETE] = "delete"};
+    json_t *tree = json_object();
+    json_object_set_new(tree, "verb", json_string(verbs[w->verb]));
+    if (w->object != NULL) {
+        json_object_set(tree, "object", w->object);
+        return tree;
+    }
+    json_object_set_new(tree, "kind", json_string(snapshot_kind_name(w->kind)));
+    if (w->ns.len > 0) {
+        json_object_set_new(tree, "namespace", json_str(w->ns));
+    }
+    json_object_set_new(tree, "name", json_str(w->name));
+    return tree;
+}
+
+static void desired_tree(const struct plan_desired *d, json_t *tree)
+{
+    if (d->action == PLAN_NOTHING) {
+        return;
+    }
+    json_t *o = json_object();
+    json_object_set_new(o, "plane", json_str(d->plane));
+    json_object_set_new(o, "cluster", json_str(d->cluster));
+    if (d->manifests != NULL) {
+        json_object_set(o, "manifests", d->manifests);
+    }
+    if (json_array_size(d->prune) > 0) {
+        json_object_set(o, "prune", d->prune);
+    }
+    json_object_set_new(tree, d->action == PLAN_APPLY ? "apply" : "remove", o);
+}
+
+json_t *plan_tree(const struct plan *plan)
+{
+    json_t *tree = json_object();
+    if (plan->write_count > 0) {
+        json_t *writes = json_array();
+        for (size_t i = 0; i < plan->write_count; i++) {
+            json_array_append_new(writes, write_tree(&plan->writes[i]));
+        }
+        json_object_set_new(tree, "writes", writes);
+    }
+    desired_tree(&plan->desired, tree);
+    if (plan->event_count > 0) {
+        json_t *events = json_array();
+        for (size_t i = 0; i < plan->event_count; i++) {
+            const struct plan_event *e = &plan->events[i];
+            json_array_append_new(events, json_pack("{s:s, s:s, s:s}", "type",
+                                                    e->warning ? "Warning" : "Normal", "reason",
+                                                    e->reason, "message", e->message));
+        }
+        json_object_set_new(tree, "events", events);
+    }
+    if (plan->requeue_after_ms > 0) {
+        json_object_set_new(tree, "requeueAfterMs",
+                            json_integer((json_int_t)plan->requeue_after_ms));
+    }
+    return tree;
+}
+
+typedef void (*controller)(const struct snapshot *s, const struct snapshot_entry *entry,
+                           struct plan *plan);
+
+static const controller controllers[SNAPSHOT_KIND_COUNT] = {
+    [SNAPSHOT_ORGANIZATION] = organization_plan, [SNAPSHOT_DATAPLANE] = dataplane_plan,
+    [SNAPSHOT_PROJECT] = project_plan,           [SNAPSHOT_COMPONENT] = component_plan,
+    [SNAPSHOT_ENVIRONMENT] = environment_plan,   [SNAPSHOT_PIPELINE] = pipeline_plan,
+    [SNAPSHOT_RELEASE] = release_plan,           [SNAPSHOT_BINDING] = binding_plan,
+    [SNAPSHOT_RENDERED] = rendered_plan,
+};
+
+bool plan_has_controller(enum snapshot_kind kind)
+{
+    return kind < SNAPSHOT_KIND_COUNT && controllers[kind] != NULL;
+}
+
+int plan_run(const struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
+             struct plan *plan, struct err *err)
+{
+    const struct snapshot_entry *entry = snapshot_find(s, kind, ns, name);
+    if (entry == NULL || controllers[kind] == NULL) {
+        return 0;
+    }
+    if (snapshot_tree(s, entry) == NULL) {
+        return err_set(err, ERR_CORRUPT, "%s %.*s/%.*s: the stored object cannot be parsed",
+                       snapshot_kind_name(kind), SLICE_ARG(ns), SLICE_ARG(name));
+    }
+    controllers[kind](s, entry, plan);
+    plan_finish(plan);
+    return 0;
+}

@@ -1,0 +1,507 @@
+/* snapshot.c: entries, their references, and trees on demand.
+ *
+ * An entry is one allocation for itself, its names and its body. What it refers to is read from the
+ * bytes by json_scan() (lists through a tree) when it is put, and kept as refs: links in buckets,
+ * one bucket for each (index, kind, namespace, value). Removing an entry unlinks its refs; an empty
+ * bucket is freed. Trees hang on their entries, in order of use, and are forgotten by
+ * snapshot_trim(), so that none vanishes under a plan. */
+#include "reconcile/snapshot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/object.h"
+
+static const struct {
+    const char *kind;
+    const char *resource;
+    bool cluster;
+} kinds[SNAPSHOT_KIND_COUNT] = {
+#define X(id, name, resource, cluster) [id] = {name, resource, cluster},
+    SNAPSHOT_KINDS(X)
+#undef X
+};
+
+/* A reference that is one string of the object. */
+static const struct {
+    enum snapshot_kind kind;
+    enum snapshot_index index;
+    const char *path[3];
+} scalars[] = {
+    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, {"spec", "project", NULL}},
+    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, {"spec", "type", NULL}},
+    {SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, {"spec", "deploymentPipeline", NULL}},
+    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
+    {SNAPSHOT_RELEASE, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
+    {SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "releaseName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environmentName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, {"spec", "bindingName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
+};
+
+struct bucket {
+    struct list refs;
+    char *key;
+    size_t key_len;
+};
+
+struct snapshot_ref {
+    struct list link; /* in its bucket */
+    struct snapshot_entry *entry;
+    struct bucket *bucket;
+};
+
+const char *snapshot_kind_name(enum snapshot_kind kind)
+{
+    return kinds[kind].kind;
+}
+
+const char *snapshot_resource(enum snapshot_kind kind)
+{
+    return kinds[kind].resource;
+}
+
+bool snapshot_cluster_scoped(enum snapshot_kind kind)
+{
+    return kinds[kind].cluster;
+}
+
+enum snapshot_kind snapshot_kind_of(struct slice resource)
+{
+    size_t i = 0;
+    while (i < SNAPSHOT_KIND_COUNT && !slice_eq_cstr(resource, kinds[i].resource)) {
+        i++;
+    }
+    return (enum snapshot_kind)i;
+}
+
+enum snapshot_kind snapshot_kind_named(struct slice kind)
+{
+    size_t i = 0;
+    while (i < SNAPSHOT_KIND_COUNT && !slice_eq_cstr(kind, kinds[i].kind)) {
+        i++;
+    }
+    return (enum snapshot_kind)i;
+}
+
+const char *world_health_name(enum world_health health)
+{
+    static const char *const names[] = {[HEALTH_UNKNOWN] = "Unknown",
+                                        [HEALTH_PROGRESSING] = "Progressing",
+                                        [HEALTH_HEALTHY] = "Healthy",
+                                        [HEALTH_DEGRADED] = "Degraded"};
+    return names[health];
+}
+
+void snapshot_init(struct snapshot *s, struct snapshot *system)
+{
+    *s = (struct snapshot){.system = system != NULL ? system : s};
+    list_init(&s->recent);
+}
+
+static void tree_drop(struct snapshot *s, struct snapshot_entry *e)
+{
+    if (e->tree != NULL) {
+        json_decref(e->tree);
+        e->tree = NULL;
+        list_remove(&e->recent);
+        s->tree_count--;
+    }
+}
+
+static void ref_drop(struct snapshot *s, struct snapshot_ref *ref)
+{
+    struct bucket *bucket = ref->bucket;
+    list_remove(&ref->link);
+    if (list_empty(&bucket->refs)) {
+        map_remove(&s->index, slice_make(bucket->key, bucket->key_len));
+        free(bucket->key);
+        free(bucket);
+    }
+}
+
+static void entry_free(struct snapshot *s, struct snapshot_entry *e)
+{
+    tree_drop(s, e);
+    for (size_t i = 0; i < e->ref_count; i++) {
+        ref_drop(s, &e->refs[i]);
+    }
+    free(e->refs);
+    s->body_bytes -= e->body.len;
+    free(e);
+}
+
+void snapshot_free(struct snapshot *s)
+{
+    for (size_t kind = 0; kind < SNAPSHOT_KIND_COUNT; kind++) {
+        size_t cursor = 0;
+        struct slice key;
+        void *value;
+        while (map_next(&s->kinds[kind], &cursor, &key, &value)) {
+            entry_free(s, value);
+        }
+        map_free(&s->kinds[kind]);
+    }
+    map_free(&s->index);
+}
+
+static void entry_key(struct buf *out, struct slice ns, struct slice name)
+{
+    buf_add(out, ns);
+    buf_add_char(out, '/');
+    buf_add(out, name);
+}
+
+static void index_key(struct buf *out, enum snapshot_index index, enum snapshot_kind kind,
+                      struct slice ns, struct slice value)
+{
+    buf_add_u8(out, (uint8_t)index);
+    buf_add_u8(out, (uint8_t)kind);
+    buf_add(out, ns);
+    buf_add_char(out, '/');
+    buf_add(out, value);
+}
+
+static bool over_all_namespaces(enum snapshot_index index)
+{
+    return index == SNAPSHOT_BY_PLANE || index == SNAPSHOT_BY_CLUSTER || index == SNAPSHOT_BY_TYPE;
+}
+
+/* Refs are gathered here before the entry is linked: their array must not move afterwards. */
+struct gather {
+    struct arena arena;
+    struct wanted_ref {
+        enum snapshot_index index;
+        struct slice value;
+    } * items;
+    size_t count;
+    size_t cap;
+};
+
+static void gather_add(struct gather *g, enum snapshot_index index, struct slice value)
+{
+    if (value.len == 0) {
+        return;
+    }
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->items[i].index == index && slice_eq(g->items[i].value, value)) {
+            return;
+        }
+    }
+    if (g->count == g->cap) {
+        g->cap = g->cap == 0 ? 8 : g->cap * 2;
+        g->items = mem_resize(g->items, g->cap * sizeof(*g->items));
+    }
+    g->items[g->count++] = (struct wanted_ref){.index = index, .value = value};
+}
+
+static bool gather_has(const struct gather *g, enum snapshot_index index)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->items[i].index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct slice scan(struct gather *g, struct slice body, const char *const path[3])
+{
+    struct slice raw;
+    bool found = path[2] != NULL ? json_scan(body, &raw, path[0], path[1], path[2], NULL)
+                                 : json_scan(body, &raw, path[0], path[1], NULL);
+    if (!found || raw.len == 0 || raw.data[0] != '"') {
+        return (struct slice){0};
+    }
+    return json_unquote(raw, &g->arena);
+}
+
+static struct slice joined(struct gather *g, struct slice a, struct slice b)
+{
+    if (a.len == 0 || b.len == 0) {
+        return (struct slice){0};
+    }
+    return slice_of(arena_printf(&g->arena, "%.*s/%.*s", SLICE_ARG(a), SLICE_ARG(b)));
+}
+
+static void gather_rendered(struct gather *g, struct slice body)
+{
+    static const char *const project[] = {"spec", "owner", "projectName"};
+    static const char *const environment[] = {"spec", "environmentName", NULL};
+    static const char *const plane[] = {"spec", "dataPlane", NULL};
+    static const char *const cluster[] = {"spec", "cluster", NULL};
+    gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, body, project), scan(g, body, environment)));
+    gather_add(g, SNAPSHOT_BY_CLUSTER, joined(g, scan(g, body, plane), scan(g, body, cluster)));
+}
+
+static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice body)
+{
+    json_t *tree = NULL;
+    struct slice spec;
+    struct err err;
+    if (!json_scan(body, &spec, "spec", NULL) || json_parse(spec, &tree, &err) != 0) {
+        return;
+    }
+    size_t i;
+    json_t *item;
+    if (kind == SNAPSHOT_PROJECT) {
+        json_array_foreach(json_object_get(tree, "components"), i, item)
+        {
+            gather_add(g, SNAPSHOT_BY_LISTED, arena_copy(&g->arena, json_text_at(item, "name")));
+        }
+    } else {
+        json_array_foreach(json_object_get(tree, "promotionPaths"), i, item)
+        {
+            struct slice name = json_text(json_at(item, "sourceEnvironmentRef", "name", NULL));
+            gather_add(g, SNAPSHOT_BY_ENVIRONMENT, arena_copy(&g->arena, name));
+            size_t k;
+            json_t *target;
+            json_array_foreach(json_object_get(item, "targetEnvironmentRefs"), k, target)
+            {
+                name = json_text_at(target, "name");
+                gather_add(g, SNAPSHOT_BY_ENVIRONMENT, arena_copy(&g->arena, name));
+            }
+        }
+    }
+    json_decref(tree);
+}
+
+static void gather_refs(struct gather *g, const struct snapshot_entry *e)
+{
+    if (e->ns.len > 0) {
+        gather_add(g, SNAPSHOT_BY_NS, e->ns);
+    }
+    for (size_t i = 0; i < sizeof(scalars) / sizeof(scalars[0]); i++) {
+        if (scalars[i].kind == e->kind) {
+            gather_add(g, scalars[i].index, scan(g, e->body, scalars[i].path));
+        }
+    }
+    if (e->kind == SNAPSHOT_COMPONENT && !gather_has(g, SNAPSHOT_BY_PROJECT)) {
+        gather_add(g, SNAPSHOT_BY_PROJECT, SLICE("-"));
+    }
+    if (e->kind == SNAPSHOT_RENDERED) {
+        gather_rendered(g, e->body);
+    }
+    if (e->kind == SNAPSHOT_PROJECT || e->kind == SNAPSHOT_PIPELINE) {
+        gather_lists(g, e->kind, e->body);
+    }
+}
+
+static void link_refs(struct snapshot *s, struct snapshot_entry *e, const struct gather *g)
+{
+    e->ref_count = g->count;
+    e->refs = mem_zero((g->count + 1) * sizeof(*e->refs));
+    struct buf key = {0};
+    for (size_t i = 0; i < g->count; i++) {
+        enum snapshot_index index = g->items[i].index;
+        buf_clear(&key);
+        index_key(&key, index, e->kind, over_all_namespaces(index) ? (struct slice){0} : e->ns,
+                  g->items[i].value);
+        struct bucket *bucket = map_get(&s->index, buf_slice(&key));
+        if (bucket == NULL) {
+            bucket = mem_zero(sizeof(*bucket));
+            list_init(&bucket->refs);
+            bucket->key_len = key.len;
+            bucket->key = slice_dup(buf_slice(&key));
+            map_put(&s->index, buf_slice(&key), bucket);
+        }
+        e->refs[i] = (struct snapshot_ref){.entry = e, .bucket = bucket};
+        list_push_back(&bucket->refs, &e->refs[i].link);
+    }
+    buf_free(&key);
+}
+
+static struct snapshot_entry *entry_new(enum snapshot_kind kind, struct slice ns, struct slice name,
+                                        struct slice uid, struct slice body, uint64_t version)
+{
+    struct snapshot_entry *e = mem_alloc(sizeof(*e) + ns.len + name.len + uid.len + body.len);
+    char *at = (char *)(e + 1);
+    *e = (struct snapshot_entry){.kind = kind, .version = version};
+    struct slice *into[] = {&e->ns, &e->name, &e->uid, &e->body};
+    const struct slice from[] = {ns, name, uid, body};
+    for (size_t i = 0; i < 4; i++) {
+        if (from[i].len > 0) {
+            memcpy(at, from[i].data, from[i].len);
+        }
+        *into[i] = slice_make(at, from[i].len);
+        at += from[i].len;
+    }
+    return e;
+}
+
+int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
+                 struct slice body, uint64_t version, struct err *err)
+{
+    assert(kind < SNAPSHOT_KIND_COUNT);
+    struct gather g = {0};
+    struct slice uid;
+    struct slice raw;
+    if (!json_scan(body, &uid, "metadata", "uid", NULL)) {
+        return err_set(err, ERR_CORRUPT, "%s %.*s/%.*s: no metadata.uid in the stored object",
+                       kinds[kind].kind, SLICE_ARG(ns), SLICE_ARG(name));
+    }
+    uid = json_unquote(uid, &g.arena);
+    snapshot_remove(s, kind, ns, name);
+    struct snapshot_entry *e = entry_new(kind, ns, name, uid, body, version);
+    e->deleting = json_scan(e->body, &raw, "metadata", "deletionTimestamp", NULL);
+    gather_refs(&g, e);
+    link_refs(s, e, &g);
+    struct buf key = {0};
+    entry_key(&key, ns, name);
+    map_put(&s->kinds[kind], buf_slice(&key), e);
+    s->body_bytes += body.len;
+    buf_free(&key);
+    free(g.items);
+    arena_free(&g.arena);
+    return 0;
+}
+
+void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                     struct slice name)
+{
+    struct buf key = {0};
+    entry_key(&key, ns, name);
+    struct snapshot_entry *e = map_remove(&s->kinds[kind], buf_slice(&key));
+    if (e != NULL) {
+        entry_free(s, e);
+    }
+    buf_free(&key);
+}
+
+void snapshot_trim(struct snapshot *s)
+{
+    while (s->tree_count > SNAPSHOT_TREES_MAX) {
+        tree_drop(s, CONTAINER_OF(s->recent.prev, struct snapshot_entry, recent));
+    }
+}
+
+static const struct snapshot *home_of(const struct snapshot *s, enum snapshot_kind kind,
+                                      struct slice ns)
+{
+    bool system = kinds[kind].cluster || slice_eq_cstr(ns, SNAPSHOT_SYSTEM_NS);
+    return system ? s->system : s;
+}
+
+const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
+                                           struct slice ns, struct slice name)
+{
+    char small[256];
+    const struct snapshot *home = home_of(s, kind, ns);
+    if (ns.len + 1 + name.len <= sizeof(small)) {
+        if (ns.len > 0) {
+            memcpy(small, ns.data, ns.len);
+        }
+        small[ns.len] = '/';
+        if (name.len > 0) {
+            memcpy(small + ns.len + 1, name.data, name.len);
+        }
+        return map_get(&home->kinds[kind], slice_make(small, ns.len + 1 + name.len));
+    }
+    struct buf key = {0};
+    entry_key(&key, ns, name);
+    const struct snapshot_entry *e = map_get(&home->kinds[kind], buf_slice(&key));
+    buf_free(&key);
+    return e;
+}
+
+const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entry *entry)
+{
+    /* Parsing is memory of what the bytes say, not a change of them. */
+    struct snapshot_entry *e = (struct snapshot_entry *)(uintptr_t)entry;
+    struct snapshot *home = (struct snapshot *)(uintptr_t)home_of(s, e->kind, e->ns);
+    if (e->tree == NULL) {
+        struct err err;
+        if (object_parse(e->body, e->version, &e->tree, &err) != 0) {
+            return NULL;
+        }
+        home->tree_count++;
+        list_init(&e->recent);
+    }
+    list_remove(&e->recent);
+    list_push_front(&home->recent, &e->recent);
+    return e->tree;
+}
+
+const json_t *snapshot_get(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                           struct slice name)
+{
+    const struct snapshot_entry *e = snapshot_find(s, kind, ns, name);
+    return e != NULL ? snapshot_tree(s, e) : NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct snapshot_entry *x = *(const struct snapshot_entry *const *)a;
+    const struct snapshot_entry *y = *(const struct snapshot_entry *const *)b;
+    int order = slice_cmp(x->name, y->name);
+    return order != 0 ? order : slice_cmp(x->ns, y->ns);
+}
+
+static int by_ns_name(const void *a, const void *b)
+{
+    const struct snapshot_entry *x = *(const struct snapshot_entry *const *)a;
+    const struct snapshot_entry *y = *(const struct snapshot_entry *const *)b;
+    int order = slice_cmp(x->ns, y->ns);
+    return order != 0 ? order : slice_cmp(x->name, y->name);
+}
+
+size_t snapshot_list(const struct snapshot *s, enum snapshot_kind kind, enum snapshot_index index,
+                     struct slice ns, struct slice value, struct arena *arena,
+                     const struct snapshot_entry ***out)
+{
+    const struct snapshot *home = home_of(s, kind, ns);
+    struct buf key = {0};
+    index_key(&key, index, kind, over_all_namespaces(index) ? (struct slice){0} : ns, value);
+    struct bucket *bucket = map_get(&home->index, buf_slice(&key));
+    buf_free(&key);
+    *out = NULL;
+    if (bucket == NULL) {
+        return 0;
+    }
+    size_t count = 0;
+    LIST_FOREACH(link, &bucket->refs)
+    {
+        count++;
+    }
+    const struct snapshot_entry **found =
+        arena_alloc(arena, count * sizeof(struct snapshot_entry *));
+    size_t i = 0;
+    LIST_FOREACH(link, &bucket->refs)
+    {
+        found[i++] = CONTAINER_OF(link, struct snapshot_ref, link)->entry;
+    }
+    qsort(found, count, sizeof(*found), by_name);
+    *out = found;
+    return count;
+}
+
+size_t snapshot_all(const struct snapshot *s, enum snapshot_kind kind, struct arena *arena,
+                    const struct snapshot_entry ***out)
+{
+    const struct snapshot *home = home_of(s, kind, (struct slice){0});
+    const struct map *map = &home->kinds[kind];
+    const struct snapshot_entry **found =
+        arena_alloc(arena, (map->count + 1) * sizeof(struct snapshot_entry *));
+    size_t count = 0;
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (map_next(map, &cursor, &key, &value)) {
+        found[count++] = value;
+    }
+    qsort(found, count, sizeof(*found), by_ns_name);
+    *out = found;
+    return count;
+}
+
+size_t snapshot_count(const struct snapshot *s, enum snapshot_kind kind)
+{
+    return home_of(s, kind, (struct slice){0})->kinds[kind].count;
+}
