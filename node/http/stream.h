@@ -87,11 +87,11 @@ struct http_stream {
     struct buf in;
     struct buf out;
     size_t out_sent;      /* bytes of out that the transport has taken */
-    size_t out_discarded; /* for the slow reader's clock: progress ever made */
     uint64_t progress_ms; /* when the client last sent or took something */
     struct http_header *trailers;
     size_t trailer_count;
-    int32_t id; /* HTTP/2's */
+    int32_t id;   /* HTTP/2's */
+    bool waiting; /* for the client to take what is queued: the slow reader's clock runs */
     bool wants_writable;
     bool paused;
     bool head_only;  /* HEAD: the body is not sent */

@@ -1,0 +1,416 @@
+/* h2.c: HTTP/2 by nghttp2, a library without I/O.
+ *
+ * Happy path: mem_recv() turns bytes into callbacks, which build streams; mem_send() is pulled once
+ * per turn of the loop while the wire has room. A response's DATA frames are read from the stream's
+ * own queue and go to the wire without passing through the library (NO_COPY). A stream without
+ * ready bytes is deferred and resumed by wake().
+ * Failure path: a malformed frame makes the library queue a GOAWAY, which is flushed before the
+ * connection closes. Floods are counted here (resets, control frames) as well as bounded by the
+ * library (acknowledgements, settings). Too large a head resets its stream.
+ * Invariants: stream_user_data is the http_stream until it is detached; mem_send() never runs
+ * inside mem_recv(). */
+#include <assert.h>
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/http/conn.h"
+
+enum { WINDOW_STREAM_BYTES = 256 * 1024, WINDOW_CONN_BYTES = 1024 * 1024, NV_MAX = 40 };
+
+struct h2 {
+    nghttp2_session *session;
+    struct http_conn *conn;
+    struct http_stream *heading; /* whose head is coming */
+    struct slice target;
+    struct err err; /* why the connection must end */
+    bool sending;
+};
+
+static struct http_stream *stream_at(nghttp2_session *session, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(session, id);
+}
+
+/* ---- requests ---- */
+
+static int flood(struct h2 *h, const char *what)
+{
+    (void)err_set(&h->err, ERR_BUSY, "too many %s", what);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+{
+    (void)session;
+    struct h2 *h = user;
+    struct http_conn *conn = h->conn;
+    bool empty_data =
+        hd->type == NGHTTP2_DATA && hd->length == 0 && (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+    bool control = hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS &&
+                   hd->type != NGHTTP2_WINDOW_UPDATE && hd->type != NGHTTP2_RST_STREAM;
+    if ((control || empty_data) &&
+        !http_conn_count(conn, &conn->controls, conn->server->limits.control_per_minute)) {
+        return flood(h, "control frames");
+    }
+    return 0;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0;
+    }
+    struct http_stream *s = http_stream_new(h->conn);
+    s->http2 = true;
+    s->id = frame->hd.stream_id;
+    h->heading = s;
+    h->target = (struct slice){0};
+    h->conn->head_ms = http_conn_now(h->conn);
+    return nghttp2_session_set_stream_user_data(session, s->id, s);
+}
+
+static int add_pseudo(struct h2 *h, struct http_stream *s, struct slice name, struct slice value)
+{
+    s->head_bytes += name.len + value.len + 32;
+    if (s->head_bytes > h->conn->server->limits.header_bytes) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    if (slice_eq_cstr(name, ":method")) {
+        s->method = arena_copy(&s->arena, value);
+    } else if (slice_eq_cstr(name, ":path")) {
+        h->target = arena_copy(&s->arena, value);
+    } else if (slice_eq_cstr(name, ":authority")) {
+        s->authority = arena_copy(&s->arena, value);
+    }
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user)
+{
+    (void)session;
+    (void)flags;
+    struct h2 *h = user;
+    struct http_stream *s = h->heading;
+    if (s == NULL || s->id != frame->hd.stream_id) {
+        return 0; /* trailers of a request */
+    }
+    struct slice n = slice_make(name, name_len);
+    struct slice v = slice_make(value, value_len);
+    if (name_len != 0 && name[0] == ':') {
+        return add_pseudo(h, s, n, v);
+    }
+    struct err ignored = {0};
+    return http_stream_add_header(s, n, v, &ignored) == 0 ? 0
+                                                          : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    struct http_conn *conn = h->conn;
+    bool request = frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    if (request && h->heading != NULL && h->heading->id == frame->hd.stream_id) {
+        struct http_stream *s = h->heading;
+        h->heading = NULL;
+        conn->head_ms = 0;
+        if (!http_stream_route(s, h->target)) {
+            return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id,
+                                             NGHTTP2_PROTOCOL_ERROR);
+        }
+    }
+    if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        struct http_stream *s = stream_at(session, frame->hd.stream_id);
+        if (s != NULL && s->handler != NULL) {
+            http_stream_whole(s, 0);
+        }
+    }
+    if (frame->hd.type == NGHTTP2_RST_STREAM &&
+        !http_conn_count(conn, &conn->resets, conn->server->limits.resets_per_minute)) {
+        return flood(h, "stream resets");
+    }
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
+                   size_t len, void *user)
+{
+    (void)flags;
+    (void)user;
+    struct http_stream *s = stream_at(session, id);
+    if (s == NULL || s->handler == NULL) {
+        return nghttp2_session_consume(session, id, len);
+    }
+    if (s->paused) {
+        s->unconsumed += len;
+        (void)nghttp2_session_consume_connection(session, len);
+    } else {
+        (void)nghttp2_session_consume(session, id, len);
+    }
+    http_stream_take_body(s, slice_make(data, len));
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
+{
+    struct h2 *h = user;
+    struct http_stream *s = stream_at(session, id);
+    if (h->heading != NULL && h->heading->id == id) {
+        h->heading = NULL;
+        h->conn->head_ms = 0;
+    }
+    if (s != NULL) {
+        (void)nghttp2_session_set_stream_user_data(session, id, NULL);
+        struct err why = {.code = ERR_CANCELED};
+        (void)err_set(&why, ERR_CANCELED, "the client reset the stream: %s",
+                      nghttp2_http2_strerror(code));
+        http_stream_detach(s, &why);
+    }
+    return 0;
+}
+
+/* ---- responses ---- */
+
+static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t len,
+                         uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    (void)to;
+    (void)user;
+    struct http_stream *s = source->ptr;
+    struct slice ready = http_stream_ready(s);
+    size_t take = ready.len < len ? ready.len : len;
+    if (s->send.state == HTTP_SEND_GONE) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    bool ended = s->send.state == HTTP_SEND_ENDED;
+    if (take == 0 && !ended) {
+        s->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags = NGHTTP2_DATA_FLAG_NO_COPY;
+    if (ended && take == ready.len) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (s->trailer_count != 0) {
+            nghttp2_nv nv[NV_MAX];
+            size_t count = s->trailer_count < NV_MAX ? s->trailer_count : NV_MAX;
+            for (size_t i = 0; i < count; i++) {
+                const struct http_header *t = &s->trailers[i];
+                nv[i] = (nghttp2_nv){(uint8_t *)(uintptr_t)t->name.data,
+                                     (uint8_t *)(uintptr_t)t->value.data, t->name.len, t->value.len,
+                                     NGHTTP2_NV_FLAG_NONE};
+            }
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+            if (nghttp2_submit_trailer(session, id, nv, count) != 0) {
+                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+            }
+        }
+    }
+    return (ssize_t)take;
+}
+
+static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
+                     size_t len, nghttp2_data_source *source, void *user)
+{
+    (void)session;
+    (void)frame; /* we ask for no padding */
+    struct h2 *h = user;
+    struct http_stream *s = source->ptr;
+    if (http_conn_full(h->conn)) {
+        return NGHTTP2_ERR_WOULDBLOCK;
+    }
+    http_conn_write(h->conn, slice_make(head, 9));
+    http_conn_write(h->conn, slice_sub(http_stream_ready(s), 0, len));
+    http_stream_sent(s, len);
+    return 0;
+}
+
+static void set_nv(nghttp2_nv *nv, struct slice name, struct slice value)
+{
+    *nv = (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.len,
+                       value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+static void h2_head(struct http_conn *conn, struct http_stream *s, int status,
+                    const struct http_header *headers, size_t count, bool whole)
+{
+    struct h2 *h = conn->impl;
+    assert(count + 3 <= NV_MAX);
+    nghttp2_nv nv[NV_MAX];
+    char code[12];
+    char length[24];
+    size_t n = 0;
+    (void)snprintf(code, sizeof(code), "%d", status);
+    set_nv(&nv[n++], SLICE(":status"), slice_of(code));
+    set_nv(&nv[n++], SLICE("date"), http_conn_date(conn));
+    for (size_t i = 0; i < count; i++) {
+        set_nv(&nv[n++], headers[i].name, headers[i].value);
+    }
+    bool no_body = status == 204 || status == 304 || (s->head_only && whole);
+    if (whole && status != 204 && status != 304) {
+        (void)snprintf(length, sizeof(length), "%zu", s->out.len);
+        set_nv(&nv[n++], SLICE("content-length"), slice_of(length));
+    }
+    nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
+    bool ends = no_body || (whole && s->out.len == 0);
+    if (nghttp2_submit_response(h->session, s->id, nv, n, ends ? NULL : &body) != 0) {
+        (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id,
+                                        NGHTTP2_INTERNAL_ERROR);
+    }
+}
+
+static void h2_wake(struct http_conn *conn, struct http_stream *s)
+{
+    struct h2 *h = conn->impl;
+    if (s->deferred) {
+        s->deferred = false;
+        (void)nghttp2_session_resume_data(h->session, s->id);
+    }
+    http_conn_dirty(conn);
+}
+
+static void h2_reset(struct http_conn *conn, struct http_stream *s)
+{
+    struct h2 *h = conn->impl;
+    (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
+    http_conn_dirty(conn);
+}
+
+static void h2_consumed(struct http_conn *conn, struct http_stream *s, size_t bytes)
+{
+    struct h2 *h = conn->impl;
+    (void)nghttp2_session_consume_stream(h->session, s->id, bytes);
+    http_conn_dirty(conn);
+}
+
+static int h2_pump(struct http_conn *conn, struct err *err)
+{
+    struct h2 *h = conn->impl;
+    if (h == NULL) {
+        return 0;
+    }
+    while (!http_conn_full(conn)) {
+        const uint8_t *data;
+        ssize_t len = nghttp2_session_mem_send(h->session, &data);
+        if (len < 0) {
+            return err_set(err, ERR_INTERNAL, "HTTP/2: %s", nghttp2_strerror((int)len));
+        }
+        if (len == 0) {
+            break;
+        }
+        http_conn_write(conn, slice_make(data, (size_t)len));
+    }
+    if (nghttp2_session_want_read(h->session) == 0 && nghttp2_session_want_write(h->session) == 0) {
+        return err_set(err, ERR_CLOSED, "the session has ended");
+    }
+    return 0;
+}
+
+/* ---- the session ---- */
+
+/* After a response, a client that goes on sending its body is told to stop. */
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)user;
+    bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (ends && nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0) {
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                         NGHTTP2_NO_ERROR);
+    }
+    return 0;
+}
+
+static void set_callbacks(nghttp2_session_callbacks *cb)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
+}
+
+static int h2_open(struct http_conn *conn, struct err *err)
+{
+    struct h2 *h = mem_zero(sizeof(*h));
+    h->conn = conn;
+    conn->impl = h;
+    nghttp2_session_callbacks *cb = NULL;
+    nghttp2_option *option = NULL;
+    int rc = nghttp2_session_callbacks_new(&cb);
+    if (rc == 0) {
+        set_callbacks(cb);
+        rc = nghttp2_option_new(&option);
+    }
+    if (rc == 0) {
+        nghttp2_option_set_no_auto_window_update(option, 1);
+        nghttp2_option_set_max_send_header_block_length(option, 64 * 1024);
+        rc = nghttp2_session_server_new2(&h->session, cb, h, option);
+    }
+    if (rc == 0) {
+        const nghttp2_settings_entry entries[] = {
+            {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, conn->server->limits.streams},
+            {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_STREAM_BYTES},
+            {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, conn->server->limits.header_bytes},
+        };
+        rc = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, entries, 3);
+    }
+    if (rc == 0) {
+        rc = nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
+                                                   WINDOW_CONN_BYTES);
+    }
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(cb);
+    return rc == 0 ? 0 : err_set(err, ERR_INTERNAL, "HTTP/2: %s", nghttp2_strerror(rc));
+}
+
+static int h2_input(struct http_conn *conn, struct slice bytes, struct err *err)
+{
+    if (conn->impl == NULL && h2_open(conn, err) != 0) {
+        return err->code;
+    }
+    struct h2 *h = conn->impl;
+    ssize_t len = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.data, bytes.len);
+    if (len < 0) {
+        if (h->err.code != 0) {
+            *err = h->err;
+            (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+            return err->code;
+        }
+        return err_set(err, ERR_INVALID, "HTTP/2: %s", nghttp2_strerror((int)len));
+    }
+    return 0;
+}
+
+static void h2_drain(struct http_conn *conn)
+{
+    struct h2 *h = conn->impl;
+    int32_t last = nghttp2_session_get_last_proc_stream_id(h->session);
+    (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+static void h2_free(struct http_conn *conn)
+{
+    struct h2 *h = conn->impl;
+    nghttp2_session_del(h->session);
+    free(h);
+    conn->impl = NULL;
+}
+
+const struct http_proto http_h2 = {
+    .input = h2_input,
+    .pump = h2_pump,
+    .head = h2_head,
+    .wake = h2_wake,
+    .reset = h2_reset,
+    .consumed = h2_consumed,
+    .drain = h2_drain,
+    .free = h2_free,
+};

@@ -1,0 +1,275 @@
+/* server.c: listens, gives each TLS connection its protocol, and keeps the clocks.
+ *
+ * Happy path: accept -> handshake -> ALPN chooses h2 or http/1.1 -> bytes to conn.c; connections
+ * with something to send are pumped together once per turn of the loop, before it polls.
+ * Failure path: over the limit of connections a new one is closed at once; a failed handshake ends
+ * in on_close like everything else.
+ * Closing: the listener closes, connections drain; at the deadline they are closed; `closed` comes
+ * when the last connection and the three handles are gone.
+ * Invariants: a client lives from accept to on_close; its conn exists exactly between on_open and
+ * on_close. */
+#include "node/http/server.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "node/http/conn.h"
+
+const char *const http_alpn[] = {"h2", "http/1.1", NULL};
+
+enum { TICK_MS = 1000, DRAIN_TICK_MS = 50, LOW_WATER_BYTES = 128 * 1024 };
+
+struct client {
+    struct http_wire wire;
+    struct stream stream;
+    struct http_conn conn;
+    struct http_server *server;
+    struct list link;
+    bool open;
+    bool reading;
+};
+
+/* ---- the wire: a TLS stream ---- */
+
+static struct client *client_of_wire(const struct http_wire *wire)
+{
+    return CONTAINER_OF((struct http_wire *)(uintptr_t)wire, struct client, wire);
+}
+
+static void wire_write(struct http_wire *wire, struct slice bytes)
+{
+    stream_write(&client_of_wire(wire)->stream, bytes);
+}
+
+static size_t wire_pending(const struct http_wire *wire)
+{
+    return stream_pending_bytes(&client_of_wire(wire)->stream);
+}
+
+static void wire_read(struct http_wire *wire, bool on)
+{
+    struct client *c = client_of_wire(wire);
+    if (c->reading == on) {
+        return;
+    }
+    c->reading = on;
+    if (on) {
+        stream_read_start(&c->stream);
+    } else {
+        stream_read_stop(&c->stream);
+    }
+}
+
+static void wire_finish(struct http_wire *wire)
+{
+    stream_finish(&client_of_wire(wire)->stream);
+}
+
+static void wire_close(struct http_wire *wire)
+{
+    stream_close(&client_of_wire(wire)->stream);
+}
+
+static const struct http_wire_ops wire_ops = {
+    .write = wire_write,
+    .pending = wire_pending,
+    .read = wire_read,
+    .finish = wire_finish,
+    .close = wire_close,
+};
+
+/* ---- connections ---- */
+
+static void maybe_closed(struct http_server *server)
+{
+    if (server->draining && server->conn_count == 0 && server->handles_open == 0) {
+        tls_unref(server->tls);
+        server->tls = NULL;
+        server->closed(server);
+    }
+}
+
+static void on_timer_closed(struct loop_timer *timer)
+{
+    struct http_server *server = CONTAINER_OF(timer, struct http_server, tick);
+    server->handles_open--;
+    maybe_closed(server);
+}
+
+static void on_idle_closed(uv_handle_t *handle)
+{
+    struct http_server *server = handle->data;
+    server->handles_open--;
+    maybe_closed(server);
+}
+
+/* The last connection is gone: the clocks may stop. */
+static void close_handles(struct http_server *server)
+{
+    if (server->draining && server->conn_count == 0 &&
+        !uv_is_closing((uv_handle_t *)&server->flush)) {
+        loop_timer_close(&server->tick, on_timer_closed);
+        uv_close((uv_handle_t *)&server->flush, on_idle_closed);
+    }
+}
+
+static void on_open(struct stream *stream)
+{
+    struct client *c = stream->user;
+    const struct tls_peer *peer = stream_peer(stream);
+    if (peer != NULL && peer->common_name.len == 0) {
+        peer = NULL;
+    }
+    bool http2 = slice_eq_cstr(stream_alpn(stream), "h2");
+    http_conn_init(&c->conn, c->server, &c->wire, http2, peer, stream_remote(stream));
+    c->open = true;
+    if (c->server->draining) {
+        stream_close(stream);
+    }
+}
+
+static void on_data(struct stream *stream, struct slice in)
+{
+    struct client *c = stream->user;
+    http_conn_input(&c->conn, in);
+}
+
+static void on_drain(struct stream *stream)
+{
+    struct client *c = stream->user;
+    if (c->open) {
+        http_conn_dirty(&c->conn);
+    }
+}
+
+static void on_close(struct stream *stream, const struct err *why)
+{
+    struct client *c = stream->user;
+    struct http_server *server = c->server;
+    struct err gone = {.code = ERR_CANCELED, .message = "the client closed the connection"};
+    if (c->open) {
+        http_conn_free(&c->conn, why != NULL ? why : &gone);
+    } else if (why != NULL) {
+        log_debug("http.handshake", "error=%s", log_q(why->message));
+    }
+    list_remove(&c->link);
+    server->conn_count--;
+    free(c);
+    close_handles(server);
+}
+
+static const struct stream_ops stream_ops = {
+    .on_open = on_open,
+    .on_data = on_data,
+    .on_drain = on_drain,
+    .on_close = on_close,
+};
+
+static void on_accept(struct stream_listener *listener)
+{
+    struct http_server *server = listener->user;
+    struct client *c = mem_zero(sizeof(*c));
+    c->wire.ops = &wire_ops;
+    c->server = server;
+    c->reading = true;
+    c->stream.user = c;
+    list_push_back(&server->conns, &c->link);
+    server->conn_count++;
+    const struct stream_config config = {
+        .tls = server->tls,
+        .ops = &stream_ops,
+        .low_water_bytes = LOW_WATER_BYTES,
+        .handshake_timeout_ms = server->limits.handshake_ms,
+    };
+    stream_accept(listener, &c->stream, &config);
+    if (server->conn_count > server->limits.connections) {
+        log_warn("http.refused", "reason=connections limit=%u", server->limits.connections);
+        stream_close(&c->stream);
+    }
+}
+
+/* ---- the clocks ---- */
+
+static void on_tick(struct loop_timer *timer)
+{
+    struct http_server *server = CONTAINER_OF(timer, struct http_server, tick);
+    bool late = server->draining && loop_now_ms(server->loop) >= server->drain_deadline_ms;
+    LIST_FOREACH(link, &server->conns)
+    {
+        struct client *c = CONTAINER_OF(link, struct client, link);
+        if (late) {
+            stream_close(&c->stream);
+        } else if (c->open && !c->conn.finished) {
+            http_conn_tick(&c->conn);
+        }
+    }
+}
+
+/* ---- start and end ---- */
+
+int http_server_start(struct http_server *server, struct loop *loop,
+                      const struct http_server_config *config, struct err *err)
+{
+    server->listener = (struct stream_listener){.user = server, .on_accept = on_accept};
+    int rc = stream_listen(&server->listener, loop, config->address, config->shared_port, err);
+    if (rc != 0) {
+        return err_wrap(err, "listen for the API");
+    }
+    http_server_init(server, loop, config);
+    server->tls = tls_ref(config->tls);
+    server->listener_open = true;
+    loop_timer_init(loop, &server->tick, on_tick);
+    server->handles_open += 2; /* the listener and the clock */
+    loop_timer_start(&server->tick, TICK_MS, TICK_MS);
+    return 0;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    return stream_listener_port(&server->listener);
+}
+
+void http_server_set_tls(struct http_server *server, struct tls *tls)
+{
+    struct tls *before = server->tls;
+    server->tls = tls_ref(tls);
+    tls_unref(before);
+}
+
+static void on_listener_closed(struct stream_listener *listener)
+{
+    struct http_server *server = CONTAINER_OF(listener, struct http_server, listener);
+    server->handles_open--;
+    maybe_closed(server);
+}
+
+void http_server_close(struct http_server *server, uint32_t grace_ms,
+                       void (*closed)(struct http_server *server))
+{
+    uint64_t deadline = loop_now_ms(server->loop) + grace_ms;
+    if (!server->draining || deadline < server->drain_deadline_ms) {
+        server->drain_deadline_ms = deadline;
+    }
+    server->closed = closed;
+    if (server->draining) {
+        return;
+    }
+    server->draining = true;
+    if (server->listener_open) {
+        server->listener_open = false;
+        stream_listener_close(&server->listener, on_listener_closed);
+    }
+    LIST_FOREACH(link, &server->conns)
+    {
+        struct client *c = CONTAINER_OF(link, struct client, link);
+        if (c->open) {
+            http_conn_drain(&c->conn);
+        }
+    }
+    if (server->conn_count == 0) {
+        close_handles(server);
+    } else {
+        loop_timer_start(&server->tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
+    }
+}
