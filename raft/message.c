@@ -52,6 +52,7 @@ void message_write(const struct message *m, struct buf *out)
     case MESSAGE_READ:
     case MESSAGE_READ_RESULT:
         buf_add_be64(out, m->read.number);
+        buf_add_be64(out, m->read.round_term);
         break;
     }
 }
@@ -170,6 +171,7 @@ static void read_fields(struct reader *r, struct message *m)
     case MESSAGE_READ:
     case MESSAGE_READ_RESULT:
         m->read.number = take_number(r);
+        m->read.round_term = take_number(r);
         break;
     }
 }

@@ -66,6 +66,7 @@ struct message {
         } timeout_now;
         struct {
             uint64_t number;
+            uint64_t round_term; /* the asking leader's term, echoed */
         } read;
     };
 };
