@@ -12,8 +12,6 @@
 #include <assert.h>
 #include <signal.h>
 
-#include "base/list.h"
-
 static _Thread_local struct loop *current;
 
 static void run_mailbox(uv_async_t *handle)
@@ -39,6 +37,84 @@ static void run_mailbox(uv_async_t *handle)
     }
 }
 
+/* Tasks that ask again as they run are left for the next round, so that events get their turn. */
+static void run_deferred(struct loop *l)
+{
+    struct list now;
+    list_init(&now);
+    list_splice_back(&now, &l->deferred);
+    for (struct list *link = list_pop_front(&now); link != NULL; link = list_pop_front(&now)) {
+        struct loop_task *task = CONTAINER_OF(link, struct loop_task, link);
+        task->run(task);
+    }
+    if (list_empty(&l->deferred)) {
+        (void)uv_idle_stop(&l->no_sleep);
+    }
+}
+
+static void on_idle(uv_idle_t *handle)
+{
+    (void)handle; /* being active is its work: the loop polls without sleeping */
+}
+
+static void on_before_sleep(uv_prepare_t *handle)
+{
+    run_deferred(handle->data);
+}
+
+static void on_after_sleep(uv_check_t *handle)
+{
+    run_deferred(handle->data);
+}
+
+static void init_deferring(struct loop *l)
+{
+    list_init(&l->deferred);
+    int rc = uv_prepare_init(&l->uv, &l->before_sleep);
+    rc |= uv_check_init(&l->uv, &l->after_sleep);
+    rc |= uv_idle_init(&l->uv, &l->no_sleep);
+    l->before_sleep.data = l;
+    l->after_sleep.data = l;
+    rc |= uv_prepare_start(&l->before_sleep, on_before_sleep);
+    rc |= uv_check_start(&l->after_sleep, on_after_sleep);
+    assert(rc == 0); /* these take no resources */
+    /* They alone do not keep the loop running. */
+    uv_unref((uv_handle_t *)&l->before_sleep);
+    uv_unref((uv_handle_t *)&l->after_sleep);
+}
+
+static void close_deferring(struct loop *l)
+{
+    uv_close((uv_handle_t *)&l->before_sleep, NULL);
+    uv_close((uv_handle_t *)&l->after_sleep, NULL);
+    uv_close((uv_handle_t *)&l->no_sleep, NULL);
+    (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *task))
+{
+    list_init(&task->link);
+    task->run = run;
+}
+
+void loop_defer(struct loop *l, struct loop_task *task)
+{
+    assert(loop_is_current(l));
+    if (list_linked(&task->link)) {
+        return;
+    }
+    if (list_empty(&l->deferred)) {
+        int rc = uv_idle_start(&l->no_sleep, on_idle);
+        assert(rc == 0);
+    }
+    list_push_back(&l->deferred, &task->link);
+}
+
+void loop_task_cancel(struct loop_task *task)
+{
+    list_remove(&task->link);
+}
+
 int loop_init(struct loop *l, const char *name, struct err *err)
 {
     *l = (struct loop){.name = name};
@@ -53,6 +129,7 @@ int loop_init(struct loop *l, const char *name, struct err *err)
     }
     l->wake.data = l;
     pthread_mutex_init(&l->mutex, NULL);
+    init_deferring(l);
     return 0;
 }
 
@@ -61,6 +138,7 @@ void loop_run(struct loop *l)
     assert(current == NULL);
     current = l;
     (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+    close_deferring(l);
     current = NULL;
 }
 
@@ -124,6 +202,7 @@ void loop_join(struct loop *l)
         /* Never run: let libuv finish with the wake handle here. */
         uv_close((uv_handle_t *)&l->wake, NULL);
         (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+        close_deferring(l);
     }
     int rc = uv_loop_close(&l->uv);
     assert(rc == 0 && "a handle was left open");

@@ -18,11 +18,18 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/list.h"
 
 /* Embedded in what is sent; whoever runs it may reuse or free it. */
 struct loop_msg {
     struct loop_msg *next;             /* private */
     void (*run)(struct loop_msg *msg); /* on the receiving loop's thread */
+};
+
+/* Embedded in what wants a word before the loop sleeps. */
+struct loop_task {
+    struct list link; /* private */
+    void (*run)(struct loop_task *task);
 };
 
 struct loop {
@@ -36,6 +43,10 @@ struct loop {
     pthread_mutex_t mutex;
     struct loop_msg *head; /* under mutex: the mailbox */
     struct loop_msg *tail;
+    struct list deferred; /* of struct loop_task */
+    uv_prepare_t before_sleep;
+    uv_check_t after_sleep;
+    uv_idle_t no_sleep; /* active while tasks wait that must not wait for an event */
 };
 
 /* name is at most 15 bytes, static, and becomes the thread's. Errors: ERR_IO. */
@@ -46,6 +57,13 @@ int loop_start(struct loop *l, struct err *err);
 void loop_run(struct loop *l);
 /* Takes msg; msg->run(msg) runs on the loop's thread, never inside this call. */
 void loop_post(struct loop *l, struct loop_msg *msg);
+/* Runs the task once, on this thread, at the end of the iteration: after the callbacks of all
+ * events that had come, before the loop sleeps. For work that many callbacks ask for and that is
+ * done better together. Asking again while it waits changes nothing; it may ask again as it runs.
+ */
+void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *task));
+void loop_defer(struct loop *l, struct loop_task *task);
+void loop_task_cancel(struct loop_task *task);
 void loop_stop(struct loop *l);
 /* Waits for the thread (if there is one) and frees what loop_init() took. */
 void loop_join(struct loop *l);
