@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/args.h"
 #include "base/file.h"
 #include "base/yaml.h"
 
@@ -56,38 +57,6 @@ static int fault(const struct reading *r, const char *path, const char *what)
 {
     int line = yaml_line_of(r->text, path);
     return err_set(r->err, ERR_INVALID, "%s:%d: %s: %s", r->name, line > 0 ? line : 1, path, what);
-}
-
-/* "90s", "5m", "1h30m": units h, m, s, ms; a bare number is refused. */
-static bool parse_duration(struct slice s, uint64_t *ms)
-{
-    static const struct {
-        const char *unit;
-        uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
-    uint64_t total = 0;
-    while (s.len > 0) {
-        size_t digits = 0;
-        while (digits < s.len && s.data[digits] >= '0' && s.data[digits] <= '9') {
-            digits++;
-        }
-        uint64_t value;
-        if (!slice_u64(slice_sub(s, 0, digits), &value)) {
-            return false;
-        }
-        s = slice_sub(s, digits, SIZE_MAX);
-        size_t i = 0;
-        while (i < 4 && !slice_starts_with(s, slice_of(units[i].unit))) {
-            i++;
-        }
-        if (i == 4 || __builtin_mul_overflow(value, units[i].ms, &value) ||
-            __builtin_add_overflow(total, value, &total)) {
-            return false;
-        }
-        s = slice_sub(s, strlen(units[i].unit), SIZE_MAX);
-        *ms = total;
-    }
-    return total > 0;
 }
 
 /* "host:port" or "[v6]:port", the port from 1 to 65535. */
@@ -170,7 +139,7 @@ static int store_value(const struct reading *r, const struct key *key, const jso
         }
         return store_number(r, key, (uint64_t)json_integer_value(value), at);
     case KEY_DURATION:
-        if (!json_is_string(value) || !parse_duration(json_text(value), &ms)) {
+        if (!json_is_string(value) || !args_duration(json_string_value(value), &ms)) {
             return fault(r, key->path, "must be a duration, for example 10m or 1h30m");
         }
         return store_number(r, key, ms, at);

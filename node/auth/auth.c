@@ -93,12 +93,14 @@ static bool any_of(struct slice s, const char *const *list)
     return false;
 }
 
-/* True for a path of the list; one that ends in / covers all below it. */
+/* True for a path of the list; one that ends in / covers all below it, but for the root, which is
+ * only itself. */
 static bool path_under(struct slice path, const char *const *list)
 {
     for (; *list != NULL; list++) {
         struct slice entry = slice_of(*list);
-        bool below = slice_ends_with(entry, SLICE("/")) && slice_starts_with(path, entry);
+        bool below =
+            entry.len > 1 && slice_ends_with(entry, SLICE("/")) && slice_starts_with(path, entry);
         if (below || slice_eq(path, entry)) {
             return true;
         }
