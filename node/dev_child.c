@@ -70,7 +70,7 @@ static int spawn(struct dev_child *c, char **args, int log, struct err *err)
 
 int dev_child_start(struct dev_child *c, struct err *err)
 {
-    char program[PATH_MAX];
+    char program[PATH_MAX + 32];
     char log_path[DEV_PATH_MAX + NODE_NAME_MAX + 16];
     char config[DEV_PATH_MAX + 32];
     char listen[64];

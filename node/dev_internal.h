@@ -40,9 +40,9 @@ struct dev_child {
     char plane[NODE_NAME_MAX + 1]; /* the DataPlane that a simulated cluster belongs to */
     char region[NODE_NAME_MAX + 1];
     char dir[DEV_PATH_MAX];
-    char url[NODE_ADDRESS_MAX + 16]; /* of its API */
-    char kubeconfig[DEV_PATH_MAX];   /* planes */
-    char token[65];                  /* planes: the administrator's */
+    char url[NODE_ADDRESS_MAX + 16];    /* of its API */
+    char kubeconfig[DEV_PATH_MAX + 16]; /* planes */
+    char token[65];                     /* planes: the administrator's */
     uint16_t port;
     struct node_member member; /* nodes */
     /* running */

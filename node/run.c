@@ -1,0 +1,490 @@
+/* run.c: `choreod run`, the node as a process: puts the parts together and takes them apart.
+ *
+ *   main loop ......... signals, joining, the order of things
+ *   front loops ....... one HTTP server each on the shared port; doors; the backend's front side
+ *   reconcile loop .... the engine
+ *   node's own loops .. consensus, log, shards (node/shard)
+ *
+ * Start: configuration, identity, keys, node (its log and databases are checked here), then engine
+ * and servers. Everything that can be wrong is found before the first request is taken; it is one
+ * line on stderr and an exit code.
+ * Stop (SIGTERM, SIGINT): servers drain for some seconds, the engine gives up its shards, then the
+ * node hands its leaderships over, syncs and marks its log. A second signal skips the waiting.
+ * A lost disk ends the process at once (node_config.fatal): what is acknowledged lies elsewhere. */
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/file.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "node/api/api.h"
+#include "node/api/grpc.h"
+#include "node/cluster.h"
+#include "node/commands.h"
+#include "node/config.h"
+#include "node/http/server.h"
+#include "node/join.h"
+#include "node/setup.h"
+#include "reconcile/engine.h"
+
+enum { FRONTS_MAX = 16, DRAIN_MS = 3000, PEM_BYTES_MAX = 1 << 20, READY_TICK_MS = 100 };
+
+struct run;
+
+/* One thread that serves the API. */
+struct front {
+    struct run *run;
+    struct loop loop;
+    struct http_server server;
+    struct loop_msg stop;
+    bool loop_open;
+    bool started;
+};
+
+struct run {
+    struct config config;
+    struct node_identity identity;
+    struct credentials credentials;
+    struct auth auth;
+    struct kind_registry kinds;
+    struct tls *tls;
+    struct node node;
+    struct node_hooks hooks;
+    struct cluster cluster;
+    struct api api;
+    struct front fronts[FRONTS_MAX];
+    struct loop reconcile;
+    struct engine engine;
+    struct loop_msg engine_stop;
+    struct loop main;
+    struct join join;
+    uv_signal_t on_int;
+    uv_signal_t on_term;
+    struct loop_timer ready_tick;
+    bool node_open;
+    bool engine_open;
+    bool stopping;
+    atomic_int parts_left; /* front loops and the engine, while stopping */
+    struct loop_msg part_gone;
+};
+
+/* ---- what the doors ask of us ---- */
+
+static int authenticate(struct api *api, const struct tls_peer *peer, struct slice authorization,
+                        struct arena *arena, struct subject *subject, struct err *err)
+{
+    const struct run *r = api->user;
+    return auth_authenticate(&r->auth, peer, authorization, api->clock->wall_ms(api->clock), arena,
+                             subject, err);
+}
+
+static int authorize(struct api *api, const struct auth_request *request, struct err *err)
+{
+    (void)api;
+    return auth_authorize(request, err);
+}
+
+static void serve_metrics(struct api_call *call)
+{
+    struct buf text = {0};
+    metrics_render(&text);
+    api_call_respond(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&text));
+    buf_free(&text);
+}
+
+static int check_shards(struct api *api, void *user, struct err *err)
+{
+    (void)api;
+    struct run *r = user;
+    return cluster_check_ready(&r->node, err);
+}
+
+static bool cluster_scoped_by(const struct kind_registry *kinds, struct slice resource)
+{
+    const struct kind *kind = kind_by_resource(kinds, resource);
+    return kind == NULL || !kind->namespaced;
+}
+
+/* The registry is the process's: node/shard asks from any of its threads. */
+static const struct kind_registry *process_kinds;
+
+static bool cluster_scoped(struct slice resource)
+{
+    return cluster_scoped_by(process_kinds, resource);
+}
+
+static void on_fatal(const struct err *err)
+{
+    log_error("node.fatal", "error=%s", log_q(err->message));
+    _exit(err_exit_code(err->code));
+}
+
+static uint64_t confirmed_age(void *user, uint32_t shard)
+{
+    return node_confirmed_age_ms(user, shard);
+}
+
+static uint32_t shard_of(void *user, struct slice ns)
+{
+    return node_shard_of(user, ns);
+}
+
+static const char *database_of(void *user, uint32_t shard)
+{
+    return node_shard_database(user, shard);
+}
+
+static void route(struct http_server *server, struct http_stream *stream)
+{
+    struct front *f = server->user;
+    api_accept(&f->run->api, stream);
+}
+
+/* ---- starting ---- */
+
+static int load(struct run *r, const char *file, struct err *err)
+{
+    int rc = config_load(&r->config, file, err);
+    if (rc != 0) {
+        return rc;
+    }
+    log_setup(r->config.log_level, r->config.log_format);
+    rc = node_load(r->config.data_dir, &r->identity, err);
+    if (rc == ERR_NOT_FOUND) {
+        return err_set(err, ERR_INVALID,
+                       "%s holds no node: `choreod init` or `choreod join` makes one",
+                       r->config.data_dir);
+    }
+    return rc != 0 ? rc : credentials_load(&r->credentials, r->config.data_dir, err);
+}
+
+static int load_tls(struct run *r, struct err *err)
+{
+    const struct config *c = &r->config;
+    struct tls_config config = {.server = true,
+                                .ca_pem = buf_slice(&r->credentials.ca_cert),
+                                .peer = TLS_PEER_OPTIONAL,
+                                .alpn = http_alpn};
+    if (c->api_cert_file != NULL) {
+        config.cert_file = c->api_cert_file;
+        config.key_file = c->api_key_file;
+    } else {
+        config.cert_pem = buf_slice(&r->credentials.node_cert);
+        config.key_pem = buf_slice(&r->credentials.node_key);
+    }
+    return tls_new(&config, &r->tls, err);
+}
+
+static int start_node(struct run *r, struct err *err)
+{
+    r->hooks = (struct node_hooks){.loop = &r->reconcile,
+                                   .user = &r->engine,
+                                   .on_lead = engine_on_lead,
+                                   .on_unlead = engine_on_unlead,
+                                   .on_change = engine_on_change,
+                                   .on_reset = engine_on_reset};
+    const struct node_config config = {.dir = r->config.data_dir,
+                                       .peer_listen = r->config.peer_listen,
+                                       .ca_pem = buf_slice(&r->credentials.ca_cert),
+                                       .cert_pem = buf_slice(&r->credentials.node_cert),
+                                       .key_pem = buf_slice(&r->credentials.node_key),
+                                       .shard_loops = r->config.shard_loops,
+                                       .history_ms = r->config.history_ms,
+                                       .hooks = r->config.reconcile ? &r->hooks : NULL,
+                                       .cluster_scoped = cluster_scoped,
+                                       .fatal = on_fatal};
+    int rc = node_start(&r->node, &config, err);
+    r->node_open = rc == 0;
+    return rc;
+}
+
+static int start_engine(struct run *r, struct err *err)
+{
+    if (!r->config.reconcile) {
+        return 0;
+    }
+    const struct engine_config config = {.loop = &r->reconcile,
+                                         .backend = node_backend(&r->node),
+                                         .kinds = &r->kinds,
+                                         .cluster = r->identity.cluster,
+                                         .shard_count = r->identity.shards,
+                                         .election_timeout_ms = r->identity.election_timeout_ms,
+                                         .user = &r->node,
+                                         .confirmed_age_ms = confirmed_age,
+                                         .shard_of = shard_of,
+                                         .database = database_of};
+    int rc = node_attach(&r->node, &r->reconcile, err);
+    rc = rc != 0 ? rc : engine_start(&r->engine, &config, err);
+    rc = rc != 0 ? rc : loop_start(&r->reconcile, err);
+    r->engine_open = rc == 0;
+    return rc;
+}
+
+static void prepare_api(struct run *r)
+{
+    const struct api_config config = {.backend = node_backend(&r->node),
+                                      .kinds = &r->kinds,
+                                      .authenticate = authenticate,
+                                      .authorize = authorize,
+                                      .name = "choreod",
+                                      .grpc = grpc_accept,
+                                      .user = r};
+    api_init(&r->api, &config);
+    r->cluster = (struct cluster){.node = &r->node, .credentials = &r->credentials};
+    cluster_routes(&r->cluster, &r->api);
+    const struct api_route metrics = {.method = "GET", .path = "/metrics", .serve = serve_metrics};
+    api_add_route(&r->api, &metrics);
+    const struct api_check shards = {.name = "shards", .check = check_shards, .user = r};
+    api_add_check(&r->api, &shards);
+    /* Every node derives the same key, so that a list begun on one can go on on another. */
+    struct buf jwk = {0};
+    uint8_t key[SHA256_BYTES];
+    token_key_save(r->credentials.token_key, &jwk);
+    crypto_hmac_sha256(buf_slice(&jwk), SLICE("continue tokens"), key);
+    api_set_token_key(&r->api, key);
+    buf_free(&jwk);
+}
+
+static int start_front(struct run *r, struct front *f, const char *address, struct err *err)
+{
+    const struct http_server_config config = {
+        .tls = r->tls, .address = address, .shared_port = true, .route = route};
+    f->run = r;
+    f->server.user = f;
+    int rc = loop_init(&f->loop, "front", err);
+    f->loop_open = rc == 0;
+    rc = rc != 0 ? rc : node_attach(&r->node, &f->loop, err);
+    rc = rc != 0 ? rc : http_server_start(&f->server, &f->loop, &config, err);
+    rc = rc != 0 ? rc : loop_start(&f->loop, err);
+    f->started = rc == 0;
+    return rc;
+}
+
+static int start_fronts(struct run *r, struct err *err)
+{
+    const char *address =
+        r->config.api_listen != NULL ? r->config.api_listen : r->identity.self.api;
+    prepare_api(r);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < r->config.api_loops; i++) {
+        rc = start_front(r, &r->fronts[i], address, err);
+    }
+    if (rc == 0) {
+        log_info("api.listen", "address=%s loops=%u", log_q(address), r->config.api_loops);
+    }
+    return rc;
+}
+
+/* ---- stopping ---- */
+
+static void end_main(struct join *join)
+{
+    struct run *r = CONTAINER_OF(join, struct run, join);
+    uv_close((uv_handle_t *)&r->on_int, NULL);
+    uv_close((uv_handle_t *)&r->on_term, NULL);
+    loop_timer_close(&r->ready_tick, NULL);
+    loop_stop(&r->main);
+}
+
+static void all_parts_gone(struct loop_msg *msg)
+{
+    struct run *r = CONTAINER_OF(msg, struct run, part_gone);
+    join_close(&r->join, end_main);
+}
+
+static void part_gone(struct run *r)
+{
+    if (atomic_fetch_sub(&r->parts_left, 1) == 1) {
+        r->part_gone.run = all_parts_gone;
+        loop_post(&r->main, &r->part_gone);
+    }
+}
+
+static void front_detached(void *user)
+{
+    struct front *f = user;
+    loop_stop(&f->loop);
+    part_gone(f->run);
+}
+
+static void front_closed(struct http_server *server)
+{
+    struct front *f = server->user;
+    node_detach(&f->run->node, &f->loop, front_detached, f);
+}
+
+static void stop_front(struct loop_msg *msg)
+{
+    struct front *f = CONTAINER_OF(msg, struct front, stop);
+    http_server_close(&f->server, DRAIN_MS, front_closed);
+}
+
+static void reconcile_detached(void *user)
+{
+    struct run *r = user;
+    loop_stop(&r->reconcile);
+    part_gone(r);
+}
+
+static void engine_stopped(struct engine *engine)
+{
+    struct run *r = CONTAINER_OF(engine, struct run, engine);
+    node_detach(&r->node, &r->reconcile, reconcile_detached, r);
+}
+
+static void stop_engine(struct loop_msg *msg)
+{
+    struct run *r = CONTAINER_OF(msg, struct run, engine_stop);
+    engine_stop(&r->engine, engine_stopped);
+}
+
+static void begin_stop(struct run *r)
+{
+    (void)sd_notify(0, "STOPPING=1");
+    r->stopping = true;
+    int parts = r->engine_open ? 1 : 0;
+    for (uint32_t i = 0; i < r->config.api_loops; i++) {
+        parts += r->fronts[i].started ? 1 : 0;
+    }
+    atomic_store(&r->parts_left, parts + 1); /* one more, given up below: none ends it early */
+    for (uint32_t i = 0; i < r->config.api_loops; i++) {
+        if (r->fronts[i].started) {
+            r->fronts[i].stop.run = stop_front;
+            loop_post(&r->fronts[i].loop, &r->fronts[i].stop);
+        }
+    }
+    if (r->engine_open) {
+        r->engine_stop.run = stop_engine;
+        loop_post(&r->reconcile, &r->engine_stop);
+    }
+    part_gone(r);
+}
+
+static void on_signal(uv_signal_t *handle, int signal)
+{
+    struct run *r = handle->data;
+    if (r->stopping) {
+        log_warn("node.stop", "signal=%d again=true", signal);
+        _exit(1);
+    }
+    log_info("node.stop", "signal=%d", signal);
+    begin_stop(r);
+}
+
+/* ---- the process ---- */
+
+static void on_ready_tick(struct loop_timer *timer)
+{
+    struct run *r = CONTAINER_OF(timer, struct run, ready_tick);
+    struct err err;
+    if (cluster_check_ready(&r->node, &err) == 0) {
+        loop_timer_stop(timer);
+        log_info("node.ready", "node=%s region=%s", r->identity.self.name, r->identity.self.region);
+        (void)sd_notify(0, "READY=1");
+    }
+}
+
+static int start_main(struct run *r, struct err *err)
+{
+    r->on_int.data = r;
+    r->on_term.data = r;
+    (void)uv_signal_init(&r->main.uv, &r->on_int);
+    (void)uv_signal_init(&r->main.uv, &r->on_term);
+    (void)uv_signal_start(&r->on_int, on_signal, SIGINT);
+    (void)uv_signal_start(&r->on_term, on_signal, SIGTERM);
+    loop_timer_init(&r->main, &r->ready_tick, on_ready_tick);
+    loop_timer_start(&r->ready_tick, 0, READY_TICK_MS);
+    return join_start(&r->join, &r->main, &r->node, r->config.data_dir, &r->credentials, err);
+}
+
+static void close_all(struct run *r)
+{
+    for (uint32_t i = 0; i < FRONTS_MAX; i++) {
+        if (r->fronts[i].loop_open) {
+            loop_join(&r->fronts[i].loop);
+        }
+    }
+    loop_join(&r->reconcile);
+    if (r->node_open) {
+        node_stop(&r->node);
+        api_free(&r->api);
+    }
+    loop_join(&r->main);
+    tls_unref(r->tls);
+    kind_registry_free(&r->kinds);
+    credentials_free(&r->credentials);
+    config_free(&r->config);
+}
+
+static int start(struct run *r, const char *file, struct err *err)
+{
+    int rc = load(r, file, err);
+    rc = rc != 0 ? rc : load_tls(r, err);
+    rc = rc != 0 ? rc : loop_init(&r->main, "main", err);
+    rc = rc != 0 ? rc : loop_init(&r->reconcile, "reconcile", err);
+    if (rc != 0) {
+        return rc;
+    }
+    r->auth = (struct auth){.cluster = r->identity.cluster, .token_key = r->credentials.token_key};
+    kind_registry_init(&r->kinds);
+    kind_registry_builtin(&r->kinds);
+    process_kinds = &r->kinds;
+    log_info("node.start", "version=%s node=%s cluster=%s shards=%u", CHOREO_VERSION,
+             r->identity.self.name, r->identity.cluster, r->identity.shards);
+    rc = start_node(r, err);
+    rc = rc != 0 ? rc : start_engine(r, err);
+    rc = rc != 0 ? rc : start_fronts(r, err);
+    return rc != 0 ? rc : start_main(r, err);
+}
+
+static const char help[] =
+    "usage: choreod run --config FILE\n"
+    "       choreod run --dir DIR      the same as --config DIR/choreod.yaml\n"
+    "\n"
+    "Runs the node that `choreod init` or `choreod join` made, until SIGTERM. Logs to stderr.\n"
+    "Every key of FILE is documented in deploy/choreod.yaml.\n"
+    "\n"
+    "Exit codes: 0 stopped, 1 failed (the disk, the network), 2 wrong configuration.\n";
+
+int command_run(int argc, char **argv)
+{
+    static struct run r; /* large */
+    const char *file = NULL;
+    const char *dir = NULL;
+    char path[PATH_MAX];
+    const struct args_option options[] = {{"config", 0, ARGS_STRING, &file, 0, 0},
+                                          {"dir", 0, ARGS_STRING, &dir, 0, 0}};
+    struct args_list rest;
+    struct err err = {0};
+    int code;
+    if (!command_options(argc, argv, options, 2, help, &rest, &code)) {
+        return code;
+    }
+    if ((file == NULL) == (dir == NULL) || rest.count > 0) {
+        (void)err_set(&err, ERR_INVALID, "one of --config and --dir is required");
+        return command_fail("run", &err);
+    }
+    if (file == NULL) {
+        (void)snprintf(path, sizeof path, "%s/choreod.yaml", dir);
+        file = path;
+    }
+    if (start(&r, file, &err) != 0) {
+        /* Threads may run already; the process is what ends them. Nothing was acknowledged yet. */
+        code = command_fail("run", &err);
+        (void)fflush(stderr);
+        _exit(code);
+    }
+    loop_run(&r.main);
+    close_all(&r);
+    log_info("node.stopped", "");
+    return 0;
+}
