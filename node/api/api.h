@@ -53,6 +53,7 @@ struct api_config {
     uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */
     /* The gRPC door; NULL: 415. It owns the stream from here on. */
     void (*grpc)(struct api *api, struct http_stream *stream);
+    void *grpc_user; /* the door's */
     void *user;
 };
 
