@@ -108,11 +108,15 @@ static bool path_under(struct slice path, const char *const *list)
     return false;
 }
 
-static const char *const public_paths[] = {"/livez",   "/readyz",  "/healthz",    "/livez/",
-                                           "/readyz/", "/version", "/pki/ca.crt", NULL};
+static const char *const public_paths[] = {
+    "/livez",   "/readyz",  "/healthz",    "/livez/",
+    "/readyz/", "/version", "/pki/ca.crt", "/grpc.health.v1.Health/",
+    NULL};
 static const char *const discovery_paths[] = {"/api",      "/api/", "/apis", "/apis/",
                                               "/openapi/", "/",     NULL};
-static const char *const viewer_paths[] = {"/metrics", "/cluster/v1/status", NULL};
+static const char *const viewer_paths[] = {"/metrics", "/cluster/v1/status",
+                                           "/choreo.v1.ClusterService/Status",
+                                           "/choreo.v1.ClusterService/Members", NULL};
 static const char *const node_paths[] = {"/cluster/v1/status", "/cluster/v1/members", NULL};
 static const char *const joiner_paths[] = {"/cluster/v1/join", NULL};
 static const char *const read_verbs[] = {"get", "list", "watch", NULL};

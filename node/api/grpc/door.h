@@ -1,0 +1,93 @@
+/* door.h: the gRPC door: gRPC over HTTP/2, as its protocol document says it.
+ *
+ *   application/grpc -> method found by path -> subject -> messages in -> the service's function
+ *     -> grpc_send() ... -> grpc_finish(): trailers with status and details
+ *
+ * A service is protobuf-c's descriptor and one function a method; what all have in common (framing,
+ * deadlines, cancellation, limits, status details, flow control) is here.
+ * Owner:  the caller embeds struct grpc and keeps it until the servers have closed. A call lives
+ * from its first message until it is finished and every grpc_hold() was dropped. Thread:
+ * grpc_init() and grpc_add(): before servers run. Calls: their front loop. */
+#ifndef NODE_API_GRPC_DOOR_H
+#define NODE_API_GRPC_DOOR_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "node/api/api.h"
+#include "proto/cause.h"
+
+enum {
+    GRPC_SERVICES_MAX = 8,
+    GRPC_MESSAGE_MAX = 4 * 1024 * 1024, /* bytes of one message from a client */
+    GRPC_DEADLINE_MS = 30 * 1000,       /* of a call that names none, unless its service streams */
+};
+
+struct grpc_call;
+/* Borrows the request for the call's life. Answers now or later, with grpc_finish(). */
+typedef void (*grpc_method)(struct grpc_call *call, const ProtobufCMessage *request);
+
+struct grpc_service {
+    const ProtobufCServiceDescriptor *descriptor;
+    const grpc_method *methods; /* in the descriptor's order; NULL: UNIMPLEMENTED */
+    bool bidirectional;         /* a method is called for every message of a call */
+    bool open_ended;            /* no deadline of ours */
+    /* Anyone known may call a path that auth.c allows; a service that checks per resource itself
+     * sets this. */
+    bool authorizes;
+    void *user;
+};
+
+struct grpc {
+    const struct grpc_service *services[GRPC_SERVICES_MAX]; /* private */
+    size_t count;
+};
+
+void grpc_init(struct grpc *g);
+void grpc_add(struct grpc *g, const struct grpc_service *service); /* borrowed */
+/* api_config.grpc; api_config.grpc_user is the struct grpc. */
+void grpc_accept(struct api *api, struct http_stream *stream);
+
+struct grpc_call {
+    struct api *api;
+    struct http_stream *stream;
+    struct loop *loop;
+    struct arena *arena; /* of the call */
+    const struct grpc_service *service;
+    struct subject subject;
+    uint64_t deadline_ms; /* of the loop's clock; UINT64_MAX: none */
+    void *state;          /* the method's */
+    /* Set by a method that has something under way: the client went away or the deadline passed.
+     * Comes at most once, never inside a call of this header; the call is finished already. */
+    void (*cancel)(struct grpc_call *call);
+    /* grpc_send() had said false; now there is room again. */
+    void (*writable)(struct grpc_call *call);
+    /* private */
+    unsigned method;
+    struct buf in;
+    bool started;
+    bool finished;
+    bool got_message;
+    bool released;
+    int holds;
+    struct loop_timer timer;
+};
+
+/* False: enough for now, writable will come. */
+bool grpc_send(struct grpc_call *call, const ProtobufCMessage *message);
+/* The end: rc 0, or err's; causes (may be NULL) become google.rpc.BadRequest. */
+void grpc_finish(struct grpc_call *call, int rc, const struct err *err,
+                 const struct causes *causes);
+/* One message and the end. */
+void grpc_reply(struct grpc_call *call, const ProtobufCMessage *message);
+/* The call stays until dropped: around everything asynchronous. */
+void grpc_hold(struct grpc_call *call);
+void grpc_drop(struct grpc_call *call);
+bool grpc_done(const struct grpc_call *call); /* finished, or the client is gone */
+
+/* choreo.v1.ResourceService, grpc.health.v1.Health, grpc.reflection.v1 and v1alpha. */
+extern const struct grpc_service grpc_resource_service;
+extern const struct grpc_service grpc_health_service;
+extern const struct grpc_service grpc_reflection_service;
+extern const struct grpc_service grpc_reflection_alpha_service;
+
+#endif

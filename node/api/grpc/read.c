@@ -1,0 +1,301 @@
+/* read.c: ResourceService.Get, List and Kinds.
+ *
+ * A List answers one message of at most `limit` objects (500 at most, and 3 MiB), with a `continue`
+ * that names the version and the last key; the next page is read at that same version. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "node/api/grpc/resource.h"
+#include "proto/object.h"
+
+enum { REPLY_BYTES_MAX = 3 * 1024 * 1024 };
+
+static enum backend_consistency consistency_of(Choreo__V1__Consistency c)
+{
+    switch (c) {
+    case CHOREO__V1__CONSISTENCY__CONSISTENCY_STALE:
+        return BACKEND_STALE;
+    case CHOREO__V1__CONSISTENCY__CONSISTENCY_AT_LEAST:
+        return BACKEND_AT_LEAST;
+    case CHOREO__V1__CONSISTENCY__CONSISTENCY_EXACT:
+        return BACKEND_EXACT;
+    case CHOREO__V1__CONSISTENCY__CONSISTENCY_LINEARIZABLE:
+    case _CHOREO__V1__CONSISTENCY_IS_INT_SIZE:
+    default:
+        return BACKEND_LINEARIZABLE;
+    }
+}
+
+static uint64_t deadline_of(const struct grpc_call *call)
+{
+    uint64_t ours = loop_now_ms(call->loop) + GRPC_DEADLINE_MS;
+    return call->deadline_ms < ours ? call->deadline_ms : ours;
+}
+
+/* ---- Get ---- */
+
+struct getting {
+    struct grpc_call *call;
+    struct backend_get get;
+    const struct kind *kind;
+    Choreo__V1__Form form;
+};
+
+static void on_got(struct backend_get *get, int rc, const struct err *err)
+{
+    struct getting *g = get->user;
+    struct grpc_call *call = g->call;
+    struct err why = {0};
+    Choreo__V1__ObjectResponse response = CHOREO__V1__OBJECT_RESPONSE__INIT;
+    if (rc == 0) {
+        rc = resource_pack(call, g->kind, g->form, &get->object, &response.object, &why);
+        err = &why;
+    }
+    if (rc == ERR_NOT_FOUND) {
+        (void)err_set(&why, rc, "%.*s \"%.*s\" not found", SLICE_ARG(g->kind->resource),
+                      SLICE_ARG(get->key.name));
+        err = &why;
+    }
+    if (rc != 0) {
+        grpc_finish(call, rc, err, NULL);
+    } else {
+        response.has_resource_version = true;
+        response.resource_version = get->object.version;
+        grpc_reply(call, &response.base);
+    }
+    grpc_drop(call);
+}
+
+static void cancel_get(struct grpc_call *call)
+{
+    struct getting *g = call->state;
+    call->api->backend->ops->cancel(call->api->backend, &g->get);
+}
+
+void resource_get(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    const Choreo__V1__GetRequest *request = (const Choreo__V1__GetRequest *)message;
+    struct target t = {0};
+    if (!resource_target(call, request->ref, "get", false, &t)) {
+        return;
+    }
+    if (t.name.len == 0) {
+        struct err err;
+        (void)err_set(&err, ERR_INVALID, "ref.name is required");
+        grpc_finish(call, ERR_INVALID, &err, NULL);
+        return;
+    }
+    struct getting *g = ARENA_NEW(call->arena, struct getting);
+    g->call = call;
+    g->kind = t.kind;
+    g->form = request->form;
+    g->get = (struct backend_get){.loop = call->loop,
+                                  .key = {t.kind->resource, t.ns, t.name},
+                                  .consistency = consistency_of(request->consistency),
+                                  .version = request->resource_version,
+                                  .deadline_ms = deadline_of(call),
+                                  .user = g,
+                                  .done = on_got};
+    call->state = g;
+    call->cancel = cancel_get;
+    grpc_hold(call);
+    call->api->backend->ops->get(call->api->backend, &g->get);
+}
+
+/* ---- List ---- */
+
+struct listing {
+    struct grpc_call *call;
+    struct backend_list list;
+    const struct kind *kind;
+    Choreo__V1__Form form;
+    Choreo__V1__Object *objects[BACKEND_PAGE_ROWS_MAX];
+    size_t count;
+    size_t bytes;
+    bool full; /* the reply is: later rows are for the next page */
+    struct slice last_ns;
+    struct slice last_name;
+    int rc;
+    struct err err;
+};
+
+static void on_row(struct backend_list *list, const struct backend_object *object)
+{
+    struct listing *l = list->user;
+    size_t size = object->body.len + 64;
+    l->full = l->full || (l->count > 0 && l->bytes + size > REPLY_BYTES_MAX);
+    if (l->full || l->rc != 0 || l->count == BACKEND_PAGE_ROWS_MAX) {
+        return;
+    }
+    l->rc = resource_pack(l->call, l->kind, l->form, object, &l->objects[l->count], &l->err);
+    l->count += l->rc == 0 ? 1 : 0;
+    l->bytes += size;
+    l->last_ns = arena_copy(l->call->arena, object->key.ns);
+    l->last_name = arena_copy(l->call->arena, object->key.name);
+}
+
+/* base64url of "VERSION/NAMESPACE/NAME". */
+static char *make_continue(struct grpc_call *call, uint64_t version, struct slice ns,
+                           struct slice name)
+{
+    struct buf text = {0};
+    struct buf token = {0};
+    buf_addf(&text, "%llu/%.*s/%.*s", (unsigned long long)version, SLICE_ARG(ns), SLICE_ARG(name));
+    base64url_encode(&token, buf_slice(&text));
+    char *copy = arena_cstr(call->arena, buf_slice(&token));
+    buf_free(&text);
+    buf_free(&token);
+    return copy;
+}
+
+static int read_continue(struct grpc_call *call, const char *token, struct backend_list *list,
+                         struct err *err)
+{
+    struct buf text = {0};
+    struct slice version = {0};
+    bool fits = base64_decode(&text, slice_of(token));
+    struct slice rest = arena_copy(call->arena, buf_slice(&text));
+    buf_free(&text);
+    /* The namespace may be empty, which slice_split() gives as an empty part. */
+    fits = fits && slice_split(&rest, '/', &version) && slice_split(&rest, '/', &list->after_ns) &&
+           slice_u64(version, &list->version);
+    list->after_name = rest;
+    list->consistency = BACKEND_EXACT;
+    return fits && rest.len > 0
+               ? 0
+               : err_set(err, ERR_INVALID, "continue is not what an earlier page gave");
+}
+
+static void reply_list(struct listing *l)
+{
+    struct grpc_call *call = l->call;
+    Choreo__V1__ListResponse response = CHOREO__V1__LIST_RESPONSE__INIT;
+    response.objects = l->objects;
+    response.n_objects = l->count;
+    response.has_resource_version = true;
+    response.resource_version = l->list.read_version;
+    if ((l->list.more || l->full) && l->count > 0) {
+        response.continue_ = make_continue(call, l->list.read_version, l->last_ns, l->last_name);
+        response.has_remaining = l->list.remaining >= 0 && !l->full;
+        response.remaining = l->list.remaining;
+    }
+    grpc_reply(call, &response.base);
+}
+
+static void on_listed(struct backend_list *list, int rc, const struct err *err)
+{
+    struct listing *l = list->user;
+    if (rc == 0 && l->rc != 0) {
+        rc = l->rc;
+        err = &l->err;
+    }
+    if (rc != 0) {
+        grpc_finish(l->call, rc, err, NULL);
+    } else {
+        reply_list(l);
+    }
+    grpc_drop(l->call);
+}
+
+static void cancel_list(struct grpc_call *call)
+{
+    struct listing *l = call->state;
+    call->api->backend->ops->cancel(call->api->backend, &l->list);
+}
+
+void resource_list(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    const Choreo__V1__ListRequest *request = (const Choreo__V1__ListRequest *)message;
+    struct target t = {0};
+    struct selector *selector;
+    if (!resource_target(call, request->ref, "list", true, &t) ||
+        !resource_selector(call, t.kind, request->label_selector, request->field_selector,
+                           &selector)) {
+        return;
+    }
+    struct listing *l = ARENA_NEW(call->arena, struct listing);
+    size_t limit = request->limit > 0 && request->limit < BACKEND_PAGE_ROWS_MAX
+                       ? request->limit
+                       : BACKEND_PAGE_ROWS_MAX;
+    l->call = call;
+    l->kind = t.kind;
+    l->form = request->form;
+    l->list = (struct backend_list){.loop = call->loop,
+                                    .resource = t.kind->resource,
+                                    .ns = t.ns,
+                                    .selector = selector,
+                                    .consistency = consistency_of(request->consistency),
+                                    .version = request->resource_version,
+                                    .limit = limit,
+                                    .count_remaining = selector == NULL,
+                                    .deadline_ms = deadline_of(call),
+                                    .user = l,
+                                    .row = on_row,
+                                    .done = on_listed};
+    struct err err = {0};
+    if (request->continue_ != NULL && *request->continue_ != '\0' &&
+        read_continue(call, request->continue_, &l->list, &err) != 0) {
+        grpc_finish(call, ERR_INVALID, &err, NULL);
+        return;
+    }
+    call->state = l;
+    call->cancel = cancel_list;
+    grpc_hold(call);
+    call->api->backend->ops->list(call->api->backend, &l->list);
+}
+
+/* ---- Kinds ---- */
+
+static char **cstr_array(struct arena *arena, const struct slice *items, size_t count)
+{
+    char **out = arena_alloc(arena, count * sizeof *out);
+    for (size_t i = 0; i < count; i++) {
+        out[i] = arena_cstr(arena, items[i]);
+    }
+    return out;
+}
+
+static Choreo__V1__KindInfo *describe(struct arena *arena, const struct kind *k)
+{
+    Choreo__V1__KindInfo *info = ARENA_NEW(arena, Choreo__V1__KindInfo);
+    choreo__v1__kind_info__init(info);
+    info->group = arena_cstr(arena, k->group);
+    info->version = arena_cstr(arena, k->version);
+    info->kind = arena_cstr(arena, k->kind);
+    info->plural = arena_cstr(arena, k->plural);
+    info->singular = arena_cstr(arena, k->singular);
+    info->message = arena_cstr(arena, k->message);
+    info->short_names = cstr_array(arena, k->short_names, k->short_name_count);
+    info->n_short_names = k->short_name_count;
+    info->categories = cstr_array(arena, k->categories, k->category_count);
+    info->n_categories = k->category_count;
+    info->has_namespaced = true;
+    info->namespaced = k->namespaced;
+    info->has_status = true;
+    info->status = k->status;
+    info->has_scale = true;
+    info->scale = k->scale_spec_replicas.len > 0;
+    return info;
+}
+
+void resource_kinds(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    (void)message;
+    const struct auth_request request = {
+        .subject = &call->subject, .verb = SLICE("get"), .path = SLICE("/apis")};
+    struct err err = {0};
+    int rc = api_authorize(call->api, &request, &err);
+    if (rc != 0) {
+        grpc_finish(call, rc, &err, NULL);
+        return;
+    }
+    const struct kind_registry *kinds = api_kinds(call->api);
+    Choreo__V1__KindsResponse response = CHOREO__V1__KINDS_RESPONSE__INIT;
+    response.n_kinds = kind_registry_count(kinds);
+    response.kinds = arena_alloc(call->arena, response.n_kinds * sizeof *response.kinds);
+    for (size_t i = 0; i < response.n_kinds; i++) {
+        response.kinds[i] = describe(call->arena, kind_registry_at(kinds, i));
+    }
+    grpc_reply(call, &response.base);
+}
