@@ -27,8 +27,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "node/api/api.h"
-#include "node/api/grpc.h"
+#include "node/api/grpc/door.h"
 #include "node/cluster.h"
+#include "node/cluster_service.h"
 #include "node/commands.h"
 #include "node/config.h"
 #include "node/http/server.h"
@@ -60,6 +61,8 @@ struct run {
     struct node node;
     struct node_hooks hooks;
     struct cluster cluster;
+    struct grpc_service cluster_service;
+    struct grpc grpc;
     struct api api;
     struct front fronts[FRONTS_MAX];
     struct loop reconcile;
@@ -237,10 +240,18 @@ static void prepare_api(struct run *r)
                                       .authorize = authorize,
                                       .name = "choreod",
                                       .grpc = grpc_accept,
+                                      .grpc_user = &r->grpc,
                                       .user = r};
     api_init(&r->api, &config);
     r->cluster = (struct cluster){.node = &r->node, .credentials = &r->credentials};
     cluster_routes(&r->cluster, &r->api);
+    cluster_service_init(&r->cluster_service, &r->cluster);
+    grpc_init(&r->grpc);
+    grpc_add(&r->grpc, &grpc_resource_service);
+    grpc_add(&r->grpc, &r->cluster_service);
+    grpc_add(&r->grpc, &grpc_health_service);
+    grpc_add(&r->grpc, &grpc_reflection_service);
+    grpc_add(&r->grpc, &grpc_reflection_alpha_service);
     const struct api_route metrics = {.method = "GET", .path = "/metrics", .serve = serve_metrics};
     api_add_route(&r->api, &metrics);
     const struct api_check shards = {.name = "shards", .check = check_shards, .user = r};
