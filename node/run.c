@@ -496,6 +496,6 @@ int command_run(int argc, char **argv)
     }
     loop_run(&r.main);
     close_all(&r);
-    log_info("node.stopped", "");
+    log_info("node.stopped", "exit=0");
     return 0;
 }
