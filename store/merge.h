@@ -20,6 +20,7 @@ struct merge {
         struct reader_row row;
         bool found;
     } * heads;
+    size_t used; /* whose head was given last */
     struct feed feed;
     void (*on_closed)(struct merge *merge);
 };

@@ -17,6 +17,7 @@ struct view {
     void *user;
     /* private */
     struct loop *loop;
+    uint64_t present;
     struct reader reader;
     struct feed feed;
     char *path;
@@ -29,8 +30,8 @@ struct view {
 int view_open(struct view *v, struct loop *loop, const char *path, uint32_t shard, struct err *err);
 /* Ends watches with ERR_CLOSED, then calls closed (may be NULL). */
 void view_close(struct view *v, void (*closed)(struct view *view));
-/* The database file was replaced by an image: opens the new one; watches end with ERR_GONE unless
- * the new history still holds what they need. Errors: reader_open()'s. */
+/* The database file was replaced by an image: opens the new one. Watches go on; those that need
+ * history which the image no longer holds end with ERR_GONE. Errors: reader_open()'s. */
 int view_reopen(struct view *v, struct err *err);
 
 /* The shard has committed everything up to applied_version, and (if greater) nothing at or below

@@ -1,0 +1,327 @@
+/* view.c: gets, lists and outcomes from a reader; watches from a feed over the same reader.
+ *
+ * Happy path: pin a view of the database, read, call back while it is pinned (bodies are SQLite's
+ * own memory, not copied), let go.
+ * Failure path: done() gets the error; a list's rows given before it count for nothing. */
+#include "store/view.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/selector.h"
+#include "store/view_internal.h"
+
+static int source_begin(void *user, struct err *err)
+{
+    struct view *v = user;
+    return reader_begin(&v->reader, err);
+}
+
+static void source_end(void *user)
+{
+    struct view *v = user;
+    reader_end(&v->reader);
+}
+
+static int source_start(void *user, uint64_t since, uint64_t upto, struct err *err)
+{
+    struct view *v = user;
+    return reader_changes_start(&v->reader, since, upto, err);
+}
+
+static int source_next(void *user, struct reader_row *row, bool *found, struct err *err)
+{
+    struct view *v = user;
+    return reader_changes_next(&v->reader, row, found, err);
+}
+
+static void source_stop(void *user)
+{
+    struct view *v = user;
+    reader_changes_end(&v->reader);
+}
+
+static int source_row(void *user, uint64_t version, struct reader_row *row, struct err *err)
+{
+    struct view *v = user;
+    return reader_version(&v->reader, version, row, err);
+}
+
+static const struct feed_source source = {
+    .begin = source_begin,
+    .end = source_end,
+    .changes_start = source_start,
+    .changes_next = source_next,
+    .changes_end = source_stop,
+    .row = source_row,
+};
+
+int view_open(struct view *v, struct loop *loop, const char *path, uint32_t shard, struct err *err)
+{
+    *v = (struct view){.loop = loop, .shard = shard, .path = mem_strdup(path)};
+    int rc = reader_open(&v->reader, path, shard, err);
+    if (rc == 0) {
+        rc = reader_begin(&v->reader, err);
+        if (rc != 0) {
+            reader_close(&v->reader);
+        }
+    }
+    if (rc != 0) {
+        free(v->path);
+        return rc;
+    }
+    v->present = db_present(&v->reader.state);
+    reader_end(&v->reader);
+    feed_init(&v->feed, loop, &source, v, v->present);
+    return 0;
+}
+
+static void on_feed_closed(struct feed *feed)
+{
+    struct view *v = CONTAINER_OF(feed, struct view, feed);
+    reader_close(&v->reader);
+    free(v->path);
+    if (v->on_closed != NULL) {
+        v->on_closed(v);
+    }
+}
+
+void view_close(struct view *v, void (*closed)(struct view *view))
+{
+    v->on_closed = closed;
+    feed_close(&v->feed, on_feed_closed);
+}
+
+int view_reopen(struct view *v, struct err *err)
+{
+    struct reader fresh;
+    int rc = reader_open(&fresh, v->path, v->shard, err);
+    if (rc == 0) {
+        reader_close(&v->reader);
+        v->reader = fresh;
+    }
+    return rc;
+}
+
+void view_advance(struct view *v, uint64_t applied_version, uint64_t closed)
+{
+    if (closed > v->closed) {
+        v->closed = closed;
+    }
+    if (applied_version > v->present) {
+        v->present = applied_version;
+    }
+    if (v->closed > v->present) {
+        v->present = v->closed;
+    }
+    feed_advance(&v->feed, v->present);
+}
+
+uint64_t view_present(const struct view *v)
+{
+    return v->present;
+}
+
+uint64_t view__pinned_present(const struct view *v)
+{
+    uint64_t present = db_present(&v->reader.state);
+    return present > v->closed ? present : v->closed;
+}
+
+int view__check_version(const struct view *v, uint64_t version, struct err *err)
+{
+    uint64_t present = view__pinned_present(v);
+    if (version <= present) {
+        return 0;
+    }
+    return err_set(err, ERR_TIMEOUT, "Too large resource version: %llu, current: %llu",
+                   (unsigned long long)version, (unsigned long long)present);
+}
+
+static int get(struct view *v, struct backend_get *get, struct err *err)
+{
+    uint64_t as_of = get->consistency == BACKEND_EXACT ? get->version : 0;
+    get->read_version = as_of != 0 ? as_of : view__pinned_present(v);
+    int rc = view__check_version(v, get->read_version, err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct reader_row row;
+    rc = reader_get(&v->reader, &get->key, as_of, &row, err);
+    if (rc == 0) {
+        get->object = row.object;
+    }
+    return rc;
+}
+
+void view_get(struct view *v, struct backend_get *request)
+{
+    struct err err = {0};
+    int rc = reader_begin(&v->reader, &err);
+    if (rc != 0) {
+        request->done(request, rc, &err);
+        return;
+    }
+    rc = get(v, request, &err);
+    request->done(request, rc, rc == 0 ? NULL : &err);
+    reader_end(&v->reader);
+}
+
+/* ---- pages ---- */
+
+void view__page_of(const struct backend_list *list, uint64_t as_of, struct reader_page *page)
+{
+    *page = (struct reader_page){
+        .resource = list->resource,
+        .ns = list->ns,
+        .all_namespaces = list->ns.len == 0,
+        .after_ns = list->after_ns,
+        .after_name = list->after_name,
+        .as_of = as_of,
+    };
+}
+
+void view__page_begin(struct view_page *p, struct backend_list *list)
+{
+    *p = (struct view_page){.list = list, .limit = list->limit};
+    if (p->limit == 0 || p->limit > BACKEND_PAGE_ROWS_MAX) {
+        p->limit = BACKEND_PAGE_ROWS_MAX;
+    }
+    list->more = false;
+    list->remaining = -1;
+}
+
+bool view__page_row(struct view_page *p, const struct backend_object *object)
+{
+    struct backend_list *list = p->list;
+    if (!selector_matches(list->selector, object->body)) {
+        return true;
+    }
+    if (p->rows == p->limit ||
+        (p->rows > 0 && p->bytes + object->body.len > BACKEND_PAGE_BYTES_MAX)) {
+        list->more = true;
+        return false;
+    }
+    p->rows++;
+    p->bytes += object->body.len;
+    if (list->count_remaining) {
+        buf_clear(&p->last_ns);
+        buf_add(&p->last_ns, object->key.ns);
+        buf_clear(&p->last_name);
+        buf_add(&p->last_name, object->key.name);
+    }
+    list->row(list, object);
+    return true;
+}
+
+int view__page_remaining(struct view_page *p, struct reader *r, uint64_t *count, struct err *err)
+{
+    struct reader_page behind;
+    view__page_of(p->list, 0, &behind);
+    behind.after_ns = buf_slice(&p->last_ns);
+    behind.after_name = buf_slice(&p->last_name);
+    return reader_count(r, &behind, count, err);
+}
+
+void view__page_end(struct view_page *p)
+{
+    buf_free(&p->last_ns);
+    buf_free(&p->last_name);
+}
+
+static int scan_page(struct view *v, struct view_page *p, uint64_t as_of, struct err *err)
+{
+    struct reader_page page;
+    view__page_of(p->list, as_of, &page);
+    int rc = reader_page_start(&v->reader, &page, err);
+    struct reader_row row;
+    bool found = true;
+    while (rc == 0 && found) {
+        rc = reader_page_next(&v->reader, &row, &found, err);
+        if (rc == 0 && found && !view__page_row(p, &row.object)) {
+            break;
+        }
+    }
+    reader_page_end(&v->reader);
+    return rc;
+}
+
+static int list_page(struct view *v, struct backend_list *list, struct err *err)
+{
+    uint64_t as_of = list->consistency == BACKEND_EXACT ? list->version : 0;
+    list->read_version = as_of != 0 ? as_of : view__pinned_present(v);
+    int rc = view__check_version(v, list->read_version, err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct view_page p;
+    view__page_begin(&p, list);
+    rc = scan_page(v, &p, as_of, err);
+    if (rc == 0 && list->count_remaining && list->selector == NULL) {
+        uint64_t count = 0;
+        rc = list->more ? view__page_remaining(&p, &v->reader, &count, err) : 0;
+        list->remaining = (int64_t)count;
+    }
+    view__page_end(&p);
+    return rc;
+}
+
+void view_list(struct view *v, struct backend_list *list)
+{
+    struct err err = {0};
+    int rc = reader_begin(&v->reader, &err);
+    if (rc == 0) {
+        rc = list_page(v, list, &err);
+        reader_end(&v->reader);
+    }
+    list->done(list, rc, rc == 0 ? NULL : &err);
+}
+
+static int find_outcome(struct view *v, struct backend_submit *submit, struct err *err)
+{
+    struct outcome outcome;
+    struct slice digest;
+    int rc = reader_outcome(&v->reader, submit->subject, submit->request_id, submit->issued_ms,
+                            &outcome, &digest, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (submit->request_digest.len > 0 && !slice_eq(digest, submit->request_digest)) {
+        outcome = (struct outcome){.kind = OUTCOME_REQUEST_REUSED};
+    }
+    submit->version = outcome.version;
+    return outcome_err(&outcome, err);
+}
+
+void view_outcome(struct view *v, struct backend_submit *submit)
+{
+    struct err err = {0};
+    int rc = reader_begin(&v->reader, &err);
+    if (rc == 0) {
+        rc = find_outcome(v, submit, &err);
+        reader_end(&v->reader);
+    }
+    submit->done(submit, rc, rc == 0 ? NULL : &err);
+}
+
+void view_watch_start(struct view *v, struct backend_watch *watch)
+{
+    feed_watch_start(&v->feed, watch);
+}
+
+void view_watch_stop(struct view *v, struct backend_watch *watch)
+{
+    (void)v;
+    feed_watch_stop(watch);
+}
+
+void view_watch_resume(struct view *v, struct backend_watch *watch)
+{
+    (void)v;
+    feed_watch_resume(watch);
+}
+
+void view_end_watches(struct view *v, int code, const char *message)
+{
+    feed_end_watches(&v->feed, code, message);
+}
