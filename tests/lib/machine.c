@@ -1,0 +1,134 @@
+/* machine.c: the replicated counters and the judge.
+ *
+ * The judge's history is written by whichever node applies an index first; everyone else, and
+ * every replay after a crash, must agree with it. A request's result is recorded at its first
+ * execution in that history: a second execution, or an acknowledgement with another result, is
+ * a violation. */
+#include "tests/lib/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void machine_copy(struct machine *to, const struct machine *from)
+{
+    struct buf configuration = to->configuration;
+    *to = *from;
+    to->configuration = configuration;
+    buf_clear(&to->configuration);
+    buf_add(&to->configuration, buf_slice(&from->configuration));
+}
+
+void machine_free(struct machine *m)
+{
+    buf_free(&m->configuration);
+    *m = (struct machine){0};
+}
+
+static void execute(struct machine *m, const struct machine_command *c, bool confuse)
+{
+    uint32_t client = c->client % MACHINE_CLIENTS;
+    if (c->sequence == m->last_sequence[client] ||
+        (confuse && m->last_sequence[client] != 0 && c->sequence % 16 == 0)) {
+        return; /* the outcome is kept */
+    }
+    if (c->sequence < m->last_sequence[client]) {
+        return; /* older than what is kept: unknown */
+    }
+    uint64_t *counter = &m->counters[c->key % MACHINE_KEYS];
+    *counter += c->amount;
+    m->last_sequence[client] = c->sequence;
+    m->last_result[client] = *counter;
+}
+
+void machine_apply(struct machine *m, uint64_t index, uint64_t term, struct slice data,
+                   struct slice configuration, bool confuse)
+{
+    for (size_t at = 0; at + sizeof(struct machine_command) <= data.len;
+         at += sizeof(struct machine_command)) {
+        struct machine_command c;
+        memcpy(&c, data.data + at, sizeof c);
+        execute(m, &c, confuse);
+    }
+    m->index = index;
+    m->term = term;
+    buf_clear(&m->configuration);
+    buf_add(&m->configuration, configuration);
+    uint64_t parts[4] = {m->hash, index, term, slice_hash(data)};
+    m->hash = slice_hash(slice_make(parts, sizeof parts)) | 1;
+}
+
+void oracle_violation(struct oracle *o, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char text[sizeof o->first];
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (o->violations++ == 0) {
+        memcpy(o->first, text, sizeof text);
+    }
+}
+
+void oracle_applied(struct oracle *o, int node, const struct machine *m, struct slice data)
+{
+    if (m->index >= MACHINE_HISTORY) {
+        oracle_violation(o, "history is full");
+        return;
+    }
+    uint64_t digest = (slice_hash(data) ^ m->term * 0x9e3779b97f4a7c15u) | 1;
+    if (o->entries[m->index] == 0) {
+        o->entries[m->index] = digest;
+        o->states[m->index] = m->hash;
+        o->last = m->index > o->last ? m->index : o->last;
+        for (size_t at = 0; at + sizeof(struct machine_command) <= data.len;
+             at += sizeof(struct machine_command)) {
+            struct machine_command c;
+            memcpy(&c, data.data + at, sizeof c);
+            uint64_t *expected = &o->expected[c.client % MACHINE_CLIENTS][c.sequence % 4096];
+            if (*expected == 0) {
+                *expected = m->last_result[c.client % MACHINE_CLIENTS];
+            }
+        }
+        return;
+    }
+    if (o->entries[m->index] != digest) {
+        oracle_violation(o, "two histories: node %d applies another entry at %llu", node,
+                         (unsigned long long)m->index);
+    } else if (o->states[m->index] != m->hash) {
+        oracle_violation(o, "digests differ: node %d at %llu", node, (unsigned long long)m->index);
+    }
+}
+
+void oracle_leading(struct oracle *o, int node, uint64_t term)
+{
+    int *leader = &o->leaders[term % MACHINE_TERMS];
+    if (*leader != 0 && *leader != node + 1) {
+        oracle_violation(o, "two leaders in term %llu: nodes %d and %d", (unsigned long long)term,
+                         *leader - 1, node);
+    }
+    *leader = node + 1;
+}
+
+void oracle_acknowledged(struct oracle *o, const struct machine_command *c, uint64_t index,
+                         uint64_t result)
+{
+    o->acknowledged++;
+    uint64_t expected = o->expected[c->client % MACHINE_CLIENTS][c->sequence % 4096];
+    if (expected != result) {
+        oracle_violation(o, "client %u request %u was answered %llu, the history says %llu",
+                         c->client, c->sequence, (unsigned long long)result,
+                         (unsigned long long)expected);
+    }
+    o->acknowledged_index = index > o->acknowledged_index ? index : o->acknowledged_index;
+}
+
+void oracle_read(struct oracle *o, uint64_t least, uint64_t index)
+{
+    o->reads++;
+    if (index < least) {
+        oracle_violation(o, "stale read: served at %llu, %llu was acknowledged before it began",
+                         (unsigned long long)index, (unsigned long long)least);
+    }
+    o->acknowledged_index = index > o->acknowledged_index ? index : o->acknowledged_index;
+}

@@ -1,0 +1,135 @@
+/* world.h: a cluster of production groups and logs on virtual time, disk and network.
+ *
+ * Everything random comes from one seed, so a run is repeated by its seed alone. world_run() turns
+ * the clock; whatever it finds wrong is in w->oracle.
+ * Owner: the test. Thread: one. */
+#ifndef TESTS_LIB_WORLD_H
+#define TESTS_LIB_WORLD_H
+
+#include "raft/group.h"
+#include "tests/lib/disk.h"
+#include "tests/lib/machine.h"
+
+enum { WORLD_NODES = 6 };
+
+struct world_options {
+    uint64_t seed;
+    int voters;            /* nodes 0..voters-1 are bootstrapped */
+    unsigned loss_percent; /* of messages */
+    unsigned duplicate_percent;
+    unsigned delay_max_ms;   /* of a message: usually; one in a hundred takes fifty times that */
+    unsigned disk_max_ms;    /* of a sync */
+    unsigned snapshot_every; /* entries; 0: never */
+    unsigned clients;
+    uint32_t wal_faults; /* planted bugs */
+    uint32_t group_faults;
+    uint32_t guards_off;
+    bool confuse_requests;
+    bool trace;
+};
+
+struct world_node {
+    struct world *world;
+    int number;
+    char name[16];
+    uint64_t server_id;
+    bool member; /* it has been given a place, perhaps an empty one */
+    bool up;
+    bool broken;   /* its disk failed: to be crashed at the end of the event */
+    uint64_t life; /* grows with each start: older events are void */
+    struct disk disk;
+    struct wal *wal;
+    struct group *group;
+    struct machine now;     /* the store as programs see it */
+    struct machine durable; /* what of it survives a power cut */
+    uint64_t armed_ms;
+    uint64_t last_write_us;
+    uint64_t snapshot_at;   /* last snapshot's index */
+    bool finishing;         /* a sync is under way */
+    bool applying;          /* an apply event is queued */
+    struct buf apply_queue; /* struct group_entry, referenced */
+    bool installing;
+    bool ready;
+    uint64_t leading_term;
+    struct group_proposal open;
+};
+
+struct world_client {
+    struct world *world;
+    struct machine_command command;
+    struct group_proposal proposal;
+    int node; /* the one that it waits for; -1: none */
+    uint64_t life;
+    bool busy;
+    uint64_t sum; /* of acknowledged amounts */
+};
+
+struct world_read {
+    struct world *world;
+    struct group_read read;
+    uint64_t least;
+    int leader;
+    int node; /* that serves it */
+    uint64_t life;
+    struct world_read *next;
+};
+
+struct world_change {
+    struct world *world;
+    struct group_change change;
+    int node; /* the leader that was asked */
+    uint64_t life;
+    int forget; /* node that is gone once this is done; -1 */
+    bool busy;
+    int status;
+};
+
+struct world {
+    struct world_options options;
+    uint64_t now_us;
+    uint64_t random;
+    uint64_t sequence;
+    struct world_event *heap;
+    size_t heap_count;
+    size_t heap_cap;
+    struct world_node nodes[WORLD_NODES];
+    struct world_client clients[MACHINE_CLIENTS];
+    struct world_change change;
+    struct oracle oracle;
+    bool blocked[WORLD_NODES][WORLD_NODES]; /* from, to */
+    bool calm;                              /* no loss, no long delay: for healing */
+    bool stop_clients;
+    uint64_t installs;
+    uint64_t elections;
+    uint64_t events;
+};
+
+struct world *world_new(const struct world_options *options);
+void world_free(struct world *w);
+uint64_t world_random(struct world *w, uint64_t below);
+
+void world_run(struct world *w, uint64_t ms);
+/* Runs until done(w), at most ms; false: it never was. */
+bool world_run_until(struct world *w, bool (*done)(struct world *w), uint64_t ms);
+
+void world_start(struct world *w, int node); /* a member that is down */
+void world_crash(struct world *w, int node); /* a power cut */
+void world_kill(struct world *w, int node);  /* the process only: the page cache stays */
+void world_heal(struct world *w);            /* all up, nothing blocked, calm */
+/* The ready leader of the greatest term, or -1. */
+int world_leader(struct world *w);
+bool world_has_leader(struct world *w);
+bool world_converged(struct world *w);       /* all members hold and have applied the same */
+void world_read(struct world *w, int serve); /* begins a linearizable read */
+
+/* Membership, on the present leader; false: there is none, or one is under way. */
+bool world_join(struct world *w, int node);
+bool world_promote(struct world *w, int node);
+bool world_demote(struct world *w, int node);
+bool world_remove(struct world *w, int node);
+bool world_transfer(struct world *w, int node); /* -1: to any */
+
+/* At the end of a healed run: nothing acknowledged is missing. */
+void world_final_checks(struct world *w);
+
+#endif

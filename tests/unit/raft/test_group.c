@@ -1,0 +1,295 @@
+/* test_group.c: groups of real logs in the simulated world: what they do when asked. */
+#include "tests/lib/test.h"
+#include "tests/lib/world.h"
+
+#include <stdio.h>
+
+static struct world *quiet_world(int voters, unsigned snapshot_every)
+{
+    struct world_options options = {.seed = 7,
+                                    .voters = voters,
+                                    .delay_max_ms = 2,
+                                    .disk_max_ms = 2,
+                                    .snapshot_every = snapshot_every,
+                                    .clients = 4};
+    struct world *w = world_new(&options);
+    w->calm = true;
+    return w;
+}
+
+static void finish(struct world *w)
+{
+    w->stop_clients = true;
+    assert_true(world_run_until(w, world_converged, 10000));
+    world_final_checks(w);
+    if (w->oracle.violations > 0) {
+        print_error("%s\n", w->oracle.first);
+    }
+    assert_int_equal(w->oracle.violations, 0);
+    world_free(w);
+}
+
+static void test_elects_and_commits(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    world_run(w, 2000);
+    assert_true(w->oracle.acknowledged > 100);
+    finish(w);
+}
+
+static void test_survives_restart_of_all(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    world_run(w, 2000);
+    uint64_t before = w->oracle.acknowledged;
+    assert_true(before > 50);
+    for (int i = 0; i < 3; i++) {
+        world_crash(w, i);
+    }
+    world_run(w, 100);
+    for (int i = 0; i < 3; i++) {
+        world_start(w, i);
+    }
+    world_run(w, 3000);
+    assert_true(w->oracle.acknowledged > before + 50);
+    finish(w);
+}
+
+static void test_leader_lost_and_back(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    for (int round = 0; round < 5; round++) {
+        int leader = world_leader(w);
+        world_crash(w, leader);
+        assert_true(world_run_until(w, world_has_leader, 2000));
+        assert_int_not_equal(world_leader(w), leader);
+        world_run(w, 300);
+        world_start(w, leader);
+        world_run(w, 300);
+    }
+    finish(w);
+}
+
+static void test_single_node_grows(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(1, 0);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    world_run(w, 500);
+    assert_true(w->oracle.acknowledged > 10);
+    for (int node = 1; node <= 2; node++) {
+        assert_true(world_join(w, node));
+        world_run(w, 500);
+        assert_int_equal(w->change.status, 0);
+        assert_true(world_promote(w, node));
+        world_run(w, 1000);
+        assert_false(w->change.busy);
+        assert_int_equal(w->change.status, 0);
+    }
+    int leader = world_leader(w);
+    world_crash(w, leader);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    world_start(w, leader);
+    finish(w);
+}
+
+static void test_single_node_restarts_in_a_new_term(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(1, 0);
+    uint64_t term = 0;
+    for (int i = 0; i < 4; i++) {
+        assert_true(world_run_until(w, world_has_leader, 2000));
+        assert_true(w->nodes[0].leading_term > term);
+        term = w->nodes[0].leading_term;
+        world_run(w, 200);
+        world_crash(w, 0);
+        world_start(w, 0);
+    }
+    finish(w);
+}
+
+static void test_two_voters_do_not_become_one(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(2, 0);
+    assert_true(world_run_until(w, world_has_leader, 3000));
+    int other = 1 - world_leader(w);
+    assert_true(world_demote(w, other));
+    world_run(w, 100);
+    assert_int_equal(w->change.status, ERR_CONFLICT);
+    assert_true(world_remove(w, other));
+    world_run(w, 100);
+    assert_int_equal(w->change.status, ERR_CONFLICT);
+    finish(w);
+}
+
+static void test_standby_gets_an_image(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 20);
+    world_run(w, 3000);
+    assert_true(world_join(w, 3));
+    world_run(w, 1000);
+    assert_int_equal(w->change.status, 0);
+    assert_true(w->installs > 0);
+    assert_true(world_promote(w, 3));
+    world_run(w, 1000);
+    assert_int_equal(w->change.status, 0);
+    int leader = world_leader(w);
+    int gone = leader == 3 ? 0 : 3;
+    assert_true(world_remove(w, gone));
+    world_run(w, 1000);
+    assert_int_equal(w->change.status, 0);
+    finish(w);
+}
+
+static void test_transfers(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    for (int round = 0; round < 6; round++) {
+        world_run(w, 300);
+        int target = (world_leader(w) + 1) % 3;
+        uint64_t elections = w->elections;
+        assert_true(world_transfer(w, round % 2 == 0 ? target : -1));
+        world_run(w, 100);
+        assert_false(w->change.busy);
+        assert_int_equal(w->change.status, 0);
+        assert_true(world_run_until(w, world_has_leader, 500));
+        assert_int_equal(w->elections, elections + 1);
+        if (round % 2 == 0) {
+            assert_int_equal(world_leader(w), target);
+        }
+    }
+    finish(w);
+}
+
+static void test_reads_need_a_majority(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    for (int i = 0; i < 30; i++) {
+        world_read(w, i % 3);
+        world_run(w, 20);
+    }
+    assert_int_equal(w->oracle.reads, 30);
+    int leader = world_leader(w);
+    for (int i = 0; i < 3; i++) {
+        w->blocked[leader][i] = i != leader;
+    }
+    world_read(w, leader);
+    world_run(w, 60);
+    assert_int_equal(w->oracle.reads, 30);
+    world_heal(w);
+    finish(w);
+}
+
+static void test_lost_connection_hastens_the_election(void **state)
+{
+    (void)state;
+    uint64_t with_news = 0;
+    uint64_t without = 0;
+    for (int news = 0; news <= 1; news++) {
+        for (uint64_t seed = 1; seed <= 20; seed++) {
+            struct world_options options = {
+                .seed = seed, .voters = 3, .delay_max_ms = 1, .disk_max_ms = 1, .clients = 1};
+            struct world *w = world_new(&options);
+            w->calm = true;
+            assert_true(world_run_until(w, world_has_leader, 3000));
+            world_run(w, 500);
+            int leader = world_leader(w);
+            uint64_t start = w->now_us;
+            for (int i = 0; i < 3; i++) {
+                w->blocked[leader][i] = w->blocked[i][leader] = i != leader;
+            }
+            w->nodes[leader].ready = false;
+            for (int i = 0; news == 1 && i < 3; i++) {
+                if (i != leader) {
+                    group_peer_lost(w->nodes[i].group, w->nodes[leader].name);
+                }
+            }
+            assert_true(world_run_until(w, world_has_leader, 3000));
+            *(news == 1 ? &with_news : &without) += w->now_us - start;
+            world_free(w);
+        }
+    }
+    print_message("election after a loss: %llu ms with the news, %llu ms without\n",
+                  (unsigned long long)with_news / 20000, (unsigned long long)without / 20000);
+    assert_true(with_news * 2 < without);
+}
+
+static void test_false_news_change_nothing(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    world_run(w, 500);
+    uint64_t elections = w->elections;
+    int leader = world_leader(w);
+    for (int round = 0; round < 20; round++) {
+        /* One follower alone hears the false news: the other one's pre-vote is refused it. */
+        group_peer_lost(w->nodes[(leader + 1) % 3].group, w->nodes[leader].name);
+        world_run(w, 200);
+    }
+    assert_int_equal(w->elections, elections);
+    finish(w);
+}
+
+static void test_store_ahead_of_log_is_damage(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    world_run(w, 1000);
+    world_kill(w, 0);
+    struct disk empty;
+    disk_init(&empty, 1);
+    struct wal_config wal_config = {.fs = &empty.fs, .identity = SLICE("node-0")};
+    struct wal *wal;
+    struct group *g = NULL;
+    struct err err = {0};
+    assert_int_equal(wal_open(&wal_config, &wal, &err), 0);
+    struct machine *m = &w->nodes[0].now;
+    struct group_config config = {.id = 1,
+                                  .wal = wal,
+                                  .server_id = 101,
+                                  .name = "node-0",
+                                  .applied = {m->index, m->term, buf_slice(&m->configuration)}};
+    assert_err(group_new(&config, &g, &err), &err, ERR_CORRUPT, "the log was lost");
+    struct group_server self = {.id = 101, .name = "node-0", .role = GROUP_VOTER};
+    assert_int_equal(group_bootstrap(wal, 1, 101, &self, 1, &err), 0);
+    assert_err(group_new(&config, &g, &err), &err, ERR_CORRUPT, "below the store's applied index");
+    config.server_id = 999;
+    assert_err(group_new(&config, &g, &err), &err, ERR_INVALID, "not of 999");
+    assert_err(group_bootstrap(wal, 1, 101, &self, 1, &err), &err, ERR_EXISTS, "already");
+    wal_free(wal);
+    disk_free(&empty);
+    world_start(w, 0);
+    finish(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_elects_and_commits),
+        cmocka_unit_test(test_survives_restart_of_all),
+        cmocka_unit_test(test_leader_lost_and_back),
+        cmocka_unit_test(test_single_node_grows),
+        cmocka_unit_test(test_single_node_restarts_in_a_new_term),
+        cmocka_unit_test(test_two_voters_do_not_become_one),
+        cmocka_unit_test(test_standby_gets_an_image),
+        cmocka_unit_test(test_transfers),
+        cmocka_unit_test(test_reads_need_a_majority),
+        cmocka_unit_test(test_lost_connection_hastens_the_election),
+        cmocka_unit_test(test_false_news_change_nothing),
+        cmocka_unit_test(test_store_ahead_of_log_is_damage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
