@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "reconcile/controllers/binding.h"
-#include "render/pipeline.h"
+#include "reconcile/drivers/driver.h"
 
 #define APPLIED "Applied"
 
@@ -313,7 +313,7 @@ static bool in_manifests(const json_t *manifests, struct slice id)
     json_array_foreach((json_t *)(uintptr_t)manifests, i, manifest)
     {
         buf_clear(&key);
-        render_key(manifest, &key);
+        manifest_key(manifest, &key);
         if (slice_eq(buf_slice(&key), id)) {
             found = true;
             break;

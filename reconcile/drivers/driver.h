@@ -34,7 +34,29 @@ struct epoch {
 /* "cluster/incarnation/shard/term" */
 void epoch_text(const struct epoch *epoch, struct buf *out);
 
+/* What tells one object on a cluster from another: "apps/v1/Deployment/ns/name"; the namespace of a
+ * cluster-scoped one is empty: "v1/Namespace//name". */
+void manifest_key(const json_t *object, struct buf *out);
+/* The same from an inventory's {group, version, kind, namespace, name}. */
+void resource_key(const json_t *resource, struct buf *out);
+/* apiVersion of an inventory's resource: "apps/v1". */
+void resource_api_version(const json_t *resource, struct buf *out);
+/* An inventory row {id, group, version, kind, namespace, name, uid, hash} of an object on a
+ * cluster.
+ */
+json_t *resource_new(const json_t *live, uint64_t fingerprint);
+
 struct driver_cluster;
+
+/* What is remembered of an object that was seen on the cluster. */
+struct driver_seen {
+    char *uid;
+    char *version; /* resourceVersion */
+    char *release; /* "ns/name" of the RenderedRelease that it belongs to; may be empty */
+    uint64_t fingerprint;
+    enum world_health health;
+    char *message;
+};
 
 /* One object on a cluster, as its watch or an answer shows it. */
 struct driver_object {
@@ -64,14 +86,15 @@ struct driver_config {
 
 enum driver_verb { DRIVER_APPLY, DRIVER_DELETE, DRIVER_PROBE };
 
-/* Errors to done: ERR_UNAVAILABLE (cannot connect, 429, 503), ERR_TIMEOUT, ERR_UNAUTHENTICATED,
- * ERR_FORBIDDEN, ERR_CONFLICT (someone else changed it, or it is another control plane's),
- * ERR_UNPROCESSABLE (the cluster refuses the manifest), ERR_NOT_FOUND (no such kind, or its
- * namespace is missing), ERR_NOT_LEADER (not confirmed: create not sent), ERR_CANCELED. */
+/* Errors to done: ERR_UNAVAILABLE (cannot connect, 429, 5xx), ERR_TIMEOUT, ERR_UNAUTHENTICATED,
+ * ERR_FORBIDDEN, ERR_CONFLICT (someone else changed it meanwhile), ERR_EXISTS (it is another
+ * control plane's), ERR_UNPROCESSABLE (the cluster refuses the manifest), ERR_NOT_FOUND (no such
+ * kind, or its namespace is missing), ERR_NOT_LEADER (not confirmed: create not sent),
+ * ERR_CANCELED. */
 struct driver_op {
     enum driver_verb verb;
     const json_t *manifest; /* APPLY: borrowed until done */
-    const char *release;    /* APPLY: "ns/name" */
+    const char *release;    /* APPLY, DELETE: "ns/name" */
     const char *revision;   /* APPLY */
     const json_t *resource; /* DELETE: {group, version, kind, namespace, name, uid}; borrowed.
                                Done with 0 once the object is gone, not only marked. */
@@ -80,8 +103,8 @@ struct driver_op {
     /* results */
     struct driver_object object; /* APPLY: borrowed until done returns */
     char version[64];            /* PROBE: "v1.32.5" */
+    char identity[64];           /* PROBE: the cluster's own id, or "" */
     uint64_t retry_after_ms;     /* on ERR_UNAVAILABLE: the cluster asked for it; 0: not */
-    void *impl;                  /* private */
 };
 
 struct driver_ops {
@@ -89,12 +112,16 @@ struct driver_ops {
     /* Errors: ERR_INVALID (the kubeconfig: says where and what to do). */
     int (*open)(const struct driver_config *config, struct driver_cluster **out, struct err *err);
     void (*start)(struct driver_cluster *c, struct driver_op *op);
-    void (*cancel)(struct driver_cluster *c, struct driver_op *op);
     /* Keeps a watch on that kind from now on. Idempotent. */
     void (*watch)(struct driver_cluster *c, struct slice api_version, struct slice kind);
-    /* Lists this shard's objects of the common kinds: each is told by on_object, so that what
-     * nothing plans can be found. done as an operation's. */
-    void (*sweep)(struct driver_cluster *c, void *user, void (*done)(void *user, int rc));
+    /* NULL: not there, as far as is known. Valid until the loop's next turn. */
+    const struct driver_seen *(*seen)(struct driver_cluster *c, struct slice key);
+    /* Every object that is known: those of releases that are no more are left-overs. */
+    void (*each)(struct driver_cluster *c, void *user,
+                 void (*object)(void *user, struct slice key, const struct driver_seen *seen));
+    /* Is everything that manifest says true of the live object? */
+    bool (*satisfies)(const json_t *live, const json_t *manifest);
+    /* Ends what is under way with ERR_CANCELED, then calls closed. */
     void (*close)(struct driver_cluster *c, void *user, void (*closed)(void *user));
 };
 

@@ -1,0 +1,166 @@
+/* apply.c: one manifest onto the cluster, by server-side apply, fenced.
+ *
+ *   kind -> plural
+ *     -> seen before?  yes: PATCH with the uid and resourceVersion that were seen
+ *                      no:  GET; found: the same; not found: PATCH without them, which creates, and
+ *                           only while a majority has just confirmed that we lead
+ *
+ * An update whose object changed meanwhile is refused by the cluster (409) and reported as
+ * ERR_CONFLICT: what was seen is forgotten, and the engine tries again once it has been confirmed
+ * anew. Objects of another control plane are left alone. */
+#include "reconcile/drivers/kubernetes/cluster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/object.h"
+
+struct apply {
+    struct driver_cluster *c;
+    struct driver_op *op;
+    struct lookup lookup;
+    struct buf key;
+    char *uid; /* NULL: to be created */
+    char *version;
+};
+
+static void finish(struct apply *a, int rc, const struct err *err)
+{
+    struct driver_op *op = a->op;
+    lookup_free(&a->lookup);
+    buf_free(&a->key);
+    free(a->uid);
+    free(a->version);
+    free(a);
+    op->done(op, rc, err);
+}
+
+static json_t *copied_child(json_t *parent, const char *key)
+{
+    json_t *child = json_copy(json_object_get(parent, key));
+    if (child == NULL) {
+        child = json_object();
+    }
+    json_object_set_new(parent, key, child);
+    return child;
+}
+
+/* The manifest with our marks, and with the preconditions of an update. */
+static json_t *stamped(const struct apply *a)
+{
+    const struct driver_config *config = &a->c->config;
+    char shard[16];
+    snprintf(shard, sizeof(shard), "%u", config->epoch.shard);
+    json_t *body = json_copy((json_t *)(uintptr_t)a->op->manifest);
+    json_t *metadata = copied_child(body, "metadata");
+    json_t *labels = copied_child(metadata, "labels");
+    json_object_set_new(labels, DRIVER_LABEL_CONTROL_PLANE, json_string(config->epoch.cluster));
+    json_object_set_new(labels, DRIVER_LABEL_SHARD, json_string(shard));
+    json_t *annotations = copied_child(metadata, "annotations");
+    json_object_set_new(annotations, DRIVER_ANNOTATION_EPOCH, json_str(buf_slice(&a->c->epoch)));
+    json_object_set_new(annotations, DRIVER_ANNOTATION_RELEASE, json_string(a->op->release));
+    json_object_set_new(annotations, DRIVER_ANNOTATION_REVISION, json_string(a->op->revision));
+    if (a->uid != NULL) {
+        json_object_set_new(metadata, "uid", json_string(a->uid));
+        json_object_set_new(metadata, "resourceVersion", json_string(a->version));
+    }
+    return body;
+}
+
+static void on_patch(struct request *r, int rc, const struct err *err)
+{
+    struct apply *a = r->user;
+    struct buf message = {0};
+    a->op->retry_after_ms = r->retry_after_ms;
+    if (rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) {
+        seen_drop(a->c, buf_slice(&a->key), false);
+    }
+    if (rc == 0) {
+        seen_put(a->c, r->tree, false, &a->op->object, &message);
+    }
+    finish(a, rc, err);
+    buf_free(&message);
+}
+
+static void path_of(const struct apply *a, struct buf *path)
+{
+    const json_t *m = a->op->manifest;
+    resource_path(path, object_api_version(m), a->lookup.resource, object_ns(m), object_name(m));
+}
+
+static void send_patch(struct apply *a)
+{
+    struct err err;
+    const struct driver_config *config = &a->c->config;
+    if (a->uid == NULL && config->may_create != NULL && !config->may_create(config->user)) {
+        err_set(&err, ERR_NOT_LEADER,
+                "not created: no majority has confirmed this leader just now");
+        finish(a, ERR_NOT_LEADER, &err);
+        return;
+    }
+    struct buf path = {0};
+    path_of(a, &path);
+    buf_add_cstr(&path, "?fieldManager=choreod&force=true&timeout=5s");
+    struct request *r = request_new(a->c, "PATCH", buf_slice(&path), a, on_patch);
+    json_t *body = stamped(a);
+    request_body(r, BODY_APPLY, body);
+    json_decref(body);
+    buf_free(&path);
+    request_start(r, false);
+}
+
+static void on_get(struct request *r, int rc, const struct err *err)
+{
+    struct apply *a = r->user;
+    a->op->retry_after_ms = r->retry_after_ms;
+    if (rc == ERR_NOT_FOUND) {
+        send_patch(a);
+        return;
+    }
+    if (rc != 0) {
+        finish(a, rc, err);
+        return;
+    }
+    struct slice owner = object_label(r->tree, DRIVER_LABEL_CONTROL_PLANE);
+    if (owner.len > 0 && !slice_eq_cstr(owner, a->c->config.epoch.cluster)) {
+        struct err theirs;
+        err_set(&theirs, ERR_EXISTS, "%s belongs to another control plane (%.*s)",
+                buf_cstr(&a->key), SLICE_ARG(owner));
+        finish(a, ERR_EXISTS, &theirs);
+        return;
+    }
+    a->uid = slice_dup(object_uid(r->tree));
+    a->version = slice_dup(json_text(json_at(r->tree, "metadata", "resourceVersion", NULL)));
+    send_patch(a);
+}
+
+static void on_kind(struct lookup *l, int rc, const struct err *err)
+{
+    struct apply *a = l->user;
+    if (rc != 0) {
+        finish(a, rc, err);
+        return;
+    }
+    const struct driver_seen *seen = map_get(&a->c->seen, buf_slice(&a->key));
+    if (seen != NULL) {
+        a->uid = mem_strdup(seen->uid);
+        a->version = mem_strdup(seen->version);
+        send_patch(a);
+        return;
+    }
+    struct buf path = {0};
+    path_of(a, &path);
+    request_start(request_new(a->c, "GET", buf_slice(&path), a, on_get), false);
+    buf_free(&path);
+}
+
+void apply_start(struct driver_cluster *c, struct driver_op *op)
+{
+    struct apply *a = mem_zero(sizeof(*a));
+    a->c = c;
+    a->op = op;
+    a->lookup.user = a;
+    a->lookup.found = on_kind;
+    manifest_key(op->manifest, &a->key);
+    discovery_find(c, &a->lookup, object_api_version(op->manifest), object_kind(op->manifest));
+}

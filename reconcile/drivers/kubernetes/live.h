@@ -1,0 +1,20 @@
+/* live.h: reading and marking Kubernetes objects. Pure.
+ * Owner: the caller. Thread: the tree's. */
+#ifndef RECONCILE_DRIVERS_KUBERNETES_LIVE_H
+#define RECONCILE_DRIVERS_KUBERNETES_LIVE_H
+
+#include "reconcile/drivers/driver.h"
+
+/* How an object is, from its status. message (NUL-terminated, borrowed from buf) says why it is not
+ * healthy. Kinds without a status of their own are healthy by being there. */
+enum world_health live_health(const json_t *live, struct buf *message);
+
+/* A hash of what somebody wants of the object: all but status, resourceVersion, generation,
+ * managedFields and the like. Equal fingerprints: nobody has changed it. */
+uint64_t live_fingerprint(const json_t *live);
+
+/* Is everything that manifest says true of live? Lists compare item by item, quantities by value;
+ * what the server added is of no account. */
+bool live_satisfies(const json_t *live, const json_t *manifest);
+
+#endif
