@@ -274,3 +274,8 @@ void merge_end_watches(struct merge *m, int code, const char *message)
 {
     feed_end_watches(&m->feed, code, message);
 }
+
+size_t merge_watch_count(const struct merge *m)
+{
+    return m->feed.watch_count;
+}

@@ -41,5 +41,7 @@ void merge_watch_start(struct merge *m, struct backend_watch *watch);
 void merge_watch_stop(struct merge *m, struct backend_watch *watch);
 void merge_watch_resume(struct merge *m, struct backend_watch *watch);
 void merge_end_watches(struct merge *m, int code, const char *message);
+/* Is it worth while to nudge? */
+size_t merge_watch_count(const struct merge *m);
 
 #endif
