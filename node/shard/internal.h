@@ -1,0 +1,169 @@
+/* internal.h: the parts of a running node, as its own files see each other.
+ *
+ * Who owns what: the consensus loop owns struct node_impl after start, its replicas (but for their
+ * keepers, the shard loops'), the transport and the list of fronts; each front owns itself. The
+ * fields marked const are set before the threads start. */
+#ifndef NODE_SHARD_INTERNAL_H
+#define NODE_SHARD_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "node/shard/call.h"
+#include "node/shard/keeper.h"
+#include "node/shard/leader.h"
+#include "node/shard/node.h"
+#include "proto/kind.h"
+#include "raft/transport.h"
+
+struct front;
+
+enum {
+    NODE_LEADERLESS_MS = 10000, /* for so long, a shard without leader is waited for */
+    NODE_TICK_MS = 20,
+    NODE_SLOW_TICK_MS = 500,
+    NODE_CALLS_CHANNEL = 1,
+    NODE_CLOCK_OFFSET_MAX_MS = 500,
+};
+
+/* One shard on this node: its group and, on a shard loop, its database. */
+struct replica {
+    struct node_impl *node; /* const */
+    uint32_t shard;         /* const */
+    char *dir;              /* const: .../shards/003 */
+    char *path;             /* const: its state.db */
+    struct group *group;
+    struct keeper keeper;
+    struct loop_timer timer; /* group_tick */
+    struct leader leader;
+    struct db_state state; /* as last applied */
+    uint64_t present;
+    char leader_name[GROUP_NAME_MAX + 1]; /* empty: none known */
+    uint64_t leaderless_ms;               /* since when, monotonic; 0: there is one */
+    struct list waiting;                  /* calls without a leader to ask */
+    struct list forwarded;                /* calls asked of another node */
+    struct list images;                   /* being made or sent: struct image_sending */
+    _Atomic uint64_t confirmed_ms;        /* monotonic; 0: not leader. Any thread reads */
+};
+
+/* A peer's clock, as measured. */
+struct node_clock {
+    char name[NODE_NAME_MAX + 1];
+    int64_t offset_ms; /* its wall clock minus ours */
+    uint64_t heard_ms; /* monotonic; 0: never */
+};
+
+struct node_impl {
+    struct node *handle;
+    struct backend backend;        /* first of what fronts use: ops */
+    struct node_config config;     /* const */
+    struct node_identity identity; /* const */
+    const struct clock *clock;     /* const */
+    char *dir;                     /* const */
+    struct kind_registry kinds;    /* const: scopes of resources */
+    struct loop consensus;
+    struct loop shard_loops[4];
+    size_t shard_loop_count; /* const */
+    struct loop internal;    /* a front for members and namespaces */
+    struct tls *server_tls;
+    struct tls *client_tls;
+    struct wal_fs *wal_fs;
+    struct wal *wal;
+    struct wal_waiter founded;
+    struct transport *transport;
+    struct replica *replicas; /* const: identity.shards of them */
+    uint32_t replica_count;   /* opened */
+    bool loops_open;
+    struct loop_timer tick; /* NODE_TICK_MS while calls wait */
+    bool tick_running;
+    struct loop_timer slow_tick;
+    _Atomic(struct front *) front_table[NODE_FRONTS_MAX]; /* who is attached; any thread */
+    struct front *fronts[NODE_FRONTS_MAX];                /* whom the consensus loop tells */
+    size_t front_count;
+    struct node_clock clocks[NODE_MEMBERS_MAX];
+    size_t clock_count;
+    int64_t clock_offset_ms; /* the majority's median minus ours */
+    bool clock_bad;
+    struct metric *clock_metric;
+    unsigned image_serial; /* keeps two images from one peer apart */
+    bool stopping;
+    uint64_t balance_ms; /* no transfer for balance before */
+    struct call *balancing;
+    struct node_member members[NODE_MEMBERS_MAX];
+    size_t member_count;
+    struct status_board *board; /* status.c's */
+    struct tenants *tenants;    /* tenants.c's, on the internal loop */
+    size_t closing;             /* handles still open */
+    uv_sem_t closed;
+};
+
+/* ---- node.c ---- */
+/* Runs fn(arg) on the loop and waits for it. Not from a loop that it would wait for. */
+void node_run_on(struct loop *loop, void (*fn)(void *arg), void *arg);
+void node_fatal(struct node_impl *n, const struct err *err);
+uint64_t node_now_ms(const struct node_impl *n); /* monotonic, the consensus loop's */
+uint64_t node_wall_ms(const struct node_impl *n);
+
+/* ---- replica.c ---- */
+/* Opens the database; before the loops run. */
+int replica_open(struct replica *r, struct node_impl *n, uint32_t shard, struct err *err);
+/* Starts the group; on the consensus loop. */
+int replica_start(struct replica *r, const struct group_server *founders, size_t founder_count,
+                  struct err *err);
+/* Frees the group; the keeper is closed apart. */
+void replica_stop(struct replica *r);
+void replica_free(struct replica *r);
+/* After whatever may have moved the group's confirmation. */
+void replica_confirmed(struct replica *r);
+
+/* ---- dispatch.c: calls on the consensus loop ---- */
+/* From any loop: takes the call, answers on its home. */
+void dispatch_call(struct node_impl *n, struct call *call);
+/* On the consensus loop. */
+void dispatch_here(struct call *call);
+void dispatch_done(struct call *call, int rc, const struct err *err);
+/* Nobody answered it: ask again, or give the call back to the node that sent it. */
+void dispatch_again(struct call *call, bool tried);
+void dispatch_leader_changed(struct replica *r);
+bool dispatch_tick(struct replica *r, uint64_t now_ms);
+void dispatch_need_tick(struct node_impl *n);
+void dispatch_serve(struct node_impl *n, struct transport_served *served, struct slice request);
+/* Ends with ERR_CLOSED what waits here for that loop (NULL: everything). */
+void dispatch_close(struct node_impl *n, const struct loop *home);
+
+/* ---- images.c: databases streamed to followers ---- */
+void images_send(struct replica *r, const char *name, uint64_t server_id);
+void images_arrive(struct node_impl *n, struct transport_arrival *arrival, const char *peer,
+                   uint32_t shard, struct slice header);
+void images_install(struct replica *r, void *token);
+void images_refuse(void *token);
+void images_stop(struct replica *r);
+
+/* ---- clocks.c ---- */
+void clocks_tick(struct node_impl *n);
+void clocks_note(struct node_impl *n, const char *peer, uint32_t kind, struct slice bytes);
+
+/* ---- members.c: who is in the cluster, adding and removing, balance ---- */
+/* The members as the system shard tells them, on the consensus loop. */
+void members_set(struct node_impl *n, const struct node_member *members, size_t count);
+void members_balance(struct node_impl *n);
+/* Hands a led shard to another node (NULL: the best), if no other transfer is under way. */
+void members_transfer_away(struct replica *r, const char *to);
+
+/* ---- status.c ---- */
+struct status_board *status_board_new(void);
+void status_board_free(struct status_board *board);
+void status_publish(struct node_impl *n);
+
+/* ---- tenants.c: members and namespaces seen from the internal loop ---- */
+int tenants_start(struct node_impl *n, struct err *err);
+void tenants_stop(struct node_impl *n);
+
+/* ---- front.c ---- */
+/* From the consensus loop to every front. */
+void fronts_applied(struct replica *r);
+void fronts_reset(struct replica *r);
+
+extern const struct backend_ops router_ops;
+
+#endif

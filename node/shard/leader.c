@@ -1,0 +1,547 @@
+/* leader.c: leading a shard.
+ *
+ * Happy path: leader_begin() proposes Open; once it is applied, leader_ready() starts the clock
+ * above all that came before. leader_take() queues writes; leader_pump() stamps what has gathered,
+ * encodes one entry and proposes it; what arrives while it is outstanding gathers for the next. The
+ * keeper's outcomes are put on the batch, and the group's word that it is committed and applied
+ * sends the answers.
+ * Failure path: lost leadership gives every call back to dispatch, which asks the next leader with
+ * the same request id; for proposed ones the outcome is unknown until that leader answers.
+ * Invariants: stamps rise strictly over leaders; a closing at t is answered only when t is at or
+ * below an applied version or below an applied ceiling; at most one ceiling is being committed. */
+#include "node/shard/leader.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "node/shard/internal.h"
+#include "store/command.h"
+#include "store/version.h"
+
+enum {
+    CEILING_RENEW_MS = 1500, /* what must be left of a used one */
+    CEILING_USED_MS = 2000,  /* used: asked for a closing so lately */
+    HOUSEKEEPING_MS = 30000,
+    HOUSEKEEPING_AGAIN_MS = 50,
+    HOUSEKEEPING_ROWS = 1000,
+};
+
+static const uint64_t AUDIT_KEPT_MS = UINT64_C(90) * 24 * 3600 * 1000;
+static const uint64_t HISTORY_LEAST_MS = UINT64_C(5) * 60 * 1000;
+
+static const struct sm_state states[] = {
+    [LEADER_IDLE] = {"idle", SM_TO(LEADER_OPENING)},
+    [LEADER_OPENING] = {"opening", SM_TO(LEADER_SERVING) | SM_TO(LEADER_IDLE)},
+    [LEADER_SERVING] = {"serving", SM_TO(LEADER_IDLE)},
+};
+
+/* One proposed entry and who waits for it. */
+struct batch {
+    struct group_proposal proposal;
+    struct list link; /* leader.flying */
+    struct replica *replica;
+    struct list calls; /* in the order of commands */
+    size_t count;
+    struct outcome *outcomes; /* NULL until applied here */
+    bool open;
+};
+
+void leader_init(struct leader *l)
+{
+    *l = (struct leader){0};
+    sm_init(&l->sm, states, LEADER_IDLE);
+    list_init(&l->queue);
+    list_init(&l->flying);
+    list_init(&l->closes);
+}
+
+static uint64_t now_version(const struct replica *r)
+{
+    return version_at(node_wall_ms(r->node), r->shard);
+}
+
+static void drop_outcomes(struct batch *b)
+{
+    free(b->outcomes);
+    free(b);
+}
+
+static void answer_batch(struct batch *b)
+{
+    size_t i = 0;
+    struct list *link;
+    while ((link = list_pop_front(&b->calls)) != NULL) {
+        struct call *call = CONTAINER_OF(link, struct call, link);
+        const struct outcome *outcome = &b->outcomes[i++];
+        struct err err = {0};
+        int rc = outcome_err(outcome, &err);
+        call->index = b->proposal.index;
+        call->version = outcome->version;
+        dispatch_done(call, rc, &err);
+    }
+}
+
+static void on_proposed(struct group_proposal *proposal, int status)
+{
+    struct batch *b = CONTAINER_OF(proposal, struct batch, proposal);
+    list_remove(&b->link);
+    if (status == 0 && b->outcomes != NULL) {
+        answer_batch(b);
+    } else {
+        bool tried = status != ERR_NOT_LEADER && status != ERR_BUSY;
+        struct list *link;
+        while ((link = list_pop_front(&b->calls)) != NULL) {
+            struct call *call = CONTAINER_OF(link, struct call, link);
+            if (status == ERR_TOO_LARGE) {
+                dispatch_done(call, status, NULL);
+            } else {
+                dispatch_again(call, tried);
+            }
+        }
+    }
+    drop_outcomes(b);
+}
+
+static struct batch *batch_new(struct replica *r)
+{
+    struct batch *b = mem_zero(sizeof(*b));
+    b->replica = r;
+    b->proposal.done = on_proposed;
+    list_init(&b->calls);
+    list_push_back(&r->leader.flying, &b->link);
+    return b;
+}
+
+void leader_begin(struct replica *r, uint64_t term)
+{
+    struct leader *l = &r->leader;
+    sm_move(&l->sm, LEADER_OPENING);
+    l->term = term;
+    l->ceiling_asked = 0;
+    l->closed_at_ms = 0;
+    l->housekeeping = false;
+    l->housekeeping_turn = 0;
+    struct command command = {
+        .kind = COMMAND_OPEN,
+        .open = {.term = term,
+                 .incarnation = r->node->identity.incarnation,
+                 .ceiling = version_at(node_wall_ms(r->node) + LEADER_CEILING_MS, r->shard)}};
+    struct entry entry = {.time_ms = node_wall_ms(r->node), .commands = &command, .count = 1};
+    struct buf bytes = {0};
+    struct err err;
+    int rc = entry_encode(&entry, &bytes, &err);
+    assert(rc == 0); /* nothing in it came from outside */
+    struct batch *b = batch_new(r);
+    b->open = true;
+    group_propose(r->group, &b->proposal, buf_slice(&bytes));
+    buf_free(&bytes);
+}
+
+void leader_ready(struct replica *r)
+{
+    struct leader *l = &r->leader;
+    sm_move(&l->sm, LEADER_SERVING);
+    l->applied = r->state.last_version;
+    l->ceiling = r->state.ceiling;
+    l->last =
+        r->state.last_version > r->state.stamp_floor ? r->state.last_version : r->state.stamp_floor;
+    l->housekeeping_ms = node_now_ms(r->node) + HOUSEKEEPING_MS;
+    l->open_index = r->state.applied_index;
+    leader_pump(r);
+    if (leader_tick(r, node_now_ms(r->node))) {
+        dispatch_need_tick(r->node);
+    }
+}
+
+static void give_back(struct list *calls, bool tried)
+{
+    struct list taken;
+    list_init(&taken);
+    list_splice_back(&taken, calls);
+    struct list *link;
+    while ((link = list_pop_front(&taken)) != NULL) {
+        dispatch_again(CONTAINER_OF(link, struct call, link), tried);
+    }
+}
+
+void leader_end(struct replica *r)
+{
+    struct leader *l = &r->leader;
+    if (l->sm.state == LEADER_IDLE) {
+        return;
+    }
+    sm_move(&l->sm, LEADER_IDLE);
+    l->queue_bytes = 0;
+    give_back(&l->queue, false);
+    give_back(&l->closes, false);
+}
+
+void leader_applied(struct replica *r, const struct keeper_applied *applied)
+{
+    struct leader *l = &r->leader;
+    if (applied->state.last_version > l->applied) {
+        l->applied = applied->state.last_version;
+    }
+    if (applied->state.ceiling > l->ceiling) {
+        l->ceiling = applied->state.ceiling;
+    }
+    LIST_FOREACH(link, &l->flying)
+    {
+        struct batch *b = CONTAINER_OF(link, struct batch, link);
+        for (size_t i = 0; i < applied->span_count; i++) {
+            const struct apply_span *span = &applied->spans[i];
+            if (span->index != b->proposal.index || span->count != b->count + b->open) {
+                continue;
+            }
+            size_t bytes = span->count * sizeof(struct outcome);
+            b->outcomes = mem_alloc(bytes);
+            memcpy(b->outcomes, &applied->outcomes[span->first], bytes);
+        }
+    }
+}
+
+/* Decodes and stamps one queued call into the batch's commands. */
+static bool stamp(struct replica *r, struct call *call, struct arena *arena,
+                  struct command *command)
+{
+    struct leader *l = &r->leader;
+    struct err err;
+    int rc = command_decode(buf_slice(&call->request), arena, command, &err);
+    if (rc == 0 && command->kind == COMMAND_WRITE) {
+        uint64_t before = l->last;
+        l->last = version_next(l->last, node_wall_ms(r->node), r->shard);
+        command->write.version = l->last;
+        rc = command_check(command, &err);
+        if (rc != 0) {
+            l->last = before;
+        }
+    } else if (rc == 0) {
+        rc = command_check(command, &err);
+    }
+    if (rc != 0) {
+        dispatch_done(call, rc, &err);
+    }
+    return rc == 0;
+}
+
+static void propose(struct replica *r, struct batch *b, const struct entry *entry)
+{
+    struct buf bytes = {0};
+    struct err err;
+    int rc = entry_encode(entry, &bytes, &err);
+    if (rc != 0) { /* each command was checked: only their sum can be wrong */
+        log_error("shard.encode", "shard=%u error=%s", r->shard, log_q(err.message));
+        list_remove(&b->link);
+        struct list *link;
+        while ((link = list_pop_front(&b->calls)) != NULL) {
+            dispatch_done(CONTAINER_OF(link, struct call, link), rc, &err);
+        }
+        drop_outcomes(b);
+    } else {
+        group_propose(r->group, &b->proposal, buf_slice(&bytes));
+    }
+    buf_free(&bytes);
+}
+
+void leader_pump(struct replica *r)
+{
+    struct leader *l = &r->leader;
+    if (l->sm.state != LEADER_SERVING || list_empty(&l->queue) || !group_can_propose(r->group)) {
+        return;
+    }
+    struct arena arena;
+    arena_init(&arena);
+    struct command *commands = arena_alloc(&arena, sizeof(*commands) * ENTRY_COMMANDS_MAX);
+    struct batch *b = batch_new(r);
+    size_t bytes = 0;
+    while (!list_empty(&l->queue) && b->count < ENTRY_COMMANDS_MAX) {
+        struct call *call = CONTAINER_OF(l->queue.next, struct call, link);
+        if (b->count > 0 && bytes + call->request.len > ENTRY_BATCH_BYTES) {
+            break;
+        }
+        list_remove(&call->link);
+        l->queue_bytes -= call->request.len;
+        if (call->deadline_ms != 0 && node_now_ms(r->node) > call->deadline_ms) {
+            dispatch_done(call, ERR_TIMEOUT, NULL);
+        } else if (stamp(r, call, &arena, &commands[b->count])) {
+            bytes += call->request.len;
+            b->count++;
+            list_push_back(&b->calls, &call->link);
+        }
+    }
+    if (b->count == 0) {
+        list_remove(&b->link);
+        drop_outcomes(b);
+    } else {
+        propose(r, b,
+                &(struct entry){
+                    .time_ms = node_wall_ms(r->node), .commands = commands, .count = b->count});
+    }
+    arena_free(&arena);
+}
+
+/* ---- internal commands ---- */
+
+static void on_internal(struct call *call)
+{
+    struct leader *l = &call->replica->leader;
+    if (call->user == &l->ceiling_asked) {
+        l->ceiling_asked = 0;
+        if (l->sm.state == LEADER_SERVING && leader_tick(call->replica, node_now_ms(call->node))) {
+            dispatch_need_tick(call->node);
+        }
+    } else if (call->user == &l->housekeeping) {
+        l->housekeeping = false;
+        l->housekeeping_ms = node_now_ms(call->node) + HOUSEKEEPING_AGAIN_MS;
+        if (call->rc != 0 || call->version >= l->housekeeping_goal) {
+            l->housekeeping_turn++;
+        }
+    }
+    if (call->rc != 0 && call->rc != ERR_CLOSED) {
+        log_warn("shard.housekeeping", "shard=%u error=%s", call->shard, log_q(call->err.message));
+    }
+    call_free(call);
+}
+
+/* Queues a command of the leader's own. token tells on_internal() whose it was. */
+static void submit_own(struct replica *r, const struct command *command, void *token)
+{
+    struct call *call = call_new(CALL_SUBMIT, r->shard, 0);
+    call->deadline_ms = node_now_ms(r->node) + 10000;
+    call->node = r->node;
+    call->replica = r;
+    call->user = token;
+    call->done = on_internal;
+    struct err err;
+    int rc = command_encode(command, &call->request, &err);
+    assert(rc == 0);
+    leader_take(r, call);
+}
+
+/* ---- closings ---- */
+
+static void ask_ceiling(struct replica *r, uint64_t at_least)
+{
+    struct leader *l = &r->leader;
+    uint64_t ceiling = version_at(node_wall_ms(r->node) + LEADER_CEILING_MS, r->shard);
+    if (at_least >= ceiling) {
+        ceiling = at_least + 1;
+    }
+    if (l->ceiling_asked != 0 || ceiling <= l->ceiling) {
+        return;
+    }
+    l->ceiling_asked = ceiling;
+    submit_own(r, &(struct command){.kind = COMMAND_CEILING, .ceiling = ceiling},
+               &l->ceiling_asked);
+}
+
+static uint64_t last_index(const struct replica *r)
+{
+    struct group_status status;
+    group_status(r->group, &status);
+    return status.last;
+}
+
+/* Answers a closing, or says false: it has to wait. */
+static bool try_close(struct replica *r, struct call *call, uint64_t now_ms)
+{
+    struct leader *l = &r->leader;
+    uint64_t t = call->close_version;
+    if (t <= l->applied) {
+        call->index = r->state.applied_index;
+        call->version = l->applied;
+        dispatch_done(call, 0, NULL);
+        return true;
+    }
+    uint64_t now = now_version(r);
+    uint64_t least = call->close_trusted
+                         ? version_at(node_wall_ms(r->node) + LEADER_SKEW_MAX_MS, r->shard)
+                         : now;
+    if (t > least && t > l->last) { /* ahead of the clock */
+        bool wait = !call->close_trusted && now_ms < call->wait_until_ms;
+        if (!wait) {
+            struct err err;
+            err_set(&err, ERR_TIMEOUT, "version %llu is ahead of the clock of shard %u's leader",
+                    (unsigned long long)t, r->shard);
+            dispatch_done(call, ERR_TIMEOUT, &err);
+        }
+        return !wait;
+    }
+    if (t >= l->ceiling) {
+        ask_ceiling(r, t);
+        return false;
+    }
+    if (t > l->last) {
+        l->last = t;
+    }
+    call->index = last_index(r);
+    call->version = t;
+    dispatch_done(call, 0, NULL);
+    return true;
+}
+
+bool leader_tick(struct replica *r, uint64_t now_ms)
+{
+    struct leader *l = &r->leader;
+    if (l->sm.state != LEADER_SERVING) {
+        return !list_empty(&l->closes);
+    }
+    struct list waiting;
+    list_init(&waiting);
+    list_splice_back(&waiting, &l->closes);
+    struct list *link;
+    while ((link = list_pop_front(&waiting)) != NULL) {
+        struct call *call = CONTAINER_OF(link, struct call, link);
+        if (!try_close(r, call, now_ms)) {
+            list_push_back(&l->closes, &call->link);
+        }
+    }
+    return !list_empty(&l->closes);
+}
+
+/* ---- taking calls ---- */
+
+static void on_read(struct group_read *read, int status)
+{
+    struct call *call = CONTAINER_OF(read, struct call, read);
+    struct replica *r = call->replica;
+    if (status != 0) {
+        dispatch_again(call, false);
+        return;
+    }
+    uint64_t now = now_version(r);
+    call->index = read->commit_index;
+    call->version = now > r->leader.last ? now : r->leader.last;
+    dispatch_done(call, 0, NULL);
+}
+
+static void on_change(struct group_change *change, int status, const struct err *err)
+{
+    struct call *call = CONTAINER_OF(change, struct call, change);
+    if (status == ERR_NOT_LEADER || status == ERR_CLOSED) {
+        dispatch_again(call, true);
+    } else {
+        dispatch_done(call, status, err);
+    }
+}
+
+static void take_change(struct replica *r, struct call *call)
+{
+    uint64_t server_id = 0;
+    char name[GROUP_NAME_MAX + 1];
+    struct err err;
+    call->change.done = on_change;
+    if (call->kind == CALL_TRANSFER) {
+        struct slice to = buf_slice(&call->request);
+        if (to.len > GROUP_NAME_MAX) {
+            dispatch_done(call, ERR_INVALID, NULL);
+            return;
+        }
+        memcpy(name, to.data != NULL ? to.data : "", to.len);
+        name[to.len] = '\0';
+        group_transfer(r->group, &call->change, to.len > 0 ? name : NULL);
+        return;
+    }
+    int rc = call_server(call, &server_id, name, &err);
+    if (rc != 0) {
+        dispatch_done(call, rc, &err);
+    } else if (call->kind == CALL_ADD) {
+        group_add(r->group, &call->change, server_id, name);
+    } else if (call->kind == CALL_PROMOTE) {
+        group_promote(r->group, &call->change, server_id);
+    } else {
+        group_remove(r->group, &call->change, server_id);
+    }
+}
+
+void leader_take(struct replica *r, struct call *call)
+{
+    struct leader *l = &r->leader;
+    assert(l->sm.state != LEADER_IDLE);
+    if (call->kind == CALL_SUBMIT) {
+        if (l->queue_bytes + call->request.len > LEADER_QUEUE_BYTES_MAX) {
+            dispatch_done(call, ERR_BUSY, NULL);
+            return;
+        }
+        l->queue_bytes += call->request.len;
+        list_push_back(&l->queue, &call->link);
+        leader_pump(r);
+    } else if (call->kind == CALL_READ) {
+        call->read.done = on_read;
+        group_read(r->group, &call->read);
+    } else if (call->kind == CALL_CLOSE) {
+        l->closed_at_ms = node_now_ms(r->node);
+        call->wait_until_ms = l->closed_at_ms + LEADER_CLOSE_WAIT_MS;
+        list_push_back(&l->closes, &call->link);
+        if (leader_tick(r, l->closed_at_ms)) {
+            dispatch_need_tick(r->node);
+        }
+    } else {
+        take_change(r, call);
+    }
+}
+
+/* ---- housekeeping ---- */
+
+static bool compact(struct replica *r, uint64_t wall_ms)
+{
+    uint64_t history_ms = r->node->config.history_ms;
+    if (history_ms < HISTORY_LEAST_MS) {
+        history_ms = HISTORY_LEAST_MS;
+    }
+    uint64_t before = version_at(wall_ms - history_ms, r->shard);
+    if (r->state.compacted >= r->state.last_version || r->state.compacted >= before) {
+        return false;
+    }
+    r->leader.housekeeping_goal = before;
+    submit_own(r,
+               &(struct command){.kind = COMMAND_COMPACT,
+                                 .compact = {.before = before,
+                                             .rows_max = HOUSEKEEPING_ROWS,
+                                             .audit_before_ms = wall_ms - AUDIT_KEPT_MS}},
+               &r->leader.housekeeping);
+    return true;
+}
+
+static bool expire(struct replica *r, uint64_t wall_ms)
+{
+    uint64_t before_ms = wall_ms - REQUEST_WINDOW_MS - REQUEST_AHEAD_MS;
+    if (r->state.expired_ms >= before_ms ||
+        r->state.expired_ms > version_wall_ms(r->state.last_version) + REQUEST_AHEAD_MS) {
+        return false;
+    }
+    submit_own(r,
+               &(struct command){.kind = COMMAND_EXPIRE_REQUESTS,
+                                 .expire = {.before_ms = before_ms, .rows_max = HOUSEKEEPING_ROWS}},
+               &r->leader.housekeeping);
+    return true;
+}
+
+void leader_housekeep(struct replica *r, uint64_t now_ms)
+{
+    struct leader *l = &r->leader;
+    if (l->sm.state != LEADER_SERVING) {
+        return;
+    }
+    uint64_t wall_ms = node_wall_ms(r->node);
+    bool used = l->closed_at_ms != 0 && now_ms - l->closed_at_ms < CEILING_USED_MS;
+    if (used && l->ceiling < version_at(wall_ms + CEILING_RENEW_MS, r->shard)) {
+        ask_ceiling(r, 0);
+    }
+    if (l->housekeeping || now_ms < l->housekeeping_ms) {
+        return;
+    }
+    if (l->housekeeping_turn == 0) {
+        l->housekeeping = compact(r, wall_ms);
+        l->housekeeping_turn += l->housekeeping ? 0 : 1;
+    }
+    if (!l->housekeeping && l->housekeeping_turn == 1) {
+        l->housekeeping = expire(r, wall_ms);
+    }
+    if (!l->housekeeping) {
+        l->housekeeping_turn = 0;
+        l->housekeeping_ms = now_ms + HOUSEKEEPING_MS;
+    }
+}

@@ -1,0 +1,518 @@
+/* tenants.c: the node's own look at the system shard: members, and the namespaces' rows.
+ *
+ * A front on a loop of its own looks as soon as the system shard has moved. Every node takes the
+ * members' addresses from their objects. The node that leads the system shard also makes what is
+ * missing: objects of members that the shard's configuration names, the Organization `default`,
+ * and, every few seconds, whatever a crash left between an Organization and its namespace's row: an
+ * Organization without row gets one, one that is being deleted has it marked, a row without
+ * Organization is marked and, once its namespace is empty, removed. Failure path: each look starts
+ * from what is there; what fails is done by a later one. Invariants: rows are read before
+ * Organizations, which are listed linearizably: a row whose Organization is not in that list has
+ * lost it, since the row is always made second. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "node/shard/front.h"
+#include "node/shard/identity.h"
+#include "proto/object.h"
+
+enum { LOOK_MS = 250, REPAIR_MS = 5000, WRITE_MS = 5000 };
+
+struct space {
+    char *name;
+    enum namespace_state row;
+    bool owned; /* an Organization or Namespace object is there */
+    bool deleting;
+};
+
+struct tenants {
+    struct node_impl *node;
+    struct loop_timer timer;
+    size_t busy;     /* requests under way */
+    uint64_t looked; /* present of the system shard at the last look at members */
+    uint64_t repair_at_ms;
+    struct node_member members[NODE_MEMBERS_MAX];
+    bool seen[NODE_MEMBERS_MAX]; /* as an object; then its absence means removal */
+    size_t member_count;
+    struct node_member found[NODE_MEMBERS_MAX]; /* by the list under way */
+    size_t found_count;
+    struct backend_list list;
+    struct space *spaces; /* by the repair under way */
+    size_t space_count;
+    int owners; /* index into owner_resources: being listed */
+    char after[256];
+    struct loop_msg detach;
+    uv_sem_t detached;
+};
+
+static const struct slice owner_resources[] = {
+    {"organizations.choreo.dev", sizeof("organizations.choreo.dev") - 1},
+    {"namespaces", sizeof("namespaces") - 1},
+};
+enum { OWNER_RESOURCES = 2 };
+
+/* ---- writes ---- */
+
+struct write {
+    struct backend_submit submit;
+    struct tenants *tenants;
+    struct buf body;
+    char name[64];
+    char request_id[37];
+    uint8_t digest[SHA256_BYTES];
+};
+
+static void on_written(struct backend_submit *submit, int rc, const struct err *err)
+{
+    struct write *w = CONTAINER_OF(submit, struct write, submit);
+    if (rc != 0 && rc != ERR_EXISTS && rc != ERR_CLOSED) {
+        log_warn("node.system", "name=%s error=%s", w->name, log_q(err->message));
+    }
+    w->tenants->busy--;
+    buf_free(&w->body);
+    free(w);
+}
+
+/* Creates a cluster-scoped object; takes the tree. */
+static void create(struct tenants *t, struct slice resource, const char *name, json_t *tree)
+{
+    struct node_impl *n = t->node;
+    struct write *w = mem_zero(sizeof(*w));
+    w->tenants = t;
+    memcpy(w->name, name, strlen(name) + 1);
+    crypto_uuid(w->request_id);
+    struct err err;
+    uint32_t splice = 0;
+    int rc = object_canonical(tree, &w->body, &splice, &err);
+    json_decref(tree);
+    if (rc != 0) {
+        log_error("node.system", "name=%s error=%s", name, log_q(err.message));
+        buf_free(&w->body);
+        free(w);
+        return;
+    }
+    crypto_sha256(buf_slice(&w->body), w->digest);
+    w->submit = (struct backend_submit){
+        .loop = &n->internal,
+        .key = {.resource = resource, .name = slice_of(w->name)},
+        .verb = BACKEND_CREATE,
+        .body = buf_slice(&w->body),
+        .splice = splice,
+        .subject = SLICE("system:node"),
+        .request_id = slice_of(w->request_id),
+        .issued_ms = node_wall_ms(n),
+        .request_digest = slice_make(w->digest, sizeof(w->digest)),
+        .audit = SLICE("{\"verb\":\"create\",\"user\":\"system:node\"}"),
+        .deadline_ms = loop_now_ms(&n->internal) + WRITE_MS,
+        .done = on_written,
+    };
+    t->busy++;
+    n->backend.ops->submit(&n->backend, &w->submit);
+}
+
+static json_t *new_object(const struct tenants *t, const char *api_version, const char *kind,
+                          const char *name)
+{
+    json_t *tree = object_new(api_version, kind, (struct slice){0}, slice_of(name));
+    json_t *metadata = json_child(tree, "metadata");
+    char created[32];
+    char uid[37];
+    clock_rfc3339(node_wall_ms(t->node), created);
+    crypto_uuid(uid);
+    json_object_set_new(metadata, "creationTimestamp", json_string(created));
+    json_object_set_new(metadata, "generation", json_integer(1));
+    json_object_set_new(metadata, "uid", json_string(uid));
+    return tree;
+}
+
+static json_t *member_object(const struct tenants *t, const struct node_member *member)
+{
+    json_t *tree = new_object(t, "cluster.choreo.dev/v1", "Node", member->name);
+    json_object_set_new(tree, "spec", identity_member_json(member));
+    return tree;
+}
+
+static void on_marked(struct call *call)
+{
+    struct tenants *t = call->user;
+    struct front *f = call->front;
+    t->busy--;
+    call_free(call);
+    front_call_done(f);
+}
+
+static void mark(struct tenants *t, const char *name, enum namespace_state state)
+{
+    struct node_impl *n = t->node;
+    struct front *f = front_of(n, &n->internal);
+    struct call *call = call_new(CALL_SUBMIT, node_shard_of(n->handle, slice_of(name)),
+                                 loop_now_ms(&n->internal) + WRITE_MS);
+    struct command command = {.kind = COMMAND_NAMESPACE,
+                              .mark = {.name = slice_of(name), .state = state}};
+    struct err err;
+    if (f == NULL || command_encode(&command, &call->request, &err) != 0) {
+        call_free(call);
+        return;
+    }
+    call->home = &n->internal;
+    call->front = f;
+    call->user = t;
+    call->done = on_marked;
+    t->busy++;
+    front_call(f, call);
+}
+
+/* ---- members ---- */
+
+struct members_msg {
+    struct loop_msg msg;
+    struct node_impl *node;
+    struct node_member members[NODE_MEMBERS_MAX];
+    size_t count;
+};
+
+static void run_members_set(struct loop_msg *msg)
+{
+    struct members_msg *m = CONTAINER_OF(msg, struct members_msg, msg);
+    if (!m->node->stopping) {
+        members_set(m->node, m->members, m->count);
+    }
+    free(m);
+}
+
+static void publish_members(struct tenants *t)
+{
+    struct node_impl *n = t->node;
+    struct err err;
+    if (identity_write_members(n->dir, IDENTITY_PEERS, t->members, t->member_count, &err) != 0) {
+        log_error("node.members", "error=%s", log_q(err.message));
+    }
+    struct members_msg *m = mem_zero(sizeof(*m));
+    m->msg.run = run_members_set;
+    m->node = n;
+    m->count = t->member_count;
+    memcpy(m->members, t->members, sizeof(t->members));
+    loop_post(&n->consensus, &m->msg);
+}
+
+static size_t member_at(const struct node_member *members, size_t count, const char *name)
+{
+    size_t i = 0;
+    while (i < count && strcmp(members[i].name, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* What was found becomes what is known; members never yet seen as objects stay. */
+static bool take_members(struct tenants *t)
+{
+    bool changed = false;
+    for (size_t i = 0; i < t->found_count; i++) {
+        size_t at = member_at(t->members, t->member_count, t->found[i].name);
+        if (at == NODE_MEMBERS_MAX) {
+            continue;
+        }
+        if (at == t->member_count) {
+            t->member_count++;
+            t->members[at] = (struct node_member){0};
+        }
+        t->seen[at] = true;
+        if (memcmp(&t->members[at], &t->found[i], sizeof(t->found[i])) != 0) {
+            t->members[at] = t->found[i];
+            changed = true;
+        }
+    }
+    for (size_t i = t->member_count; i-- > 0;) {
+        bool gone =
+            t->seen[i] && member_at(t->found, t->found_count, t->members[i].name) == t->found_count;
+        if (gone) {
+            t->member_count--;
+            t->members[i] = t->members[t->member_count];
+            t->seen[i] = t->seen[t->member_count];
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+/* Members of the system shard's configuration that have no object yet: the founders. */
+static void make_members(struct tenants *t, const struct node_shard_status *system)
+{
+    for (size_t i = 0; i < system->peer_count && i < NODE_MEMBERS_MAX; i++) {
+        const char *name = system->peers[i].name;
+        size_t at = member_at(t->members, t->member_count, name);
+        if (at < t->member_count && member_at(t->found, t->found_count, name) == t->found_count) {
+            create(t, SLICE(NODE_MEMBER_RESOURCE), name, member_object(t, &t->members[at]));
+        }
+    }
+}
+
+static void on_member(struct backend_list *list, const struct backend_object *object)
+{
+    struct tenants *t = list->user;
+    json_t *tree = NULL;
+    struct err err;
+    struct node_member member;
+    int rc = object_parse(object->body, 0, &tree, &err);
+    if (rc == 0) {
+        rc = identity_member_parse(json_object_get(tree, "spec"), &member, &err);
+    }
+    if (rc != 0) {
+        log_error("node.members", "name=%.*s error=%s", SLICE_ARG(object->key.name),
+                  log_q(err.message));
+    } else if (t->found_count < NODE_MEMBERS_MAX) {
+        t->found[t->found_count++] = member;
+    }
+    json_decref(tree);
+}
+
+static void start_list(struct tenants *t, struct slice resource,
+                       enum backend_consistency consistency,
+                       void (*row)(struct backend_list *list, const struct backend_object *object),
+                       void (*done)(struct backend_list *list, int rc, const struct err *err))
+{
+    struct node_impl *n = t->node;
+    t->list = (struct backend_list){.loop = &n->internal,
+                                    .resource = resource,
+                                    .consistency = consistency,
+                                    .after_name = slice_of(t->after),
+                                    .limit = BACKEND_PAGE_ROWS_MAX,
+                                    .deadline_ms = loop_now_ms(&n->internal) + WRITE_MS,
+                                    .user = t,
+                                    .row = row,
+                                    .done = done};
+    t->busy++;
+    n->backend.ops->list(&n->backend, &t->list);
+}
+
+/* ---- namespaces ---- */
+
+static struct space *space_named(struct tenants *t, struct slice name)
+{
+    for (size_t i = 0; i < t->space_count; i++) {
+        if (slice_eq_cstr(name, t->spaces[i].name)) {
+            return &t->spaces[i];
+        }
+    }
+    t->spaces = mem_resize(t->spaces, (t->space_count + 1) * sizeof(t->spaces[0]));
+    struct space *s = &t->spaces[t->space_count++];
+    *s = (struct space){.name = slice_dup(name), .row = NAMESPACE_GONE};
+    return s;
+}
+
+static void forget_spaces(struct tenants *t)
+{
+    for (size_t i = 0; i < t->space_count; i++) {
+        free(t->spaces[i].name);
+    }
+    free(t->spaces);
+    t->spaces = NULL;
+    t->space_count = 0;
+}
+
+static int read_rows(struct tenants *t, uint32_t shard, struct err *err)
+{
+    struct reader r;
+    int rc = reader_open(&r, t->node->replicas[shard].path, shard, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = reader_begin(&r, err);
+    if (rc == 0) {
+        rc = reader_namespaces_start(&r, (struct slice){0}, err);
+        bool found = rc == 0;
+        while (rc == 0 && found) {
+            struct slice name;
+            enum namespace_state state;
+            rc = reader_namespaces_next(&r, &name, &state, &found, err);
+            if (rc == 0 && found) {
+                space_named(t, name)->row = state;
+            }
+        }
+        reader_end(&r);
+    }
+    reader_close(&r);
+    return rc;
+}
+
+static void repair(struct tenants *t)
+{
+    for (size_t i = 0; i < t->space_count; i++) {
+        const struct space *s = &t->spaces[i];
+        bool own = strcmp(s->name, "choreo-system") == 0 || strcmp(s->name, "default") == 0;
+        if (s->owned && s->row == NAMESPACE_GONE && !s->deleting) {
+            mark(t, s->name, NAMESPACE_ACTIVE);
+        } else if (s->owned && s->deleting && s->row == NAMESPACE_ACTIVE) {
+            mark(t, s->name, NAMESPACE_TERMINATING);
+        } else if (!s->owned && !own && s->row == NAMESPACE_ACTIVE) {
+            mark(t, s->name, NAMESPACE_TERMINATING);
+        } else if (!s->owned && !own && s->row == NAMESPACE_TERMINATING) {
+            mark(t, s->name, NAMESPACE_GONE); /* refused while it holds anything */
+        }
+    }
+    if (space_named(t, SLICE("choreo-system"))->row == NAMESPACE_GONE) {
+        mark(t, "choreo-system", NAMESPACE_ACTIVE);
+    }
+    const struct space *first = space_named(t, SLICE("default"));
+    if (first->row == NAMESPACE_GONE && !first->owned) {
+        json_t *tree = new_object(t, "choreo.dev/v1", "Organization", "default");
+        json_object_set_new(tree, "spec", json_object());
+        create(t, owner_resources[0], "default", tree);
+    }
+}
+
+static void list_owners(struct tenants *t);
+
+static void on_owner(struct backend_list *list, const struct backend_object *object)
+{
+    struct tenants *t = list->user;
+    struct slice value;
+    struct space *s = space_named(t, object->key.name);
+    s->owned = true;
+    if (t->owners == 0) {
+        s->deleting = json_scan(object->body, &value, "metadata", "deletionTimestamp", NULL);
+    }
+    size_t len = object->key.name.len < sizeof(t->after) ? object->key.name.len : 0;
+    memcpy(t->after, object->key.name.data, len);
+    t->after[len] = '\0';
+}
+
+static void on_owners(struct backend_list *list, int rc, const struct err *err)
+{
+    struct tenants *t = list->user;
+    t->busy--;
+    if (rc != 0) {
+        log_debug("node.namespaces", "error=%s", log_q(err->message));
+        forget_spaces(t);
+        return;
+    }
+    if (!list->more) {
+        t->owners++;
+        t->after[0] = '\0';
+    }
+    if (t->owners < OWNER_RESOURCES) {
+        list_owners(t);
+        return;
+    }
+    repair(t);
+    forget_spaces(t);
+}
+
+static void list_owners(struct tenants *t)
+{
+    start_list(t, owner_resources[t->owners], BACKEND_LINEARIZABLE, on_owner, on_owners);
+}
+
+static void look_at_namespaces(struct tenants *t)
+{
+    struct err err;
+    t->owners = 0;
+    t->after[0] = '\0';
+    for (uint32_t i = 0; i < t->node->identity.shards; i++) {
+        if (read_rows(t, i, &err) != 0) {
+            log_warn("node.namespaces", "shard=%u error=%s", i, log_q(err.message));
+            forget_spaces(t);
+            return;
+        }
+    }
+    list_owners(t);
+}
+
+/* ---- looks ---- */
+
+static void on_members(struct backend_list *list, int rc, const struct err *err)
+{
+    struct tenants *t = list->user;
+    struct node_impl *n = t->node;
+    t->busy--;
+    if (rc != 0) {
+        log_debug("node.members", "error=%s", log_q(err->message));
+        t->looked = 0;
+        return;
+    }
+    if (take_members(t)) {
+        publish_members(t);
+    }
+    struct node_status status;
+    node_status(n->handle, &status);
+    bool leads = status.shard_count > 0 && status.shards[0].serving;
+    uint64_t now = loop_now_ms(&n->internal);
+    if (leads) {
+        make_members(t, &status.shards[0]);
+    }
+    if (now >= t->repair_at_ms) {
+        t->repair_at_ms = now + (leads ? REPAIR_MS : LOOK_MS);
+        if (leads) {
+            look_at_namespaces(t);
+        }
+    }
+    free(status.shards);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    struct tenants *t = CONTAINER_OF(timer, struct tenants, timer);
+    const struct front *f = front_of(t->node, &t->node->internal);
+    uint64_t present = f != NULL ? view_present(&f->shards[0].view) : 0;
+    bool due = present != t->looked || loop_now_ms(timer->loop) >= t->repair_at_ms;
+    if (t->busy > 0 || !due) {
+        return;
+    }
+    t->looked = present;
+    t->found_count = 0;
+    t->after[0] = '\0';
+    start_list(t, SLICE(NODE_MEMBER_RESOURCE), BACKEND_STALE, on_member, on_members);
+}
+
+static void begin(void *arg)
+{
+    struct tenants *t = arg;
+    loop_timer_init(&t->node->internal, &t->timer, on_timer);
+    loop_timer_start(&t->timer, LOOK_MS / 4, LOOK_MS / 4);
+}
+
+int tenants_start(struct node_impl *n, struct err *err)
+{
+    struct tenants *t = mem_zero(sizeof(*t));
+    t->node = n;
+    int rc = identity_read_members(n->dir, IDENTITY_PEERS, t->members, NODE_MEMBERS_MAX,
+                                   &t->member_count, err);
+    if (rc == 0) {
+        rc = node_attach(n->handle, &n->internal, err);
+    }
+    if (rc != 0) {
+        free(t);
+        return rc;
+    }
+    (void)uv_sem_init(&t->detached, 0);
+    n->tenants = t;
+    node_run_on(&n->internal, begin, t);
+    return 0;
+}
+
+static void on_detached(void *user)
+{
+    struct tenants *t = user;
+    uv_sem_post(&t->detached);
+}
+
+static void end(void *arg)
+{
+    struct tenants *t = arg;
+    loop_timer_close(&t->timer, NULL);
+    node_detach(t->node->handle, &t->node->internal, on_detached, t);
+}
+
+void tenants_stop(struct node_impl *n)
+{
+    struct tenants *t = n->tenants;
+    node_run_on(&n->internal, end, t);
+    uv_sem_wait(&t->detached);
+    uv_sem_destroy(&t->detached);
+    forget_spaces(t);
+    free(t);
+    n->tenants = NULL;
+}
