@@ -84,6 +84,7 @@ struct admit_result {
     size_t warning_count;
     struct causes causes;
     struct slice message; /* on error: the whole of it; err has it cut to ERR_MESSAGE_MAX */
+    json_t *before;       /* private: old as a tree */
 };
 
 /* Errors: ERR_INVALID (malformed body or patch, namespace or name mismatch, strict unknown fields),

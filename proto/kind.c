@@ -25,6 +25,11 @@ struct slice kind_descriptor_set(void)
     return slice_make(kind__descriptors, kind__descriptors_len);
 }
 
+const struct schema *kind_metadata_schema(void)
+{
+    return schema_field(kind__builtin[0].schema, SLICE("metadata"))->schema;
+}
+
 void kind_registry_init(struct kind_registry *r)
 {
     memset(r, 0, sizeof(*r));

@@ -65,7 +65,8 @@ struct kind {
     bool status;     /* has the status subresource */
     bool generation; /* metadata.generation counts changes outside metadata and status */
     bool strategic;  /* takes strategic merge patches: Kubernetes' own kinds only */
-    bool lenient;    /* unknown fields are kept, not pruned (kinds known in part or not at all) */
+    enum schema_format name_format; /* of metadata.name; NONE: an RFC 1123 subdomain */
+    bool lenient; /* unknown fields are kept, not pruned (kinds known in part or not at all) */
     /* scale subresource: JSONPaths; spec_replicas empty: none */
     struct slice scale_spec_replicas;
     struct slice scale_status_replicas;
@@ -128,6 +129,9 @@ const struct kind *kind_by_name(const struct kind_registry *r, struct slice name
 
 /* Cuts "choreo.dev/v1" into group and version; "v1" has an empty group. */
 void kind_split_api_version(struct slice api_version, struct slice *group, struct slice *version);
+
+/* Of every kind's metadata. */
+const struct schema *kind_metadata_schema(void);
 
 /* The serialized google.protobuf.FileDescriptorSet of everything in proto/, for gRPC reflection. */
 struct slice kind_descriptor_set(void);

@@ -40,6 +40,7 @@ enum schema_format {
     SCHEMA_FORMAT_LABEL_KEY,  /* [prefix/]name */
     SCHEMA_FORMAT_LABEL_VALUE,
     SCHEMA_FORMAT_URI,
+    SCHEMA_FORMAT_PATH_SEGMENT, /* anything that can stand in a path: names of RBAC objects */
 };
 
 enum schema_list { SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
@@ -87,7 +88,7 @@ struct schema {
     /* SCHEMA_ARRAY */
     const struct schema *items;
     enum schema_list list;
-    const struct slice *map_keys; /* SCHEMA_LIST_MAP */
+    const struct slice *map_keys; /* SCHEMA_LIST_MAP; sorted */
     size_t map_key_count;
     /* rules; a limit holds if its has_ flag or, for counts, its value is not 0 */
     bool has_min, has_max, has_max_len;

@@ -111,7 +111,7 @@ static void schema_name(FILE *out, const char *full_name)
 
 static void format_name(FILE *out, const char *format)
 {
-    fputs(", .format = SCHEMA_FORMAT_", out);
+    fputs("SCHEMA_FORMAT_", out);
     for (const char *c = format; *c != '\0'; c++) {
         fputc(*c == '-' ? '_' : (*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c), out);
     }
@@ -123,6 +123,7 @@ static void value_rules(FILE *out, const char *id, const Choreo__V1__FieldRules 
         return;
     }
     if (rules->format != NULL) {
+        fputs(", .format = ", out);
         format_name(out, rules->format);
     }
     if (rules->has_min) {
@@ -247,6 +248,13 @@ static void list_rules(FILE *out, const char *id, const Choreo__V1__FieldRules *
     }
 }
 
+static int by_text(const void *a, const void *b)
+{
+    char *const *x = a;
+    char *const *y = b;
+    return strcmp(*x, *y);
+}
+
 static void field_node(FILE *out, const struct model *model, const struct model_message *message,
                        const struct model_field *field)
 {
@@ -254,6 +262,8 @@ static void field_node(FILE *out, const struct model *model, const struct model_
     snprintf(id, sizeof(id), "%s_%s", message->symbol, field->proto->name);
     const Choreo__V1__FieldRules *rules = field->rules;
     if (rules != NULL) {
+        /* Sorted: the order of FieldsV1's k:{...}. */
+        qsort(rules->keys, rules->n_keys, sizeof(*rules->keys), by_text);
         text_list(out, "e_", id, rules->enum_, rules->n_enum_);
         text_list(out, "k_", id, rules->keys, rules->n_keys);
         if (rules->pattern != NULL) {
@@ -468,6 +478,11 @@ static void kind_row(FILE *out, const struct model_message *message)
         member(out, "scale_spec_replicas", kind->scale->spec_replicas);
         member(out, "scale_status_replicas", kind->scale->status_replicas);
         member(out, "scale_selector", kind->scale->selector);
+    }
+    if (kind->name_format != NULL) {
+        fputs("     .name_format = ", out);
+        format_name(out, kind->name_format);
+        fputs(",\n", out);
     }
     fprintf(out,
             "     .namespaced = %s, .status = %s, .generation = %s, .strategic = %s,\n"

@@ -1,0 +1,37 @@
+/* admit_internal.h: between the files of the write pipeline.
+ * Thread: any. */
+#ifndef PROTO_ADMIT_INTERNAL_H
+#define PROTO_ADMIT_INTERNAL_H
+
+#include "proto/admit.h"
+
+/* Fills result->message and err; returns code. */
+int admit__fail(const struct admit_request *request, struct admit_result *result, struct err *err,
+                int code, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* ERR_UNPROCESSABLE with result->causes. */
+int admit__invalid(const struct admit_request *request, struct admit_result *result,
+                   struct err *err);
+/* Gives a tree to the arena. */
+json_t *admit__own(struct arena *arena, json_t *tree);
+
+/* metadata: what the server keeps, taken from before or made new. */
+void admit__metadata(const struct admit_request *request, struct admit_result *result);
+/* metadata's rules: names, labels, annotations, finalizers, owners. */
+void admit__check_metadata(const struct admit_request *request, struct admit_result *result);
+/* metadata.resourceVersion and uid of sent metadata as preconditions. */
+int admit__preconditions(const struct admit_request *request, struct admit_result *result,
+                         struct slice uid, struct slice version, struct err *err);
+/* ADMIT_DELETE: result->object becomes the last or the terminating state. */
+int admit__delete(const struct admit_request *request, struct admit_result *result,
+                  struct err *err);
+
+/* What single Kubernetes kinds want: before defaulting, and when checking. */
+void admit__prepare_kind(const struct admit_request *request, struct admit_result *result);
+void admit__check_kind(const struct admit_request *request, struct admit_result *result);
+
+/* The scale subresource, as a tree without apiVersion's companions: new. */
+json_t *admit__scale_view(const struct kind *kind, const json_t *object);
+/* Takes spec.replicas of a Scale over into object. False if it is no integer >= 0. */
+bool admit__scale_take(const struct kind *kind, const json_t *scale, json_t *object);
+
+#endif

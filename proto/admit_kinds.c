@@ -1,0 +1,198 @@
+/* What single kinds want besides their schemas: Secret, ConfigMap, Namespace; and Scale. */
+#include <stdio.h>
+
+#include "base/crypto.h"
+#include "proto/admit_internal.h"
+#include "proto/schema_internal.h"
+#include "proto/tree_internal.h"
+
+enum { DATA_BYTES_MAX = 1024 * 1024 };
+
+/* stringData is for writing only: it goes into data. */
+static void prepare_secret(json_t *object)
+{
+    json_t *texts = json_object_get(object, "stringData");
+    json_t *data =
+        json_is_object(texts) && json_object_size(texts) > 0 ? json_child(object, "data") : NULL;
+    if (data != NULL) {
+        TREE_EACH(it, texts)
+        {
+            struct buf encoded = {0};
+            base64_encode(&encoded, json_text(json_object_iter_value(it)));
+            tree_set(data, tree_key(it), json_str(buf_slice(&encoded)));
+            buf_free(&encoded);
+        }
+    }
+    (void)json_object_del(object, "stringData");
+}
+
+static void prepare_namespace(struct admit_result *result)
+{
+    object_set_label(result->object, "kubernetes.io/metadata.name", result->name);
+    json_t *status = json_child(result->object, "status");
+    if (status != NULL && json_text_at(status, "phase").len == 0) {
+        json_object_set_new(status, "phase", json_string("Active"));
+    }
+}
+
+void admit__prepare_kind(const struct admit_request *request, struct admit_result *result)
+{
+    struct slice resource = request->kind->resource;
+    if (slice_eq_cstr(resource, "secrets")) {
+        prepare_secret(result->object);
+    } else if (slice_eq_cstr(resource, "namespaces") && request->sub == ADMIT_MAIN) {
+        prepare_namespace(result);
+    }
+}
+
+static size_t check_keys(struct causes *causes, const json_t *map, const char *name)
+{
+    size_t bytes = 0;
+    TREE_EACH(it, map)
+    {
+        struct slice key = tree_key(it);
+        const char *rule = schema__format(SCHEMA_FORMAT_CONFIG_KEY, key);
+        bytes += key.len + json_text(json_object_iter_value(it)).len;
+        if (rule != NULL) {
+            char field[320];
+            (void)snprintf(field, sizeof(field), "%s[%.*s]", name,
+                           SLICE_ARG(slice_sub(key, 0, 256)));
+            cause_add(causes, CAUSE_INVALID, slice_of(field), "Invalid value: %s", rule);
+        }
+    }
+    return bytes;
+}
+
+static void check_frozen(struct admit_result *result, const char *field)
+{
+    const json_t *before = json_object_get(result->before, field);
+    const json_t *after = json_object_get(result->object, field);
+    bool same = before == NULL || after == NULL ? before == after : json_equal(before, after);
+    if (json_is_true(json_object_get(result->before, "immutable")) && !same) {
+        cause_add(&result->causes, CAUSE_FORBIDDEN, slice_of(field),
+                  "Forbidden: field is immutable when `immutable` is set");
+    }
+}
+
+static void check_data(struct admit_result *result)
+{
+    const json_t *data = json_object_get(result->object, "data");
+    const json_t *binary = json_object_get(result->object, "binaryData");
+    size_t bytes = check_keys(&result->causes, data, "data");
+    bytes += check_keys(&result->causes, binary, "binaryData");
+    if (bytes > DATA_BYTES_MAX) {
+        cause_add(&result->causes, CAUSE_TOO_LONG, SLICE("data"),
+                  "Too long: may not be more than %d bytes", DATA_BYTES_MAX);
+    }
+    TREE_EACH(it, binary)
+    {
+        if (tree_get(data, tree_key(it)) != NULL) {
+            cause_add(&result->causes, CAUSE_INVALID, SLICE("binaryData"),
+                      "Invalid value: \"%.*s\": duplicate of key present in data",
+                      SLICE_ARG(tree_key(it)));
+        }
+    }
+    check_frozen(result, "data");
+    check_frozen(result, "binaryData");
+    check_frozen(result, "immutable");
+}
+
+void admit__check_kind(const struct admit_request *request, struct admit_result *result)
+{
+    struct slice resource = request->kind->resource;
+    if (slice_eq_cstr(resource, "secrets") || slice_eq_cstr(resource, "configmaps")) {
+        check_data(result);
+    }
+}
+
+/* ---- Scale ---- */
+
+/* ".spec.replicas": the object that holds the last step, made if asked; the step in *last. */
+static json_t *holder(json_t *object, struct slice path, bool make, struct slice *last)
+{
+    json_t *at = object;
+    struct slice step = {0};
+    struct slice next;
+    if (path.len > 0 && path.data[0] == '.') {
+        path = slice_sub(path, 1, SIZE_MAX);
+    }
+    while (slice_split(&path, '.', &next)) {
+        if (step.len > 0) {
+            json_t *child = tree_get(at, step);
+            if (child == NULL && make && json_is_object(at)) {
+                child = json_object();
+                tree_set(at, step, child);
+            }
+            at = child;
+        }
+        step = next;
+    }
+    *last = step;
+    return json_is_object(at) ? at : NULL;
+}
+
+bool admit__scale_take(const struct kind *kind, const json_t *scale, json_t *object)
+{
+    const json_t *replicas = json_at(scale, "spec", "replicas", NULL);
+    struct slice last;
+    json_t *at = holder(object, kind->scale_spec_replicas, true, &last);
+    if (!json_is_integer(replicas) || json_integer_value(replicas) < 0 ||
+        json_integer_value(replicas) > INT32_MAX || at == NULL) {
+        return false;
+    }
+    tree_set(at, last, json_integer(json_integer_value(replicas)));
+    return true;
+}
+
+static json_t *number_at(const json_t *object, struct slice path)
+{
+    const json_t *value = path.len > 0 ? object_path(object, path) : NULL;
+    return json_integer(json_integer_value(value));
+}
+
+json_t *admit__scale_view(const struct kind *kind, const json_t *object)
+{
+    static const char *const shown[] = {"name", "namespace", "uid", "resourceVersion",
+                                        "creationTimestamp"};
+    json_t *meta = json_object();
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        const json_t *value = json_at(object, "metadata", shown[i], NULL);
+        if (value != NULL) {
+            json_object_set_new(meta, shown[i], tree_copy(value));
+        }
+    }
+    json_t *status = json_object();
+    json_object_set_new(status, "replicas", number_at(object, kind->scale_status_replicas));
+    struct slice selector =
+        json_text(kind->scale_selector.len > 0 ? object_path(object, kind->scale_selector) : NULL);
+    if (selector.len > 0) {
+        json_object_set_new(status, "selector", json_str(selector));
+    }
+    json_t *spec = json_object();
+    json_object_set_new(spec, "replicas", number_at(object, kind->scale_spec_replicas));
+    json_t *scale = json_object();
+    json_object_set_new(scale, "apiVersion", json_string("autoscaling/v1"));
+    json_object_set_new(scale, "kind", json_string("Scale"));
+    json_object_set_new(scale, "metadata", meta);
+    json_object_set_new(scale, "spec", spec);
+    json_object_set_new(scale, "status", status);
+    return scale;
+}
+
+int admit_scale(const struct kind *kind, const struct backend_object *object, struct buf *out,
+                struct err *err)
+{
+    json_t *tree = NULL;
+    if (kind->scale_spec_replicas.len == 0) {
+        return err_set(err, ERR_METHOD, "%.*s have no scale", SLICE_ARG(kind->resource));
+    }
+    int rc = object_parse(object->body, object->version, &tree, err);
+    if (rc != 0) {
+        return rc;
+    }
+    json_t *scale = admit__scale_view(kind, tree);
+    json_canonical(scale, out);
+    json_decref(scale);
+    json_decref(tree);
+    return 0;
+}

@@ -1,0 +1,267 @@
+/* The books of metadata: identity, time, deletion, finalizers, preconditions; and its rules. */
+#include <ctype.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "proto/admit_internal.h"
+#include "proto/schema_internal.h"
+#include "proto/tree_internal.h"
+
+enum {
+    ANNOTATIONS_BYTES_MAX = 256 * 1024,
+    GENERATE_NAME_MAX = 58,
+    SUFFIX_LEN = 5,
+};
+
+/* What the server keeps, and clients cannot set. */
+static const char *const kept[] = {"uid", "creationTimestamp", "deletionTimestamp",
+                                   "deletionGracePeriodSeconds", "generation"};
+
+static void set_time(json_t *meta, const char *key, uint64_t now_ms)
+{
+    char now[21];
+    clock_rfc3339(now_ms, now);
+    json_object_set_new(meta, key, json_string(now));
+}
+
+static void generate_name(const struct admit_request *request, struct admit_result *result,
+                          json_t *meta)
+{
+    struct slice prefix = json_text_at(meta, "generateName");
+    if (json_text_at(meta, "name").len > 0 || prefix.len == 0) {
+        return;
+    }
+    prefix = slice_sub(prefix, 0, GENERATE_NAME_MAX);
+    json_object_set_new(meta, "name",
+                        json_sprintf("%.*s%.*s", SLICE_ARG(prefix), SUFFIX_LEN, request->suffix));
+    result->generated_name = true;
+}
+
+void admit__metadata(const struct admit_request *request, struct admit_result *result)
+{
+    json_t *meta = json_child(result->object, "metadata");
+    const json_t *old = json_object_get(result->before, "metadata");
+    (void)json_object_del(meta, "selfLink");
+    (void)json_object_del(meta, "resourceVersion");
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        const json_t *value = json_object_get(old, kept[i]);
+        if (value != NULL) {
+            json_object_set_new(meta, kept[i], tree_copy(value));
+        } else {
+            (void)json_object_del(meta, kept[i]);
+        }
+    }
+    if (result->before == NULL) {
+        json_object_set_new(meta, "uid", json_string(request->uid));
+        set_time(meta, "creationTimestamp", request->now_ms);
+        generate_name(request, result, meta);
+    }
+    result->name = arena_copy(request->arena, json_text_at(meta, "name"));
+}
+
+/* ---- preconditions ---- */
+
+static int changed_under(const struct admit_request *request, struct admit_result *result,
+                         const char *why, struct err *err)
+{
+    return admit__fail(request, result, err, ERR_CONFLICT,
+                       "Operation cannot be fulfilled on %.*s \"%.*s\": %s",
+                       SLICE_ARG(request->kind->resource), SLICE_ARG(request->name), why);
+}
+
+int admit__preconditions(const struct admit_request *request, struct admit_result *result,
+                         struct slice uid, struct slice version, struct err *err)
+{
+    bool versioned = version.len > 0 && !slice_eq_cstr(version, "0");
+    uint64_t number = 0;
+    if (versioned && !slice_u64(version, &number)) {
+        return admit__fail(request, result, err, ERR_INVALID,
+                           "metadata.resourceVersion: Invalid value: \"%.*s\": must be a decimal "
+                           "integer",
+                           SLICE_ARG(version));
+    }
+    if (result->before == NULL) {
+        if (versioned && request->op == ADMIT_CREATE) {
+            return admit__fail(request, result, err, ERR_INVALID,
+                               "resourceVersion should not be set on objects to be created");
+        }
+        bool asked = versioned || (uid.len > 0 && request->op != ADMIT_CREATE);
+        return asked ? changed_under(request, result,
+                                     "the object does not exist, but a resourceVersion or uid was "
+                                     "given",
+                                     err)
+                     : 0;
+    }
+    struct slice present = object_uid(result->before);
+    if (uid.len > 0 && !slice_eq(uid, present)) {
+        char why[256];
+        (void)snprintf(why, sizeof(why),
+                       "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s",
+                       (int)(uid.len > 64 ? 64 : uid.len), uid.data, SLICE_ARG(present));
+        return changed_under(request, result, why, err);
+    }
+    if (versioned && number != object_version(result->before)) {
+        return changed_under(request, result,
+                             "the object has been modified; please apply your changes to the "
+                             "latest version and try again",
+                             err);
+    }
+    bool patches = request->op != ADMIT_UPDATE && request->op != ADMIT_APPLY &&
+                   request->op != ADMIT_DELETE; /* a patched object carries the old version */
+    result->client_made = versioned && !patches;
+    return 0;
+}
+
+/* ---- deletion ---- */
+
+static enum admit_propagation propagation_of(const struct admit_request *request)
+{
+    struct slice policy = json_text_at(request->incoming, "propagationPolicy");
+    if (slice_eq_cstr(policy, "Foreground")) {
+        return ADMIT_FOREGROUND;
+    }
+    if (slice_eq_cstr(policy, "Orphan") ||
+        json_is_true(json_object_get(request->incoming, "orphanDependents"))) {
+        return ADMIT_ORPHAN;
+    }
+    return slice_eq_cstr(policy, "Background") ? ADMIT_BACKGROUND : request->propagation;
+}
+
+int admit__delete(const struct admit_request *request, struct admit_result *result, struct err *err)
+{
+    const json_t *wanted = json_object_get(request->incoming, "preconditions");
+    int rc = admit__preconditions(request, result, json_text_at(wanted, "uid"),
+                                  json_text_at(wanted, "resourceVersion"), err);
+    if (rc != 0) {
+        return rc;
+    }
+    json_t *object = admit__own(request->arena, tree_copy(result->before));
+    json_t *meta = json_object_get(object, "metadata");
+    enum admit_propagation propagation = propagation_of(request);
+    result->object = object;
+    if (propagation == ADMIT_FOREGROUND) {
+        object_add_finalizer(object, "foregroundDeletion");
+    } else if (propagation == ADMIT_ORPHAN) {
+        object_add_finalizer(object, "orphan");
+    }
+    result->if_version = request->old->version;
+    result->if_uid = arena_copy(request->arena, object_uid(object));
+    if (json_array_size(json_object_get(meta, "finalizers")) == 0) {
+        result->verb = BACKEND_DELETE;
+        result->changed = true;
+        return 0;
+    }
+    result->verb = BACKEND_UPDATE;
+    if (!object_deleting(object)) {
+        set_time(meta, "deletionTimestamp", request->now_ms);
+        json_object_set_new(meta, "deletionGracePeriodSeconds", json_integer(0));
+    }
+    return 0;
+}
+
+/* ---- rules ---- */
+
+static void check_name(const struct admit_request *request, struct admit_result *result,
+                       const json_t *meta)
+{
+    struct slice name = json_text_at(meta, "name");
+    enum schema_format format = request->kind->name_format;
+    if (name.len == 0) {
+        cause_add(&result->causes, CAUSE_REQUIRED, SLICE("metadata.name"),
+                  "Required value: name or generateName is required");
+        return;
+    }
+    const char *rule =
+        schema__format(format != SCHEMA_FORMAT_NONE ? format : SCHEMA_FORMAT_DNS_NAME, name);
+    if (rule != NULL) {
+        cause_add(&result->causes, CAUSE_INVALID, SLICE("metadata.name"),
+                  "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(name, 0, 300)), rule);
+    }
+    struct slice ns = json_text_at(meta, "namespace");
+    if (request->kind->namespaced && ns.len == 0) {
+        cause_add(&result->causes, CAUSE_REQUIRED, SLICE("metadata.namespace"), "Required value");
+    } else if (request->kind->namespaced && schema_dns_label(ns) != NULL) {
+        cause_add(&result->causes, CAUSE_INVALID, SLICE("metadata.namespace"),
+                  "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(ns, 0, 300)),
+                  schema_dns_label(ns));
+    }
+}
+
+static void check_labels(struct causes *causes, const json_t *labels)
+{
+    TREE_EACH(it, labels)
+    {
+        struct slice key = tree_key(it);
+        struct slice value = json_text(json_object_iter_value(it));
+        const char *rule = schema_label_key(key);
+        if (rule == NULL && schema_label_value(value) != NULL) {
+            rule = schema_label_value(value);
+            key = value;
+        }
+        if (rule != NULL) {
+            cause_add(causes, CAUSE_INVALID, SLICE("metadata.labels"),
+                      "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(key, 0, 300)), rule);
+        }
+    }
+}
+
+static void check_annotations(struct causes *causes, const json_t *annotations)
+{
+    size_t bytes = 0;
+    TREE_EACH(it, annotations)
+    {
+        struct slice key = tree_key(it);
+        const char *rule = schema_label_key(key);
+        bytes += key.len + json_text(json_object_iter_value(it)).len;
+        if (rule != NULL) {
+            cause_add(causes, CAUSE_INVALID, SLICE("metadata.annotations"),
+                      "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(key, 0, 300)), rule);
+        }
+    }
+    if (bytes > ANNOTATIONS_BYTES_MAX) {
+        cause_add(causes, CAUSE_TOO_LONG, SLICE("metadata.annotations"),
+                  "Too long: may not be more than %d bytes", ANNOTATIONS_BYTES_MAX);
+    }
+}
+
+static void check_finalizers(const struct admit_request *request, struct admit_result *result,
+                             const json_t *meta)
+{
+    const json_t *list = json_object_get(meta, "finalizers");
+    if (!object_deleting(result->before) || request->system) {
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct slice name = json_text(json_array_get(list, i));
+        char copy[320];
+        (void)snprintf(copy, sizeof(copy), "%.*s", SLICE_ARG(name));
+        if (!object_has_finalizer(result->before, copy)) {
+            cause_add(&result->causes, CAUSE_FORBIDDEN, SLICE("metadata.finalizers"),
+                      "Forbidden: no new finalizers can be added if the object is being deleted, "
+                      "found new finalizer \"%s\"",
+                      copy);
+        }
+    }
+}
+
+static void check_owners(struct causes *causes, const json_t *owners)
+{
+    size_t controllers = 0;
+    for (size_t i = 0; i < json_array_size(owners); i++) {
+        controllers += json_is_true(json_object_get(json_array_get(owners, i), "controller"));
+    }
+    if (controllers > 1) {
+        cause_add(causes, CAUSE_INVALID, SLICE("metadata.ownerReferences"),
+                  "Invalid value: only one reference can have controller set to true");
+    }
+}
+
+void admit__check_metadata(const struct admit_request *request, struct admit_result *result)
+{
+    const json_t *meta = json_object_get(result->object, "metadata");
+    check_name(request, result, meta);
+    check_labels(&result->causes, json_object_get(meta, "labels"));
+    check_annotations(&result->causes, json_object_get(meta, "annotations"));
+    check_finalizers(request, result, meta);
+    check_owners(&result->causes, json_object_get(meta, "ownerReferences"));
+}

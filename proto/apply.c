@@ -1,0 +1,475 @@
+/* Server-side apply and the tracking of updates, over the sets of fieldset.h.
+ *
+ * Applying:   merged = live + intent. What the manager applied last time, does not apply now, and
+ *             nobody else owns, is taken out again. Leaves that thereby change and that others own
+ *             are conflicts, or, forced, taken from them.
+ * Updating:   leaves that changed become the writer's; owners lose what changed or went.
+ * Invariants: a manager's set never names a field that the object has not; a field that is applied
+ *             with the value it has has several owners; the same apply twice changes nothing, the
+ *             time included.
+ * What the server itself keeps in metadata (and apiVersion, kind) is nobody's: it is stripped
+ * before, and put back after. */
+#include "proto/apply.h"
+
+#include "proto/fieldset.h"
+#include "proto/tree_internal.h"
+
+enum { UPDATE_MANAGERS_MAX = 10, MANAGERS_MAX = 256 };
+
+static const char *const stripped_root[] = {"apiVersion", "kind"};
+static const char *const stripped_meta[] = {
+    "name",     "namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+    "selfLink", "uid",       "generation",        "managedFields",     "resourceVersion"};
+
+struct manager {
+    struct slice name;
+    struct slice operation;
+    struct slice api_version;
+    struct slice subresource;
+    struct slice time;
+    json_t *set;
+};
+
+struct managers {
+    struct manager items[MANAGERS_MAX];
+    size_t count;
+};
+
+/* ---- stripping ---- */
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* A shallow copy without what is nobody's. */
+static json_t *strip(const json_t *object)
+{
+    json_t *out = json_is_object(object) ? json_copy(tree_mutable(object)) : json_object();
+    for (size_t i = 0; i < COUNT(stripped_root); i++) {
+        (void)json_object_del(out, stripped_root[i]);
+    }
+    const json_t *meta = json_object_get(object, "metadata");
+    if (json_is_object(meta)) {
+        json_t *rest = json_copy(tree_mutable(meta));
+        for (size_t i = 0; i < COUNT(stripped_meta); i++) {
+            (void)json_object_del(rest, stripped_meta[i]);
+        }
+        if (json_object_size(rest) > 0) {
+            json_object_set_new(out, "metadata", rest);
+        } else {
+            (void)json_object_del(out, "metadata");
+            json_decref(rest);
+        }
+    }
+    return out;
+}
+
+/* Puts what strip() took from `from` into out, which is deeply the caller's own. */
+static void unstrip(json_t *out, const json_t *from)
+{
+    for (size_t i = 0; i < COUNT(stripped_root); i++) {
+        const json_t *value = json_object_get(from, stripped_root[i]);
+        if (value != NULL) {
+            json_object_set_new(out, stripped_root[i], tree_copy(value));
+        }
+    }
+    json_t *meta = json_child(out, "metadata");
+    for (size_t i = 0; meta != NULL && i < COUNT(stripped_meta); i++) {
+        const json_t *value = json_at(from, "metadata", stripped_meta[i], NULL);
+        if (value != NULL) {
+            json_object_set_new(meta, stripped_meta[i], tree_copy(value));
+        }
+    }
+}
+
+/* ---- managers ---- */
+
+static void managers_free(struct managers *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        json_decref(m->items[i].set);
+    }
+    m->count = 0;
+}
+
+/* False if the list is malformed; m is then empty. Slices borrow from the list. */
+static bool managers_read(const json_t *list, struct managers *m)
+{
+    m->count = 0;
+    for (size_t i = 0; i < json_array_size(list) && m->count < MANAGERS_MAX; i++) {
+        const json_t *entry = json_array_get(list, i);
+        json_t *set = fieldset_read(json_object_get(entry, "fieldsV1"));
+        struct slice operation = json_text_at(entry, "operation");
+        if (set == NULL ||
+            (!slice_eq_cstr(operation, "Apply") && !slice_eq_cstr(operation, "Update"))) {
+            json_decref(set);
+            managers_free(m);
+            return false;
+        }
+        m->items[m->count++] = (struct manager){
+            .name = json_text_at(entry, "manager"),
+            .operation = operation,
+            .api_version = json_text_at(entry, "apiVersion"),
+            .subresource = json_text_at(entry, "subresource"),
+            .time = json_text_at(entry, "time"),
+            .set = set,
+        };
+    }
+    return true;
+}
+
+static void set_text(json_t *entry, const char *key, struct slice value)
+{
+    if (value.len > 0) {
+        json_object_set_new(entry, key, json_str(value));
+    }
+}
+
+static json_t *manager_write(const struct manager *m)
+{
+    json_t *entry = json_object();
+    set_text(entry, "manager", m->name);
+    set_text(entry, "operation", m->operation);
+    set_text(entry, "apiVersion", m->api_version);
+    set_text(entry, "time", m->time);
+    json_object_set_new(entry, "fieldsType", json_string("FieldsV1"));
+    json_object_set_new(entry, "fieldsV1", fieldset_write(m->set));
+    set_text(entry, "subresource", m->subresource);
+    return entry;
+}
+
+static int by_operation_and_time(const void *a, const void *b)
+{
+    const struct manager *x = a;
+    const struct manager *y = b;
+    int order = slice_cmp(x->operation, y->operation);
+    order = order != 0 ? order : slice_cmp(x->time, y->time);
+    order = order != 0 ? order : slice_cmp(x->name, y->name);
+    return order != 0 ? order : slice_cmp(x->subresource, y->subresource);
+}
+
+static void managers_drop(struct managers *m, size_t at)
+{
+    json_decref(m->items[at].set);
+    memmove(&m->items[at], &m->items[at + 1], (m->count - at - 1) * sizeof(m->items[0]));
+    m->count--;
+}
+
+static bool is_update(const struct manager *m)
+{
+    return slice_eq_cstr(m->operation, "Update");
+}
+
+/* Beyond ten updaters the oldest two become one, "ancient-changes", as in Kubernetes. The list is
+ * sorted: updaters follow appliers, oldest first. */
+static void managers_cap(struct managers *m)
+{
+    size_t first = 0;
+    while (first < m->count && !is_update(&m->items[first])) {
+        first++;
+    }
+    while (m->count - first > UPDATE_MANAGERS_MAX) {
+        struct manager *into = &m->items[first + 1];
+        json_t *both = fieldset_union(m->items[first].set, into->set);
+        json_decref(into->set);
+        into->set = both;
+        into->name = SLICE("ancient-changes");
+        managers_drop(m, first);
+    }
+}
+
+static void managers_write(struct managers *m, json_t *object)
+{
+    for (size_t i = m->count; i > 0; i--) {
+        if (fieldset_empty(m->items[i - 1].set)) {
+            managers_drop(m, i - 1);
+        }
+    }
+    qsort(m->items, m->count, sizeof(m->items[0]), by_operation_and_time);
+    managers_cap(m);
+    json_t *list = json_array();
+    for (size_t i = 0; i < m->count; i++) {
+        json_array_append_new(list, manager_write(&m->items[i]));
+    }
+    json_t *meta = json_child(object, "metadata");
+    if (meta == NULL || m->count == 0) {
+        (void)json_object_del(meta, "managedFields");
+        json_decref(list);
+    } else {
+        json_object_set_new(meta, "managedFields", list);
+    }
+}
+
+/* The entry of this writer, added if there is none; NULL if there are too many. */
+static struct manager *managers_mine(struct managers *m, const struct apply_context *ctx,
+                                     const char *operation)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct manager *item = &m->items[i];
+        if (slice_eq(item->name, ctx->manager) && slice_eq_cstr(item->operation, operation) &&
+            slice_eq(item->subresource, ctx->subresource) &&
+            slice_eq(item->api_version, ctx->api_version)) {
+            return item;
+        }
+    }
+    if (m->count == MANAGERS_MAX) {
+        return NULL;
+    }
+    struct manager *item = &m->items[m->count++];
+    *item = (struct manager){
+        .name = ctx->manager,
+        .operation = slice_of(operation),
+        .api_version = ctx->api_version,
+        .subresource = ctx->subresource,
+        .set = json_object(),
+    };
+    return item;
+}
+
+static void set_replace(struct manager *m, json_t *set)
+{
+    json_decref(m->set);
+    m->set = set;
+}
+
+/* Takes from every manager but mine what changed or went. */
+static void take_from_others(struct managers *m, const struct manager *mine,
+                             const struct fieldset_change *change)
+{
+    json_t *changed = fieldset_union(change->added, change->modified);
+    for (size_t i = 0; i < m->count; i++) {
+        struct manager *other = &m->items[i];
+        if (other != mine) {
+            set_replace(other, fieldset_difference(other->set, changed));
+            set_replace(other, fieldset_difference_below(other->set, change->removed));
+        }
+    }
+    json_decref(changed);
+}
+
+static void change_free(struct fieldset_change *change)
+{
+    json_decref(change->added);
+    json_decref(change->modified);
+    json_decref(change->removed);
+}
+
+/* ---- apply ---- */
+
+struct conflict {
+    struct causes *causes;
+    const struct manager *manager;
+};
+
+static void add_conflict(struct slice path, void *user)
+{
+    struct conflict *c = user;
+    const struct manager *m = c->manager;
+    if (m->subresource.len > 0) {
+        cause_add(c->causes, CAUSE_CONFLICT, path,
+                  "conflict with \"%.*s\" with subresource \"%.*s\" using %.*s", SLICE_ARG(m->name),
+                  SLICE_ARG(m->subresource), SLICE_ARG(m->api_version));
+    } else {
+        cause_add(c->causes, CAUSE_CONFLICT, path, "conflict with \"%.*s\" using %.*s",
+                  SLICE_ARG(m->name), SLICE_ARG(m->api_version));
+    }
+}
+
+static void find_conflicts(const struct managers *m, const struct manager *mine,
+                           const struct fieldset_change *change, struct causes *causes)
+{
+    json_t *changed = fieldset_union(change->added, change->modified);
+    for (size_t i = 0; i < m->count; i++) {
+        if (&m->items[i] != mine) {
+            struct conflict c = {causes, &m->items[i]};
+            json_t *both = fieldset_intersection(m->items[i].set, changed);
+            fieldset_each(both, add_conflict, &c);
+            json_decref(both);
+        }
+    }
+    json_decref(changed);
+}
+
+/* The fields of value, named parents included. */
+static json_t *full_set(const json_t *value, const struct schema *schema)
+{
+    json_t *set = fieldset_of(value, schema);
+    json_t *full = fieldset_with_parents(set, schema);
+    json_decref(set);
+    return full;
+}
+
+/* value without the members of a \ b; {} if nothing is left. */
+static json_t *without(const json_t *value, const json_t *a, const json_t *b,
+                       const struct schema *schema)
+{
+    json_t *gone = fieldset_difference(a, b);
+    json_t *out = fieldset_remove(value, gone, schema);
+    json_decref(gone);
+    return out != NULL ? out : json_object();
+}
+
+/* Takes out of merged what the manager applied last time, does not now, and nobody owns: first all
+ * of last is removed, then what anybody owns is added back, then what last never held. */
+static json_t *prune(const json_t *merged, const json_t *last, const struct managers *m,
+                     const struct schema *schema)
+{
+    if (fieldset_empty(last)) {
+        return tree_share(merged);
+    }
+    json_t *last_full = fieldset_with_parents(last, schema);
+    json_t *pruned = fieldset_remove(merged, last_full, schema);
+    json_t *merged_full = full_set(merged, schema);
+    json_t *keep = pruned != NULL ? full_set(pruned, schema) : json_object();
+    for (size_t i = 0; i < m->count; i++) {
+        json_t *owned = fieldset_with_parents(m->items[i].set, schema);
+        json_t *more = fieldset_union(keep, owned);
+        json_decref(owned);
+        json_decref(keep);
+        keep = more;
+    }
+    json_t *back = without(merged, merged_full, keep, schema);
+    json_t *back_full = full_set(back, schema);
+    json_t *gone = fieldset_difference(merged_full, back_full);
+    json_t *only_mine = fieldset_intersection(gone, last_full);
+    json_t *out = fieldset_remove(merged, only_mine, schema);
+    json_decref(only_mine);
+    json_decref(gone);
+    json_decref(back_full);
+    json_decref(back);
+    json_decref(keep);
+    json_decref(merged_full);
+    json_decref(pruned);
+    json_decref(last_full);
+    return out != NULL ? out : json_object();
+}
+
+/* An object from before anybody was tracked: all of it belongs to one updater. */
+static void adopt_untracked(struct managers *m, const json_t *live, const json_t *bare,
+                            const struct apply_context *ctx)
+{
+    if (live != NULL && m->count == 0 && json_object_size(bare) > 0) {
+        m->items[m->count++] = (struct manager){
+            .name = SLICE("before-first-apply"),
+            .operation = SLICE("Update"),
+            .api_version = ctx->api_version,
+            .time = ctx->now,
+            .set = fieldset_of(bare, ctx->schema),
+        };
+    }
+}
+
+struct applying {
+    const struct apply_context *ctx;
+    struct managers managers;
+    struct manager *mine;
+    json_t *live; /* stripped */
+    json_t *intent;
+    json_t *result;
+};
+
+/* Merges, prunes, and settles with the other managers. */
+static int merge_and_settle(struct applying *a, struct causes *causes, struct err *err)
+{
+    const struct apply_context *ctx = a->ctx;
+    json_t *merged = fieldset_merge(a->live, a->intent, ctx->schema, causes);
+    if (causes->count > 0) {
+        json_decref(merged);
+        return err_set(err, ERR_UNPROCESSABLE, "the applied object's lists are not well-formed");
+    }
+    json_t *last = json_incref(a->mine->set);
+    set_replace(a->mine, fieldset_of(a->intent, ctx->schema));
+    a->result = prune(merged, last, &a->managers, ctx->schema);
+    json_decref(merged);
+    struct fieldset_change change;
+    fieldset_compare(a->live, a->result, ctx->schema, &change);
+    if (!ctx->force) {
+        find_conflicts(&a->managers, a->mine, &change, causes);
+    }
+    take_from_others(&a->managers, a->mine, &change);
+    bool same = json_equal(last, a->mine->set) && json_equal(a->live, a->result);
+    if (!same || a->mine->time.len == 0) {
+        a->mine->time = ctx->now;
+    }
+    change_free(&change);
+    json_decref(last);
+    if (causes->count > 0) {
+        return err_set(err, ERR_CONFLICT, "Apply failed with %zu conflict%s", causes->count,
+                       causes->count == 1 ? "" : "s");
+    }
+    return 0;
+}
+
+int apply_merge(const struct apply_context *ctx, const json_t *live, const json_t *intent,
+                json_t **out, struct causes *causes, struct err *err)
+{
+    *out = NULL;
+    struct applying *a = mem_zero(sizeof(*a));
+    a->ctx = ctx;
+    a->live = strip(live);
+    a->intent = strip(intent);
+    (void)managers_read(json_at(live, "metadata", "managedFields", NULL), &a->managers);
+    adopt_untracked(&a->managers, live, a->live, ctx);
+    a->mine = managers_mine(&a->managers, ctx, "Apply");
+    int rc = a->mine != NULL
+                 ? merge_and_settle(a, causes, err)
+                 : err_set(err, ERR_TOO_LARGE, "more than %d field managers", MANAGERS_MAX);
+    if (rc == 0) {
+        *out = tree_copy(a->result);
+        unstrip(*out, live != NULL ? live : intent);
+        managers_write(&a->managers, *out);
+    }
+    managers_free(&a->managers);
+    json_decref(a->result);
+    json_decref(a->intent);
+    json_decref(a->live);
+    free(a);
+    return rc;
+}
+
+/* ---- updates ---- */
+
+static bool is_reset(const json_t *list)
+{
+    return json_array_size(list) == 1 && json_is_object(json_array_get(list, 0)) &&
+           json_object_size(json_array_get(list, 0)) == 0;
+}
+
+static void track(const struct apply_context *ctx, struct managers *m, const json_t *before,
+                  const json_t *after)
+{
+    json_t *old = strip(before);
+    json_t *new = strip(after);
+    struct fieldset_change change;
+    fieldset_compare(old, new, ctx->schema, &change);
+    bool any = !fieldset_empty(change.added) || !fieldset_empty(change.modified) ||
+               !fieldset_empty(change.removed);
+    struct manager *mine = any ? managers_mine(m, ctx, "Update") : NULL;
+    if (mine != NULL) {
+        take_from_others(m, mine, &change);
+        json_t *rest = fieldset_difference_below(mine->set, change.removed);
+        json_t *more = fieldset_union(rest, change.modified);
+        set_replace(mine, fieldset_union(more, change.added));
+        mine->time = ctx->now;
+        json_decref(more);
+        json_decref(rest);
+    }
+    change_free(&change);
+    json_decref(new);
+    json_decref(old);
+}
+
+void apply_track_update(const struct apply_context *ctx, const json_t *before, json_t *after)
+{
+    struct managers *m = mem_zero(sizeof(*m));
+    /* Held: the managers' texts point into it while after's own is replaced. */
+    json_t *sent = json_incref(json_at(after, "metadata", "managedFields", NULL));
+    if (!is_reset(sent)) {
+        if (json_array_size(sent) == 0 || !managers_read(sent, m)) {
+            (void)managers_read(json_at(before, "metadata", "managedFields", NULL), m);
+        }
+        track(ctx, m, before, after);
+    }
+    managers_write(m, after);
+    managers_free(m);
+    json_decref(sent);
+    free(m);
+}

@@ -1,0 +1,151 @@
+/* Formats and patterns of strings (see schema_internal.h).
+ *
+ * A pattern is compiled once, by whoever needs it first; two threads that race both compile, one
+ * result wins and the other is freed. Matching has a step limit, so that no pattern and text can
+ * hold a loop up. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <ctype.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "proto/schema_internal.h"
+
+enum { MATCH_LIMIT = 200000, TIME_MAX_BYTES = 64 };
+
+static pcre2_code *compiled(struct schema_pattern *pattern)
+{
+    pcre2_code *code = atomic_load(&pattern->code);
+    if (code != NULL) {
+        return code;
+    }
+    int number = 0;
+    PCRE2_SIZE offset = 0;
+    code = pcre2_compile((PCRE2_SPTR)pattern->text.data, pattern->text.len,
+                         PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &number,
+                         &offset, NULL);
+    void *expected = NULL;
+    if (code != NULL && !atomic_compare_exchange_strong(&pattern->code, &expected, code)) {
+        pcre2_code_free(code);
+        code = expected;
+    }
+    return code;
+}
+
+bool schema__matches(struct schema_pattern *pattern, struct slice text)
+{
+    pcre2_code *code = compiled(pattern);
+    if (code == NULL) {
+        return false;
+    }
+    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+    pcre2_match_context *context = pcre2_match_context_create(NULL);
+    int rc = PCRE2_ERROR_NOMEMORY;
+    if (data != NULL && context != NULL) {
+        pcre2_set_match_limit(context, MATCH_LIMIT);
+        rc = pcre2_match(code, (PCRE2_SPTR)(text.data != NULL ? text.data : ""), text.len, 0, 0,
+                         data, context);
+    }
+    pcre2_match_context_free(context);
+    pcre2_match_data_free(data);
+    return rc >= 0;
+}
+
+static const char *date_time(struct slice text)
+{
+    static const char rule[] = "must be a date and time as RFC 3339 states it, like "
+                               "2026-01-02T03:04:05Z";
+    char copy[TIME_MAX_BYTES];
+    uint64_t ms = 0;
+    if (text.len >= sizeof(copy)) {
+        return rule;
+    }
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    return clock_parse_rfc3339(copy, &ms) == 0 ? NULL : rule;
+}
+
+static const char *base64(struct slice text)
+{
+    struct buf decoded = {0};
+    bool good = base64_decode(&decoded, text);
+    buf_free(&decoded);
+    return good ? NULL : "must be base64";
+}
+
+static const char *only(struct slice text, const char *more, bool digit_first, const char *rule)
+{
+    bool good =
+        text.len > 0 && text.len <= 253 && (digit_first || !isdigit((unsigned char)text.data[0]));
+    for (size_t i = 0; good && i < text.len; i++) {
+        good = isalnum((unsigned char)text.data[i]) ||
+               (text.data[i] != '\0' && strchr(more, text.data[i]) != NULL);
+    }
+    return good && !slice_eq_cstr(text, ".") && !slice_eq_cstr(text, "..") ? NULL : rule;
+}
+
+static const char *uri(struct slice text)
+{
+    size_t scheme = slice_find(text, SLICE("://"));
+    bool good = scheme != SIZE_MAX && scheme > 0 && scheme + 3 < text.len;
+    for (size_t i = 0; good && i < text.len; i++) {
+        good = (unsigned char)text.data[i] > 0x20 && text.data[i] != 0x7f;
+    }
+    return good ? NULL : "must be a URL, like https://example.com";
+}
+
+static const char *path_segment(struct slice text)
+{
+    bool good = text.len > 0 && text.len <= 253 && !slice_eq_cstr(text, ".") &&
+                !slice_eq_cstr(text, "..") && slice_find(text, SLICE("/")) == SIZE_MAX &&
+                slice_find(text, SLICE("%")) == SIZE_MAX;
+    return good ? NULL : "may not be '.', '..', or contain '/' or '%'";
+}
+
+const char *schema__format(enum schema_format format, struct slice text)
+{
+    int64_t number = 0;
+    switch (format) {
+    case SCHEMA_FORMAT_DATE_TIME:
+    case SCHEMA_FORMAT_MICRO_TIME:
+        return date_time(text);
+    case SCHEMA_FORMAT_DURATION:
+        return schema_duration_ms(text, &number) ? NULL : "must be a duration, like 1h30m or 15s";
+    case SCHEMA_FORMAT_QUANTITY:
+        return schema_quantity_milli(text, &number)
+                   ? NULL
+                   : "quantities must match the regular expression "
+                     "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+    case SCHEMA_FORMAT_BYTE:
+        return base64(text);
+    case SCHEMA_FORMAT_DNS_LABEL:
+        return schema_dns_label(text);
+    case SCHEMA_FORMAT_DNS_1035:
+        return schema_dns_1035(text);
+    case SCHEMA_FORMAT_DNS_NAME:
+        return schema_dns_name(text);
+    case SCHEMA_FORMAT_ENV_NAME:
+        return only(text, "-._", false,
+                    "must consist of letters, digits, '_', '-' or '.', and not start with a digit "
+                    "(e.g. 'my.env-name', or 'MY_ENV.NAME')");
+    case SCHEMA_FORMAT_CONFIG_KEY:
+        return only(text, "-._", true, "must consist of letters, digits, '-', '_' or '.'");
+    case SCHEMA_FORMAT_LABEL_KEY:
+        return schema_label_key(text);
+    case SCHEMA_FORMAT_LABEL_VALUE:
+        return schema_label_value(text);
+    case SCHEMA_FORMAT_URI:
+        return uri(text);
+    case SCHEMA_FORMAT_PATH_SEGMENT:
+        return path_segment(text);
+    case SCHEMA_FORMAT_NONE:
+    case SCHEMA_FORMAT_INT32:
+    case SCHEMA_FORMAT_INT64:
+    case SCHEMA_FORMAT_DOUBLE:
+        return NULL;
+    }
+    return NULL;
+}

@@ -1,0 +1,22 @@
+/* schema_internal.h: between schema.c, validate.c, format.c and apply.
+ * Thread: any. */
+#ifndef PROTO_SCHEMA_INTERNAL_H
+#define PROTO_SCHEMA_INTERNAL_H
+
+#include "proto/schema.h"
+
+/* Each appends a step and returns the length to go back to. */
+size_t schema__path_member(struct buf *path, struct slice name); /* a.b */
+size_t schema__path_key(struct buf *path, struct slice key);     /* a[key] */
+size_t schema__path_index(struct buf *path, size_t index);       /* a[0] */
+
+/* NULL if the text has the format, else the rule in a sentence. */
+const char *schema__format(enum schema_format format, struct slice text);
+/* True if the text matches; a pattern that does not compile or that takes too long matches nothing.
+ */
+bool schema__matches(struct schema_pattern *pattern, struct slice text);
+/* The identity of an item of a map list, from its keys (with their defaults), or of a set's item:
+ * canonical JSON. False if a key is missing. */
+bool schema__item_key(const struct schema *list, const json_t *item, struct buf *key);
+
+#endif

@@ -1,0 +1,327 @@
+/* The write pipeline, operation by operation, against one remembered object. */
+#include "tests/unit/proto/fixture.h"
+
+static const char component[] =
+    "{'apiVersion':'choreo.dev/v1','kind':'Component','metadata':{'name':'x','labels':{'a':'b'}},"
+    "'spec':{'type':'service','image':'nginx:1','endpoints':[{'name':'api','port':80}]}}";
+
+static void create_fills_in(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    assert_int_equal(f->result.verb, BACKEND_CREATE);
+    assert_string_equal(stored_at(f, ".metadata.uid"), "'11111111-2222-4333-8444-555555555555'");
+    assert_string_equal(stored_at(f, ".metadata.creationTimestamp"), "'2023-11-14T22:13:20Z'");
+    assert_string_equal(stored_at(f, ".metadata.namespace"), "'acme'");
+    assert_string_equal(stored_at(f, ".metadata.generation"), "1");
+    assert_string_equal(stored_at(f, ".spec.autoDeploy"), "true");
+    assert_string_equal(stored_at(f, ".spec.endpoints[0].visibility"), "'project'");
+    assert_string_equal(stored_at(f, ".metadata.managedFields[0].manager"), "'tester'");
+    assert_string_equal(stored_at(f, ".metadata.managedFields[0].operation"), "'Update'");
+    /* the splice is where the version goes */
+    struct buf out = {0};
+    object_emit(&out, f->result.body, f->result.splice, 42);
+    assert_true(slice_find(buf_slice(&out), SLICE("\"resourceVersion\":\"42\",\"uid\":")) !=
+                SIZE_MAX);
+    buf_free(&out);
+}
+
+static void create_generates_names(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE,
+                       "{'metadata':{'generateName':'job-'},'spec':{'image':'a'}}"),
+              &f->err);
+    assert_slice(f->result.name, "job-bcdfg");
+    assert_true(f->result.generated_name);
+}
+
+static void every_failing_field_is_named(void **state)
+{
+    struct fixture *f = *state;
+    int rc = write_op(f, "component", ADMIT_CREATE,
+                      "{'metadata':{'name':'Bad_Name','labels':{'a b':'c'}},'spec':{'replicas':-1,"
+                      "'image':7,'endpoints':[{'name':'UP','port':70000,'visibility':'world'},"
+                      "{'port':1},{'name':'a','port':1},{'name':'a','port':2}],"
+                      "'env':[{'name':'1X'}],'resources':{'limits':{'cpu':'lots'}},"
+                      "'dependencies':'none'}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "Component.choreo.dev \"Bad_Name\" is invalid");
+    const struct causes *c = &f->result.causes;
+    assert_true(has_cause(c, "metadata.name", "RFC 1123 label"));
+    assert_true(has_cause(c, "metadata.labels", "a b"));
+    assert_true(has_cause(c, "spec.replicas", "greater than or equal to 0"));
+    assert_true(has_cause(c, "spec.image", "must be a string"));
+    assert_true(has_cause(c, "spec.endpoints[0].name", "RFC 1123"));
+    assert_true(has_cause(c, "spec.endpoints[0].port", "65535"));
+    assert_true(has_cause(c, "spec.endpoints[0].visibility", "supported values: \"project\""));
+    assert_true(has_cause(c, "spec.endpoints[1].name", "Required value"));
+    assert_true(has_cause(c, "spec.endpoints[3]", "Duplicate value"));
+    assert_true(has_cause(c, "spec.env[0].name", "not start with a digit"));
+    assert_true(has_cause(c, "spec.resources.limits[cpu]", "quantities"));
+    assert_true(has_cause(c, "spec.dependencies", "must be a list"));
+    assert_false(f->stored);
+}
+
+static void unknown_fields(void **state)
+{
+    struct fixture *f = *state;
+    const json_t *body = tree(f, "{'metadata':{'name':'x','wat':1},'spec':{'image':'a','x':{},"
+                                 "'endpoints':[{'name':'a','port':1,'y':2}]}}");
+    struct admit_request request = request_of(f, "component", ADMIT_CREATE, body);
+    assert_ok(admit(&request, &f->result, &f->err), &f->err);
+    assert_int_equal(f->result.warning_count, 3);
+    assert_slice(f->result.warnings[1], "unknown field \"spec.x\"");
+    assert_true(slice_find(f->result.body, SLICE("\"wat\"")) == SIZE_MAX);
+    request.validation = ADMIT_STRICT;
+    int rc = admit(&request, &f->result, &f->err);
+    assert_err(rc, &f->err, ERR_INVALID, "strict decoding error: unknown field \"metadata.wat\"");
+    assert_err(rc, &f->err, ERR_INVALID, "unknown field \"spec.endpoints[0].y\"");
+    request.validation = ADMIT_IGNORE;
+    assert_ok(admit(&request, &f->result, &f->err), &f->err);
+    assert_int_equal(f->result.warning_count, 0);
+}
+
+static void updates_count_generations(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    f->now_ms += 5000;
+    /* the same again: nothing to do */
+    assert_ok(write_op(f, "component", ADMIT_UPDATE, component), &f->err);
+    assert_false(f->result.changed);
+    /* labels only: no new generation */
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE, "{'metadata':{'labels':{'c':'d'}}}"),
+              &f->err);
+    assert_true(f->result.changed);
+    assert_int_equal(f->result.if_version, 1001);
+    assert_string_equal(stored_at(f, ".metadata.generation"), "1");
+    assert_ok(write_op(f, "component", ADMIT_PATCH_JSON,
+                       "[{'op':'replace','path':'/spec/image','value':'nginx:2'}]"),
+              &f->err);
+    assert_string_equal(stored_at(f, ".metadata.generation"), "2");
+    /* what the server keeps cannot be set */
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE,
+                       "{'metadata':{'generation':9,'creationTimestamp':null,"
+                       "'deletionTimestamp':'2020-01-01T00:00:00Z'}}"),
+              &f->err);
+    assert_false(f->result.changed);
+}
+
+static void preconditions(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    assert_err(write_op(f, "component", ADMIT_CREATE, component), &f->err, ERR_EXISTS,
+               "components.choreo.dev \"x\" already exists");
+    const char *stale = "{'metadata':{'name':'x','resourceVersion':'7'},'spec':{}}";
+    assert_err(write_op(f, "component", ADMIT_UPDATE, stale), &f->err, ERR_CONFLICT,
+               "the object has been modified");
+    assert_ok(write_op(f, "component", ADMIT_UPDATE,
+                       "{'metadata':{'name':'x','resourceVersion':'1001'},'spec':{}}"),
+              &f->err);
+    assert_true(f->result.client_made);
+    assert_err(write_op(f, "component", ADMIT_PATCH_MERGE, "{'metadata':{'uid':'other'}}"), &f->err,
+               ERR_CONFLICT, "UID in precondition: other");
+    assert_err(write_op(f, "component", ADMIT_PATCH_MERGE, "{'metadata':{'resourceVersion':'1'}}"),
+               &f->err, ERR_CONFLICT, "modified");
+    assert_err(write_op(f, "component", ADMIT_DELETE, "{'preconditions':{'uid':'other'}}"), &f->err,
+               ERR_CONFLICT, "UID");
+    f->stored = false;
+    assert_err(write_op(f, "component", ADMIT_UPDATE, component), &f->err, ERR_NOT_FOUND,
+               "components.choreo.dev \"x\" not found");
+    assert_err(write_op(f, "component", ADMIT_APPLY, stale), &f->err, ERR_CONFLICT,
+               "does not exist");
+    assert_err(write_op(f, "component", ADMIT_CREATE, stale), &f->err, ERR_INVALID,
+               "resourceVersion should not be set");
+}
+
+static void identity_must_match(void **state)
+{
+    struct fixture *f = *state;
+    assert_err(
+        write_op(f, "component", ADMIT_CREATE, "{'metadata':{'name':'x','namespace':'other'}}"),
+        &f->err, ERR_INVALID, "does not match the namespace");
+    assert_err(write_op(f, "component", ADMIT_CREATE, "{'kind':'Project','metadata':{}}"), &f->err,
+               ERR_INVALID, "does not match the expected kind");
+    assert_err(write_op(f, "component", ADMIT_CREATE, "{'apiVersion':'v2','metadata':{}}"), &f->err,
+               ERR_INVALID, "does not match the expected API version");
+    assert_err(write_op(f, "component", ADMIT_APPLY, "{'metadata':{'name':'y'}}"), &f->err,
+               ERR_INVALID, "does not match the name on the URL");
+    assert_err(write_op(f, "component", ADMIT_CREATE, "[]"), &f->err, ERR_INVALID, "no object");
+    assert_err(write_op(f, "component", ADMIT_CREATE, "{'metadata':[]}"), &f->err, ERR_INVALID,
+               "metadata");
+    assert_err(write_op(f, "component", ADMIT_CREATE, "{}"), &f->err, ERR_UNPROCESSABLE,
+               "name or generateName is required");
+}
+
+static void status_is_apart(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'spec':{'image':'a'},'status':{'image':'b'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, ".status"), "absent");
+    struct admit_request request =
+        request_of(f, "component", ADMIT_PATCH_MERGE,
+                   tree(f, "{'spec':{'image':'z'},'status':{'image':'b'}}"));
+    request.sub = ADMIT_STATUS;
+    assert_ok(write_request(f, &request), &f->err);
+    assert_string_equal(stored_at(f, ".status.image"), "'b'");
+    assert_string_equal(stored_at(f, ".spec.image"), "'a'");
+    assert_string_equal(stored_at(f, ".metadata.generation"), "1");
+    assert_string_equal(stored_at(f, ".metadata.managedFields[1].subresource"), "'status'");
+    assert_ok(write_op(f, "component", ADMIT_UPDATE, component), &f->err);
+    assert_string_equal(stored_at(f, ".status.image"), "'b'");
+    /* the control plane writes both at once */
+    request = request_of(f, "component", ADMIT_PATCH_MERGE,
+                         tree(f, "{'spec':{'image':'z'},'status':{'image':'z'}}"));
+    request.system = true;
+    assert_ok(write_request(f, &request), &f->err);
+    assert_string_equal(stored_at(f, ".status.image"), "'z'");
+    assert_string_equal(stored_at(f, ".spec.image"), "'z'");
+    request.kind = kind_named(f, "configmap");
+    request.sub = ADMIT_STATUS;
+    assert_err(admit(&request, &f->result, &f->err), &f->err, ERR_METHOD, "no such subresource");
+}
+
+static void finalizers_hold(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE,
+                       "{'metadata':{'name':'x','finalizers':['choreo.dev/a','choreo.dev/b']},"
+                       "'spec':{}}"),
+              &f->err);
+    assert_ok(write_op(f, "component", ADMIT_DELETE, NULL), &f->err);
+    assert_int_equal(f->result.verb, BACKEND_UPDATE);
+    assert_string_equal(stored_at(f, ".metadata.deletionTimestamp"), "'2023-11-14T22:13:20Z'");
+    assert_string_equal(stored_at(f, ".metadata.generation"), "2");
+    assert_ok(write_op(f, "component", ADMIT_DELETE, NULL), &f->err);
+    assert_false(f->result.changed);
+    assert_err(write_op(f, "component", ADMIT_PATCH_MERGE,
+                        "{'metadata':{'finalizers':['choreo.dev/a','choreo.dev/c']}}"),
+               &f->err, ERR_UNPROCESSABLE, "no new finalizers");
+    assert_ok(
+        write_op(f, "component", ADMIT_PATCH_MERGE, "{'metadata':{'finalizers':['choreo.dev/a']}}"),
+        &f->err);
+    assert_int_equal(f->result.verb, BACKEND_UPDATE);
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE, "{'metadata':{'finalizers':null}}"),
+              &f->err);
+    assert_int_equal(f->result.verb, BACKEND_DELETE);
+    assert_false(f->stored);
+}
+
+static void deletion_without_finalizers(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    assert_ok(write_op(f, "component", ADMIT_DELETE, "{'propagationPolicy':'Background'}"),
+              &f->err);
+    assert_int_equal(f->result.verb, BACKEND_DELETE);
+    assert_int_equal(f->result.if_version, 1001);
+    assert_false(f->result.client_made);
+    f->stored = true;
+    assert_ok(write_op(f, "component", ADMIT_DELETE, "{'propagationPolicy':'Foreground'}"),
+              &f->err);
+    assert_string_equal(stored_at(f, ".metadata.finalizers"), "['foregroundDeletion']");
+}
+
+static void scale(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    struct admit_request request =
+        request_of(f, "component", ADMIT_PATCH_MERGE, tree(f, "{'spec':{'replicas':3}}"));
+    request.sub = ADMIT_SCALE;
+    assert_ok(write_request(f, &request), &f->err);
+    assert_string_equal(stored_at(f, ".spec.replicas"), "3");
+    assert_string_equal(stored_at(f, ".metadata.managedFields[1].subresource"), "'scale'");
+    struct buf out = {0};
+    assert_ok(admit_scale(request.kind, &f->old, &out, &f->err), &f->err);
+    assert_true(slice_find(buf_slice(&out), SLICE("\"spec\":{\"replicas\":3}")) != SIZE_MAX);
+    buf_free(&out);
+    request.incoming = tree(f, "{'spec':{'replicas':'many'}}");
+    request.old = &f->old;
+    assert_err(write_request(f, &request), &f->err, ERR_UNPROCESSABLE, "spec.replicas");
+}
+
+static void immutable_fields(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "releasebinding", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'spec':{'environment':'dev','owner':"
+                       "{'projectName':'p','componentName':'c'}}}"),
+              &f->err);
+    assert_err(write_op(f, "releasebinding", ADMIT_PATCH_MERGE,
+                        "{'spec':{'environment':'prod','owner':{'projectName':'q'}}}"),
+               &f->err, ERR_UNPROCESSABLE, "field is immutable");
+    assert_true(has_cause(&f->result.causes, "spec.environment", "immutable"));
+    assert_true(has_cause(&f->result.causes, "spec.owner.projectName", "immutable"));
+    assert_ok(write_op(f, "releasebinding", ADMIT_PATCH_MERGE, "{'spec':{'releaseName':'r'}}"),
+              &f->err);
+}
+
+static void strategic_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    assert_err(write_op(f, "component", ADMIT_PATCH_STRATEGIC, "{}"), &f->err, ERR_UNSUPPORTED,
+               "merge patch");
+}
+
+static void secrets_and_config(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "secret", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'stringData':{'a':'hi'},'data':{'b':'aGk='}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, ".data"), "{'a':'aGk=','b':'aGk='}");
+    assert_string_equal(stored_at(f, ".type"), "'Opaque'");
+    assert_string_equal(stored_at(f, ".stringData"), "absent");
+    assert_err(write_op(f, "secret", ADMIT_PATCH_MERGE, "{'data':{'c':'%%%'}}"), &f->err,
+               ERR_UNPROCESSABLE, "data[c]");
+    f->stored = false;
+    assert_err(
+        write_op(f, "configmap", ADMIT_CREATE, "{'metadata':{'name':'x'},'data':{'a/b':''}}"),
+        &f->err, ERR_UNPROCESSABLE, "data[a/b]");
+    assert_ok(write_op(f, "configmap", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'data':{'a':'b'},'immutable':true}"),
+              &f->err);
+    assert_err(write_op(f, "configmap", ADMIT_PATCH_MERGE, "{'data':{'a':'c'}}"), &f->err,
+               ERR_UNPROCESSABLE, "immutable");
+}
+
+static void limits(void **state)
+{
+    struct fixture *f = *state;
+    json_t *object = tree(f, "{'metadata':{'name':'x'},'spec':{}}");
+    char *big = mem_alloc(OBJECT_BYTES_MAX + 10);
+    memset(big, 'a', OBJECT_BYTES_MAX + 9);
+    big[OBJECT_BYTES_MAX + 9] = '\0';
+    json_object_set_new(json_object_get(object, "spec"), "description", json_string(big));
+    free(big);
+    struct admit_request request = request_of(f, "component", ADMIT_CREATE, object);
+    assert_err(admit(&request, &f->result, &f->err), &f->err, ERR_TOO_LARGE, "limit");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(create_fills_in),
+        T(create_generates_names),
+        T(every_failing_field_is_named),
+        T(unknown_fields),
+        T(updates_count_generations),
+        T(preconditions),
+        T(identity_must_match),
+        T(status_is_apart),
+        T(finalizers_hold),
+        T(deletion_without_finalizers),
+        T(scale),
+        T(immutable_fields),
+        T(strategic_is_refused),
+        T(secrets_and_config),
+        T(limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
