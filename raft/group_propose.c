@@ -34,8 +34,27 @@ static void hand(struct group *g, uint64_t index)
     g->ops->apply(g->user, &entry);
 }
 
+/* The planted bug: entries of older terms commit once a majority holds them. */
+static void commit_by_counting(struct group *g)
+{
+    for (uint64_t i = g->log->last; group__is_leader(g) && i > g->raft->commit_index; i--) {
+        size_t votes = 0;
+        for (size_t s = 0; s < g->conf.count; s++) {
+            raft_index match = 0;
+            (void)raft_match_index(g->raft, g->conf.servers[s].id, &match);
+            votes += g->conf.servers[s].role == GROUP_VOTER && match >= i ? 1 : 0;
+        }
+        if (votes > conf_voters(&g->conf) / 2) {
+            g->raft->commit_index = i;
+        }
+    }
+}
+
 void group__hand_entries(struct group *g)
 {
+    if (g->config.test_faults & GROUP_TEST_COMMIT_BY_COUNTING) {
+        commit_by_counting(g);
+    }
     while (g->raft != NULL && g->install == INSTALL_NONE && !g->dead) {
         uint64_t limit = g->raft->commit_index < g->raft->last_stored ? g->raft->commit_index
                                                                       : g->raft->last_stored;

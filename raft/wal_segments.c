@@ -81,21 +81,30 @@ int wal__segments_create(struct wal_segments *s, uint64_t start, struct slice he
     return rc != 0 ? failed(err, rc, start, "sync") : 0;
 }
 
-static void remove_below(struct wal_segments *s, uint64_t start)
+/* Oldest first, each durably before the next: a crash must not leave a gap. */
+static int remove_below(struct wal_segments *s, uint64_t start, struct err *err)
 {
     size_t gone = 0;
+    int rc = 0;
     while (gone + 1 < s->count && s->starts[gone] < start) {
         char name[WAL_FS_NAME_MAX];
         wal__segment_name(s->starts[gone], name);
-        int rc = s->fs->remove(s->fs, name);
+        rc = s->fs->remove(s->fs, name);
         if (rc != 0) {
             log_warn("wal.remove", "file=%s errno=%d", name, -rc);
+            rc = 0;
+            break;
+        }
+        rc = s->fs->sync_names(s->fs);
+        if (rc != 0) {
+            rc = failed(err, rc, s->starts[gone], "sync its removal");
             break;
         }
         gone++;
     }
     memmove(s->starts, s->starts + gone, (s->count - gone) * sizeof *s->starts);
     s->count -= gone;
+    return rc;
 }
 
 int wal__job_write(struct wal_segments *s, struct wal_job *job)
@@ -124,8 +133,5 @@ int wal__job_sync(struct wal_segments *s, struct wal_job *job)
             return rc;
         }
     }
-    if (job->remove_below > 0) {
-        remove_below(s, job->remove_below);
-    }
-    return 0;
+    return job->remove_below > 0 ? remove_below(s, job->remove_below, &job->err) : 0;
 }

@@ -231,6 +231,7 @@ static void on_leading(void *user, uint64_t term)
 {
     struct world_node *n = user;
     n->leading_term = term;
+    n->leading_since_us = n->world->now_us;
     n->world->elections++;
     oracle_leading(&n->world->oracle, n->number, term);
     n->open.done = open_done;
@@ -387,6 +388,13 @@ void world_start(struct world *w, int node)
     start_life(w, node, false);
 }
 
+void world_break(struct world *w, int node, int from)
+{
+    push(w, world_random(w, 5000),
+         (struct world_event){
+             .kind = EVENT_PEER_LOST, .node = node, .from = from, .life = w->nodes[node].life});
+}
+
 static void drop_apply_queue(struct world_node *n)
 {
     for (size_t at = 0; at < n->apply_queue.len; at += sizeof(struct group_entry)) {
@@ -534,9 +542,10 @@ void world_read(struct world *w, int serve)
     int leader = (int)world_random(w, WORLD_NODES);
     for (int i = 0; i < WORLD_NODES; i++) { /* any that thinks it leads */
         int at = (leader + i) % WORLD_NODES;
-        if (!w->nodes[at].up || !w->nodes[at].ready || !w->nodes[serve].up) {
+        if (!w->nodes[at].up || !w->nodes[at].ready || (serve >= 0 && !w->nodes[serve].up)) {
             continue;
         }
+        serve = serve >= 0 ? serve : at;
         struct world_read *r = mem_zero(sizeof *r);
         r->world = w;
         r->least = w->oracle.acknowledged_index;

@@ -31,7 +31,7 @@ struct world_options {
 struct world_node {
     struct world *world;
     int number;
-    char name[16];
+    char name[24];
     uint64_t server_id;
     bool member; /* it has been given a place, perhaps an empty one */
     bool up;
@@ -51,6 +51,7 @@ struct world_node {
     bool installing;
     bool ready;
     uint64_t leading_term;
+    uint64_t leading_since_us;
     struct group_proposal open;
 };
 
@@ -120,7 +121,10 @@ void world_heal(struct world *w);            /* all up, nothing blocked, calm */
 int world_leader(struct world *w);
 bool world_has_leader(struct world *w);
 bool world_converged(struct world *w);       /* all members hold and have applied the same */
-void world_read(struct world *w, int serve); /* begins a linearizable read */
+/* Begins a linearizable read at a leader of anyone's belief, served by node (-1: by that leader). */
+void world_read(struct world *w, int serve);
+/* node's connection from `from` closes. */
+void world_break(struct world *w, int node, int from);
 
 /* Membership, on the present leader; false: there is none, or one is under way. */
 bool world_join(struct world *w, int node);
