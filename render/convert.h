@@ -6,18 +6,22 @@
  * more briefly:
  *
  *     spec.image, command, args            -> container.image, command, args
- *     spec.env[] {name, value | valueFrom} -> container.env[] {key, ...}; an object {A: b} too
- *     spec.files[] {name, mountPath, value | valueFrom} or {path, content}
+ *     spec.env[] {name, value | valueFrom} -> container.env[] {key, ...}
+ *     spec.files[] {name, mountPath, value | valueFrom}
  *                                          -> container.files[] {key, mountPath, ...}
  *     spec.endpoints[] {name, port, targetPort, path, type, visibility}
  *                                          -> endpoints.NAME {port, targetPort, basePath, type,
- * visibility[]} visibility public -> external, organization -> namespace; type defaults to HTTP
- *     spec.dependencies[] {name, type}     -> dependencies.resources[] {ref}; with type "component"
- * or "service", or `component`:        dependencies.endpoints[] with NAME_HOST, NAME_PORT,
- *                                           NAME_ADDRESS variables
- *     spec.parameters, traits              -> componentProfile.parameters, traits
- *     spec.replicas, resources             -> componentProfile.parameters, unless given there
+ *                                             visibility[]}; public is external, organization is
+ *                                             namespace, type defaults to HTTP
+ *     spec.dependencies[] {name, type}     -> dependencies.resources[] {ref, type}; with type
+ *                                             component or service, or with `component`:
+ *                                             dependencies.endpoints[], by default with the
+ * variables NAME_HOST, NAME_PORT, NAME_ADDRESS spec.replicas, resources, imagePullPolicy, schedule,
+ * probes, and spec.parameters over them
+ *                                          -> componentProfile.parameters
+ *     spec.traits                          -> componentProfile.traits
  *
+ * What only builds need (source, build, runtime) is not part of it.
  * Thread: any. */
 #ifndef RENDER_CONVERT_H
 #define RENDER_CONVERT_H

@@ -42,17 +42,23 @@ struct render_component {
     /* ReleaseBinding.spec or NULL: {componentTypeEnvironmentConfigs, traitEnvironmentConfigs,
      * workloadOverrides}. */
     const json_t *binding;
-    /* Environment.spec and DataPlane.spec, or NULL: gateway {ingress, egress} of the environment,
-     * else of the plane; secretStoreRef; observabilityPlaneRef of the plane. */
+    /* Environment.spec, the cluster's entry in DataPlane.spec.clusters, and DataPlane.spec, or
+     * NULL. The first that has a gateway gives it; the environment's overrides change what the
+     * release says, and the binding's change both. */
     const json_t *environment;
+    const json_t *cluster;
     const json_t *dataplane;
     /* Organization.spec or NULL: isolation, networkPolicies. */
     const json_t *organization;
-    /* What workload.dependencies.endpoints resolved to, or NULL: [{component, project, name, host,
-     * port, basePath, type}]. One that is not here is an error naming it. */
+    /* The endpoints that workload.dependencies.endpoints may mean, or NULL: [{component, project,
+     * name, port, basePath, type, host}]; host may be missing (the component's Service in its cell
+     * of the same environment). A dependency without a name means the first of its component. One
+     * that is not here is an error naming it. */
     const json_t *dependencies;
-    /* What secretKeyRefs may name: Secrets ({metadata: {name}, data: {key: base64}}) and
-     * SecretReferences ({metadata: {name}, spec: {data: [...]}}), in one array, or NULL. */
+    /* What secretKeyRefs and configMapKeyRefs may name, in one array, or NULL: Secrets ({kind,
+     * metadata: {name}, data: {key: base64}}), SecretReferences ({kind, metadata: {name}, spec:
+     * {data: [...]}}), ConfigMaps ({kind, metadata: {name}, data: {key: text}}). A missing one is
+     * an error naming it. */
     const json_t *secrets;
     /* Added to metadata of every manifest (not to pods); ours win. Objects of strings, or NULL. */
     const json_t *labels;
@@ -60,8 +66,9 @@ struct render_component {
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */
 };
 
-/* One component in one environment, on one cluster: *manifests is an array of objects ordered by
- * kind, apiVersion, namespace, name; all in the cell's namespace, with the standard labels.
+/* One component in one environment, on one cluster: *manifests is an array of objects in order of
+ * application (configuration, services, workloads, the rest; then by kind, apiVersion, name); all
+ * in the cell's namespace, with the standard labels. Only the gateway differs between clusters.
  * Errors: ERR_UNPROCESSABLE (message says where: "resources[deployment].template.spec.replicas,
  * column 3: no such key: replica"; also failed validations and schema violations with their paths),
  * ERR_TOO_LARGE (a cost, depth or count limit). */
@@ -76,9 +83,10 @@ struct render_cell {
     const json_t *annotations;
 };
 
-/* What every component of a cell needs first, in order: its Namespace; when the organization is
- * strict or denies by default, the default-deny NetworkPolicy (DNS and same-cell traffic stay
- * allowed as the organization says); when quotas are given, a ResourceQuota. */
+/* What every component of a cell needs first, in order: its Namespace; when quotas are given (the
+ * environment's, else the organization's), a ResourceQuota; when the organization is strict, or it
+ * or the environment denies by default, the default-deny NetworkPolicy (DNS stays allowed, and what
+ * allowedCommunication says). */
 int render_cell(const struct render_cell *in, json_t **manifests, struct err *err);
 
 /* "apps/v1/Deployment/ns/name": what tells one manifest from another. Appends to out. */

@@ -1,0 +1,50 @@
+/* builtin.c: what is compiled in, by name. The cell's template is a file like the others, but no
+ * type. */
+#include "render/builtin.h"
+
+#include "base/yaml.h"
+#include "render/builtin_internal.h"
+
+static bool is_type(size_t file)
+{
+    return !slice_eq_cstr(builtin_files[file].name, "cell");
+}
+
+size_t builtin_count(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < builtin_file_count; i++) {
+        count += is_type(i) ? 1 : 0;
+    }
+    return count;
+}
+
+struct slice builtin_name(size_t index)
+{
+    for (size_t i = 0; i < builtin_file_count; i++) {
+        if (is_type(i) && index-- == 0) {
+            return builtin_files[i].name;
+        }
+    }
+    return SLICE("");
+}
+
+struct slice builtin_yaml(struct slice name)
+{
+    for (size_t i = 0; i < builtin_file_count; i++) {
+        if (slice_eq(builtin_files[i].name, name)) {
+            return builtin_files[i].bytes;
+        }
+    }
+    return SLICE("");
+}
+
+int builtin_load(struct slice name, json_t **object, struct err *err)
+{
+    struct slice yaml = builtin_yaml(name);
+    *object = NULL;
+    if (yaml.len == 0) {
+        return err_set(err, ERR_NOT_FOUND, "there is no built-in type %.*s", SLICE_ARG(name));
+    }
+    return yaml_parse(yaml, "built-in", object, err);
+}

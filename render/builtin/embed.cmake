@@ -1,0 +1,18 @@
+# cmake -DOUT=file.c -DFILES="a.yaml;b.yaml" -P embed.cmake
+# Writes the files' bytes as C, sorted by name: struct builtin_file builtin_files[].
+list(SORT FILES)
+set(text "/* Made by render/builtin/embed.cmake. */\n#include \"render/builtin_internal.h\"\n\n")
+set(table "")
+set(index 0)
+foreach(file IN LISTS FILES)
+    get_filename_component(name ${file} NAME_WE)
+    file(READ ${file} hex HEX)
+    file(SIZE ${file} size)
+    string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+    string(APPEND text "static const unsigned char file_${index}[] = {\n${hex}\n};\n\n")
+    string(APPEND table "    {{\"${name}\", sizeof \"${name}\" - 1}, {(const char *)file_${index}, ${size}}},\n")
+    math(EXPR index "${index} + 1")
+endforeach()
+string(APPEND text "const struct builtin_file builtin_files[] = {\n${table}};\nconst size_t builtin_file_count = ${index};\n")
+file(WRITE ${OUT} "${text}")

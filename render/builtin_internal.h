@@ -1,0 +1,15 @@
+/* builtin_internal.h: the table that the build makes of render/builtin/. Thread: any; constant. */
+#ifndef RENDER_BUILTIN_INTERNAL_H
+#define RENDER_BUILTIN_INTERNAL_H
+
+#include "base/str.h"
+
+struct builtin_file {
+    struct slice name; /* of the file, without ".yaml" */
+    struct slice bytes;
+};
+
+extern const struct builtin_file builtin_files[];
+extern const size_t builtin_file_count;
+
+#endif

@@ -1,0 +1,237 @@
+/* endpoints.c: what a workload listens on, and what it connects to.
+ *
+ * Service ports are named after their endpoints, as Kubernetes allows names (15 characters of a-z,
+ * 0-9 and '-'), each port and protocol once. An address of another component is its Service's, in
+ * the cell of that component's project in the same environment. */
+#include "render/derived.h"
+
+#include <stdio.h>
+
+#include "render/members.h"
+#include "render/name.h"
+
+enum { PORT_NAME_MAX = 15 };
+
+static void set_text(json_t *object, const char *key, struct slice text)
+{
+    json_object_set_new(object, key, json_str(text));
+}
+
+/* Every endpoint is visible to its project, then to whom else it says. */
+static json_t *visibility_of(const json_t *given)
+{
+    json_t *all = json_pack("[s]", "project");
+    for (size_t i = 0; i < json_array_size(given); i++) {
+        const json_t *one = json_array_get(given, i);
+        bool known = false;
+        for (size_t k = 0; k < json_array_size(all); k++) {
+            known = known || json_equal(json_array_get(all, k), one);
+        }
+        if (!known) {
+            json_array_append_new(all, json_deep_copy(one));
+        }
+    }
+    return all;
+}
+
+static json_t *endpoint_of(const json_t *given)
+{
+    json_t *endpoint = json_deep_copy(given);
+    if (json_integer_value(json_object_get(endpoint, "targetPort")) == 0) {
+        json_object_set(endpoint, "targetPort", json_object_get(endpoint, "port"));
+    }
+    json_object_set_new(endpoint, "visibility",
+                        visibility_of(json_object_get(given, "visibility")));
+    return endpoint;
+}
+
+static bool name_taken(const json_t *ports, struct slice name)
+{
+    for (size_t i = 0; i < json_array_size(ports); i++) {
+        if (slice_eq(json_text_at(json_array_get(ports, i), "name"), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An endpoint's name as a port's: lowercase, '_' as '-', nothing else strange, at most 15. */
+static struct slice port_name(struct arena *arena, struct slice endpoint, json_int_t port)
+{
+    char *name = arena_alloc(arena, endpoint.len + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < endpoint.len; i++) {
+        char c = endpoint.data[i] == '_' ? '-' : endpoint.data[i];
+        c = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c == '-' && n > 0)) {
+            name[n++] = c;
+        }
+    }
+    n = n > PORT_NAME_MAX ? PORT_NAME_MAX : n;
+    while (n > 0 && name[n - 1] == '-') {
+        n--;
+    }
+    return n > 0 ? slice_make(name, n)
+                 : slice_of(arena_printf(arena, "port-%lld", (long long)port));
+}
+
+/* The same, made different from those that are taken: "http", "http-2", ... */
+static struct slice free_name(struct arena *arena, const json_t *ports, struct slice base)
+{
+    struct slice name = base;
+    for (int n = 2; name_taken(ports, name); n++) {
+        char suffix[16];
+        size_t len = (size_t)snprintf(suffix, sizeof suffix, "-%d", n);
+        struct slice cut = slice_sub(base, 0, PORT_NAME_MAX - len);
+        name = slice_of(arena_printf(arena, "%.*s%s", SLICE_ARG(cut), suffix));
+    }
+    return name;
+}
+
+static bool port_taken(const json_t *ports, const json_t *port, const char *protocol)
+{
+    for (size_t i = 0; i < json_array_size(ports); i++) {
+        const json_t *other = json_array_get(ports, i);
+        if (json_equal(json_object_get(other, "port"), port) &&
+            slice_eq_cstr(json_text_at(other, "protocol"), protocol)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_port(struct arena *arena, const struct member *m, json_t *ports)
+{
+    const json_t *port = json_object_get(m->value, "port");
+    const char *protocol = slice_eq_cstr(json_text_at(m->value, "type"), "UDP") ? "UDP" : "TCP";
+    if (port_taken(ports, port, protocol)) {
+        return;
+    }
+    struct slice base = port_name(arena, m->key, json_integer_value(port));
+    json_t *entry = json_object();
+    set_text(entry, "name", free_name(arena, ports, base));
+    json_object_set_new(entry, "port", json_deep_copy(port));
+    json_object_set_new(entry, "targetPort",
+                        json_deep_copy(json_object_get(m->value, "targetPort")));
+    set_text(entry, "protocol", slice_of(protocol));
+    json_array_append_new(ports, entry);
+}
+
+int derive_workload(struct arena *arena, const struct render_component *in, json_t *variables,
+                    json_t *derived, struct err *err)
+{
+    static const char *const keys[] = {"image", "command", "args"};
+    const json_t *given = json_object_get(in->release, "workload");
+    const json_t *container = json_object_get(given, "container");
+    if (json_text_at(container, "image").len == 0) {
+        return err_set(err, ERR_UNPROCESSABLE,
+                       "workload.container.image: there is no image to run");
+    }
+    json_t *shown = json_object();
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *value = json_object_get(container, keys[i]);
+        if (value != NULL && (!json_is_array(value) || json_array_size(value) > 0)) {
+            json_object_set_new(shown, keys[i], json_deep_copy(value));
+        }
+    }
+    json_t *endpoints = json_object();
+    json_t *ports = json_array();
+    struct member *members;
+    size_t count = members_sorted(arena, json_object_get(given, "endpoints"), &members);
+    for (size_t i = 0; i < count; i++) {
+        struct member m = {members[i].key, endpoint_of(members[i].value)};
+        add_port(arena, &m, ports);
+        json_object_setn_new(endpoints, m.key.data, m.key.len, m.value);
+    }
+    json_object_set_new(variables, "workload",
+                        json_pack("{s:o, s:o}", "container", shown, "endpoints", endpoints));
+    json_object_set_new(derived, "workload", json_pack("{s:o}", "toServicePorts", ports));
+    return 0;
+}
+
+/* The resolved endpoint that a dependency means, or NULL. */
+static const json_t *target_of(const struct render_component *in, const json_t *dependency)
+{
+    struct slice component = json_text_at(dependency, "component");
+    struct slice project = json_text_at(dependency, "project");
+    struct slice name = json_text_at(dependency, "name");
+    project = project.len > 0 ? project : in->id.project;
+    for (size_t i = 0; i < json_array_size(in->dependencies); i++) {
+        const json_t *one = json_array_get(in->dependencies, i);
+        struct slice theirs = json_text_at(one, "project");
+        if (slice_eq(json_text_at(one, "component"), component) &&
+            slice_eq(theirs.len > 0 ? theirs : in->id.project, project) &&
+            (name.len == 0 || slice_eq(json_text_at(one, "name"), name))) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static const char *scheme_of(struct slice type)
+{
+    return slice_eq_cstr(type, "HTTP") || slice_eq_cstr(type, "GraphQL") ? "http://"
+           : slice_eq_cstr(type, "Websocket")                            ? "ws://"
+                                                                         : "";
+}
+
+static void bind(json_t *envs, const json_t *bindings, const char *part, struct slice value)
+{
+    struct slice name = json_text_at(bindings, part);
+    if (name.len > 0) {
+        json_t *env = json_object();
+        set_text(env, "name", name);
+        set_text(env, "value", value);
+        json_array_append_new(envs, env);
+    }
+}
+
+/* The variables of one dependency. */
+static void connect(struct arena *arena, const struct render_component *in,
+                    const json_t *dependency, const json_t *target, json_t *envs)
+{
+    const json_t *bindings = json_object_get(dependency, "envBindings");
+    struct slice project = json_text_at(target, "project");
+    struct slice host = json_text_at(target, "host");
+    struct slice path = json_text_at(target, "basePath");
+    const char *scheme = scheme_of(json_text_at(target, "type"));
+    if (host.len == 0) {
+        struct slice cell = name_cell(arena, in->id.ns, project.len > 0 ? project : in->id.project,
+                                      in->id.environment);
+        host =
+            slice_of(arena_printf(arena, "%.*s.%.*s.svc.cluster.local",
+                                  SLICE_ARG(json_text_at(target, "component")), SLICE_ARG(cell)));
+    }
+    const char *port =
+        arena_printf(arena, "%lld", (long long)json_integer_value(json_object_get(target, "port")));
+    const char *address = arena_printf(arena, "%s%.*s:%s%.*s", scheme, SLICE_ARG(host), port,
+                                       SLICE_ARG(scheme[0] != '\0' ? path : SLICE("")));
+    bind(envs, bindings, "address", slice_of(address));
+    bind(envs, bindings, "host", host);
+    bind(envs, bindings, "port", slice_of(port));
+    bind(envs, bindings, "basePath", path);
+}
+
+int derive_dependencies(struct arena *arena, const struct render_component *in, json_t *variables,
+                        json_t *derived, struct err *err)
+{
+    const json_t *wanted = json_at(in->release, "workload", "dependencies", "endpoints", NULL);
+    json_t *envs = json_array();
+    for (size_t i = 0; i < json_array_size(wanted); i++) {
+        const json_t *dependency = json_array_get(wanted, i);
+        const json_t *target = target_of(in, dependency);
+        if (target == NULL) {
+            json_decref(envs);
+            return err_set(err, ERR_UNPROCESSABLE,
+                           "workload.dependencies.endpoints[%zu]: the component %.*s has no such "
+                           "endpoint in this environment",
+                           i, SLICE_ARG(json_text_at(dependency, "component")));
+        }
+        connect(arena, in, dependency, target, envs);
+    }
+    json_object_set_new(variables, "dependencies", json_pack("{s:O}", "envVars", envs));
+    json_object_set_new(derived, "dependencies",
+                        json_pack("{s:o, s:[], s:[]}", "toContainerEnvs", envs,
+                                  "toContainerVolumeMounts", "toVolumes"));
+    return 0;
+}

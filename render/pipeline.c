@@ -1,0 +1,262 @@
+/* pipeline.c: the order of steps.
+ *
+ * One arena and one scope serve a whole rendering; the cost of all expressions comes out of one
+ * budget. A trait sees the component's variables but its own parameters, and `trait`. Every error
+ * is wrapped with the object that the caller knows: the type or the trait. */
+#include "render/pipeline.h"
+
+#include "render/builtin.h"
+#include "render/context.h"
+#include "render/finish.h"
+#include "render/schema.h"
+#include "render/trait.h"
+#include "render/validate.h"
+
+struct rendering {
+    const struct render_component *in;
+    struct arena arena;
+    struct context context;
+    struct template_scope scope;
+    struct resource_list list;
+    size_t patches;
+};
+
+static const json_t *schema_of(const json_t *spec, const char *section)
+{
+    return json_at(spec, section, "openAPIV3Schema", NULL);
+}
+
+static void release_tree(void *tree)
+{
+    json_decref(tree);
+}
+
+/* Checks value by the section's schema and binds the result. The tree lives as long as the arena.
+ */
+static int bind_section(struct template_scope *scope, const json_t *spec, const char *section,
+                        const json_t *value, struct slice path, struct err *err)
+{
+    json_t *full;
+    int rc = schema_apply(schema_of(spec, section), value, path, &full, err);
+    if (rc != 0) {
+        return rc;
+    }
+    arena_own(scope->arena, full, release_tree);
+    template_set(scope, slice_of(section), cel_of_json(scope->arena, full));
+    return 0;
+}
+
+static int bind_component(struct rendering *r, const json_t *spec, struct err *err)
+{
+    const json_t *parameters = json_at(r->in->release, "componentProfile", "parameters", NULL);
+    json_t *configs = context_environment_configs(r->in, schema_of(spec, "environmentConfigs"));
+    context_enter(&r->context, &r->scope);
+    int rc = bind_section(&r->scope, spec, "parameters", parameters, SLICE("parameters"), err);
+    if (rc == 0) {
+        rc = bind_section(&r->scope, spec, "environmentConfigs", configs,
+                          SLICE("environmentConfigs"), err);
+    }
+    json_decref(configs);
+    return rc;
+}
+
+/* The trait's spec in release.traits by kind and name; "Trait" is the kind where none is given. */
+static const json_t *trait_of(const struct rendering *r, const json_t *instance)
+{
+    const json_t *traits = json_object_get(r->in->release, "traits");
+    struct slice kind = json_text_at(instance, "kind");
+    kind = kind.len > 0 ? kind : SLICE("Trait");
+    for (size_t i = 0; i < json_array_size(traits); i++) {
+        const json_t *one = json_array_get(traits, i);
+        struct slice theirs = json_text_at(one, "kind");
+        if (slice_eq(theirs.len > 0 ? theirs : SLICE("Trait"), kind) &&
+            slice_eq(json_text_at(one, "name"), json_text_at(instance, "name"))) {
+            return json_object_get(one, "spec");
+        }
+    }
+    return NULL;
+}
+
+/* parameters or environmentConfigs of a trait that the type brings along: with expressions. */
+static int embedded_section(struct rendering *r, const json_t *instance, const char *section,
+                            struct slice path, json_t **value, struct err *err)
+{
+    const json_t *given = json_object_get(instance, section);
+    *value = NULL;
+    if (given == NULL) {
+        return 0;
+    }
+    return template_render(&r->scope, given,
+                           slice_of(arena_printf(&r->arena, "%.*s.%s", SLICE_ARG(path), section)),
+                           value, err);
+}
+
+static void bind_trait(struct template_scope *scope, const json_t *instance)
+{
+    struct cel_entry *entries = arena_alloc(scope->arena, 2 * sizeof *entries);
+    entries[0] =
+        (struct cel_entry){cel_string(SLICE("name")), cel_string(json_text_at(instance, "name"))};
+    entries[1] = (struct cel_entry){cel_string(SLICE("instanceName")),
+                                    cel_string(json_text_at(instance, "instanceName"))};
+    template_set(scope, SLICE("trait"), cel_map_of(scope->arena, entries, 2));
+}
+
+struct trait_use {
+    const json_t *instance;
+    const json_t *spec;
+    struct slice path;
+    bool embedded;
+};
+
+/* Binds what a trait sees; the scope is the caller's to restore. */
+static int enter_trait(struct rendering *r, const struct trait_use *use, struct err *err)
+{
+    static const char *const sections[] = {"parameters", "environmentConfigs"};
+    struct slice instance = json_text_at(use->instance, "instanceName");
+    json_t *values[2] = {NULL, NULL};
+    int rc = 0;
+    for (size_t i = 0; use->embedded && rc == 0 && i < 2; i++) {
+        rc = embedded_section(r, use->instance, sections[i], use->path, &values[i], err);
+    }
+    if (!use->embedded) {
+        const json_t *configs = json_object_get(r->in->binding, "traitEnvironmentConfigs");
+        values[0] = json_deep_copy(json_object_get(use->instance, "parameters"));
+        values[1] = instance.len > 0
+                        ? json_deep_copy(json_object_getn(configs, instance.data, instance.len))
+                        : NULL;
+    }
+    for (size_t i = 0; rc == 0 && i < 2; i++) {
+        struct slice path =
+            slice_of(arena_printf(&r->arena, "%.*s.%s", SLICE_ARG(use->path), sections[i]));
+        rc = bind_section(&r->scope, use->spec, sections[i], values[i], path, err);
+    }
+    json_decref(values[0]);
+    json_decref(values[1]);
+    bind_trait(&r->scope, use->instance);
+    return rc;
+}
+
+static int apply_trait(struct rendering *r, const struct trait_use *use, bool after,
+                       struct err *err)
+{
+    struct template_scope outer = r->scope;
+    int rc = enter_trait(r, use, err);
+    if (rc == 0 && after) {
+        rc = validate_after(&r->scope, use->spec, use->path, &r->list, err);
+    } else if (rc == 0) {
+        rc = validate_before(&r->scope, use->spec, use->path, err);
+        if (rc == 0) {
+            rc = trait_apply(&r->scope, use->spec, use->path, &r->list, &r->patches, err);
+        }
+    }
+    outer.cost_left = r->scope.cost_left;
+    r->scope = outer;
+    return rc;
+}
+
+/* Every use of a trait, the type's own first: once to change objects, once more, when all have, for
+ * what must hold then. */
+static int apply_traits(struct rendering *r, const json_t *type, bool after, struct err *err)
+{
+    const json_t *lists[] = {json_object_get(type, "traits"),
+                             json_at(r->in->release, "componentProfile", "traits", NULL)};
+    int rc = 0;
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; rc == 0 && i < json_array_size(lists[k]); i++) {
+            const json_t *instance = json_array_get(lists[k], i);
+            struct slice name = json_text_at(instance, "instanceName");
+            name = name.len > 0 ? name : json_text_at(instance, "name");
+            struct trait_use use = {
+                .instance = instance, .spec = trait_of(r, instance), .embedded = k == 0};
+            use.path = slice_of(arena_printf(&r->arena, "traits[%.*s]", SLICE_ARG(name)));
+            rc = use.spec != NULL
+                     ? apply_trait(r, &use, after, err)
+                     : err_set(err, ERR_UNPROCESSABLE, "%.*s: the release has no trait %.*s",
+                               SLICE_ARG(use.path), SLICE_ARG(json_text_at(instance, "name")));
+        }
+    }
+    return rc;
+}
+
+static int render_type(struct rendering *r, const json_t *spec, struct err *err)
+{
+    int rc = bind_component(r, spec, err);
+    if (rc == 0) {
+        rc = validate_before(&r->scope, spec, SLICE(""), err);
+    }
+    if (rc == 0) {
+        rc = resources_render(&r->scope, json_object_get(spec, "resources"), SLICE("resources"),
+                              &r->list, err);
+    }
+    if (rc == 0) {
+        rc = apply_traits(r, spec, false, err);
+    }
+    if (rc == 0) {
+        rc = validate_after(&r->scope, spec, SLICE(""), &r->list, err);
+    }
+    return rc == 0 ? apply_traits(r, spec, true, err) : rc;
+}
+
+int render_component(const struct render_component *in, json_t **manifests, struct err *err)
+{
+    struct rendering r = {.in = in};
+    const json_t *spec = json_at(in->release, "componentType", "spec", NULL);
+    int rc = context_component(&r.arena, in, &r.context, err);
+    *manifests = NULL;
+    template_init(&r.scope, &r.arena, in->cost_limit != 0 ? in->cost_limit : RENDER_COST_MAX);
+    if (rc == 0) {
+        rc = render_type(&r, spec, err);
+    }
+    if (rc == 0) {
+        json_t *standard = context_labels(&in->id);
+        const struct finish how = {.cell = r.context.cell,
+                                   .standard = standard,
+                                   .labels = in->labels,
+                                   .annotations = in->annotations,
+                                   .workload_type = json_text_at(spec, "workloadType")};
+        rc = finish_manifests(&how, &r.list, manifests, err);
+        json_decref(standard);
+    }
+    resources_free(&r.list);
+    context_free(&r.context);
+    arena_free(&r.arena);
+    return rc;
+}
+
+int render_cell(const struct render_cell *in, json_t **manifests, struct err *err)
+{
+    struct arena arena = {0};
+    struct context context;
+    struct template_scope scope;
+    struct resource_list list = {0};
+    struct render_identity id = in->id;
+    json_t *type = NULL;
+    id.component = SLICE("");
+    id.component_uid = SLICE("");
+    *manifests = NULL;
+    int rc = context_cell(&arena, in, &context, err);
+    if (rc == 0) {
+        rc = builtin_load(SLICE("cell"), &type, err);
+    }
+    if (rc == 0) {
+        template_init(&scope, &arena, RENDER_COST_MAX);
+        context_enter(&context, &scope);
+        rc = resources_render(&scope, json_at(type, "spec", "resources", NULL),
+                              SLICE("cell.resources"), &list, err);
+    }
+    if (rc == 0) {
+        json_t *standard = context_labels(&id);
+        const struct finish how = {.cell = context.cell,
+                                   .cell_itself = true,
+                                   .standard = standard,
+                                   .labels = in->labels,
+                                   .annotations = in->annotations};
+        rc = finish_manifests(&how, &list, manifests, err);
+        json_decref(standard);
+    }
+    resources_free(&list);
+    context_free(&context);
+    json_decref(type);
+    arena_free(&arena);
+    return rc;
+}

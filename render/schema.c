@@ -1,0 +1,457 @@
+/* schema.c: a copy with defaults, then one pass that collects all that is wrong.
+ *
+ * Both walks follow $ref; a schema that refers to itself is met by a limit on depth and on steps,
+ * since anyOf and its kin multiply work. Complaints go into one text, the error's message, as far
+ * as it holds them. */
+#include "render/schema.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "render/cel/regex.h"
+
+struct check {
+    const json_t *root; /* of $ref */
+    struct buf path;
+    struct buf complaints;
+    bool quiet; /* trying an alternative: count, do not tell */
+    size_t wrong;
+    int depth;
+    size_t steps;
+    bool overflow;
+};
+
+static void check_value(struct check *c, const json_t *schema, const json_t *value);
+
+/* The schema that is meant: what $ref points to, as often as it takes. NULL if it points nowhere.
+ */
+static const json_t *resolve(const json_t *root, const json_t *schema)
+{
+    for (int i = 0; i < SCHEMA_DEPTH_MAX; i++) {
+        struct slice ref = json_text_at(schema, "$ref");
+        if (ref.len == 0) {
+            return schema;
+        }
+        if (!slice_starts_with(ref, SLICE("#/"))) {
+            return NULL;
+        }
+        struct slice rest = slice_sub(ref, 2, ref.len);
+        struct slice part;
+        schema = root;
+        while (schema != NULL && slice_split(&rest, '/', &part)) {
+            schema = json_object_getn(schema, part.data, part.len);
+        }
+    }
+    return NULL;
+}
+
+bool schema_has(const json_t *schema, const char *property)
+{
+    return json_at(schema, "properties", property, NULL) != NULL;
+}
+
+static void complain(struct check *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void complain(struct check *c, const char *format, ...)
+{
+    c->wrong++;
+    if (c->quiet) {
+        return;
+    }
+    if (c->complaints.len > 0) {
+        buf_add_cstr(&c->complaints, "; ");
+    }
+    buf_add(&c->complaints, buf_slice(&c->path));
+    buf_add_cstr(&c->complaints, ": ");
+    va_list args;
+    va_start(args, format);
+    buf_vaddf(&c->complaints, format, args);
+    va_end(args);
+}
+
+/* Defaults. */
+
+struct fill {
+    const json_t *root;
+    int depth;
+    size_t steps;
+    bool overflow;
+};
+
+static void fill_value(struct fill *f, const json_t *schema, json_t *value);
+
+static bool is_nullable(const json_t *schema)
+{
+    return json_is_true(json_object_get(schema, "nullable"));
+}
+
+/* A property that is missing, or null where null means nothing, takes its default. */
+static void fill_property(struct fill *f, const json_t *schema, const char *name, json_t *object)
+{
+    json_t *member = json_object_get(object, name);
+    const json_t *target = resolve(f->root, schema);
+    if (json_is_null(member) && !is_nullable(schema) && !is_nullable(target)) {
+        json_object_del(object, name);
+        member = NULL;
+    }
+    if (member == NULL) {
+        const json_t *fallback = json_object_get(schema, "default");
+        if (fallback == NULL) {
+            fallback = json_object_get(target, "default");
+        }
+        if (fallback == NULL) {
+            return;
+        }
+        member = json_deep_copy(fallback);
+        json_object_set_new(object, name, member);
+    }
+    fill_value(f, schema, member);
+}
+
+static void fill_object(struct fill *f, const json_t *schema, json_t *value)
+{
+    json_t *properties = json_object_get(schema, "properties");
+    const json_t *additional = json_object_get(schema, "additionalProperties");
+    const char *name;
+    json_t *member;
+    json_object_foreach(properties, name, member)
+    {
+        fill_property(f, member, name, value);
+    }
+    if (json_is_object(additional)) {
+        json_object_foreach(value, name, member)
+        {
+            if (json_object_get(properties, name) == NULL) {
+                fill_value(f, additional, member);
+            }
+        }
+    }
+}
+
+static void fill_value(struct fill *f, const json_t *schema, json_t *value)
+{
+    schema = resolve(f->root, schema);
+    if (f->depth == SCHEMA_DEPTH_MAX || f->steps++ == SCHEMA_STEPS_MAX) {
+        f->overflow = true;
+    }
+    if (f->overflow || schema == NULL) {
+        return;
+    }
+    f->depth++;
+    if (json_is_object(value)) {
+        fill_object(f, schema, value);
+    } else if (json_is_array(value)) {
+        const json_t *items = json_object_get(schema, "items");
+        for (size_t i = 0; items != NULL && i < json_array_size(value); i++) {
+            fill_value(f, items, json_array_get(value, i));
+        }
+    }
+    f->depth--;
+}
+
+/* Validation. */
+
+static bool has_type(const json_t *value, struct slice type)
+{
+    if (slice_eq_cstr(type, "integer")) {
+        return json_is_integer(value) ||
+               (json_is_real(value) && json_real_value(value) == floor(json_real_value(value)));
+    }
+    return slice_eq_cstr(type, "number")    ? json_is_number(value)
+           : slice_eq_cstr(type, "string")  ? json_is_string(value)
+           : slice_eq_cstr(type, "boolean") ? json_is_boolean(value)
+           : slice_eq_cstr(type, "array")   ? json_is_array(value)
+           : slice_eq_cstr(type, "object")  ? json_is_object(value)
+           : slice_eq_cstr(type, "null")    ? json_is_null(value)
+                                            : false;
+}
+
+static bool limit_of(const json_t *schema, const char *key, double *limit)
+{
+    const json_t *v = json_object_get(schema, key);
+    *limit = json_number_value(v);
+    return json_is_number(v);
+}
+
+static void check_number(struct check *c, const json_t *schema, const json_t *value)
+{
+    double v = json_number_value(value);
+    double limit;
+    bool above = json_is_true(json_object_get(schema, "exclusiveMinimum"));
+    bool below = json_is_true(json_object_get(schema, "exclusiveMaximum"));
+    if (limit_of(schema, "minimum", &limit) && (above ? v <= limit : v < limit)) {
+        complain(c, "must be %s %.15g", above ? "greater than" : "at least", limit);
+    }
+    if (limit_of(schema, "maximum", &limit) && (below ? v >= limit : v > limit)) {
+        complain(c, "must be %s %.15g", below ? "less than" : "at most", limit);
+    }
+    if (limit_of(schema, "exclusiveMinimum", &limit) && v <= limit) {
+        complain(c, "must be greater than %.15g", limit);
+    }
+    if (limit_of(schema, "exclusiveMaximum", &limit) && v >= limit) {
+        complain(c, "must be less than %.15g", limit);
+    }
+    if (limit_of(schema, "multipleOf", &limit) && limit > 0 &&
+        fabs(v / limit - round(v / limit)) > 1e-9) {
+        complain(c, "must be a multiple of %.15g", limit);
+    }
+}
+
+static void check_pattern(struct check *c, struct slice text, struct slice pattern)
+{
+    struct arena arena = {0};
+    struct cel_ctx ctx = {.arena = &arena, .cost_limit = UINT64_MAX};
+    bool match = false;
+    if (!cel_regex_match(&ctx, text, pattern, &match)) {
+        complain(c, "cannot be checked: %s", ctx.err.message);
+    } else if (!match) {
+        complain(c, "must match %.*s", SLICE_ARG(pattern));
+    }
+    arena_free(&arena);
+}
+
+static void check_size(struct check *c, const json_t *schema, const char *least, const char *most,
+                       size_t size, const char *what)
+{
+    double limit;
+    if (limit_of(schema, least, &limit) && (double)size < limit) {
+        complain(c, "must have at least %.0f %s", limit, what);
+    }
+    if (limit_of(schema, most, &limit) && (double)size > limit) {
+        complain(c, "must have at most %.0f %s", limit, what);
+    }
+}
+
+static void check_string(struct check *c, const json_t *schema, const json_t *value)
+{
+    struct slice text = json_text(value);
+    check_size(c, schema, "minLength", "maxLength", cel_utf8_count(text), "characters");
+    if (json_object_get(schema, "pattern") != NULL) {
+        check_pattern(c, text, json_text_at(schema, "pattern"));
+    }
+}
+
+static void check_array(struct check *c, const json_t *schema, const json_t *value)
+{
+    const json_t *items = json_object_get(schema, "items");
+    size_t count = json_array_size(value);
+    size_t len = c->path.len;
+    check_size(c, schema, "minItems", "maxItems", count, "items");
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(value, i);
+        buf_addf(&c->path, "[%zu]", i);
+        if (items != NULL) {
+            check_value(c, items, item);
+        }
+        if (json_is_true(json_object_get(schema, "uniqueItems"))) {
+            for (size_t k = 0; k < i && c->steps++ < SCHEMA_STEPS_MAX; k++) {
+                if (json_equal(json_array_get(value, k), item)) {
+                    complain(c, "is the same as element %zu", k);
+                    break;
+                }
+            }
+        }
+        c->path.len = len;
+    }
+}
+
+static void enter(struct check *c, const char *name)
+{
+    buf_addf(&c->path, "%s%s", c->path.len > 0 ? "." : "", name);
+}
+
+static void check_required(struct check *c, const json_t *schema, const json_t *value)
+{
+    const json_t *required = json_object_get(schema, "required");
+    size_t len = c->path.len;
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *name = json_string_value(json_array_get(required, i));
+        if (name != NULL && json_object_get(value, name) == NULL) {
+            enter(c, name);
+            complain(c, "is required");
+            c->path.len = len;
+        }
+    }
+}
+
+/* What a member that is no property may be: anything, something, nothing. */
+static void check_additional(struct check *c, const json_t *schema, const json_t *member)
+{
+    const json_t *additional = json_object_get(schema, "additionalProperties");
+    if (json_is_object(additional)) {
+        check_value(c, additional, member);
+        return;
+    }
+    bool open = json_is_true(additional) ||
+                json_is_true(json_object_get(schema, "x-kubernetes-preserve-unknown-fields")) ||
+                (additional == NULL && json_object_get(schema, "properties") == NULL &&
+                 json_object_get(schema, "type") != NULL && c->depth > 1);
+    if (!open) {
+        complain(c, "unknown field");
+    }
+}
+
+static void check_object(struct check *c, const json_t *schema, json_t *value)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    size_t len = c->path.len;
+    const char *name;
+    json_t *member;
+    check_size(c, schema, "minProperties", "maxProperties", json_object_size(value), "members");
+    check_required(c, schema, value);
+    json_object_foreach(value, name, member)
+    {
+        const json_t *property = json_object_get(properties, name);
+        enter(c, name);
+        if (property != NULL) {
+            check_value(c, property, member);
+        } else if (!c->quiet) { /* alternatives speak only of what they mention */
+            check_additional(c, schema, member);
+        }
+        c->path.len = len;
+    }
+}
+
+/* Whether value satisfies schema, without a word. Alternatives see only what they mention. */
+static bool satisfies(struct check *c, const json_t *schema, const json_t *value)
+{
+    bool quiet = c->quiet;
+    size_t wrong = c->wrong;
+    c->quiet = true;
+    check_value(c, schema, value);
+    bool ok = c->wrong == wrong;
+    c->quiet = quiet;
+    c->wrong = wrong;
+    return ok;
+}
+
+static void check_alternatives(struct check *c, const json_t *schema, const json_t *value)
+{
+    static const char *const keys[] = {"allOf", "anyOf", "oneOf"};
+    for (size_t k = 0; k < 3; k++) {
+        const json_t *list = json_object_get(schema, keys[k]);
+        size_t count = json_array_size(list);
+        size_t hits = 0;
+        for (size_t i = 0; i < count; i++) {
+            hits += satisfies(c, json_array_get(list, i), value) ? 1 : 0;
+        }
+        bool ok = k == 0   ? hits == count
+                  : k == 1 ? hits > 0 || count == 0
+                           : hits == 1 || count == 0;
+        if (!ok) {
+            complain(c, "must satisfy %s of %s",
+                     k == 0   ? "all"
+                     : k == 1 ? "one"
+                              : "exactly one",
+                     keys[k]);
+        }
+    }
+    const json_t *not_this = json_object_get(schema, "not");
+    if (not_this != NULL && satisfies(c, not_this, value)) {
+        complain(c, "must not be this");
+    }
+}
+
+static void check_enum(struct check *c, const json_t *schema, const json_t *value)
+{
+    const json_t *allowed = json_object_get(schema, "enum");
+    for (size_t i = 0; i < json_array_size(allowed); i++) {
+        if (json_equal(json_array_get(allowed, i), value)) {
+            return;
+        }
+    }
+    if (json_is_array(allowed)) {
+        struct buf text = {0};
+        json_canonical(allowed, &text);
+        complain(c, "must be one of %.*s", SLICE_ARG(buf_slice(&text)));
+        buf_free(&text);
+    }
+}
+
+static bool check_type(struct check *c, const json_t *schema, const json_t *value)
+{
+    struct slice type = json_text_at(schema, "type");
+    if (json_is_true(json_object_get(schema, "x-kubernetes-int-or-string"))) {
+        if (!json_is_integer(value) && !json_is_string(value)) {
+            complain(c, "must be an integer or a string");
+            return false;
+        }
+        return true;
+    }
+    if (type.len > 0 && !has_type(value, type)) {
+        complain(c, "must be of type %.*s", SLICE_ARG(type));
+        return false;
+    }
+    return true;
+}
+
+/* jansson's object iteration wants objects that are not const, though it changes nothing. */
+static json_t *iterable(const json_t *tree)
+{
+    union {
+        const json_t *in;
+        json_t *out;
+    } cast = {.in = tree};
+    return cast.out;
+}
+
+static void check_value(struct check *c, const json_t *schema, const json_t *value)
+{
+    schema = resolve(c->root, schema);
+    if (schema == NULL) {
+        complain(c, "its schema's $ref points nowhere");
+        return;
+    }
+    if (c->depth == SCHEMA_DEPTH_MAX || c->steps++ >= SCHEMA_STEPS_MAX) {
+        c->overflow = true;
+        return;
+    }
+    if ((json_is_null(value) && is_nullable(schema)) || !check_type(c, schema, value)) {
+        return;
+    }
+    c->depth++;
+    check_enum(c, schema, value);
+    if (json_is_number(value)) {
+        check_number(c, schema, value);
+    } else if (json_is_string(value)) {
+        check_string(c, schema, value);
+    } else if (json_is_array(value)) {
+        check_array(c, schema, value);
+    } else if (json_is_object(value)) {
+        check_object(c, schema, iterable(value));
+    }
+    check_alternatives(c, schema, value);
+    c->depth--;
+}
+
+int schema_apply(const json_t *schema, const json_t *value, struct slice path, json_t **out,
+                 struct err *err)
+{
+    json_t *empty = json_object();
+    struct fill f = {.root = schema};
+    struct check c = {.root = schema != NULL ? schema : empty};
+    int rc = 0;
+    *out = value != NULL && !json_is_null(value) ? json_deep_copy(value) : json_object();
+    buf_add(&c.path, path);
+    if (!json_is_object(*out)) {
+        rc = err_set(err, ERR_UNPROCESSABLE, "%.*s: must be an object", SLICE_ARG(path));
+    } else {
+        fill_value(&f, schema, *out);
+        check_value(&c, c.root, *out);
+    }
+    if (rc == 0 && (f.overflow || c.overflow)) {
+        rc = err_set(err, ERR_TOO_LARGE, "%.*s: the schema refers to itself too often",
+                     SLICE_ARG(path));
+    } else if (rc == 0 && c.wrong > 0) {
+        rc = err_set(err, ERR_UNPROCESSABLE, "%.*s", SLICE_ARG(buf_slice(&c.complaints)));
+    }
+    if (rc != 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    buf_free(&c.path);
+    buf_free(&c.complaints);
+    json_decref(empty);
+    return rc;
+}

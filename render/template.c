@@ -1,0 +1,387 @@
+/* template.c: one walk over a tree.
+ *
+ * Members are visited in the order of their keys, so that the first error of a template is always
+ * the same one, whatever order its text had. The end of an expression is found by counting braces
+ * outside quotes, as OpenChoreo does; an expression that never ends is an error rather than text,
+ * for it can only be a mistake. Invariant: path holds the place of the value being rendered, and is
+ * restored on the way out. */
+#include "render/template.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct walk {
+    struct template_scope *scope;
+    struct buf path;
+    bool check_only;
+    int depth;
+    struct err *err;
+};
+
+struct span {
+    size_t start; /* of "${" */
+    size_t end;   /* behind "}" */
+};
+
+static int walk_tree(struct walk *w, const json_t *tree, json_t **out);
+
+void template_init(struct template_scope *scope, struct arena *arena, uint64_t cost)
+{
+    *scope = (struct template_scope){.arena = arena, .cost_left = cost};
+}
+
+void template_set(struct template_scope *scope, struct slice name, struct cel_value value)
+{
+    size_t i = 0;
+    while (i < scope->count && !slice_eq(scope->names[i], name)) {
+        i++;
+    }
+    if (i == TEMPLATE_VARIABLES_MAX) {
+        abort(); /* the pipeline's own variables are few */
+    }
+    scope->names[i] = name;
+    scope->values[i] = value;
+    scope->count += i == scope->count ? 1 : 0;
+}
+
+void template_unset(struct template_scope *scope, struct slice name)
+{
+    for (size_t i = 0; i < scope->count; i++) {
+        if (slice_eq(scope->names[i], name)) {
+            scope->count--;
+            scope->names[i] = scope->names[scope->count];
+            scope->values[i] = scope->values[scope->count];
+            return;
+        }
+    }
+}
+
+/* Puts the path and the column before an error's message. */
+static int at_place(struct walk *w, struct slice text, size_t offset)
+{
+    (void)cel_locate(w->err, text, offset);
+    return err_set(w->err, w->err->code, "%.*s, %s", SLICE_ARG(buf_slice(&w->path)),
+                   w->err->message);
+}
+
+static int fail_at(struct walk *w, struct slice text, size_t offset, const char *what)
+{
+    err_set(w->err, ERR_UNPROCESSABLE, "%s", what);
+    return at_place(w, text, offset);
+}
+
+/* Behind the '}' that closes the "${" at start; 0 if there is none, with *nested set where another
+ * "${" stands inside outside quotes. */
+static size_t close_of(struct slice text, size_t start, size_t *nested)
+{
+    int braces = 1;
+    char quote = '\0';
+    *nested = SIZE_MAX;
+    for (size_t at = start + 2; at < text.len; at++) {
+        char c = text.data[at];
+        if (quote != '\0') {
+            at += c == '\\' ? 1 : 0;
+            quote = c == quote ? '\0' : quote;
+        } else if (c == '\'' || c == '"') {
+            quote = c;
+        } else if (c == '$' && at + 1 < text.len && text.data[at + 1] == '{') {
+            *nested = at;
+            return 0;
+        } else if (c == '{') {
+            braces++;
+        } else if (c == '}' && --braces == 0) {
+            return at + 1;
+        }
+    }
+    return 0;
+}
+
+/* The next expression at or behind from. *found is false if there is none. */
+static int next_span(struct walk *w, struct slice text, size_t from, struct span *span, bool *found)
+{
+    size_t nested;
+    size_t at = slice_find(slice_sub(text, from, text.len), SLICE("${"));
+    *found = at != SIZE_MAX;
+    if (!*found) {
+        return 0;
+    }
+    span->start = from + at;
+    span->end = close_of(text, span->start, &nested);
+    if (nested != SIZE_MAX) {
+        return fail_at(w, text, nested, "\"${\" inside an expression: it is one already");
+    }
+    return span->end != 0 ? 0 : fail_at(w, text, span->start, "\"${\" without its \"}\"");
+}
+
+static int evaluate(struct walk *w, struct slice text, struct span span, struct cel_value *value)
+{
+    struct template_scope *s = w->scope;
+    const struct cel_env env = {.names = s->names,
+                                .count = s->count,
+                                .functions = s->functions,
+                                .function_count = s->function_count};
+    struct slice source = slice_sub(text, span.start + 2, span.end - span.start - 3);
+    const struct cel_program *program;
+    uint32_t offset = 0;
+    int rc = cel_compile(s->arena, &env, source, &program, &offset, w->err);
+    if (rc == 0 && !w->check_only) {
+        bool rest = s->cost_left < CEL_COST_DEFAULT;
+        const struct cel_input input = {.variables = s->values,
+                                        .host = s->host,
+                                        .cost_limit = rest ? s->cost_left : CEL_COST_DEFAULT};
+        uint64_t cost = 0;
+        if (s->cost_left == 0) {
+            rc = err_set(w->err, ERR_TOO_LARGE, "the templates cost more than their limit");
+        } else {
+            rc = cel_eval(program, &input, s->arena, value, &cost, &offset, w->err);
+        }
+        s->cost_left -= cost;
+        if (rc == ERR_TOO_LARGE && rest) {
+            err_set(w->err, ERR_TOO_LARGE, "the templates cost more than their limit");
+        }
+    }
+    return rc == 0 ? 0 : at_place(w, text, span.start + 2 + offset);
+}
+
+/* A value as a tree; its cost is the scope's too. */
+static int to_tree(struct walk *w, struct slice text, struct span span, struct cel_value value,
+                   json_t **out)
+{
+    struct cel_ctx ctx = {.arena = w->scope->arena, .cost_limit = w->scope->cost_left};
+    bool ok = cel_to_json(&ctx, value, out);
+    w->scope->cost_left -= ctx.cost;
+    if (ok) {
+        return 0;
+    }
+    err_set(w->err, ctx.err.code, "%s", ctx.err.message);
+    return at_place(w, text, span.start);
+}
+
+/* Appends a value as text: strings as they are, all else as JSON. */
+static int add_text(struct walk *w, struct slice text, struct span span, struct cel_value value,
+                    struct buf *out)
+{
+    if (value.type == CEL_STRING) {
+        buf_add(out, value.as.text);
+        return 0;
+    }
+    json_t *tree = NULL;
+    int rc = to_tree(w, text, span, value, &tree);
+    if (rc != 0) {
+        return rc;
+    }
+    if (tree == NULL) {
+        return fail_at(w, text, span.start, "an omitted value cannot be part of a text");
+    }
+    if (json_is_string(tree)) {
+        buf_add(out, json_text(tree));
+    } else {
+        json_canonical(tree, out);
+    }
+    json_decref(tree);
+    return 0;
+}
+
+/* All of text but its expressions as it is. */
+static int interpolate(struct walk *w, struct slice text, struct span span, json_t **out)
+{
+    struct buf result = {0};
+    size_t from = 0;
+    bool found = true;
+    int rc = 0;
+    while (rc == 0 && found) {
+        struct cel_value value = {.type = CEL_NULL};
+        buf_add(&result, slice_sub(text, from, span.start - from));
+        rc = evaluate(w, text, span, &value);
+        if (rc == 0 && !w->check_only) {
+            rc = add_text(w, text, span, value, &result);
+        }
+        from = span.end;
+        if (rc == 0) {
+            rc = next_span(w, text, from, &span, &found);
+        }
+    }
+    if (rc == 0) {
+        buf_add(&result, slice_sub(text, from, text.len - from));
+        *out = json_str(buf_slice(&result));
+    }
+    buf_free(&result);
+    return rc;
+}
+
+/* Whether span is all of text but white space. */
+static bool is_whole(struct slice text, struct span span)
+{
+    return slice_trim(text).len == span.end - span.start;
+}
+
+static int walk_string(struct walk *w, struct slice text, json_t **out)
+{
+    struct span span;
+    bool found;
+    int rc = next_span(w, text, 0, &span, &found);
+    if (rc != 0) {
+        return rc;
+    }
+    if (!found) {
+        *out = json_str(text);
+        return 0;
+    }
+    if (!is_whole(text, span)) {
+        return interpolate(w, text, span, out);
+    }
+    struct cel_value value = {.type = CEL_NULL};
+    rc = evaluate(w, text, span, &value);
+    return rc != 0 ? rc : to_tree(w, text, span, value, out);
+}
+
+static int walk_array(struct walk *w, const json_t *array, json_t **out)
+{
+    size_t len = w->path.len;
+    int rc = 0;
+    json_t *result = json_array();
+    for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
+        json_t *item = NULL;
+        buf_addf(&w->path, "[%zu]", i);
+        rc = walk_tree(w, json_array_get(array, i), &item);
+        if (item != NULL) {
+            json_array_append_new(result, item);
+        }
+        w->path.len = len;
+    }
+    *out = result;
+    return rc;
+}
+
+/* A key that an expression made; plain keys are the caller's. */
+static int walk_key(struct walk *w, struct slice key, json_t **out)
+{
+    int rc = walk_string(w, key, out);
+    if (rc == 0 && !w->check_only && !json_is_string(*out)) {
+        rc = fail_at(w, key, 0, "a key must be a string");
+    }
+    return rc;
+}
+
+static int walk_member(struct walk *w, struct slice key, const json_t *value, json_t *result)
+{
+    json_t *rendered_key = NULL;
+    json_t *rendered = NULL;
+    int rc = walk_key(w, key, &rendered_key);
+    if (rc == 0) {
+        rc = walk_tree(w, value, &rendered);
+    }
+    if (rc == 0 && rendered != NULL && !w->check_only) {
+        struct slice name = json_text(rendered_key);
+        if (json_object_getn(result, name.data, name.len) != NULL) {
+            rc = fail_at(w, key, 0, "this key is there already");
+        } else {
+            json_object_setn_new(result, name.data, name.len, json_incref(rendered));
+        }
+    }
+    json_decref(rendered_key);
+    json_decref(rendered);
+    return rc;
+}
+
+static int walk_object(struct walk *w, const json_t *object, json_t **out)
+{
+    struct cel_ctx ctx = {.arena = w->scope->arena, .cost_limit = UINT64_MAX};
+    struct cel_value map = cel_of_json(w->scope->arena, object);
+    const struct cel_entry *entries;
+    size_t len = w->path.len;
+    int rc = cel_map_entries(&ctx, map.as.map, &entries) ? 0 : ctx.err.code;
+    json_t *result = json_object();
+    for (size_t i = 0; rc == 0 && i < map.as.map->count; i++) {
+        struct slice key = entries[i].key.as.text;
+        buf_addf(&w->path, "%s%.*s", len > 0 ? "." : "", SLICE_ARG(key));
+        rc = walk_member(w, key, json_object_getn(object, key.data, key.len), result);
+        w->path.len = len;
+    }
+    *out = result;
+    return rc;
+}
+
+static int walk_tree(struct walk *w, const json_t *tree, json_t **out)
+{
+    int rc = 0;
+    *out = NULL;
+    if (w->depth == TEMPLATE_DEPTH_MAX) {
+        return err_set(w->err, ERR_TOO_LARGE, "%.*s: nested too deeply",
+                       SLICE_ARG(buf_slice(&w->path)));
+    }
+    w->depth++;
+    if (json_is_string(tree)) {
+        rc = walk_string(w, json_text(tree), out);
+    } else if (json_is_array(tree)) {
+        rc = walk_array(w, tree, out);
+    } else if (json_is_object(tree)) {
+        rc = walk_object(w, tree, out);
+    } else {
+        *out = json_deep_copy(tree);
+    }
+    w->depth--;
+    if (rc != 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+static int walk_from(struct template_scope *scope, const json_t *tree, struct slice path,
+                     bool check_only, json_t **out, struct err *err)
+{
+    struct err local = {0};
+    struct walk w = {.scope = scope, .check_only = check_only, .err = err != NULL ? err : &local};
+    buf_add(&w.path, path);
+    int rc = walk_tree(&w, tree, out);
+    buf_free(&w.path);
+    return rc;
+}
+
+int template_render(struct template_scope *scope, const json_t *tree, struct slice path,
+                    json_t **out, struct err *err)
+{
+    return walk_from(scope, tree, path, false, out, err);
+}
+
+int template_check(struct template_scope *scope, const json_t *tree, struct slice path,
+                   struct err *err)
+{
+    json_t *out;
+    int rc = walk_from(scope, tree, path, true, &out, err);
+    json_decref(out);
+    return rc;
+}
+
+int template_value(struct template_scope *scope, struct slice text, struct slice path,
+                   struct cel_value *value, struct err *err)
+{
+    struct err local = {0};
+    struct walk w = {.scope = scope, .err = err != NULL ? err : &local};
+    struct span span;
+    bool found;
+    buf_add(&w.path, path);
+    int rc = next_span(&w, text, 0, &span, &found);
+    if (rc == 0 && (!found || !is_whole(text, span))) {
+        rc = fail_at(&w, text, 0, "one expression is wanted here: ${...}");
+    }
+    if (rc == 0) {
+        rc = evaluate(&w, text, span, value);
+    }
+    buf_free(&w.path);
+    return rc;
+}
+
+int template_bool(struct template_scope *scope, struct slice text, struct slice path, bool *value,
+                  struct err *err)
+{
+    struct cel_value v;
+    int rc = template_value(scope, text, path, &v, err);
+    if (rc == 0 && v.type != CEL_BOOL) {
+        rc = err_set(err, ERR_UNPROCESSABLE, "%.*s: must be a bool, not %.*s", SLICE_ARG(path),
+                     SLICE_ARG(cel_type_name(v)));
+    }
+    *value = rc == 0 && v.as.boolean;
+    return rc;
+}

@@ -1,0 +1,54 @@
+/* template.h: JSON trees with ${...} in their strings and keys.
+ *
+ *     replicas: ${parameters.replicas}            the value, of its own type
+ *     host: ${metadata.name}.${gateway.domain}    text
+ *     ${config.name}: |                           a key
+ *       ${config.value}
+ *
+ * A string that is one expression, white space around it aside, becomes the expression's value; in
+ * any other string each expression becomes text. What an expression makes of oc_omit() is left out:
+ * the member, the element, or the whole tree. Expressions are CEL; quoted strings in them may hold
+ * braces.
+ *
+ * Every error says where: the path in the template, then the column in the string.
+ *
+ * Owner:  the caller's arena holds all that is computed; results are new trees. Variables borrow
+ * their JSON trees. Thread: one at a time. */
+#ifndef RENDER_TEMPLATE_H
+#define RENDER_TEMPLATE_H
+
+#include "render/cel/cel.h"
+
+enum { TEMPLATE_DEPTH_MAX = JSON_DEPTH_MAX, TEMPLATE_VARIABLES_MAX = 32 };
+
+struct template_scope {
+    struct arena *arena;
+    struct slice names[TEMPLATE_VARIABLES_MAX];
+    struct cel_value values[TEMPLATE_VARIABLES_MAX];
+    size_t count;
+    const struct cel_function *functions; /* the host's */
+    size_t function_count;
+    void *host;
+    uint64_t cost_left; /* of all expressions together */
+};
+
+void template_init(struct template_scope *scope, struct arena *arena, uint64_t cost);
+/* Adds or replaces a variable. */
+void template_set(struct template_scope *scope, struct slice name, struct cel_value value);
+void template_unset(struct template_scope *scope, struct slice name);
+
+/* *out is a new tree, or NULL if all of it is omitted. path names the tree in errors.
+ * Errors: ERR_UNPROCESSABLE, ERR_TOO_LARGE. */
+int template_render(struct template_scope *scope, const json_t *tree, struct slice path,
+                    json_t **out, struct err *err);
+/* text must be exactly one expression: "${...}". */
+int template_value(struct template_scope *scope, struct slice text, struct slice path,
+                   struct cel_value *value, struct err *err);
+/* template_value() of a bool. */
+int template_bool(struct template_scope *scope, struct slice text, struct slice path, bool *value,
+                  struct err *err);
+/* Compiles every expression of tree without evaluating any: names in scope, syntax, functions. */
+int template_check(struct template_scope *scope, const json_t *tree, struct slice path,
+                   struct err *err);
+
+#endif
