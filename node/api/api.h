@@ -28,7 +28,6 @@ struct api_route {
     const char *path;   /* exact; with "/" at its end: everything below, too */
     void (*serve)(struct api_call *call);
     void *user;
-    bool streaming; /* the body may be long: serve() comes with the head; see call->stream */
 };
 
 /* A named check of /readyz and /livez: 0, or an error whose message says what is wrong. */
@@ -63,13 +62,12 @@ struct api {
     const struct clock *clock;
     void *user;
     /* private */
-    _Atomic(const struct kind_registry *) kinds;
+    _Atomic(struct api_docs *) docs; /* the kinds served, and their documents */
     struct api_route routes[API_ROUTES_MAX];
     size_t route_count;
     struct api_check checks[API_CHECKS_MAX];
     size_t check_count;
     uint8_t token_key[32]; /* seals continue tokens; api_set_token_key() shares it between nodes */
-    struct api_docs *docs;
 };
 
 void api_init(struct api *api, const struct api_config *config);

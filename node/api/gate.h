@@ -52,6 +52,7 @@ struct gate_write {
     bool changed;
     bool deleted; /* the object is gone (not only marked) */
     struct admit_result result;
+    int result_rc; /* what admission said; result.message belongs to it */
 
     /* private */
     struct backend_get get;
@@ -67,7 +68,8 @@ struct gate_write {
     uint8_t digest[32];
     char id[37];
     struct buf audit;
-    struct loop_timer defer;
+    struct loop_msg defer;
+    bool asked_id; /* the client gave the id */
     int rc;
     struct err err;
 };

@@ -21,7 +21,8 @@ static void add_member(struct buf *out, const char *name, struct slice value)
 static void add_details(const struct status *status, struct buf *out)
 {
     bool causes = status->causes != NULL && status->causes->count != 0;
-    if (status->name.len + status->group.len + status->kind.len + status->uid.len == 0 && !causes &&
+    bool more = causes || status->cause_reason != NULL;
+    if (status->name.len + status->group.len + status->kind.len + status->uid.len == 0 && !more &&
         status->retry_after_s == 0) {
         return;
     }
@@ -37,6 +38,10 @@ static void add_details(const struct status *status, struct buf *out)
         buf_add_char(out, ',');
         json_decref(list);
     }
+    if (!causes && status->cause_reason != NULL) {
+        buf_addf(out, "\"causes\":[{\"reason\":\"%s\",\"message\":\"%s\"}],", status->cause_reason,
+                 status->cause_reason);
+    }
     if (status->retry_after_s != 0) {
         buf_addf(out, "\"retryAfterSeconds\":%d,", status->retry_after_s);
     }
@@ -51,7 +56,12 @@ void status_write(const struct status *status, struct buf *out)
     if (message.len == 0 && !ok) {
         message = slice_of(err_meaning(status->code));
     }
-    buf_add_cstr(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},");
+    buf_add_cstr(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{");
+    if (status->continued.len != 0) {
+        buf_add_cstr(out, "\"continue\":");
+        json_quote(out, status->continued);
+    }
+    buf_add_cstr(out, "},");
     buf_addf(out, "\"status\":\"%s\",", ok ? "Success" : "Failure");
     add_member(out, "message", message);
     if (!ok) {

@@ -17,7 +17,9 @@ struct status {
     struct slice kind; /* the plural, as Kubernetes puts it into details.kind */
     struct slice uid;
     const struct causes *causes;
-    int retry_after_s; /* 0: none */
+    const char *cause_reason; /* one more cause, without a field */
+    struct slice continued;   /* a list's fresh continue token */
+    int retry_after_s;        /* 0: none */
 };
 
 int status_http(const struct status *status);

@@ -1,0 +1,74 @@
+/* rest.h: one call at the Kubernetes door. Private to node/api.
+ * Owner:  the call lives in its stream's arena and releases the stream by rest_done().
+ * Thread: the stream's loop. */
+#ifndef NODE_API_REST_REST_H
+#define NODE_API_REST_REST_H
+
+#include "node/api/gate.h"
+#include "node/api/rest/path.h"
+#include "node/api/rest/token.h"
+#include "node/api/status.h"
+#include "proto/selector.h"
+#include "proto/table.h"
+
+struct rest_call {
+    struct api *api;
+    struct http_stream *stream;
+    struct arena *arena;
+    struct loop *loop;
+    const struct subject *subject;
+    struct rest_path path;
+    struct rest_query query;
+    struct rest_accept accept;
+    const struct kind *kind;
+    /* What runs for it; NULL: nothing. The client's going away calls gone, room for more in the
+     * response calls writable. */
+    void (*gone)(struct rest_call *call);
+    void (*writable)(struct rest_call *call);
+    void *job;
+};
+
+/* Routes a request that api.c has authenticated; its body is whole. */
+void rest_serve(struct rest_call *call);
+
+/* ---- answers; each ends the call ---- */
+
+void rest_done(struct rest_call *call); /* the response is complete, or nobody waits for it */
+void rest_respond(struct rest_call *call, int status, const char *content_type, struct slice body);
+/* What stands in http_stream_out() is the body, JSON. */
+void rest_respond_out(struct rest_call *call, int status, const struct slice *warnings,
+                      size_t warning_count);
+/* A Status object about the call's object. */
+void rest_fail(struct rest_call *call, int rc, const struct err *err);
+void rest_fail_status(struct rest_call *call, const struct status *status);
+/* The answer alone: the caller still has to end the call. */
+void rest_send_status(struct rest_call *call, const struct status *status);
+/* Fills in what the call is about. */
+void rest_status_init(struct rest_call *call, int rc, const struct err *err, struct status *status);
+
+/* ---- the verbs ---- */
+
+void rest_get(struct rest_call *call);
+void rest_list(struct rest_call *call);
+void rest_watch(struct rest_call *call);
+void rest_write(struct rest_call *call);
+void rest_delete_collection(struct rest_call *call);
+void rest_discovery(struct rest_call *call);
+
+/* ---- shared by reads ---- */
+
+/* One object in the form asked for. Errors: ERR_CORRUPT. */
+int rest_emit(struct rest_call *call, const struct backend_object *object, struct buf *out,
+              struct err *err);
+/* One row of a Table. */
+int rest_emit_row(struct rest_call *call, const struct backend_object *object, struct buf *out,
+                  struct err *err);
+/* `"kind":"Table","apiVersion":"meta.k8s.io/v1"`, without braces. */
+void rest_emit_table_type(struct rest_call *call, struct buf *out);
+
+/* resourceVersion as a read's consistency. Errors: ERR_INVALID. */
+int rest_consistency(struct rest_call *call, enum backend_consistency *consistency,
+                     uint64_t *version, struct err *err);
+uint64_t rest_deadline(struct rest_call *call);
+
+#endif
