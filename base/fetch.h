@@ -1,7 +1,8 @@
 /* fetch.h: HTTP requests on a loop (libcurl multi; owner of its header).
  *
- * A fetcher is one destination set with its connections: HTTP/2 multiplexed, TLS verified. A fetch
- * is one request: started once, ended by exactly one done(). Redirects are not followed.
+ * A fetcher is one destination set with its connections: HTTP/2 multiplexed where the server speaks
+ * it, TLS verified. A fetch is one request: started once, ended by exactly one done(). Redirects
+ * are not followed, the environment's proxies not used. SIGPIPE must be ignored (tls.h).
  * Owner:  the user embeds both; a fetch's memory is the user's again from done, a fetcher's from
  *         closed. Thread: the loop's. */
 #ifndef BASE_FETCH_H
@@ -10,13 +11,13 @@
 #include "base/loop.h"
 #include "base/str.h"
 
-struct fetcher_config {
+struct fetcher_config {    /* copied */
     struct slice ca_pem;   /* empty: the system's store */
     struct slice cert_pem; /* client certificate, may be empty */
     struct slice key_pem;
     bool insecure;
-    uint32_t connect_timeout_ms;
-    uint32_t connections_max; /* 0: no limit */
+    uint32_t connect_timeout_ms; /* 0: 10 s */
+    uint32_t connections_max;    /* 0: no limit */
 };
 
 struct fetcher {
@@ -34,26 +35,36 @@ struct fetch {
     uint32_t idle_timeout_ms; /* no byte for so long ends it; 0: none */
     size_t response_max;      /* bytes kept in response; more is ERR_TOO_LARGE */
     void *user;
-    /* If set, gets the body as it comes, and response stays empty. */
+    /* If set, gets the body as it comes, and response stays empty. status and response_headers are
+     * there already. fetch_cancel() may be called here. */
     void (*on_data)(struct fetch *f, struct slice in);
-    /* rc 0: an HTTP response came (status tells); else err says why not. */
+    /* rc 0: an HTTP response came whole (status tells); else err says why not. Errors: ERR_INVALID
+     * (url), ERR_UNAVAILABLE (no connection, or it broke), ERR_UNAUTHENTICATED (TLS refused one of
+     * the two), ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELED, ERR_CLOSED (started while closing). What
+     * came before an error is in the results. */
     void (*done)(struct fetch *f, int rc, const struct err *err);
     /* results */
     int status;
     struct buf response;
-    struct buf response_headers; /* lower-case names, "name: value\n" each; trailers after them */
-    struct fetch_impl *impl;     /* private */
+    /* Lower-case names, "name: value\n" each; trailers after them. At most 256 KB. */
+    struct buf response_headers;
+    struct fetch_impl *impl; /* private */
 };
 
+/* Errors: ERR_INVALID (PEM texts, as tls_new()), ERR_INTERNAL. */
 int fetcher_init(struct fetcher *f, struct loop *loop, const struct fetcher_config *config,
                  struct err *err);
+/* done follows, never inside this call. */
 void fetch_start(struct fetcher *f, struct fetch *fetch);
-/* done follows with ERR_CANCELED, never inside this call. */
+/* done follows with ERR_CANCELED, never inside this call; on_data no more. Nothing happens if the
+ * fetch is not under way. */
 void fetch_cancel(struct fetch *fetch);
-/* Value of a response header or trailer, empty if absent. */
+/* Value of a response header or trailer (name in lower case), empty if absent; the last of several,
+ * so that a trailer is found before a header. */
 struct slice fetch_header(const struct fetch *f, const char *name);
 void fetch_clear(struct fetch *f); /* frees the result buffers */
-/* Cancels what is under way, then calls closed. */
+/* Cancels what is under way (each done comes), then calls closed. Once; fetch_start() is allowed
+ * only from those done callbacks afterwards, and fails. */
 void fetcher_close(struct fetcher *f, void (*closed)(struct fetcher *f));
 
 #endif
