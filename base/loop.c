@@ -142,6 +142,16 @@ void loop_run(struct loop *l)
     current = NULL;
 }
 
+void loop_run_until(struct loop *l, const bool *done)
+{
+    assert(current == NULL);
+    current = l;
+    while (!*done) {
+        (void)uv_run(&l->uv, UV_RUN_ONCE);
+    }
+    current = NULL;
+}
+
 static void *thread_main(void *arg)
 {
     struct loop *l = arg;

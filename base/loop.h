@@ -55,6 +55,9 @@ int loop_init(struct loop *l, const char *name, struct err *err);
 int loop_start(struct loop *l, struct err *err);
 /* Runs the loop on this thread until loop_stop(); for a program's main thread. */
 void loop_run(struct loop *l);
+/* Runs the loop on this thread until *done, which its callbacks set; may be called again. For
+ * programs that do one thing after the other. */
+void loop_run_until(struct loop *l, const bool *done);
 /* Takes msg; msg->run(msg) runs on the loop's thread, never inside this call. */
 void loop_post(struct loop *l, struct loop_msg *msg);
 /* Runs the task once, on this thread, at the end of the iteration: after the callbacks of all

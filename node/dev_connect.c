@@ -4,11 +4,13 @@
  * choreo-system/cluster-PLANE-CLUSTER through the first node's API, as any client would. The first
  * failure ends it. dev.json appears last, atomically: who sees it may use everything in it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/crypto.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/yaml.h"
 #include "node/dev_internal.h"
 
 enum { CONNECT_TIMEOUT_MS = 10000, RESPONSE_MAX = 64 * 1024, KUBECONFIG_MAX = 64 * 1024 };
@@ -107,6 +109,31 @@ static json_t *describe_child(const struct dev_child *c)
     return o;
 }
 
+/* DIR/choreo.yaml: the context of the choreo CLI, with every node as an endpoint. */
+static int write_context(struct dev *d, struct err *err)
+{
+    char ca[DEV_PATH_MAX];
+    char path[DEV_PATH_MAX];
+    struct buf text = {0};
+    json_t *endpoints = json_array();
+    for (size_t i = 0; i < d->node_count; i++) {
+        json_array_append_new(endpoints, json_string(d->children[i].url));
+    }
+    dev_path(d, "pki/ca.crt", ca);
+    char *absolute = realpath(ca, NULL);
+    json_t *tree =
+        json_pack("{s:s, s:[{s:s, s:s, s:o, s:s, s:s}]}", "current-context", "dev", "contexts",
+                  "certificateAuthority", absolute != NULL ? absolute : ca, "name", "dev",
+                  "endpoints", endpoints, "namespace", "default", "token", d->token);
+    free(absolute);
+    yaml_emit(tree, &text);
+    json_decref(tree);
+    dev_path(d, "choreo.yaml", path);
+    int rc = file_write(path, buf_slice(&text), 0600, err);
+    buf_free(&text);
+    return rc;
+}
+
 int dev_write_json(struct dev *d, struct err *err)
 {
     char path[DEV_PATH_MAX];
@@ -125,7 +152,8 @@ int dev_write_json(struct dev *d, struct err *err)
     json_pretty(tree, &text);
     buf_add_char(&text, '\n');
     dev_path(d, "dev.json", path);
-    int rc = file_write(path, buf_slice(&text), 0600, err);
+    int rc = write_context(d, err);
+    rc = rc != 0 ? rc : file_write(path, buf_slice(&text), 0600, err);
     buf_free(&text);
     json_decref(tree);
     return rc;

@@ -97,7 +97,7 @@ static void broken_yaml_names_its_line(void **state)
     (void)state;
     struct config c;
     struct err err;
-    assert_int_equal(parse("dataDir: /d\n  api: [\n", &c, &err), ERR_INVALID);
+    assert_int_equal(parse("dataDir: /d\napi: {listen: [}\n", &c, &err), ERR_INVALID);
     assert_non_null(strstr(err.message, "c.yaml:2"));
 }
 

@@ -1,0 +1,241 @@
+/* cluster.c: `choreo cluster`: the control plane itself, for operators. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/print.h"
+
+static const char help[] =
+    "usage: choreo cluster status\n"
+    "       choreo cluster members\n"
+    "       choreo cluster transfer SHARD [NODE]   hand a shard's leadership to NODE, or the best\n"
+    "       choreo cluster remove NODE             take a node out of every shard; a dead one too\n"
+    "\n"
+    "  -o, --output FORM   table, json or yaml\n";
+
+/* "0,3" */
+static const char *numbers(struct arena *arena, const uint32_t *items, size_t count)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(&text, "%s%u", i > 0 ? "," : "", items[i]);
+    }
+    const char *copy = arena_cstr(arena, buf_slice(&text));
+    buf_free(&text);
+    return copy;
+}
+
+static const char *words(struct arena *arena, char *const *items, size_t count)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(&text, "%s%s", i > 0 ? "," : "", items[i]);
+    }
+    const char *copy = arena_cstr(arena, buf_slice(&text));
+    buf_free(&text);
+    return copy;
+}
+
+/* ---- members ---- */
+
+static json_t *member_json(const Choreo__V1__Member *m)
+{
+    json_t *leads = json_array();
+    for (size_t i = 0; i < m->n_leads; i++) {
+        json_array_append_new(leads, json_integer(m->leads[i]));
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:I, s:o}", "name", m->name, "region",
+                     m->region, "peer", m->peer_address, "api", m->api_address, "reachable",
+                     (int)m->reachable, "role", m->role, "clockOffsetMs",
+                     (json_int_t)m->clock_offset_ms, "leads", leads);
+}
+
+static void print_members(struct cli *c, Choreo__V1__Member *const *members, size_t count)
+{
+    static const char *const titles[] = {"NAME",  "REGION", "ROLE",  "REACHABLE",
+                                         "LEADS", "API",    "PEERS", "CLOCK"};
+    struct print_table table;
+    print_init(&table, titles, c->output == OUTPUT_WIDE ? 8 : 6);
+    for (size_t i = 0; i < count; i++) {
+        const Choreo__V1__Member *m = members[i];
+        const char *cells[] = {m->name,
+                               m->region,
+                               m->role,
+                               m->reachable ? "yes" : "no",
+                               numbers(&c->arena, m->leads, m->n_leads),
+                               m->api_address,
+                               m->peer_address,
+                               arena_printf(&c->arena, "%+lldms", (long long)m->clock_offset_ms)};
+        print_row(&table, cells);
+    }
+    print_flush(&table, true);
+    print_free(&table);
+}
+
+static bool wants_tree(const struct cli *c)
+{
+    return c->output == OUTPUT_JSON || c->output == OUTPUT_YAML;
+}
+
+static void print_tree(const struct cli *c, json_t *tree)
+{
+    if (c->output == OUTPUT_JSON) {
+        print_json(tree);
+    } else {
+        print_yaml(tree);
+    }
+    json_decref(tree);
+}
+
+static int members(struct cli *c, struct err *err)
+{
+    Choreo__V1__MembersRequest request = CHOREO__V1__MEMBERS_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    int rc = client_call(&c->client, "choreo.v1.ClusterService/Members", &request.base,
+                         &choreo__v1__members_response__descriptor, &c->arena, &message, err);
+    if (rc != 0) {
+        return rc;
+    }
+    const Choreo__V1__MembersResponse *response = (const Choreo__V1__MembersResponse *)message;
+    if (wants_tree(c)) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < response->n_members; i++) {
+            json_array_append_new(list, member_json(response->members[i]));
+        }
+        print_tree(c, json_pack("{s:o}", "members", list));
+    } else {
+        print_members(c, response->members, response->n_members);
+    }
+    return 0;
+}
+
+/* ---- status ---- */
+
+static json_t *status_json(const Choreo__V1__StatusResponse *s)
+{
+    json_t *shards = json_array();
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->n_shards; i++) {
+        const Choreo__V1__ShardStatus *shard = s->shards[i];
+        json_array_append_new(
+            shards, json_pack("{s:I, s:s, s:I, s:I, s:I, s:o}", "shard", (json_int_t)shard->shard,
+                              "leader", shard->leader, "term", (json_int_t)shard->term,
+                              "commitIndex", (json_int_t)shard->commit_index, "appliedIndex",
+                              (json_int_t)shard->applied_index, "resourceVersion",
+                              json_sprintf("%llu", (unsigned long long)shard->resource_version)));
+    }
+    for (size_t i = 0; i < s->n_members; i++) {
+        json_array_append_new(list, member_json(s->members[i]));
+    }
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "cluster", s->cluster_id, "node", s->node,
+                     "version", s->version, "shards", shards, "members", list);
+}
+
+static void print_shards(struct cli *c, const Choreo__V1__StatusResponse *s)
+{
+    static const char *const titles[] = {"SHARD",   "LEADER", "TERM",    "COMMIT",
+                                         "APPLIED", "VOTERS", "STANDBYS"};
+    struct print_table table;
+    (void)printf("cluster %s, answered by %s (choreod %s)\n\n", s->cluster_id, s->node, s->version);
+    print_init(&table, titles, 7);
+    for (size_t i = 0; i < s->n_shards; i++) {
+        const Choreo__V1__ShardStatus *shard = s->shards[i];
+        const char *leader = *shard->leader != '\0' ? shard->leader : "<none>";
+        const char *cells[] = {
+            arena_printf(&c->arena, "%u", shard->shard),
+            leader,
+            arena_printf(&c->arena, "%llu", (unsigned long long)shard->term),
+            arena_printf(&c->arena, "%llu", (unsigned long long)shard->commit_index),
+            arena_printf(&c->arena, "%llu", (unsigned long long)shard->applied_index),
+            words(&c->arena, shard->voters, shard->n_voters),
+            words(&c->arena, shard->standbys, shard->n_standbys)};
+        print_row(&table, cells);
+    }
+    print_flush(&table, true);
+    print_free(&table);
+    (void)putchar('\n');
+    print_members(c, s->members, s->n_members);
+}
+
+static int status(struct cli *c, struct err *err)
+{
+    Choreo__V1__StatusRequest request = CHOREO__V1__STATUS_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    int rc = client_call(&c->client, "choreo.v1.ClusterService/Status", &request.base,
+                         &choreo__v1__status_response__descriptor, &c->arena, &message, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (wants_tree(c)) {
+        print_tree(c, status_json((const Choreo__V1__StatusResponse *)message));
+    } else {
+        print_shards(c, (const Choreo__V1__StatusResponse *)message);
+    }
+    return 0;
+}
+
+/* ---- transfer, remove ---- */
+
+static int transfer(struct cli *c, struct err *err)
+{
+    Choreo__V1__TransferLeaderRequest request = CHOREO__V1__TRANSFER_LEADER_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    uint64_t shard;
+    if (c->args.count < 2 || !slice_u64(slice_of(c->args.items[1]), &shard) || shard > UINT32_MAX) {
+        return err_set(err, ERR_INVALID, "usage: choreo cluster transfer SHARD [NODE]");
+    }
+    request.has_shard = true;
+    request.shard = (uint32_t)shard;
+    request.to = c->args.count > 2 ? arena_cstr(&c->arena, slice_of(c->args.items[2])) : NULL;
+    int rc =
+        client_call(&c->client, "choreo.v1.ClusterService/TransferLeader", &request.base,
+                    &choreo__v1__transfer_leader_response__descriptor, &c->arena, &message, err);
+    if (rc == 0) {
+        (void)printf("shard %u is led by %s\n", request.shard,
+                     ((const Choreo__V1__TransferLeaderResponse *)message)->leader);
+    }
+    return rc;
+}
+
+static int remove_member(struct cli *c, struct err *err)
+{
+    Choreo__V1__RemoveMemberRequest request = CHOREO__V1__REMOVE_MEMBER_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    if (c->args.count != 2) {
+        return err_set(err, ERR_INVALID, "usage: choreo cluster remove NODE");
+    }
+    request.name = arena_cstr(&c->arena, slice_of(c->args.items[1]));
+    (void)fprintf(stderr, "removing %s from every shard...\n", request.name);
+    int rc = client_call(&c->client, "choreo.v1.ClusterService/RemoveMember", &request.base,
+                         &choreo__v1__remove_member_response__descriptor, &c->arena, &message, err);
+    if (rc == 0) {
+        (void)printf("%s removed\n", request.name);
+    }
+    return rc;
+}
+
+int command_cluster(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(struct cli *c, struct err *err);
+    } verbs[] = {{"status", status},
+                 {"members", members},
+                 {"transfer", transfer},
+                 {"remove", remove_member}};
+    struct cli c;
+    struct err err = {0};
+    int code;
+    if (!cli_begin(&c, argc, argv, NULL, 0, help, false, &code)) {
+        return code;
+    }
+    int rc = err_set(&err, ERR_INVALID,
+                     "status, members, transfer or remove? (choreo cluster "
+                     "--help)");
+    for (size_t i = 0; c.args.count > 0 && i < 4; i++) {
+        if (strcmp(verbs[i].name, c.args.items[0]) == 0) {
+            rc = verbs[i].run(&c, &err);
+        }
+    }
+    return cli_end(&c, rc, &err);
+}

@@ -1,0 +1,116 @@
+/* misc.c: `choreo kubeconfig`, `choreo context`, `choreo version`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/yaml.h"
+#include "cli/commands.h"
+#include "cli/print.h"
+
+static const char kubeconfig_help[] =
+    "usage: choreo kubeconfig [--context NAME] > FILE\n"
+    "\n"
+    "Prints a kubeconfig with the credentials of the context, for kubectl and every other client "
+    "of\n"
+    "Kubernetes. It holds a secret: keep FILE to yourself (umask 077).\n";
+
+static json_t *base64_text(struct slice bytes)
+{
+    struct buf text = {0};
+    base64_encode(&text, bytes);
+    json_t *value = json_str(buf_slice(&text));
+    buf_free(&text);
+    return value;
+}
+
+int command_kubeconfig(int argc, char **argv)
+{
+    struct cli c;
+    struct err err = {0};
+    int code;
+    if (!cli_begin(&c, argc, argv, NULL, 0, kubeconfig_help, false, &code)) {
+        return code;
+    }
+    const struct settings *s = &c.settings;
+    const char *name = s->context != NULL ? s->context : "choreod";
+    json_t *user = json_object();
+    json_t *cluster = json_pack("{s:s}", "server", s->endpoints[0]);
+    if (s->ca_pem.len > 0) {
+        json_object_set_new(cluster, "certificate-authority-data",
+                            base64_text(buf_slice(&s->ca_pem)));
+    }
+    if (s->token != NULL) {
+        json_object_set_new(user, "token", json_string(s->token));
+    } else {
+        json_object_set_new(user, "client-certificate-data", base64_text(buf_slice(&s->cert_pem)));
+        json_object_set_new(user, "client-key-data", base64_text(buf_slice(&s->key_pem)));
+    }
+    json_t *tree =
+        json_pack("{s:s, s:s, s:[{s:s, s:o}], s:[{s:s, s:o}], s:[{s:s, s:{s:s, s:s, s:s}}], s:s}",
+                  "apiVersion", "v1", "kind", "Config", "clusters", "name", name, "cluster",
+                  cluster, "users", "name", name, "user", user, "contexts", "name", name, "context",
+                  "cluster", name, "user", name, "namespace", c.ns, "current-context", name);
+    print_yaml(tree);
+    json_decref(tree);
+    return cli_end(&c, 0, &err);
+}
+
+static const char context_help[] = "usage: choreo context             list them; * is the current\n"
+                                   "       choreo context use NAME    choose another\n";
+
+int command_context(int argc, char **argv)
+{
+    struct cli c;
+    struct err err = {0};
+    struct args_list names = {0};
+    int code;
+    if (!cli_begin(&c, argc, argv, NULL, 0, context_help, false, &code)) {
+        return code;
+    }
+    int rc = 0;
+    if (c.args.count == 2 && strcmp(c.args.items[0], "use") == 0) {
+        rc = settings_use(&c.settings, c.args.items[1], &err);
+    } else if (c.args.count != 0) {
+        rc = err_set(&err, ERR_INVALID, "usage: choreo context [use NAME]");
+    } else {
+        settings_contexts(&c.settings, &names);
+        for (size_t i = 0; i < names.count; i++) {
+            bool current =
+                c.settings.context != NULL && strcmp(names.items[i], c.settings.context) == 0;
+            (void)printf("%s %s\n", current ? "*" : " ", names.items[i]);
+        }
+    }
+    return cli_end(&c, rc, &err);
+}
+
+static const char version_help[] = "usage: choreo version [--client]\n"
+                                   "\n"
+                                   "  --client   this program's only; asks no server\n";
+
+int command_version(int argc, char **argv)
+{
+    struct cli c;
+    struct err err = {0};
+    bool client = false;
+    int code;
+    const struct args_option options[] = {{"client", 0, ARGS_FLAG, &client, 0, 0}};
+    (void)printf("choreo %s\n", CHOREO_VERSION);
+    for (int i = 1; i < argc; i++) {
+        client = client || strcmp(argv[i], "--client") == 0;
+    }
+    if (!cli_begin(&c, argc, argv, options, 1, version_help, client, &code)) {
+        return code;
+    }
+    int rc = 0;
+    if (!client) {
+        Choreo__V1__StatusRequest request = CHOREO__V1__STATUS_REQUEST__INIT;
+        ProtobufCMessage *message = NULL;
+        rc = client_call(&c.client, "choreo.v1.ClusterService/Status", &request.base,
+                         &choreo__v1__status_response__descriptor, &c.arena, &message, &err);
+        if (rc == 0) {
+            const Choreo__V1__StatusResponse *s = (const Choreo__V1__StatusResponse *)message;
+            (void)printf("choreod %s (%s)\n", s->version, s->node);
+        }
+    }
+    return cli_end(&c, rc, &err);
+}
