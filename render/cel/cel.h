@@ -38,6 +38,7 @@ struct cel_env {
     struct slice container; /* names are looked up in it and in its parents first; empty: none */
     const struct cel_function *functions; /* the host's own, before the language's */
     size_t function_count;
+    bool unchecked; /* unknown names and functions are errors only where they are evaluated */
 };
 
 struct cel_program;

@@ -191,6 +191,9 @@ static bool eval_call(struct cel_ctx *ctx, const struct cel_expr *e, struct cel_
 {
     struct cel_value few[ARGS_INLINE];
     size_t count = e->as.call.count;
+    if (e->as.call.function == NULL) {
+        return cel_fail(ctx, "unknown function '%.*s'", SLICE_ARG(e->as.call.name));
+    }
     struct cel_value *args =
         count <= ARGS_INLINE ? few : arena_alloc(ctx->arena, count * sizeof *args);
     for (size_t i = 0; i < count; i++) {
@@ -667,9 +670,10 @@ static bool eval_node(struct cel_ctx *ctx, const struct cel_expr *e, struct cel_
     case CEL_E_MACRO:
         return eval_macro(ctx, e, out);
     case CEL_E_NAME:
+        return cel_fail(ctx, "undeclared reference to '%.*s'", SLICE_ARG(e->as.name.text));
     case CEL_E_STRUCT:
     default:
-        return cel_fail(ctx, "the expression was not checked");
+        return cel_fail(ctx, "messages are not known here");
     }
 }
 

@@ -1,10 +1,9 @@
 /* value.c: values, their equality and their order.
  *
- * Comparison between numbers of different types is by mathematical value, never through a lossy
- * conversion. Equality of lists and maps recurses no deeper than the values are nested, and values
- * are nested no deeper than the expression plus its inputs, which are both limited when they are
- * parsed; its work is charged to the evaluation, because shared parts can make a small value look
- * huge. */
+ * Comparison between numbers of different types is by value. Equality of lists and maps recurses no
+ * deeper than the values are nested, and values are nested no deeper than the expression plus its
+ * inputs, which are both limited when they are parsed; its work is charged to the evaluation,
+ * because shared parts can make a small value look huge. */
 #include "render/cel/value.h"
 
 #include <math.h>
@@ -194,35 +193,23 @@ static int compare_int_uint(int64_t a, uint64_t b)
     return (uint64_t)a < b ? -1 : (uint64_t)a > b;
 }
 
+/* With a double, CEL compares as doubles: 2^53 + 1 and 2^53 are then the same, as they are in every
+ * other implementation; what is out of the integer's range is beyond any integer. */
+static int compare_doubles(double a, double b)
+{
+    return a < b ? -1 : a > b;
+}
+
 static int compare_int_double(int64_t a, double b)
 {
-    if (b >= 9223372036854775808.0) {
-        return -1;
-    }
-    if (b < -9223372036854775808.0) {
-        return 1;
-    }
-    int64_t whole = (int64_t)b;
-    if (a != whole) {
-        return a < whole ? -1 : 1;
-    }
-    double fraction = b - (double)whole;
-    return fraction > 0 ? -1 : fraction < 0;
+    return b > 9223372036854775808.0    ? -1
+           : b < -9223372036854775808.0 ? 1
+                                        : compare_doubles((double)a, b);
 }
 
 static int compare_uint_double(uint64_t a, double b)
 {
-    if (b >= 18446744073709551616.0) {
-        return -1;
-    }
-    if (b < 0) {
-        return 1;
-    }
-    uint64_t whole = (uint64_t)b;
-    if (a != whole) {
-        return a < whole ? -1 : 1;
-    }
-    return b - (double)whole > 0 ? -1 : 0;
+    return b > 18446744073709551616.0 ? -1 : b < 0 ? 1 : compare_doubles((double)a, b);
 }
 
 /* Both are numbers. *ordered is false if one is NaN. */
