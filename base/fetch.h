@@ -57,7 +57,8 @@ int fetcher_init(struct fetcher *f, struct loop *loop, const struct fetcher_conf
 /* done follows, never inside this call. */
 void fetch_start(struct fetcher *f, struct fetch *fetch);
 /* done follows with ERR_CANCELED, never inside this call; on_data no more. Nothing happens if the
- * fetch is not under way. */
+ * fetch is not under way. Over HTTP/2 the server may hear of it only with the next request on that
+ * connection (curl 7.88 to 8.14 do not flush the reset, their issue 17611). */
 void fetch_cancel(struct fetch *fetch);
 /* Value of a response header or trailer (name in lower case), empty if absent; the last of several,
  * so that a trailer is found before a header. */
