@@ -60,7 +60,8 @@ void buf_add_be32(struct buf *b, uint32_t v);
 void buf_add_be64(struct buf *b, uint64_t v);
 void buf_add_u64(struct buf *b, uint64_t v); /* decimal digits */
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_vaddf(struct buf *b, const char *format, va_list args);
+void buf_vaddf(struct buf *b, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 void buf_shift(struct buf *b, size_t count); /* drops the first count bytes */
 struct slice buf_slice(const struct buf *b); /* valid until b is next written */
 const char *buf_cstr(struct buf *b);         /* NUL-terminated, likewise */
