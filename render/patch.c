@@ -213,7 +213,7 @@ static int walk_filtered(struct patch *p, json_t *list, const struct segment *s,
         return fail(p, "a filter wants a list");
     }
     for (size_t i = json_array_size(list); i > 0; i--) {
-        bool fit;
+        bool fit = false;
         int rc = fits(p, s->filter, json_array_get(list, i - 1), &fit);
         if (rc == 0 && fit) {
             hits++;

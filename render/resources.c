@@ -106,8 +106,8 @@ int resources_each(struct template_scope *scope, const json_t *holder, struct sl
 {
     struct slice loop = json_text_at(holder, "forEach");
     struct slice var = json_text_at(holder, "var");
-    struct cel_value *items;
-    size_t count;
+    struct cel_value *items = NULL;
+    size_t count = 0;
     if (loop.len == 0) {
         return each(user, err);
     }

@@ -180,7 +180,8 @@ static const struct cel_function *function_of(const struct checker *c, struct sl
     for (size_t t = 0; t < 2; t++) {
         for (size_t i = 0; i < counts[t]; i++) {
             const struct cel_function *f = &tables[t][i];
-            if (f->receiver != receiver || !slice_eq_cstr(name, f->name)) {
+            if (f->receiver != receiver || name.data[0] != f->name[0] ||
+                !slice_eq_cstr(name, f->name)) {
                 continue;
             }
             *known = true;

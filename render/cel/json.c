@@ -117,7 +117,7 @@ static bool entries_to_object(struct cel_ctx *ctx, const struct cel_map *map, js
     *out = json_object();
     for (size_t i = 0; i < map->count; i++) {
         json_t *member = NULL;
-        struct slice key;
+        struct slice key = {0};
         if (!key_text(ctx, entries[i].key, &key) || !cel_to_json(ctx, entries[i].value, &member)) {
             json_decref(*out);
             return false;

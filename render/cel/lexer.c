@@ -283,7 +283,8 @@ static void lex_word(struct cel_lexer *lx, struct cel_token *t)
         t->value = (struct cel_value){.type = CEL_NULL};
     }
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
-        t->reserved = t->reserved || slice_eq_cstr(t->text, reserved[i]);
+        t->reserved = t->reserved ||
+                      (reserved[i][0] == t->text.data[0] && slice_eq_cstr(t->text, reserved[i]));
     }
 }
 
@@ -306,19 +307,36 @@ static int lex_quoted(struct cel_lexer *lx, struct cel_token *t, uint32_t *offse
     return 0;
 }
 
+/* How many bytes of punctuation start with c, followed by next: 0, 1 or 2. */
+static size_t punct_len(char c, char next)
+{
+    switch (c) {
+    case '<':
+    case '>':
+        return next == '=' ? 2 : 1;
+    case '!':
+        return next == '=' ? 2 : 1;
+    case '=':
+        return next == '=' ? 2 : 0;
+    case '&':
+        return next == '&' ? 2 : 0;
+    case '|':
+        return next == '|' ? 2 : 0;
+    case '.':
+    case '[':
+        return next == '?' ? 2 : 1;
+    default:
+        return c != '\0' && strchr("+-*/%?:,()]{}", c) != NULL ? 1 : 0;
+    }
+}
+
 static int lex_punct(struct cel_lexer *lx, struct cel_token *t, uint32_t *offset, struct err *err)
 {
-    static const char *const puncts[] = {"<=", ">=", "==", "!=", "&&", "||", ".?", "[?", "+",
-                                         "-",  "*",  "/",  "%",  "!",  "?",  ":",  ".",  ",",
-                                         "(",  ")",  "[",  "]",  "{",  "}",  "<",  ">"};
-    struct slice rest = slice_sub(lx->source, lx->at, lx->source.len);
-    for (size_t i = 0; i < sizeof puncts / sizeof *puncts; i++) {
-        if (slice_starts_with(rest, slice_of(puncts[i]))) {
-            t->type = CEL_T_PUNCT;
-            t->text = slice_of(puncts[i]);
-            lx->at += t->text.len;
-            return 0;
-        }
+    t->text = slice_sub(lx->source, lx->at, punct_len(peek(lx, 0), peek(lx, 1)));
+    if (t->text.len > 0) {
+        t->type = CEL_T_PUNCT;
+        lx->at += t->text.len;
+        return 0;
     }
     *offset = t->offset;
     uint32_t point;

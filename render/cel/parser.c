@@ -41,7 +41,8 @@ static bool advance(struct parser *p)
 
 static bool is_punct(const struct parser *p, const char *text)
 {
-    return p->token.type == CEL_T_PUNCT && slice_eq_cstr(p->token.text, text);
+    return p->token.type == CEL_T_PUNCT && p->token.text.data[0] == text[0] &&
+           slice_eq_cstr(p->token.text, text);
 }
 
 static void *unexpected(struct parser *p, const char *wanted)
@@ -456,7 +457,8 @@ static const struct operator_row *operator_of(const struct parser *p)
         return NULL;
     }
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-        if (slice_eq_cstr(p->token.text, operators[i].text)) {
+        if (p->token.text.data[0] == operators[i].text[0] &&
+            slice_eq_cstr(p->token.text, operators[i].text)) {
             return &operators[i];
         }
     }
