@@ -231,8 +231,9 @@ static int migrate(sqlite3 *sql, const struct db_config *config, struct err *err
     uint32_t version;
     int rc = db__check_schema(sql, &version, err);
     if (rc == 0 && version == 0) {
-        /* 8 KB pages: five objects of common size a page; no page splits them (bench/store). */
-        rc = sql_exec(sql, "PRAGMA page_size = 8192", err);
+        /* Entries of a few commands, the usual ones, apply 1.3 times as fast with pages of 4 KB
+         * as with 8 KB, and large ones no slower (bench/store). */
+        rc = sql_exec(sql, "PRAGMA page_size = 4096", err);
     }
     if (rc == 0) {
         rc = set_journal(sql, err);
