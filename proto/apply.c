@@ -297,12 +297,23 @@ static json_t *full_set(const json_t *value, const struct schema *schema)
     return full;
 }
 
-/* value without the members of a \ b; {} if nothing is left. */
-static json_t *without(const json_t *value, const json_t *a, const json_t *b,
+/* What anybody owns. */
+static json_t *all_owned(const struct managers *m)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; i < m->count; i++) {
+        json_t *more = fieldset_union(all, m->items[i].set);
+        json_decref(all);
+        all = more;
+    }
+    return all;
+}
+
+/* value without the members of gone (taken); {} if nothing is left. */
+static json_t *without(const json_t *value, json_t *gone, const json_t *owned,
                        const struct schema *schema)
 {
-    json_t *gone = fieldset_difference(a, b);
-    json_t *out = fieldset_remove(value, gone, schema);
+    json_t *out = fieldset_remove(value, gone, owned, schema);
     json_decref(gone);
     return out != NULL ? out : json_object();
 }
@@ -315,31 +326,23 @@ static json_t *prune(const json_t *merged, const json_t *last, const struct mana
     if (fieldset_empty(last)) {
         return tree_share(merged);
     }
+    json_t *owned = all_owned(m);
+    json_t *owned_full = fieldset_with_parents(owned, schema);
     json_t *last_full = fieldset_with_parents(last, schema);
-    json_t *pruned = fieldset_remove(merged, last_full, schema);
     json_t *merged_full = full_set(merged, schema);
-    json_t *keep = pruned != NULL ? full_set(pruned, schema) : json_object();
-    for (size_t i = 0; i < m->count; i++) {
-        json_t *owned = fieldset_with_parents(m->items[i].set, schema);
-        json_t *more = fieldset_union(keep, owned);
-        json_decref(owned);
-        json_decref(keep);
-        keep = more;
-    }
-    json_t *back = without(merged, merged_full, keep, schema);
+    json_t *pruned = without(merged, json_incref(last_full), NULL, schema);
+    json_t *pruned_full = full_set(pruned, schema);
+    json_t *keep = fieldset_union(pruned_full, owned_full);
+    json_t *back = without(merged, fieldset_difference(merged_full, keep), owned, schema);
     json_t *back_full = full_set(back, schema);
     json_t *gone = fieldset_difference(merged_full, back_full);
-    json_t *only_mine = fieldset_intersection(gone, last_full);
-    json_t *out = fieldset_remove(merged, only_mine, schema);
-    json_decref(only_mine);
-    json_decref(gone);
-    json_decref(back_full);
-    json_decref(back);
-    json_decref(keep);
-    json_decref(merged_full);
-    json_decref(pruned);
-    json_decref(last_full);
-    return out != NULL ? out : json_object();
+    json_t *out = without(merged, fieldset_intersection(gone, last_full), owned, schema);
+    json_t *all[] = {gone,   back_full,   back,      keep,       pruned_full,
+                     pruned, merged_full, last_full, owned_full, owned};
+    for (size_t i = 0; i < COUNT(all); i++) {
+        json_decref(all[i]);
+    }
+    return out;
 }
 
 /* An object from before anybody was tracked: all of it belongs to one updater. */

@@ -39,7 +39,9 @@ void fieldset_compare(const json_t *before, const json_t *after, const struct sc
 /* live with intent laid over it. Duplicate or keyless items of intent's lists become causes. */
 json_t *fieldset_merge(const json_t *live, const json_t *intent, const struct schema *schema,
                        struct causes *causes);
-/* value without the members of set; NULL if nothing is left. */
-json_t *fieldset_remove(const json_t *value, const json_t *set, const struct schema *schema);
+/* value without the members of set. Maps and lists that lose all they had go too, unless they are
+ * members of keep (may be NULL) themselves; NULL if nothing is left. */
+json_t *fieldset_remove(const json_t *value, const json_t *set, const json_t *keep,
+                        const struct schema *schema);
 
 #endif

@@ -42,7 +42,8 @@ static void member_element(struct slice name, struct buf *element)
 
 static bool is_empty_or_null(const json_t *value)
 {
-    return json_is_null(value) || (json_is_object(value) && json_object_size(value) == 0);
+    return json_is_null(value) || (json_is_object(value) && json_object_size(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0);
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
@@ -70,11 +71,7 @@ json_t *fieldset_of(const json_t *value, const struct schema *schema)
                 tree_set(child, self, json_object());
             }
             member_element(tree_key(it), &element);
-            if (fieldset_empty(child)) { /* a list without items */
-                json_decref(child);
-            } else {
-                tree_set(set, buf_slice(&element), child);
-            }
+            tree_set(set, buf_slice(&element), child);
         }
     }
     buf_free(&element);
@@ -191,6 +188,24 @@ static void compare_members(const json_t *before, const json_t *after, const str
     buf_free(&element);
 }
 
+/* A value became another kind of value: what was in it is gone, what is in it is new. */
+static void compare_types(const json_t *before, const json_t *after, const struct schema *schema,
+                          struct fieldset_change *change)
+{
+    tree_set(change->modified, self, json_object());
+    if (!is_leaf(before, schema)) {
+        json_t *old = fieldset_of(before, schema);
+        TREE_EACH(it, old)
+        {
+            tree_set(change->removed, tree_key(it), leaf());
+        }
+        json_decref(old);
+    }
+    if (!is_leaf(after, schema)) {
+        (void)json_object_update_missing_new(change->added, fieldset_of(after, schema));
+    }
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
 static void compare(const json_t *before, const json_t *after, const struct schema *schema,
                     struct fieldset_change *change)
@@ -201,11 +216,7 @@ static void compare(const json_t *before, const json_t *after, const struct sche
     } else if (!leaves && json_is_array(before) && json_is_array(after)) {
         compare_items(before, after, schema, change);
     } else if (!json_equal(before, after)) {
-        tree_set(change->modified, self, json_object());
-        if (!is_leaf(after, schema)) { /* a scalar became a map: what is in it is new */
-            json_t *set = fieldset_of(after, schema);
-            json_object_update_missing_new(change->added, set);
-        }
+        compare_types(before, after, schema, change);
     }
 }
 
@@ -351,48 +362,73 @@ json_t *fieldset_merge(const json_t *live, const json_t *intent, const struct sc
 
 /* ---- remove ---- */
 
+static const json_t *below(const json_t *node, struct slice element)
+{
+    return node != NULL ? tree_get(node, element) : NULL;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static json_t *remove_child(const json_t *value, const json_t *node, const struct schema *schema)
+static json_t *remove_child(const json_t *value, const json_t *node, const json_t *keep,
+                            const struct schema *schema)
 {
     if (node == NULL) {
         return tree_share(value);
     }
-    return tree_get(node, self) != NULL ? NULL : fieldset_remove(value, node, schema);
+    return tree_get(node, self) != NULL ? NULL : fieldset_remove(value, node, keep, schema);
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-json_t *fieldset_remove(const json_t *value, const json_t *set, const struct schema *schema)
+static void remove_items(const json_t *list, const json_t *set, const json_t *keep,
+                         const struct schema *schema, json_t *out)
 {
-    if (is_leaf(value, schema) || fieldset_empty(set)) {
-        return tree_share(value);
-    }
     struct buf element = {0};
-    json_t *out = json_is_array(value) ? json_array() : json_object();
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const json_t *item = json_array_get(value, i);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
         bool known = item_element(schema, item, &element);
-        json_t *kept =
-            remove_child(item, known ? tree_get(set, buf_slice(&element)) : NULL, schema->items);
+        json_t *kept = remove_child(item, known ? tree_get(set, buf_slice(&element)) : NULL,
+                                    below(keep, buf_slice(&element)), schema->items);
         if (kept != NULL) {
             json_array_append_new(out, kept);
         }
     }
-    if (json_is_object(value)) {
-        TREE_EACH(it, value)
-        {
-            member_element(tree_key(it), &element);
-            json_t *kept =
-                remove_child(json_object_iter_value(it), tree_get(set, buf_slice(&element)),
-                             schema_member(schema, tree_key(it)));
-            if (kept != NULL) {
-                tree_set(out, tree_key(it), kept);
-            }
+    buf_free(&element);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+static void remove_members(const json_t *object, const json_t *set, const json_t *keep,
+                           const struct schema *schema, json_t *out)
+{
+    struct buf element = {0};
+    TREE_EACH(it, object)
+    {
+        member_element(tree_key(it), &element);
+        json_t *kept =
+            remove_child(json_object_iter_value(it), tree_get(set, buf_slice(&element)),
+                         below(keep, buf_slice(&element)), schema_member(schema, tree_key(it)));
+        if (kept != NULL) {
+            tree_set(out, tree_key(it), kept);
         }
     }
     buf_free(&element);
-    size_t left = json_is_array(out) ? json_array_size(out) : json_object_size(out);
-    size_t had = json_is_array(value) ? json_array_size(value) : json_object_size(value);
-    if (left == 0 && had > 0) {
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+json_t *fieldset_remove(const json_t *value, const json_t *set, const json_t *keep,
+                        const struct schema *schema)
+{
+    if (is_leaf(value, schema) || fieldset_empty(set)) {
+        return tree_share(value);
+    }
+    bool list = json_is_array(value);
+    json_t *out = list ? json_array() : json_object();
+    if (list) {
+        remove_items(value, set, keep, schema, out);
+    } else {
+        remove_members(value, set, keep, schema, out);
+    }
+    bool emptied = list ? json_array_size(out) == 0 && json_array_size(value) > 0
+                        : json_object_size(out) == 0 && json_object_size(value) > 0;
+    if (emptied && below(keep, self) == NULL) {
         json_decref(out);
         return NULL;
     }

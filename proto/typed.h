@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "proto/kind.h"
 
-enum { TYPED_EMPTY_FIELD = 536870911, TYPED_DEPTH_MAX = 64 };
+enum { TYPED_EMPTY_FIELD = 536870911, TYPED_DEPTH_MAX = JSON_DEPTH_MAX };
 
 /* A new tree with apiVersion and kind. Errors: ERR_INVALID (malformed, or a field the kind does not
  * have: it would be lost), ERR_UNSUPPORTED (the kind has no message). */

@@ -1,0 +1,726 @@
+/* Protobuf bytes to JSON trees, by a kind's tables.
+ *
+ * One reader walks the bytes; every length is checked against what is left, every field against the
+ * schema. What the schema does not have is an error and not dropped: it would be lost. */
+#include "proto/typed.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "proto/tree_internal.h"
+#include "proto/typed_internal.h"
+
+struct reader {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+struct decoding {
+    struct err *err;
+    int depth;
+};
+
+/* ---- shared with the encoder ---- */
+
+bool typed__is_map(const struct schema *schema)
+{
+    return schema->type == SCHEMA_OBJECT && schema->values != NULL;
+}
+
+bool typed__is_list(const struct schema *schema)
+{
+    return schema->type == SCHEMA_ARRAY && schema->items != NULL;
+}
+
+enum typed_wire_type typed__wire_type(enum schema_wire wire)
+{
+    switch (wire) {
+    case SCHEMA_WIRE_BOOL:
+    case SCHEMA_WIRE_INT32:
+    case SCHEMA_WIRE_INT64:
+    case SCHEMA_WIRE_UINT32:
+    case SCHEMA_WIRE_UINT64:
+        return WIRE_VARINT;
+    case SCHEMA_WIRE_DOUBLE:
+        return WIRE_FIXED64;
+    case SCHEMA_WIRE_FLOAT:
+        return WIRE_FIXED32;
+    case SCHEMA_WIRE_NONE:
+    case SCHEMA_WIRE_STRING:
+    case SCHEMA_WIRE_BYTES:
+    case SCHEMA_WIRE_MESSAGE:
+    case SCHEMA_WIRE_QUANTITY:
+    case SCHEMA_WIRE_INT_OR_STRING:
+    case SCHEMA_WIRE_TIME:
+    case SCHEMA_WIRE_MICRO_TIME:
+    case SCHEMA_WIRE_STRUCT:
+    case SCHEMA_WIRE_VALUE:
+    case SCHEMA_WIRE_LIST_VALUE:
+    case SCHEMA_WIRE_RAW_JSON:
+        return WIRE_LEN;
+    }
+    return WIRE_LEN;
+}
+
+bool typed__time_text(int64_t seconds, int32_t nanos, bool micro, char out[40])
+{
+    char whole[21];
+    if (seconds < 0 || seconds > 253402300799 || nanos < 0 || nanos > 999999999) {
+        return false;
+    }
+    clock_rfc3339((uint64_t)seconds * 1000, whole);
+    if (micro) {
+        (void)snprintf(out, 40, "%.19s.%06dZ", whole, nanos / 1000);
+    } else {
+        (void)snprintf(out, 40, "%s", whole);
+    }
+    return true;
+}
+
+bool typed__time_read(struct slice text, int64_t *seconds, int32_t *nanos)
+{
+    char copy[64];
+    uint64_t ms = 0;
+    if (text.len >= sizeof(copy) || text.len < 20) {
+        return false;
+    }
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    if (clock_parse_rfc3339(copy, &ms) != 0) {
+        return false;
+    }
+    *seconds = (int64_t)(ms / 1000);
+    *nanos = 0;
+    int32_t unit = 100000000;
+    for (size_t i = 20; copy[19] == '.' && isdigit((unsigned char)copy[i]) && unit > 0; i++) {
+        *nanos += (copy[i] - '0') * unit;
+        unit /= 10;
+    }
+    return true;
+}
+
+/* ---- reading bytes ---- */
+
+static bool read_varint(struct reader *r, uint64_t *value)
+{
+    *value = 0;
+    for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
+        uint8_t byte = *r->at++;
+        *value |= (uint64_t)(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_fixed(struct reader *r, size_t bytes, uint64_t *value)
+{
+    if ((size_t)(r->end - r->at) < bytes) {
+        return false;
+    }
+    *value = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        *value |= (uint64_t)r->at[i] << (8 * i);
+    }
+    r->at += bytes;
+    return true;
+}
+
+static bool read_len(struct reader *r, struct slice *bytes)
+{
+    uint64_t len = 0;
+    if (!read_varint(r, &len) || len > (uint64_t)(r->end - r->at)) {
+        return false;
+    }
+    *bytes = slice_make(r->at, (size_t)len);
+    r->at += len;
+    return true;
+}
+
+static struct reader reader_of(struct slice bytes)
+{
+    const uint8_t *at = (const uint8_t *)(bytes.data != NULL ? bytes.data : "");
+    return (struct reader){at, at + bytes.len};
+}
+
+/* One field: its number and wire type, and its content: a number, or bytes. */
+struct wire_field {
+    uint32_t number;
+    unsigned type;
+    uint64_t scalar;
+    struct slice bytes;
+};
+
+static bool next_field(struct reader *r, struct wire_field *f)
+{
+    uint64_t tag = 0;
+    if (!read_varint(r, &tag) || tag >> 3 == 0 || tag >> 3 > TYPED_EMPTY_FIELD) {
+        return false;
+    }
+    f->number = (uint32_t)(tag >> 3);
+    f->type = (unsigned)(tag & 7);
+    switch (f->type) {
+    case WIRE_VARINT:
+        return read_varint(r, &f->scalar);
+    case WIRE_FIXED64:
+        return read_fixed(r, 8, &f->scalar);
+    case WIRE_FIXED32:
+        return read_fixed(r, 4, &f->scalar);
+    case WIRE_LEN:
+        return read_len(r, &f->bytes);
+    default:
+        return false;
+    }
+}
+
+static json_t *bad(struct decoding *d, const char *what)
+{
+    (void)err_set(d->err, ERR_INVALID, "malformed protobuf: %s", what);
+    return NULL;
+}
+
+/* ---- values ---- */
+
+static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes);
+static json_t *decode_any(struct decoding *d, struct slice bytes);
+
+static json_t *decode_text(struct decoding *d, struct slice bytes)
+{
+    json_t *text = json_stringn(bytes.data != NULL ? bytes.data : "", bytes.len);
+    return text != NULL ? text : bad(d, "a string is no UTF-8");
+}
+
+static json_t *real_or_integer(double value)
+{
+    if (value == floor(value) && fabs(value) < TYPED_EXACT_MAX) {
+        return json_integer((json_int_t)value);
+    }
+    return isfinite(value) ? json_real(value) : NULL;
+}
+
+static double double_of(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static double float_of(uint64_t bits)
+{
+    uint32_t low = (uint32_t)bits;
+    float value;
+    memcpy(&value, &low, sizeof(value));
+    return (double)value;
+}
+
+static json_t *decode_number(struct decoding *d, const struct schema *schema, uint64_t scalar)
+{
+    json_t *number = NULL;
+    switch ((int)schema->wire) {
+    case SCHEMA_WIRE_BOOL:
+        return json_boolean(scalar != 0);
+    case SCHEMA_WIRE_INT32:
+        return json_integer((int32_t)(uint32_t)scalar);
+    case SCHEMA_WIRE_UINT32:
+        return json_integer((json_int_t)(uint32_t)scalar);
+    case SCHEMA_WIRE_INT64:
+        return json_integer((json_int_t)scalar);
+    case SCHEMA_WIRE_UINT64:
+        return scalar <= INT64_MAX ? json_integer((json_int_t)scalar)
+                                   : bad(d, "an integer is out of range");
+    case SCHEMA_WIRE_DOUBLE:
+        number = real_or_integer(double_of(scalar));
+        break;
+    case SCHEMA_WIRE_FLOAT:
+        number = real_or_integer(float_of(scalar));
+        break;
+    default:
+        break;
+    }
+    return number != NULL ? number : bad(d, "a number that JSON cannot say");
+}
+
+static json_t *decode_quantity(struct decoding *d, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    struct slice text = SLICE("");
+    bool number = false;
+    while (r.at < r.end) {
+        if (!next_field(&r, &f)) {
+            return bad(d, "a Quantity");
+        }
+        if (f.number == QUANTITY_STRING && f.type == WIRE_LEN) {
+            text = f.bytes;
+        } else if (f.number == QUANTITY_NUMBER && f.type == WIRE_VARINT) {
+            number = f.scalar != 0;
+        }
+    }
+    json_t *value = NULL;
+    if (number && json_parse(text, &value, NULL) == 0 && json_is_number(value)) {
+        return value;
+    }
+    json_decref(value);
+    return decode_text(d, text);
+}
+
+static json_t *decode_choice(struct decoding *d, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    bool is_text = false;
+    int32_t number = 0;
+    struct slice text = SLICE("");
+    while (r.at < r.end) {
+        if (!next_field(&r, &f)) {
+            return bad(d, "an IntOrString");
+        }
+        if (f.number == CHOICE_TYPE && f.type == WIRE_VARINT) {
+            is_text = f.scalar == 1;
+        } else if (f.number == CHOICE_INT && f.type == WIRE_VARINT) {
+            number = (int32_t)(uint32_t)f.scalar;
+        } else if (f.number == CHOICE_STRING && f.type == WIRE_LEN) {
+            text = f.bytes;
+        }
+    }
+    return is_text ? decode_text(d, text) : json_integer(number);
+}
+
+/* An empty message is no time: null, which the caller leaves out. */
+static json_t *decode_time(struct decoding *d, struct slice bytes, bool micro)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    int64_t seconds = 0;
+    int64_t other = 0;
+    int32_t nanos = 0;
+    int32_t other_nanos = 0;
+    struct slice text = {0};
+    char canonical[40];
+    if (bytes.len == 0) {
+        return json_null();
+    }
+    while (r.at < r.end) {
+        if (!next_field(&r, &f)) {
+            return bad(d, "a Time");
+        }
+        if (f.number == TIME_SECONDS && f.type == WIRE_VARINT) {
+            seconds = (int64_t)f.scalar;
+        } else if (f.number == TIME_NANOS && f.type == WIRE_VARINT) {
+            nanos = (int32_t)(uint32_t)f.scalar;
+        } else if (f.number == TIME_TEXT && f.type == WIRE_LEN) {
+            text = f.bytes;
+        }
+    }
+    /* The spelling counts only while it says the same: a client may have changed the rest. */
+    bool read = text.len > 0 && typed__time_read(text, &other, &other_nanos);
+    if (text.len > 0 && (!read || (other == seconds && other_nanos == nanos))) {
+        return decode_text(d, text);
+    }
+    return typed__time_text(seconds, nanos, micro, canonical) ? json_string(canonical)
+                                                              : bad(d, "a Time is out of range");
+}
+
+static json_t *decode_raw(struct decoding *d, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    json_t *value = NULL;
+    while (r.at < r.end) {
+        if (!next_field(&r, &f)) {
+            json_decref(value);
+            return bad(d, "raw JSON");
+        }
+        if (f.number == RAW_BYTES && f.type == WIRE_LEN) {
+            json_decref(value);
+            if (json_parse(f.bytes, &value, d->err) != 0) {
+                return NULL;
+            }
+        }
+    }
+    return value != NULL ? value : json_object();
+}
+
+/* One entry of a map: key 1, value 2. */
+static json_t *decode_entry(struct decoding *d, const struct schema *values, struct slice bytes,
+                            struct slice *key);
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_struct(struct decoding *d, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    json_t *object = json_object();
+    while (r.at < r.end) {
+        struct slice key = {0};
+        json_t *value = NULL;
+        if (next_field(&r, &f) && f.number == STRUCT_FIELDS && f.type == WIRE_LEN) {
+            value = decode_entry(d, NULL, f.bytes, &key);
+        } else {
+            (void)bad(d, "a Struct");
+        }
+        if (value == NULL || json_object_setn_new(object, key.data, key.len, value) != 0) {
+            json_decref(object);
+            return value == NULL ? NULL : bad(d, "a key is no UTF-8");
+        }
+    }
+    return object;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_list(struct decoding *d, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    json_t *list = json_array();
+    while (r.at < r.end) {
+        json_t *value = NULL;
+        if (next_field(&r, &f) && f.number == LIST_VALUES && f.type == WIRE_LEN) {
+            value = decode_any(d, f.bytes);
+        } else {
+            (void)bad(d, "a ListValue");
+        }
+        if (value == NULL) {
+            json_decref(list);
+            return NULL;
+        }
+        json_array_append_new(list, value);
+    }
+    return list;
+}
+
+struct any {
+    json_t *value;
+    double number;
+    int64_t exact;
+    bool is_number, has_exact, is_real;
+};
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static bool any_field(struct decoding *d, const struct wire_field *f, struct any *any)
+{
+    json_t *value = NULL;
+    if (f->number == VALUE_NUMBER && f->type == WIRE_FIXED64) {
+        any->number = double_of(f->scalar);
+        any->is_number = true;
+        return true;
+    }
+    if (f->number == VALUE_EXACT && f->type == WIRE_VARINT) {
+        any->exact = (int64_t)(f->scalar >> 1) ^ -(int64_t)(f->scalar & 1);
+        any->has_exact = true;
+        return true;
+    }
+    if (f->number == VALUE_REAL && f->type == WIRE_VARINT) {
+        any->is_real = f->scalar != 0;
+        return true;
+    }
+    if (f->number == VALUE_NULL && f->type == WIRE_VARINT) {
+        value = json_null();
+    } else if (f->number == VALUE_BOOL && f->type == WIRE_VARINT) {
+        value = json_boolean(f->scalar != 0);
+    } else if (f->number == VALUE_STRING && f->type == WIRE_LEN) {
+        value = decode_text(d, f->bytes);
+    } else if (f->number == VALUE_STRUCT && f->type == WIRE_LEN) {
+        value = decode_struct(d, f->bytes);
+    } else if (f->number == VALUE_LIST && f->type == WIRE_LEN) {
+        value = decode_list(d, f->bytes);
+    } else {
+        value = bad(d, "a Value");
+    }
+    json_decref(any->value);
+    any->value = value;
+    return value != NULL;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_any(struct decoding *d, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    struct any any = {0};
+    bool good = ++d->depth <= TYPED_DEPTH_MAX;
+    while (good && r.at < r.end) {
+        good = next_field(&r, &f) && any_field(d, &f, &any);
+    }
+    d->depth--;
+    if (!good) {
+        json_decref(any.value);
+        return bad(d, "a Value, or it is nested too deeply");
+    }
+    if (any.value != NULL || !any.is_number) {
+        return any.value != NULL ? any.value : json_null();
+    }
+    if (any.has_exact && (double)any.exact == any.number) {
+        return json_integer(any.exact);
+    }
+    json_t *number = any.is_real ? json_real(any.number) : real_or_integer(any.number);
+    return number != NULL ? number : bad(d, "a number that JSON cannot say");
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_bytes(struct decoding *d, const struct schema *schema, struct slice bytes)
+{
+    struct buf encoded = {0};
+    json_t *value = NULL;
+    switch ((int)schema->wire) {
+    case SCHEMA_WIRE_STRING:
+        return decode_text(d, bytes);
+    case SCHEMA_WIRE_BYTES:
+        base64_encode(&encoded, bytes);
+        value = json_str(buf_slice(&encoded));
+        buf_free(&encoded);
+        return value;
+    case SCHEMA_WIRE_MESSAGE:
+        return decode_message(d, schema, bytes);
+    case SCHEMA_WIRE_QUANTITY:
+        return decode_quantity(d, bytes);
+    case SCHEMA_WIRE_INT_OR_STRING:
+        return decode_choice(d, bytes);
+    case SCHEMA_WIRE_TIME:
+        return decode_time(d, bytes, false);
+    case SCHEMA_WIRE_MICRO_TIME:
+        return decode_time(d, bytes, true);
+    case SCHEMA_WIRE_STRUCT:
+        return decode_struct(d, bytes);
+    case SCHEMA_WIRE_VALUE:
+        return decode_any(d, bytes);
+    case SCHEMA_WIRE_LIST_VALUE:
+        return decode_list(d, bytes);
+    case SCHEMA_WIRE_RAW_JSON:
+        return decode_raw(d, bytes);
+    default:
+        return bad(d, "bytes where a number belongs");
+    }
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_value(struct decoding *d, const struct schema *schema,
+                            const struct wire_field *f)
+{
+    if (f->type != (unsigned)typed__wire_type(schema->wire)) {
+        return bad(d, "a field has another wire type than its message says");
+    }
+    return f->type == WIRE_LEN ? decode_bytes(d, schema, f->bytes)
+                               : decode_number(d, schema, f->scalar);
+}
+
+/* values NULL: google.protobuf.Value. */
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_entry(struct decoding *d, const struct schema *values, struct slice bytes,
+                            struct slice *key)
+{
+    static const struct schema any = {.type = SCHEMA_ANY, .wire = SCHEMA_WIRE_VALUE};
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    json_t *value = NULL;
+    *key = SLICE("");
+    values = values != NULL ? values : &any;
+    while (r.at < r.end) {
+        if (!next_field(&r, &f)) {
+            json_decref(value);
+            return bad(d, "a map's entry");
+        }
+        if (f.number == ENTRY_KEY && f.type == WIRE_LEN) {
+            *key = f.bytes;
+        } else if (f.number == ENTRY_VALUE) {
+            json_decref(value);
+            value = decode_value(d, values, &f);
+            if (value == NULL) {
+                return NULL;
+            }
+        }
+    }
+    if (value == NULL) { /* the default, left out by the client */
+        struct wire_field none = {.type = (unsigned)typed__wire_type(values->wire)};
+        value = decode_value(d, values, &none);
+    }
+    return value;
+}
+
+/* ---- messages ---- */
+
+static const struct schema_field *field_numbered(const struct schema *schema, uint32_t number)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if (schema->fields[i].number == number) {
+            return &schema->fields[i];
+        }
+    }
+    return NULL;
+}
+
+/* The list or map under a field, made if absent. */
+static json_t *container(json_t *object, const struct schema_field *field)
+{
+    json_t *value = tree_get(object, field->name);
+    if (value == NULL) {
+        value = typed__is_list(field->schema) ? json_array() : json_object();
+        tree_set(object, field->name, value);
+    }
+    return value;
+}
+
+static bool add_packed(struct decoding *d, const struct schema *items, json_t *list,
+                       struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    unsigned type = (unsigned)typed__wire_type(items->wire);
+    while (r.at < r.end) {
+        uint64_t scalar = 0;
+        bool good = type == WIRE_VARINT ? read_varint(&r, &scalar)
+                                        : read_fixed(&r, type == WIRE_FIXED64 ? 8 : 4, &scalar);
+        json_t *value = good ? decode_number(d, items, scalar) : bad(d, "a packed list");
+        if (value == NULL) {
+            return false;
+        }
+        json_array_append_new(list, value);
+    }
+    return true;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static bool add_item(struct decoding *d, const struct schema_field *field, json_t *object,
+                     const struct wire_field *f)
+{
+    const struct schema *items = field->schema->items;
+    json_t *list = container(object, field);
+    if (f->type == WIRE_LEN && typed__wire_type(items->wire) != WIRE_LEN) {
+        return add_packed(d, items, list, f->bytes);
+    }
+    json_t *value = decode_value(d, items, f);
+    return value != NULL && json_array_append_new(list, value) == 0;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static bool add_entry(struct decoding *d, const struct schema_field *field, json_t *object,
+                      const struct wire_field *f)
+{
+    struct slice key;
+    json_t *map = container(object, field);
+    if (f->type != WIRE_LEN) {
+        (void)bad(d, "a map's entry");
+        return false;
+    }
+    json_t *value = decode_entry(d, field->schema->values, f->bytes, &key);
+    if (value == NULL) {
+        return false;
+    }
+    if (json_object_setn_new(map, key.data, key.len, value) != 0) {
+        (void)bad(d, "a key is no UTF-8");
+        return false;
+    }
+    return true;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static bool add_single(struct decoding *d, const struct schema_field *field, json_t *object,
+                       const struct wire_field *f)
+{
+    json_t *value = decode_value(d, field->schema, f);
+    if (value == NULL) {
+        return false;
+    }
+    bool time =
+        field->schema->wire == SCHEMA_WIRE_TIME || field->schema->wire == SCHEMA_WIRE_MICRO_TIME;
+    json_t *earlier = tree_get(object, field->name);
+    if (time && json_is_null(value)) {
+        json_decref(value);
+    } else if (field->schema->wire == SCHEMA_WIRE_MESSAGE && json_is_object(earlier)) {
+        (void)json_object_update_new(earlier, value); /* parts of a message add up */
+    } else {
+        tree_set(object, field->name, value);
+    }
+    return true;
+}
+
+/* The lists and maps that are present without members. */
+static bool add_empty(struct decoding *d, const struct schema *schema, json_t *object,
+                      const struct wire_field *f)
+{
+    struct reader r = reader_of(f->bytes);
+    while (f->type == WIRE_LEN && r.at < r.end) {
+        uint64_t number = 0;
+        if (!read_varint(&r, &number)) {
+            (void)bad(d, "the list of empty fields");
+            return false;
+        }
+        const struct schema_field *field = field_numbered(schema, (uint32_t)number);
+        if (field != NULL && (typed__is_list(field->schema) || typed__is_map(field->schema))) {
+            (void)container(object, field);
+        }
+    }
+    return true;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static bool add_field(struct decoding *d, const struct schema *schema, json_t *object,
+                      const struct wire_field *f)
+{
+    if (f->number == TYPED_EMPTY_FIELD) {
+        return add_empty(d, schema, object, f);
+    }
+    const struct schema_field *field = field_numbered(schema, f->number);
+    if (field == NULL) {
+        (void)err_set(d->err, ERR_INVALID, "%.*s has no field number %u: it would be lost",
+                      SLICE_ARG(schema->name), f->number);
+        return false;
+    }
+    if (typed__is_list(field->schema)) {
+        return add_item(d, field, object, f);
+    }
+    return typed__is_map(field->schema) ? add_entry(d, field, object, f)
+                                        : add_single(d, field, object, f);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    json_t *object = json_object();
+    bool good = ++d->depth <= TYPED_DEPTH_MAX;
+    if (!good) {
+        (void)bad(d, "nested too deeply");
+    }
+    while (good && r.at < r.end) {
+        good = next_field(&r, &f);
+        if (!good) {
+            (void)bad(d, "cut short, or an unknown wire type");
+        }
+        good = good && add_field(d, schema, object, &f);
+    }
+    d->depth--;
+    if (!good) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+int typed_to_json(const struct kind *kind, struct slice wire, json_t **tree, struct err *err)
+{
+    struct err scratch;
+    struct decoding d = {.err = err != NULL ? err : &scratch};
+    *tree = NULL;
+    if (kind->schema == NULL || kind->message.len == 0) {
+        return err_set(err, ERR_UNSUPPORTED, "%.*s has no protobuf message: use JSON",
+                       SLICE_ARG(kind->kind));
+    }
+    json_t *object = decode_message(&d, kind->schema, wire);
+    if (object == NULL) {
+        return ERR_INVALID;
+    }
+    if (json_depth(object) > JSON_DEPTH_MAX) {
+        json_decref(object);
+        return err_set(err, ERR_INVALID, "malformed protobuf: nested too deeply");
+    }
+    json_object_set_new(object, "apiVersion", json_str(kind->api_version));
+    json_object_set_new(object, "kind", json_str(kind->kind));
+    *tree = object;
+    return 0;
+}

@@ -1,0 +1,46 @@
+/* typed_internal.h: between the decoder and the encoder of typed.h.
+ * Thread: any. */
+#ifndef PROTO_TYPED_INTERNAL_H
+#define PROTO_TYPED_INTERNAL_H
+
+#include "proto/schema.h"
+#include "proto/typed.h"
+
+enum typed_wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_LEN = 2, WIRE_FIXED32 = 5 };
+
+/* Field numbers of the messages with a JSON form of their own. */
+enum {
+    QUANTITY_STRING = 1,
+    QUANTITY_NUMBER = 100, /* it was a bare number */
+    CHOICE_TYPE = 1,       /* IntOrString */
+    CHOICE_INT = 2,
+    CHOICE_STRING = 3,
+    TIME_SECONDS = 1,
+    TIME_NANOS = 2,
+    TIME_TEXT = 100, /* another spelling than the canonical one */
+    RAW_BYTES = 1,
+    STRUCT_FIELDS = 1,
+    LIST_VALUES = 1,
+    ENTRY_KEY = 1,
+    ENTRY_VALUE = 2,
+    VALUE_NULL = 1,
+    VALUE_NUMBER = 2,
+    VALUE_STRING = 3,
+    VALUE_BOOL = 4,
+    VALUE_STRUCT = 5,
+    VALUE_LIST = 6,
+    VALUE_EXACT = 1000, /* the integer, where a double cannot hold it */
+    VALUE_REAL = 1001,  /* it was written 5.0, not 5 */
+};
+
+#define TYPED_EXACT_MAX 9007199254740992.0 /* 2^53 */
+
+bool typed__is_map(const struct schema *schema);
+bool typed__is_list(const struct schema *schema);
+enum typed_wire_type typed__wire_type(enum schema_wire wire);
+/* The canonical text of a moment; micro: with six decimals. False before 1970 or after 9999. */
+bool typed__time_text(int64_t seconds, int32_t nanos, bool micro, char out[40]);
+/* Its inverse for any spelling; nanos to the nanosecond. False if it cannot be read. */
+bool typed__time_read(struct slice text, int64_t *seconds, int32_t *nanos);
+
+#endif
