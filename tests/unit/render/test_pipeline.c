@@ -73,7 +73,10 @@ static int release_of(const json_t *input, json_t **release, struct err *err)
     const json_t *component = json_object_get(input, "component");
     json_t *workload = NULL;
     json_t *profile = NULL;
-    *release = NULL;
+    *release = json_deep_copy(json_object_get(input, "release"));
+    if (*release != NULL) {
+        return 0;
+    }
     int rc = convert_workload(component, json_text_at(input, "image"), &workload, err);
     if (rc == 0) {
         rc = convert_profile(component, &profile, err);
