@@ -232,6 +232,10 @@ static int walk_string(struct walk *w, struct slice text, json_t **out)
     }
     struct cel_value value = {.type = CEL_NULL};
     rc = evaluate(w, text, span, &value);
+    if (rc == 0 && w->check_only) {
+        *out = json_null();
+        return 0;
+    }
     return rc != 0 ? rc : to_tree(w, text, span, value, out);
 }
 

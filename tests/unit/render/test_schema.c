@@ -1,0 +1,136 @@
+/* Parameters: defaults and rules. */
+#include "tests/lib/test.h"
+
+#include "base/yaml.h"
+#include "render/schema.h"
+
+static const char rules[] =
+    "type: object\n"
+    "$defs:\n"
+    "  Size: {type: object, default: {}, properties: {cpu: {type: string, default: 100m}}}\n"
+    "  Loop: {type: object, properties: {next: {$ref: '#/$defs/Loop', default: {}}}}\n"
+    "required: [name]\n"
+    "properties:\n"
+    "  name: {type: string, pattern: '^[a-z]+$', minLength: 2, maxLength: 5}\n"
+    "  count: {type: integer, default: 3, minimum: 1, maximum: 9, multipleOf: 3}\n"
+    "  ratio: {type: number, exclusiveMinimum: 0, maximum: 1, exclusiveMaximum: true}\n"
+    "  mode: {type: string, enum: [a, b]}\n"
+    "  size: {$ref: '#/$defs/Size'}\n"
+    "  broken: {$ref: '#/$defs/Nothing'}\n"
+    "  loop: {$ref: '#/$defs/Loop'}\n"
+    "  list: {type: array, maxItems: 3, uniqueItems: true, items: {type: integer}}\n"
+    "  map: {type: object, maxProperties: 1, additionalProperties: {type: string}}\n"
+    "  any: {type: object}\n"
+    "  amount: {x-kubernetes-int-or-string: true}\n"
+    "  maybe: {type: string, nullable: true, default: x}\n"
+    "  either: {oneOf: [{type: string}, {type: integer}]}\n"
+    "  some: {type: object, properties: {a: {type: integer}, b: {type: integer}},\n"
+    "         anyOf: [{required: [a]}, {required: [b]}], not: {required: [a, b]}}\n";
+
+static int apply(const char *value, struct buf *out, struct err *err)
+{
+    json_t *schema;
+    json_t *input = NULL;
+    json_t *result;
+    assert_ok(yaml_parse(slice_of(rules), "rules", &schema, err), err);
+    assert_ok(yaml_parse(slice_of(value), "value", &input, err), err);
+    int rc = schema_apply(schema, input, SLICE("p"), &result, err);
+    if (rc == 0) {
+        json_canonical(result, out);
+    }
+    json_decref(result);
+    json_decref(input);
+    json_decref(schema);
+    return rc;
+}
+
+static void gives(const char *value, const char *expected)
+{
+    struct buf out = {0};
+    struct err err = {0};
+    assert_ok(apply(value, &out, &err), &err);
+    assert_slice(buf_slice(&out), expected);
+    buf_free(&out);
+}
+
+static void fails(const char *value, const char *message)
+{
+    struct buf out = {0};
+    struct err err = {0};
+    assert_int_equal(apply(value, &out, &err), ERR_UNPROCESSABLE);
+    assert_string_equal(err.message, message);
+    buf_free(&out);
+}
+
+static void what_is_missing_takes_its_default(void **state)
+{
+    (void)state;
+    gives("{name: abc}",
+          "{\"count\":3,\"maybe\":\"x\",\"name\":\"abc\",\"size\":{\"cpu\":\"100m\"}}");
+    gives("{name: abc, count: 6, size: {cpu: '2'}, maybe: null}",
+          "{\"count\":6,\"maybe\":null,\"name\":\"abc\",\"size\":{\"cpu\":\"2\"}}");
+    gives("{name: abc, count: null, any: {x: [1]}, amount: 5, either: 1}",
+          "{\"amount\":5,\"any\":{\"x\":[1]},\"count\":3,\"either\":1,\"maybe\":\"x\","
+          "\"name\":\"abc\",\"size\":{\"cpu\":\"100m\"}}");
+}
+
+static void every_wrong_field_is_named(void **state)
+{
+    (void)state;
+    fails("{}", "p.name: is required");
+    fails("{name: abc, nam: x, size: {cpi: 1}}", "p.nam: unknown field; p.size.cpi: unknown field");
+    fails("{name: A}", "p.name: must have at least 2 characters; p.name: must match ^[a-z]+$");
+    fails("{name: abcdef}", "p.name: must have at most 5 characters");
+    fails("{name: 5, count: x}",
+          "p.name: must be of type string; p.count: must be of type integer");
+    fails("{name: abc, count: 10}", "p.count: must be at most 9; p.count: must be a multiple of 3");
+    fails("{name: abc, ratio: 0}", "p.ratio: must be greater than 0");
+    fails("{name: abc, ratio: 1}", "p.ratio: must be less than 1");
+    fails("{name: abc, mode: c}", "p.mode: must be one of [\"a\",\"b\"]");
+    fails("{name: abc, list: [1, x, 1, 2]}",
+          "p.list: must have at most 3 items; p.list[1]: must be of type integer; "
+          "p.list[2]: is the same as element 0");
+    fails("{name: abc, map: {a: 1, b: c}}",
+          "p.map: must have at most 1 members; p.map.a: must be of type string");
+    fails("{name: abc, amount: [1]}", "p.amount: must be an integer or a string");
+    fails("{name: abc, either: []}", "p.either: must satisfy exactly one of oneOf");
+    fails("{name: abc, some: {}}", "p.some: must satisfy one of anyOf");
+    fails("{name: abc, some: {a: 1, b: 2}}", "p.some: must not be this");
+    fails("{name: abc, broken: 1}", "p.broken: its schema's $ref points nowhere");
+    fails("[1]", "p: must be an object");
+}
+
+static void a_schema_that_never_ends_is_met_by_a_limit(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    struct err err = {0};
+    assert_err(apply("{name: abc, loop: {}}", &out, &err), &err, ERR_TOO_LARGE,
+               "p: the schema refers to itself too often");
+    buf_free(&out);
+}
+
+static void without_a_schema_there_is_nothing_to_say(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    json_t *out;
+    json_t *one = json_pack("{s:i}", "a", 1);
+    assert_ok(schema_apply(NULL, NULL, SLICE("p"), &out, &err), &err);
+    assert_int_equal(json_object_size(out), 0);
+    json_decref(out);
+    assert_err(schema_apply(NULL, one, SLICE("p"), &out, &err), &err, ERR_UNPROCESSABLE,
+               "p.a: unknown field");
+    json_decref(one);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_missing_takes_its_default),
+        cmocka_unit_test(every_wrong_field_is_named),
+        cmocka_unit_test(a_schema_that_never_ends_is_met_by_a_limit),
+        cmocka_unit_test(without_a_schema_there_is_nothing_to_say),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
