@@ -263,7 +263,9 @@ static void field_node(FILE *out, const struct model *model, const struct model_
     const Choreo__V1__FieldRules *rules = field->rules;
     if (rules != NULL) {
         /* Sorted: the order of FieldsV1's k:{...}. */
-        qsort(rules->keys, rules->n_keys, sizeof(*rules->keys), by_text);
+        if (rules->n_keys > 0) {
+            qsort(rules->keys, rules->n_keys, sizeof(*rules->keys), by_text);
+        }
         text_list(out, "e_", id, rules->enum_, rules->n_enum_);
         text_list(out, "k_", id, rules->keys, rules->n_keys);
         if (rules->pattern != NULL) {
