@@ -180,9 +180,10 @@ static void tick_stream(struct http_stream *s, uint64_t now, uint32_t stall_ms)
     }
     bool body_late = s->recv.state == HTTP_RECV_BODY && !s->told && !s->streaming;
     bool reader_slow = http_stream_pending(s) != 0 && s->send.state != HTTP_SEND_NONE;
+    bool sender_slow = s->recv.state == HTTP_RECV_BODY && s->send.state == HTTP_SEND_ENDED;
     if (body_late) {
         http_stream_whole(s, ERR_TIMEOUT);
-    } else if (reader_slow && s->send.state != HTTP_SEND_GONE) {
+    } else if ((reader_slow || sender_slow) && s->send.state != HTTP_SEND_GONE) {
         struct http_conn *conn = s->conn;
         struct err why = {.code = ERR_TIMEOUT, .message = "the client does not read"};
         if (!s->released && http_stream_alive(s)) {

@@ -17,7 +17,12 @@
 
 #include "node/http/conn.h"
 
-enum { WINDOW_STREAM_BYTES = 256 * 1024, WINDOW_CONN_BYTES = 1024 * 1024, NV_MAX = 40 };
+enum {
+    WINDOW_STREAM_BYTES = 256 * 1024,
+    WINDOW_CONN_BYTES = 1024 * 1024,
+    DROPPED_MAX_BYTES = 8 * 1024 * 1024, /* of a body that was refused */
+    NV_MAX = 40
+};
 
 struct h2 {
     nghttp2_session *session;
@@ -153,6 +158,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         (void)nghttp2_session_consume(session, id, len);
     }
     http_stream_take_body(s, slice_make(data, len));
+    if (s->dropped > DROPPED_MAX_BYTES) {
+        /* Answered long ago: told to stop sending what nobody reads. */
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    }
     return 0;
 }
 
@@ -312,19 +321,6 @@ static int h2_pump(struct http_conn *conn, struct err *err)
 
 /* ---- the session ---- */
 
-/* After a response, a client that goes on sending its body is told to stop. */
-static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
-{
-    (void)user;
-    bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
-                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (ends && nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0) {
-        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                         NGHTTP2_NO_ERROR);
-    }
-    return 0;
-}
-
 static void set_callbacks(nghttp2_session_callbacks *cb)
 {
     nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
@@ -334,7 +330,6 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
-    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
 }
 
 static int h2_open(struct http_conn *conn, struct err *err)

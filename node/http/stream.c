@@ -114,6 +114,7 @@ void http_stream_take_body(struct http_stream *s, struct slice data)
 {
     s->progress_ms = http_conn_now(s->conn);
     if (s->released || s->told || s->over) {
+        s->dropped += data.len;
         return;
     }
     if (s->streaming) {

@@ -102,6 +102,7 @@ struct http_stream {
     bool told;                      /* on_request has run */
     bool over;                      /* the body exceeded body_max */
     size_t head_bytes;              /* of the request's header so far */
+    size_t dropped;                 /* of a body that nobody wants any more */
     size_t unconsumed;              /* HTTP/2 flow control held back while paused */
     struct http_header *head_items; /* grows while the head comes */
     size_t head_cap;

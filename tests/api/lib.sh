@@ -1,0 +1,94 @@
+# lib.sh: for the shell scripts of tests/api. Sourced. Starts a fresh api-server (server.c), whose
+# address is $URL and whose kubeconfigs and CA are in $DIR, and stops it at the end.
+failures=0
+what=
+
+# check "what is shown" command...: runs it; its output is in $out, both streams.
+check() {
+    what=$1
+    shift
+    if ! out=$("$@" 2>&1); then
+        echo "FAILED: $what: $*"
+        echo "$out"
+        failures=$((failures + 1))
+        return 1
+    fi
+    return 0
+}
+
+# refuse "what is shown" command...: the same, for what must fail.
+refuse() {
+    what=$1
+    shift
+    if out=$("$@" 2>&1); then
+        echo "FAILED: $what: should have been refused: $*"
+        echo "$out"
+        failures=$((failures + 1))
+        return 1
+    fi
+    return 0
+}
+
+# says TEXT...: each occurs in $out.
+says() {
+    local text
+    for text in "$@"; do
+        if ! grep -qF -- "$text" <<<"$out"; then
+            echo "FAILED: $what: \"$text\" is not in:"
+            echo "$out"
+            failures=$((failures + 1))
+        fi
+    done
+}
+
+# hides TEXT: does not occur in $out.
+hides() {
+    if grep -qF -- "$1" <<<"$out"; then
+        echo "FAILED: $what: \"$1\" is in:"
+        echo "$out"
+        failures=$((failures + 1))
+    fi
+}
+
+start() {
+    local program=${CHOREO_BUILD:?names the build folder}/tests/api-server
+    DIR=$(mktemp -d)
+    "$program" "$DIR" 2>"$DIR/server.log" &
+    server=$!
+    trap stop EXIT
+    for _ in $(seq 200); do
+        [ -s "$DIR/url" ] && break
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    if ! URL=$(cat "$DIR/url"); then
+        cat "$DIR/server.log"
+        exit 1
+    fi
+    export DIR URL
+    export HOME=$DIR # clients' caches
+    export KUBECONFIG=$DIR/kubeconfig
+}
+
+stop() {
+    local status=$? ended
+    kill "$server" 2>/dev/null
+    wait "$server"
+    ended=$?
+    if [ "$ended" -ne 0 ]; then
+        echo "api-server ended with $ended:"
+        tail -20 "$DIR/server.log"
+        status=1
+    fi
+    rm -rf "$DIR"
+    exit "$status"
+}
+
+finish() {
+    if [ "$failures" -ne 0 ]; then
+        echo "$failures checks failed"
+        exit 1
+    fi
+    echo "all checks passed"
+    exit 0
+}
