@@ -385,13 +385,13 @@ static void plan_apply(struct work *w, json_t *manifests)
         not_ready(w, STATUS_FALSE, false, "ClusterUnreachable", why);
         return; /* the system shard's news of the cluster brings it back */
     }
-    bool failed_before = strcmp(w->world.failed_hash, hash) == 0 && w->world.reason[0] != '\0';
-    if (failed_before) {
+    bool failed_before = strcmp(w->world.failed_hash, hash) == 0;
+    if (failed_before && w->world.reason[0] != '\0') {
         report_failure(w);
-        if (w->s->now_ms < w->world.retry_at_ms) {
-            plan_requeue(w->plan, w->world.retry_at_ms - w->s->now_ms);
-            return;
-        }
+    }
+    if (failed_before && w->s->now_ms < w->world.retry_at_ms) {
+        plan_requeue(w->plan, w->world.retry_at_ms - w->s->now_ms);
+        return;
     }
     want(w, manifests, hash);
 }

@@ -1,0 +1,365 @@
+/* engine.c: the hooks, and keeping snapshots up to date.
+ *
+ *   on_lead:   scan the system shard (once) and the shard, then everything is looked at once
+ *   on_change: read what changed since, put it into the snapshot, ask the route whom it concerns
+ *   on_unlead: cancel what is under way; the snapshot goes with the shard
+ *
+ * The system snapshot is fed on every node that leads anything, and is behind all of its shards'
+ * snapshots. A feed whose history was compacted away, or whose database was replaced, is scanned
+ * anew: what is not in the scan is removed. A scan that fails is logged and tried again with the
+ * next change; the shard reconciles nothing until one succeeded. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "reconcile/engine_internal.h"
+
+uint64_t engine_wall_ms(const struct engine_impl *e)
+{
+    return e->clock->wall_ms(e->clock);
+}
+
+uint64_t engine_mono_ms(const struct engine_impl *e)
+{
+    return loop_now_ms(e->config.loop);
+}
+
+/* ---- feeding ---- */
+
+struct feeding {
+    struct engine_impl *e;
+    struct snapshot *snap;
+    struct engine_shard *only; /* route to this shard; NULL: to all (the system's rows) */
+    struct map *seen;          /* of a scan: keys that are there */
+    bool route;
+};
+
+static void add_to_shard(void *user, enum snapshot_kind kind, struct slice ns, struct slice name)
+{
+    struct engine_shard *s = user;
+    /* Another shard's leader sees to the system shard's objects; this one reads them. */
+    bool ours = s->snap->system == s->snap || !snapshot_cluster_scoped(kind) ||
+                kind == SNAPSHOT_ORGANIZATION;
+    if (ours) {
+        shard_enqueue(s, kind, ns, name);
+    }
+}
+
+static void route(const struct feeding *f, enum snapshot_kind kind, struct slice ns,
+                  struct slice name)
+{
+    if (!f->route) {
+        return;
+    }
+    if (f->only != NULL) {
+        route_change(f->only->snap, kind, ns, name, add_to_shard, f->only);
+        return;
+    }
+    for (uint32_t i = 0; i < f->e->config.shard_count; i++) {
+        struct engine_shard *s = f->e->shards[i];
+        if (s != NULL && !s->closing) {
+            route_change(s->snap, kind, ns, name, add_to_shard, s);
+        }
+    }
+}
+
+static void scan_key(struct buf *out, enum snapshot_kind kind, struct slice ns, struct slice name)
+{
+    buf_addf(out, "%d/%.*s/%.*s", (int)kind, SLICE_ARG(ns), SLICE_ARG(name));
+}
+
+static void on_row(void *arg, const struct feed_row *row)
+{
+    struct feeding *f = arg;
+    enum snapshot_kind kind = snapshot_kind_of(row->resource);
+    struct err err;
+    if (kind == SNAPSHOT_KIND_COUNT) {
+        return;
+    }
+    if (f->seen != NULL) {
+        struct buf key = {0};
+        scan_key(&key, kind, row->ns, row->name);
+        map_put(f->seen, buf_slice(&key), f);
+        buf_free(&key);
+    }
+    route(f, kind, row->ns, row->name);
+    if (row->deleted) {
+        snapshot_remove(f->snap, kind, row->ns, row->name);
+    } else if (snapshot_put(f->snap, kind, row->ns, row->name, row->body, row->version, &err) !=
+               0) {
+        log_error("reconcile.row", "error=%s", log_q(err.message));
+        return;
+    }
+    route(f, kind, row->ns, row->name);
+    if (kind == SNAPSHOT_RENDERED && f->only != NULL) {
+        work_forget(f->only, row->ns, row->name);
+    }
+}
+
+static void drop_unseen(struct feeding *f)
+{
+    struct arena arena = {0};
+    struct buf key = {0};
+    for (int kind = 0; kind < SNAPSHOT_KIND_COUNT; kind++) {
+        const struct map *map = &f->snap->kinds[kind];
+        size_t cursor = 0;
+        struct slice name;
+        void *value;
+        size_t count = 0;
+        const struct snapshot_entry **gone =
+            arena_alloc(&arena, (map->count + 1) * sizeof(struct snapshot_entry *));
+        while (map_next(map, &cursor, &name, &value)) {
+            const struct snapshot_entry *e = value;
+            buf_clear(&key);
+            scan_key(&key, e->kind, e->ns, e->name);
+            if (map_get(f->seen, buf_slice(&key)) == NULL) {
+                gone[count++] = e;
+            }
+        }
+        for (size_t i = 0; i < count; i++) {
+            route(f, gone[i]->kind, gone[i]->ns, gone[i]->name);
+            snapshot_remove(f->snap, gone[i]->kind, gone[i]->ns, gone[i]->name);
+        }
+    }
+    buf_free(&key);
+    arena_free(&arena);
+}
+
+/* Reads a shard whole into f->snap. */
+static int load(struct feeding *f, uint32_t shard, uint64_t *version)
+{
+    struct map seen = {0};
+    struct err err;
+    f->seen = &seen;
+    int rc = f->e->feed->scan(f->e->feed->user, shard, on_row, f, version, &err);
+    if (rc == 0) {
+        drop_unseen(f);
+    } else {
+        log_warn("reconcile.scan", "shard=%u error=%s", shard, log_q(err.message));
+    }
+    map_free(&seen);
+    f->seen = NULL;
+    return rc;
+}
+
+static void advance(struct feeding *f, uint32_t shard, uint64_t *since, uint64_t to)
+{
+    struct err err;
+    if (to <= *since) {
+        return;
+    }
+    int rc = f->e->feed->changes(f->e->feed->user, shard, *since, to, on_row, f, &err);
+    if (rc == ERR_GONE) {
+        rc = load(f, shard, since);
+    } else if (rc == 0) {
+        *since = to;
+    }
+    if (rc != 0) {
+        log_warn("reconcile.feed", "shard=%u error=%s", shard, log_q(err.message));
+    }
+}
+
+/* ---- shards ---- */
+
+static bool leads_anything(const struct engine_impl *e)
+{
+    for (uint32_t i = 0; i < e->config.shard_count; i++) {
+        if (e->shards[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool need_system(struct engine_impl *e)
+{
+    struct feeding f = {.e = e, .snap = &e->system};
+    if (!e->system_loaded) {
+        e->system_loaded = load(&f, 0, &e->system_version) == 0;
+    }
+    return e->system_loaded;
+}
+
+static void load_shard(struct engine_shard *s)
+{
+    if (!need_system(s->e)) {
+        return;
+    }
+    if (s->id == 0) {
+        s->version = s->e->system_version;
+    } else {
+        struct feeding f = {.e = s->e, .snap = s->snap, .only = s};
+        if (load(&f, s->id, &s->version) != 0) {
+            return;
+        }
+    }
+    clusters_refresh(s);
+    clusters_watch_inventories(s);
+    shard_enqueue_all(s);
+}
+
+void engine_on_lead(void *user, uint32_t shard, uint64_t term, uint64_t incarnation, uint64_t index)
+{
+    struct engine *engine = user;
+    struct engine_impl *e = engine->impl;
+    (void)index;
+    if (e == NULL || e->stopping || shard >= e->config.shard_count) {
+        return;
+    }
+    if (e->shards[shard] != NULL) {
+        shard_close(e->shards[shard]);
+    }
+    struct engine_shard *s = shard_open(e, shard, term, incarnation);
+    e->shards[shard] = s;
+    load_shard(s);
+    log_info("reconcile.lead", "shard=%u term=%" PRIu64 " objects_bytes=%zu", shard, term,
+             s->snap->body_bytes);
+}
+
+void engine_on_unlead(void *user, uint32_t shard)
+{
+    struct engine *engine = user;
+    struct engine_impl *e = engine->impl;
+    if (e == NULL || shard >= e->config.shard_count || e->shards[shard] == NULL) {
+        return;
+    }
+    struct engine_shard *s = e->shards[shard];
+    e->shards[shard] = NULL;
+    log_info("reconcile.unlead", "shard=%u term=%" PRIu64, shard, s->epoch.term);
+    shard_close(s);
+}
+
+static void system_changed(struct engine_impl *e, uint64_t version)
+{
+    if (!leads_anything(e)) {
+        return;
+    }
+    struct feeding f = {.e = e, .snap = &e->system, .only = NULL, .route = true};
+    if (!e->system_loaded) {
+        for (uint32_t i = 0; i < e->config.shard_count; i++) {
+            if (e->shards[i] != NULL) {
+                load_shard(e->shards[i]);
+            }
+        }
+        return;
+    }
+    advance(&f, 0, &e->system_version, version);
+    for (uint32_t i = 0; i < e->config.shard_count; i++) {
+        if (e->shards[i] != NULL) {
+            clusters_refresh(e->shards[i]);
+            shard_pump(e->shards[i]);
+        }
+    }
+    if (e->shards[0] != NULL) {
+        e->shards[0]->version = e->system_version;
+        tasks_settle(e->shards[0]);
+    }
+}
+
+void engine_on_change(void *user, uint32_t shard, uint64_t version)
+{
+    struct engine *engine = user;
+    struct engine_impl *e = engine->impl;
+    if (e == NULL || e->stopping || shard >= e->config.shard_count) {
+        return;
+    }
+    if (shard == 0) {
+        system_changed(e, version);
+        return;
+    }
+    struct engine_shard *s = e->shards[shard];
+    if (s == NULL || s->closing) {
+        return;
+    }
+    if (s->version == 0) {
+        load_shard(s);
+        return;
+    }
+    struct feeding f = {.e = e, .snap = s->snap, .only = s, .route = true};
+    advance(&f, shard, &s->version, version);
+    tasks_settle(s);
+    shard_pump(s);
+}
+
+void engine_on_reset(void *user, uint32_t shard)
+{
+    struct engine *engine = user;
+    struct engine_impl *e = engine->impl;
+    if (e == NULL || shard >= e->config.shard_count) {
+        return;
+    }
+    e->feed->reset(e->feed->user, shard);
+    if (shard == 0) {
+        struct feeding f = {.e = e, .snap = &e->system, .route = true};
+        e->system_loaded = e->system_loaded && load(&f, 0, &e->system_version) == 0;
+    } else if (e->shards[shard] != NULL) {
+        load_shard(e->shards[shard]);
+    }
+}
+
+/* ---- start and stop ---- */
+
+int engine_start(struct engine *engine, const struct engine_config *config, struct err *err)
+{
+    if (config->loop == NULL || config->backend == NULL || config->kinds == NULL ||
+        config->shard_count == 0 || config->shard_count > ENGINE_SHARDS_MAX ||
+        (config->feed == NULL && config->database == NULL)) {
+        return err_set(err, ERR_INVALID,
+                       "reconcile: engine without loop, backend, kinds or shards");
+    }
+    struct engine_impl *e = mem_zero(sizeof(*e));
+    e->engine = engine;
+    e->config = *config;
+    if (e->config.abandon_after_ms == 0) {
+        e->config.abandon_after_ms = UINT64_C(10) * 60 * 1000;
+    }
+    if (e->config.probe_interval_ms == 0) {
+        e->config.probe_interval_ms = 5000;
+    }
+    if (e->config.sweep_delay_ms == 0) {
+        e->config.sweep_delay_ms = 15 * 1000;
+    }
+    e->clock = config->clock != NULL ? config->clock : &clock_system;
+    e->feed = config->feed;
+    if (e->feed == NULL) {
+        feed_store_init(&e->store_feed, &e->config);
+        e->feed = &e->store_feed;
+    }
+    snapshot_init(&e->system, NULL);
+    engine->impl = e;
+    return 0;
+}
+
+void engine_check_stopped(struct engine_impl *e)
+{
+    if (!e->stopping || e->shards_open > 0) {
+        return;
+    }
+    struct engine *engine = e->engine;
+    void (*stopped)(struct engine *) = e->stopped;
+    snapshot_free(&e->system);
+    if (e->feed == &e->store_feed) {
+        feed_store_free(&e->store_feed);
+    }
+    engine->impl = NULL;
+    free(e);
+    if (stopped != NULL) {
+        stopped(engine);
+    }
+}
+
+void engine_stop(struct engine *engine, void (*stopped)(struct engine *e))
+{
+    struct engine_impl *e = engine->impl;
+    e->stopping = true;
+    e->stopped = stopped;
+    for (uint32_t i = 0; i < e->config.shard_count; i++) {
+        if (e->shards[i] != NULL) {
+            struct engine_shard *s = e->shards[i];
+            e->shards[i] = NULL;
+            shard_close(s);
+        }
+    }
+    engine_check_stopped(e);
+}

@@ -1,0 +1,350 @@
+/* engine_apply.c: what was done for a RenderedRelease, and doing it.
+ *
+ * A run applies the manifests in order, then deletes what is not wanted any more; or deletes an
+ * inventory backwards. It stops at the first failure, which is remembered with the time before
+ * which it is not tried again. Whatever was put on the cluster is in the inventory from then on,
+ * also when the run failed half-way, so that nothing is forgotten.
+ *
+ * A conflict (somebody changed the object between our look and our write) is not told to anybody:
+ * it is tried again after a majority has confirmed this leader anew. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proto/object.h"
+#include "reconcile/engine_internal.h"
+
+enum {
+    RETRY_MIN_MS = 200,
+    RETRY_MAX_MS = 60 * 1000,
+    CONFLICT_RETRY_MS = 100,
+};
+
+struct run {
+    struct task *task;
+    struct engine_shard *s;
+    struct work *work;
+    struct engine_cluster *cluster;
+    json_t *manifests; /* NULL: a removal */
+    json_t *prune;
+    json_t *applied; /* inventory rows */
+    size_t next;
+    char hash[65];
+    char *release; /* "ns/name" */
+    struct driver_op op;
+};
+
+static void work_key(struct buf *out, struct slice ns, struct slice name)
+{
+    buf_add(out, ns);
+    buf_add_char(out, '/');
+    buf_add(out, name);
+}
+
+struct work *work_get(struct engine_shard *s, struct slice ns, struct slice name, bool make)
+{
+    struct buf key = {0};
+    work_key(&key, ns, name);
+    struct work *w = map_get(&s->works, buf_slice(&key));
+    if (w == NULL && make) {
+        w = mem_zero(sizeof(*w));
+        w->shard = s;
+        w->key = slice_dup(buf_slice(&key));
+        w->ns = slice_make(w->key, ns.len);
+        w->name = slice_make(w->key + ns.len + 1, name.len);
+        w->message = mem_strdup("");
+        map_put(&s->works, buf_slice(&key), w);
+    }
+    buf_free(&key);
+    return w;
+}
+
+static void work_free(struct work *w)
+{
+    map_remove(&w->shard->works, slice_of(w->key));
+    json_decref(w->resources);
+    free(w->message);
+    free(w->key);
+    free(w);
+}
+
+void works_free(struct engine_shard *s)
+{
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (map_next(&s->works, &cursor, &key, &value)) {
+        work_free(value);
+    }
+    map_free(&s->works);
+}
+
+void work_forget(struct engine_shard *s, struct slice ns, struct slice name)
+{
+    struct work *w = work_get(s, ns, name, false);
+    if (w == NULL || w->busy) {
+        return;
+    }
+    const json_t *o = snapshot_get(s->snap, SNAPSHOT_RENDERED, ns, name);
+    struct slice told = json_text(json_at(o, "status", "appliedHash", NULL));
+    bool quiet = w->reason[0] == '\0' && !w->drifted && !w->gone && w->conflict_at_ms == 0;
+    /* The status must show this inventory, fingerprints included, before ours may go. */
+    bool same = w->resources == NULL;
+    const json_t *rows = json_at(o, "status", "resources", NULL);
+    if (!same && json_array_size(rows) == json_array_size(w->resources)) {
+        same = true;
+        for (size_t i = 0; i < json_array_size(rows); i++) {
+            const json_t *a = json_array_get(rows, i);
+            const json_t *b = json_array_get(w->resources, i);
+            same = same && slice_eq(json_text_at(a, "id"), json_text_at(b, "id")) &&
+                   slice_eq(json_text_at(a, "hash"), json_text_at(b, "hash")) &&
+                   slice_eq(json_text_at(a, "uid"), json_text_at(b, "uid"));
+        }
+    }
+    if (o == NULL || (quiet && same && slice_eq_cstr(told, w->hash))) {
+        work_free(w);
+    }
+}
+
+/* May a conflict be tried again? Only on a confirmation newer than it. */
+static bool confirmed_since(const struct engine_shard *s, uint64_t at_ms)
+{
+    const struct engine_config *c = &s->e->config;
+    if (at_ms == 0 || c->confirmed_age_ms == NULL) {
+        return true;
+    }
+    return c->confirmed_age_ms(c->user, s->id) < engine_mono_ms(s->e) - at_ms;
+}
+
+bool work_world(void *user, struct slice ns, struct slice name, struct world_release *out)
+{
+    struct engine_shard *s = user;
+    struct work *w = work_get(s, ns, name, false);
+    if (w == NULL) {
+        return false;
+    }
+    *out = (struct world_release){.busy = w->busy,
+                                  .gone = w->gone,
+                                  .drifted = w->drifted,
+                                  .hash = w->hash,
+                                  .epoch = buf_cstr(&s->epoch_text),
+                                  .resources = w->resources,
+                                  .reason = w->reason,
+                                  .message = w->message,
+                                  .failed_hash = w->failed_hash,
+                                  .retry_at_ms = w->retry_at_ms};
+    if (!confirmed_since(s, w->conflict_at_ms)) {
+        uint64_t soon_ms = engine_wall_ms(s->e) + CONFLICT_RETRY_MS;
+        out->retry_at_ms = out->retry_at_ms > soon_ms ? out->retry_at_ms : soon_ms;
+    }
+    return true;
+}
+
+/* ---- outcomes ---- */
+
+static const char *reason_of(int rc)
+{
+    static const struct {
+        int code;
+        const char *reason;
+    } reasons[] = {{ERR_UNAVAILABLE, "ClusterUnreachable"},
+                   {ERR_TIMEOUT, "ClusterUnreachable"},
+                   {ERR_UNAUTHENTICATED, "CredentialsRefused"},
+                   {ERR_FORBIDDEN, "CredentialsRefused"},
+                   {ERR_UNPROCESSABLE, "ManifestRefused"},
+                   {ERR_NOT_FOUND, "NotOnCluster"},
+                   {ERR_EXISTS, "OwnedElsewhere"},
+                   {ERR_INVALID, "CredentialsInvalid"}};
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (reasons[i].code == rc) {
+            return reasons[i].reason;
+        }
+    }
+    return "ApplyFailed";
+}
+
+static bool passing(int rc)
+{
+    return rc == ERR_CONFLICT || rc == ERR_NOT_LEADER || rc == ERR_CANCELED;
+}
+
+static void note_failure(struct work *w, const struct run *r, int rc, const struct err *err,
+                         uint64_t retry_after_ms)
+{
+    struct engine_impl *e = w->shard->e;
+    uint64_t delay_ms = CONFLICT_RETRY_MS;
+    if (passing(rc)) {
+        w->conflict_at_ms = engine_mono_ms(e);
+    } else {
+        snprintf(w->reason, sizeof(w->reason), "%s", reason_of(rc));
+        free(w->message);
+        w->message = mem_strdup(err->message);
+        delay_ms = queue_backoff_ms(&w->shard->queue, w->failures + 1);
+        delay_ms = delay_ms < RETRY_MIN_MS ? RETRY_MIN_MS : delay_ms;
+        delay_ms = delay_ms > RETRY_MAX_MS ? RETRY_MAX_MS : delay_ms;
+        delay_ms = delay_ms < retry_after_ms ? retry_after_ms : delay_ms;
+        w->failures++;
+    }
+    memcpy(w->failed_hash, r->hash, sizeof(w->failed_hash));
+    w->retry_at_ms = engine_wall_ms(e) + delay_ms;
+}
+
+static void note_success(struct work *w)
+{
+    w->reason[0] = '\0';
+    w->failed_hash[0] = '\0';
+    w->failures = 0;
+    w->retry_at_ms = 0;
+    w->conflict_at_ms = 0;
+    w->drifted = false;
+}
+
+/* Rows of what was there before that the run did not replace, and those that it applied. */
+static json_t *merged_inventory(const struct run *r, const json_t *before)
+{
+    json_t *merged = json_copy(r->applied);
+    size_t i;
+    json_t *row;
+    json_array_foreach((json_t *)(uintptr_t)before, i, row)
+    {
+        bool replaced = false;
+        size_t k;
+        json_t *other;
+        json_array_foreach(r->applied, k, other)
+        {
+            replaced |= slice_eq(json_text_at(row, "id"), json_text_at(other, "id"));
+        }
+        if (!replaced) {
+            json_array_append(merged, row);
+        }
+    }
+    return merged;
+}
+
+static void set_resources(struct work *w, json_t *rows)
+{
+    json_decref(w->resources);
+    w->resources = rows;
+}
+
+static const json_t *known_inventory(const struct work *w)
+{
+    if (w->resources != NULL) {
+        return w->resources;
+    }
+    return json_at(snapshot_get(w->shard->snap, SNAPSHOT_RENDERED, w->ns, w->name), "status",
+                   "resources", NULL);
+}
+
+static void finish(struct run *r, int rc, const struct err *err)
+{
+    struct engine_shard *s = r->s;
+    struct work *w = r->work;
+    struct task *task = r->task;
+    w->busy = false;
+    if (rc == 0 && r->manifests != NULL) {
+        set_resources(w, json_incref(r->applied));
+        memcpy(w->hash, r->hash, sizeof(w->hash));
+        note_success(w);
+    } else if (rc == 0) {
+        set_resources(w, json_array());
+        note_success(w);
+        w->gone = true;
+        w->hash[0] = '\0';
+    } else {
+        if (json_array_size(r->applied) > 0) {
+            set_resources(w, merged_inventory(r, known_inventory(w)));
+        }
+        note_failure(w, r, rc, err, r->op.retry_after_ms);
+        log_event(passing(rc) ? LOG_DEBUG : LOG_INFO, "reconcile.apply",
+                  "shard=%u release=%s cluster=%s failures=%u error=%s", s->id, r->release,
+                  r->cluster != NULL ? r->cluster->name : "", w->failures, log_q(err->message));
+    }
+    s->applies--;
+    shard_enqueue(s, SNAPSHOT_RENDERED, w->ns, w->name);
+    json_decref(r->manifests);
+    json_decref(r->prune);
+    json_decref(r->applied);
+    free(r->release);
+    free(r);
+    task_applied(task, false);
+}
+
+/* ---- the run ---- */
+
+static void proceed(struct run *r);
+
+static void on_step(struct driver_op *op, int rc, const struct err *err)
+{
+    struct run *r = op->user;
+    if (rc == 0 && op->verb == DRIVER_APPLY) {
+        json_array_append_new(r->applied, resource_new(op->object.live, op->object.fingerprint));
+    }
+    if (rc == 0 && !r->cluster->closing) {
+        r->next++;
+        proceed(r);
+        return;
+    }
+    struct err told = {0};
+    if (rc == 0) {
+        rc = err_set(&told, ERR_CANCELED, "the connection to the cluster was closed");
+    } else {
+        told = *err;
+        const json_t *m = op->verb == DRIVER_APPLY ? op->manifest : op->resource;
+        struct slice kind = json_text_at(m, "kind");
+        struct slice name = op->verb == DRIVER_APPLY ? object_name(m) : json_text_at(m, "name");
+        err_wrap(&told, "%.*s %.*s", SLICE_ARG(kind), SLICE_ARG(name));
+    }
+    finish(r, rc, &told);
+}
+
+static void proceed(struct run *r)
+{
+    size_t manifests = json_array_size(r->manifests);
+    size_t prune = json_array_size(r->prune);
+    if (r->next == manifests + prune) {
+        finish(r, 0, NULL);
+        return;
+    }
+    r->op = (struct driver_op){.release = r->release, .user = r, .done = on_step};
+    if (r->next < manifests) {
+        r->op.verb = DRIVER_APPLY;
+        r->op.manifest = json_array_get(r->manifests, r->next);
+        r->op.revision = r->hash;
+    } else {
+        r->op.verb = DRIVER_DELETE;
+        r->op.resource = json_array_get(r->prune, prune - 1 - (r->next - manifests));
+    }
+    driver_kubernetes.start(r->cluster->driver, &r->op);
+}
+
+void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct slice name,
+                 struct plan_desired *desired)
+{
+    struct run *r = mem_zero(sizeof(*r));
+    struct err err = {0};
+    r->task = t;
+    r->s = s;
+    r->work = work_get(s, ns, name, true);
+    r->work->busy = true;
+    r->work->gone = false;
+    r->cluster = cluster_find(s, desired->plane, desired->cluster);
+    r->manifests = json_incref(desired->manifests);
+    r->prune = json_incref(desired->prune);
+    r->applied = json_array();
+    r->release = mem_strdup(r->work->key);
+    memcpy(r->hash, desired->hash, sizeof(r->hash));
+    s->applies++;
+    if (r->cluster == NULL || r->cluster->driver == NULL || r->cluster->closing) {
+        if (r->cluster != NULL && r->cluster->error.code != 0) {
+            err = r->cluster->error;
+        } else {
+            err_set(&err, ERR_UNAVAILABLE, "there is no connection to cluster \"%.*s\" yet",
+                    SLICE_ARG(desired->cluster));
+        }
+        finish(r, err.code, &err);
+        return;
+    }
+    cluster_watch(r->cluster, r->manifests);
+    proceed(r);
+}

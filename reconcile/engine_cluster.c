@@ -1,0 +1,567 @@
+/* engine_cluster.c: a led shard's connections to clusters.
+ *
+ * There is one for each cluster of a plane whose credentials exist; new credentials make a new one.
+ * What a watch tells of an object is compared with the inventory of its RenderedRelease: an unknown
+ * fingerprint is looked at closely (does the object still say what the manifest says?), and if it
+ * does not, or the object is gone, that is drift, and the release is applied again at once. Objects
+ * whose release is not there any more are left-overs: they are deleted, but not before the shard
+ * has been led for sweep_delay_ms, when nothing of a former leader is under way any more.
+ *
+ * The system shard's leader alone probes: its findings become the planes' status. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "reconcile/controllers/rendered.h"
+#include "reconcile/engine_internal.h"
+
+static void cluster_key(struct buf *out, struct slice plane, struct slice cluster)
+{
+    buf_addf(out, "%.*s/%.*s", SLICE_ARG(plane), SLICE_ARG(cluster));
+}
+
+struct engine_cluster *cluster_find(struct engine_shard *s, struct slice plane,
+                                    struct slice cluster)
+{
+    struct buf key = {0};
+    cluster_key(&key, plane, cluster);
+    struct engine_cluster *c = map_get(&s->clusters, buf_slice(&key));
+    buf_free(&key);
+    return c;
+}
+
+/* ---- drift ---- */
+
+static const json_t *inventory_of(struct engine_shard *s, const struct snapshot_entry *e)
+{
+    struct work *w = work_get(s, e->ns, e->name, false);
+    if (w != NULL && w->resources != NULL) {
+        return w->resources;
+    }
+    return json_at(snapshot_tree(s->snap, e), "status", "resources", NULL);
+}
+
+static const json_t *inventory_row(const json_t *inventory, struct slice key)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach((json_t *)(uintptr_t)inventory, i, row)
+    {
+        if (slice_eq(json_text_at(row, "id"), key)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static bool still_right(struct engine_shard *s, const struct snapshot_entry *e,
+                        const struct driver_object *object)
+{
+    struct arena arena = {0};
+    struct buf key = {0};
+    json_t *manifests = NULL;
+    const char *reason;
+    struct err err;
+    bool right = true; /* what is not wanted, or cannot be rendered, is no drift */
+    if (rendered_manifests(s->snap, snapshot_tree(s->snap, e), &arena, &manifests, &reason, &err) ==
+        0) {
+        size_t i;
+        json_t *manifest;
+        json_array_foreach(manifests, i, manifest)
+        {
+            buf_clear(&key);
+            manifest_key(manifest, &key);
+            if (slice_eq(buf_slice(&key), object->key)) {
+                right = driver_kubernetes.satisfies(object->live, manifest);
+            }
+        }
+    }
+    json_decref(manifests);
+    buf_free(&key);
+    arena_free(&arena);
+    return right;
+}
+
+static const struct snapshot_entry *release_of(struct engine_shard *s, struct slice release)
+{
+    struct slice rest = release;
+    struct slice ns;
+    if (!slice_split(&rest, '/', &ns)) {
+        return NULL;
+    }
+    return snapshot_find(s->snap, SNAPSHOT_RENDERED, ns, rest);
+}
+
+static void on_object(void *user, const struct driver_object *object, bool deleted)
+{
+    struct engine_cluster *c = user;
+    struct engine_shard *s = c->shard;
+    const struct snapshot_entry *e = release_of(s, object->release);
+    if (s->closing || e == NULL) {
+        return; /* a left-over: the sweep sees to it */
+    }
+    struct work *w = work_get(s, e->ns, e->name, false);
+    const json_t *row = inventory_row(inventory_of(s, e), object->key);
+    char fingerprint[17];
+    snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, object->fingerprint);
+    bool known = slice_eq_cstr(json_text_at(row, "hash"), fingerprint);
+    bool busy = w != NULL && w->busy;
+    bool drift =
+        !busy && !e->deleting && row != NULL && (deleted || (!known && !still_right(s, e, object)));
+    if (drift) {
+        log_info("reconcile.drift", "shard=%u cluster=%s release=%.*s object=%.*s %s", s->id,
+                 c->name, SLICE_ARG(object->release), SLICE_ARG(object->key),
+                 deleted ? "deleted=true" : "changed=true");
+        work_get(s, e->ns, e->name, true)->drifted = true;
+    }
+    shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
+}
+
+/* ---- left-overs ---- */
+
+struct sweep_op {
+    struct driver_op op;
+    json_t *resource;
+    char *release;
+};
+
+static void on_swept(struct driver_op *op, int rc, const struct err *err)
+{
+    struct sweep_op *w = CONTAINER_OF(op, struct sweep_op, op);
+    struct buf key = {0};
+    resource_key(w->resource, &key);
+    log_info("reconcile.swept", "object=%s release=%s error=%s", buf_cstr(&key), w->release,
+             log_q(rc != 0 ? err->message : ""));
+    buf_free(&key);
+    json_decref(w->resource);
+    free(w->release);
+    free(w);
+}
+
+/* "apps/v1/Deployment/ns/name" taken apart again. */
+static json_t *resource_of_key(struct slice key, const struct driver_seen *seen)
+{
+    struct slice parts[5] = {0};
+    size_t count = 0;
+    struct slice rest = key;
+    while (count < 5 && slice_split(&rest, '/', &parts[count])) {
+        count++;
+    }
+    size_t at = count == 5 ? 1 : 0;
+    json_t *resource =
+        json_pack("{s:o, s:o, s:o, s:s}", "version", json_str(parts[at]), "kind",
+                  json_str(parts[at + 1]), "name", json_str(parts[at + 3]), "uid", seen->uid);
+    if (count == 5) {
+        json_object_set_new(resource, "group", json_str(parts[0]));
+    }
+    if (parts[at + 2].len > 0) {
+        json_object_set_new(resource, "namespace", json_str(parts[at + 2]));
+    }
+    return resource;
+}
+
+struct sweep {
+    struct engine_cluster *c;
+    json_t *found; /* [{resource, release}] */
+};
+
+static void sweep_object(void *user, struct slice key, const struct driver_seen *seen)
+{
+    struct sweep *sweep = user;
+    struct engine_shard *s = sweep->c->shard;
+    const struct snapshot_entry *e = release_of(s, slice_of(seen->release));
+    if (e != NULL) {
+        struct work *w = work_get(s, e->ns, e->name, false);
+        const json_t *tree = snapshot_tree(s->snap, e);
+        bool settled = (w == NULL || (!w->busy && w->reason[0] == '\0')) &&
+                       condition_is(tree, "Applied", "True");
+        if (!settled || inventory_row(inventory_of(s, e), key) != NULL) {
+            return;
+        }
+    }
+    json_array_append_new(
+        sweep->found,
+        json_pack("{s:o, s:s}", "resource", resource_of_key(key, seen), "release", seen->release));
+}
+
+static void sweep_cluster(struct engine_cluster *c)
+{
+    struct sweep sweep = {.c = c, .found = json_array()};
+    driver_kubernetes.each(c->driver, &sweep, sweep_object);
+    size_t i;
+    json_t *found;
+    json_array_foreach(sweep.found, i, found)
+    {
+        struct sweep_op *w = mem_zero(sizeof(*w));
+        w->resource = json_incref(json_object_get(found, "resource"));
+        w->release = slice_dup(json_text_at(found, "release"));
+        w->op = (struct driver_op){.verb = DRIVER_DELETE,
+                                   .resource = w->resource,
+                                   .release = w->release,
+                                   .done = on_swept};
+        driver_kubernetes.start(c->driver, &w->op);
+    }
+    json_decref(sweep.found);
+}
+
+static void on_sweep_tick(struct loop_timer *timer)
+{
+    struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, sweep_tick);
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (map_next(&s->clusters, &cursor, &key, &value)) {
+        struct engine_cluster *c = value;
+        if (c->driver != NULL && !c->closing) {
+            sweep_cluster(c);
+        }
+    }
+}
+
+/* ---- probes ---- */
+
+static void set_state(struct engine_cluster *c, const char *state, const char *message)
+{
+    json_t *next = json_pack("{s:s, s:s}", "state", state, "message", message);
+    if (strcmp(state, "Ready") == 0) {
+        json_object_set_new(next, "version", json_string(c->probe.version));
+        if (c->probe.identity[0] != '\0') {
+            json_object_set_new(next, "clusterID", json_string(c->probe.identity));
+        }
+    } else if (c->state != NULL) { /* what was known of it is still true */
+        json_object_set(next, "version", json_object_get(c->state, "version"));
+        json_object_set(next, "clusterID", json_object_get(c->state, "clusterID"));
+    }
+    bool news = c->state == NULL || !json_equal(c->state, next);
+    json_decref(c->state);
+    c->state = next;
+    if (news) {
+        shard_enqueue(c->shard, SNAPSHOT_DATAPLANE, (struct slice){0}, slice_of(c->plane));
+    }
+}
+
+static void probe(struct engine_cluster *c);
+
+static void on_probed(struct driver_op *op, int rc, const struct err *err)
+{
+    struct engine_cluster *c = op->user;
+    c->probing = false;
+    if (c->closing || c->shard->closing) {
+        return;
+    }
+    if (rc == 0) {
+        c->failures = 0;
+        set_state(c, "Ready", "answers");
+        return;
+    }
+    c->failures++;
+    bool was_ready = c->state != NULL && slice_eq_cstr(json_text_at(c->state, "state"), "Ready");
+    if (!was_ready || c->failures >= UNREACHABLE_AFTER_FAILURES) {
+        set_state(c, "Unreachable", err->message);
+    } else {
+        probe(c); /* once more before anybody is alarmed */
+    }
+}
+
+static void probe(struct engine_cluster *c)
+{
+    if (c->driver == NULL) {
+        set_state(c, "Unreachable", c->error.message);
+        return;
+    }
+    if (c->probing || c->closing) {
+        return;
+    }
+    c->probing = true;
+    c->probe = (struct driver_op){.verb = DRIVER_PROBE, .user = c, .done = on_probed};
+    driver_kubernetes.start(c->driver, &c->probe);
+}
+
+static void on_probe_tick(struct loop_timer *timer)
+{
+    struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, probe_tick);
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (map_next(&s->clusters, &cursor, &key, &value)) {
+        probe(value);
+    }
+}
+
+void clusters_tick_start(struct engine_shard *s)
+{
+    const struct engine_config *c = &s->e->config;
+    loop_timer_init(c->loop, &s->sweep_tick, on_sweep_tick);
+    loop_timer_start(&s->sweep_tick, c->sweep_delay_ms, SWEEP_INTERVAL_MS);
+    loop_timer_init(c->loop, &s->probe_tick, on_probe_tick);
+    if (s->id == 0) {
+        loop_timer_start(&s->probe_tick, c->probe_interval_ms, c->probe_interval_ms);
+    }
+    s->timers_open += 2;
+}
+
+/* ---- what plans see ---- */
+
+bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
+                          const json_t *resource, struct world_object *out)
+{
+    struct engine_cluster *c = cluster_find(user, plane, cluster);
+    if (c == NULL || c->driver == NULL) {
+        return false;
+    }
+    const struct driver_seen *seen =
+        driver_kubernetes.seen(c->driver, json_text_at(resource, "id"));
+    if (seen == NULL) {
+        return false;
+    }
+    *out = (struct world_object){.health = seen->health, .message = seen->message};
+    return true;
+}
+
+json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster)
+{
+    struct engine_cluster *c = cluster_find(user, plane, cluster);
+    return c != NULL && c->state != NULL ? json_deep_copy(c->state) : NULL;
+}
+
+/* ---- connections ---- */
+
+static bool may_create(void *user)
+{
+    struct engine_cluster *c = user;
+    const struct engine_config *config = &c->shard->e->config;
+    return config->confirmed_age_ms == NULL ||
+           config->confirmed_age_ms(config->user, c->shard->id) <= config->election_timeout_ms;
+}
+
+static void on_synced(void *user, struct slice api_version, struct slice kind)
+{
+    struct engine_cluster *c = user;
+    log_debug("reconcile.synced", "shard=%u cluster=%s kind=%.*s/%.*s", c->shard->id, c->name,
+              SLICE_ARG(api_version), SLICE_ARG(kind));
+}
+
+static void cluster_free(struct engine_cluster *c)
+{
+    json_decref(c->state);
+    free(c->plane);
+    free(c->name);
+    free(c);
+}
+
+static void on_closed(void *user)
+{
+    struct engine_cluster *c = user;
+    struct engine_shard *s = c->shard;
+    cluster_free(c);
+    s->clusters_open--;
+    shard_check_closed(s);
+}
+
+static void cluster_close(struct engine_cluster *c)
+{
+    struct buf key = {0};
+    cluster_key(&key, slice_of(c->plane), slice_of(c->name));
+    map_remove(&c->shard->clusters, buf_slice(&key));
+    buf_free(&key);
+    c->closing = true;
+    if (c->driver != NULL) {
+        driver_kubernetes.close(c->driver, c, on_closed);
+        c->driver = NULL;
+    } else {
+        cluster_free(c);
+    }
+}
+
+static int kubeconfig_of(const json_t *secret, struct buf *out, struct err *err)
+{
+    struct slice data = json_text(json_at(secret, "data", "kubeconfig", NULL));
+    struct slice plain = json_text(json_at(secret, "stringData", "kubeconfig", NULL));
+    if (data.len == 0 && plain.len > 0) {
+        buf_add(out, plain);
+        return 0;
+    }
+    if (data.len == 0) {
+        return err_set(err, ERR_INVALID, "Secret %.*s has no key \"kubeconfig\"",
+                       SLICE_ARG(object_name(secret)));
+    }
+    if (!base64_decode(out, data)) {
+        return err_set(err, ERR_INVALID, "Secret %.*s: data.kubeconfig is not base64",
+                       SLICE_ARG(object_name(secret)));
+    }
+    return 0;
+}
+
+static void cluster_open(struct engine_shard *s, struct slice plane, struct slice name,
+                         const struct snapshot_entry *secret)
+{
+    struct engine_cluster *c = mem_zero(sizeof(*c));
+    struct buf kubeconfig = {0};
+    struct buf key = {0};
+    c->shard = s;
+    c->plane = slice_dup(plane);
+    c->name = slice_dup(name);
+    c->secret_version = secret->version;
+    c->wanted = true;
+    struct driver_config config = {.loop = s->e->config.loop,
+                                   .plane = c->plane,
+                                   .cluster = c->name,
+                                   .epoch = s->epoch,
+                                   .requests_per_second = 400 / s->e->config.shard_count + 50,
+                                   .user = c,
+                                   .may_create = may_create,
+                                   .on_object = on_object,
+                                   .on_synced = on_synced};
+    int rc = kubeconfig_of(snapshot_tree(s->snap, secret), &kubeconfig, &c->error);
+    if (rc == 0) {
+        config.kubeconfig = buf_slice(&kubeconfig);
+        rc = driver_kubernetes.open(&config, &c->driver, &c->error);
+    }
+    if (rc == 0) {
+        s->clusters_open++;
+        driver_kubernetes.watch(c->driver, SLICE("v1"), SLICE("Namespace"));
+    } else {
+        err_wrap(&c->error, "Secret %.*s", SLICE_ARG(secret->name));
+        log_warn("reconcile.cluster", "shard=%u plane=%s cluster=%s error=%s", s->id, c->plane,
+                 c->name, log_q(c->error.message));
+    }
+    cluster_key(&key, plane, name);
+    map_put(&s->clusters, buf_slice(&key), c);
+    buf_free(&key);
+    if (kubeconfig.data != NULL) {
+        explicit_bzero(kubeconfig.data, kubeconfig.len);
+    }
+    buf_free(&kubeconfig);
+    if (s->id == 0) {
+        probe(c);
+    }
+}
+
+static void want_cluster(struct engine_shard *s, struct slice plane, struct slice name,
+                         struct arena *arena)
+{
+    const struct snapshot_entry *secret = cluster_secret(s->snap, plane, name, arena);
+    struct engine_cluster *c = cluster_find(s, plane, name);
+    if (secret == NULL) {
+        return;
+    }
+    if (c != NULL && c->secret_version == secret->version) {
+        c->wanted = true;
+        return;
+    }
+    if (c != NULL) {
+        cluster_close(c);
+    }
+    cluster_open(s, plane, name, secret);
+    const char *key = arena_printf(arena, "%.*s/%.*s", SLICE_ARG(plane), SLICE_ARG(name));
+    const struct snapshot_entry **rendered;
+    size_t count = snapshot_list(s->snap, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, (struct slice){0},
+                                 slice_of(key), arena, &rendered);
+    c = cluster_find(s, plane, name);
+    for (size_t i = 0; i < count; i++) {
+        cluster_watch(c, json_at(snapshot_tree(s->snap, rendered[i]), "status", "resources", NULL));
+        shard_enqueue(s, SNAPSHOT_RENDERED, rendered[i]->ns, rendered[i]->name);
+    }
+}
+
+void clusters_refresh(struct engine_shard *s)
+{
+    struct arena arena = {0};
+    struct slice key;
+    void *value;
+    size_t cursor = 0;
+    if (s->closing) {
+        return;
+    }
+    while (map_next(&s->clusters, &cursor, &key, &value)) {
+        ((struct engine_cluster *)value)->wanted = false;
+    }
+    const struct snapshot_entry **planes;
+    size_t count = snapshot_all(s->snap, SNAPSHOT_DATAPLANE, &arena, &planes);
+    for (size_t i = 0; i < count; i++) {
+        struct plane_cluster *clusters;
+        size_t n = plane_clusters(snapshot_tree(s->snap, planes[i]), &arena, &clusters);
+        for (size_t k = 0; k < n; k++) {
+            want_cluster(s, planes[i]->name, clusters[k].name, &arena);
+        }
+    }
+    /* Clusters that left their plane, but have something of ours on them still. */
+    const struct snapshot_entry **rendered;
+    count = snapshot_all(s->snap, SNAPSHOT_RENDERED, &arena, &rendered);
+    for (size_t i = 0; i < count; i++) {
+        if (rendered[i]->deleting) {
+            const json_t *o = snapshot_tree(s->snap, rendered[i]);
+            want_cluster(s, spec_text(o, "dataPlane"), spec_text(o, "cluster"), &arena);
+        }
+    }
+    cursor = 0;
+    while (map_next(&s->clusters, &cursor, &key, &value)) {
+        struct engine_cluster *c = value;
+        if (!c->wanted) {
+            cluster_close(c);
+        }
+    }
+    arena_free(&arena);
+}
+
+static void on_tick_closed(struct loop_timer *timer)
+{
+    struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, probe_tick);
+    s->timers_open--;
+    shard_check_closed(s);
+}
+
+static void on_sweep_closed(struct loop_timer *timer)
+{
+    struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, sweep_tick);
+    s->timers_open--;
+    shard_check_closed(s);
+}
+
+void clusters_close(struct engine_shard *s)
+{
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    loop_timer_close(&s->probe_tick, on_tick_closed);
+    loop_timer_close(&s->sweep_tick, on_sweep_closed);
+    while (map_next(&s->clusters, &cursor, &key, &value)) {
+        cluster_close(value);
+    }
+}
+
+void cluster_watch(struct engine_cluster *c, const json_t *manifests)
+{
+    size_t i;
+    json_t *item;
+    if (c == NULL || c->driver == NULL || c->closing) {
+        return;
+    }
+    json_array_foreach((json_t *)(uintptr_t)manifests, i, item)
+    {
+        struct slice whole = json_text_at(item, "apiVersion");
+        struct buf api_version = {0};
+        if (whole.len > 0) {
+            buf_add(&api_version, whole);
+        } else {
+            resource_api_version(item, &api_version);
+        }
+        driver_kubernetes.watch(c->driver, buf_slice(&api_version), json_text_at(item, "kind"));
+        buf_free(&api_version);
+    }
+}
+
+void clusters_watch_inventories(struct engine_shard *s)
+{
+    struct arena arena = {0};
+    const struct snapshot_entry **rendered;
+    size_t count = snapshot_all(s->snap, SNAPSHOT_RENDERED, &arena, &rendered);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *o = snapshot_tree(s->snap, rendered[i]);
+        cluster_watch(cluster_find(s, spec_text(o, "dataPlane"), spec_text(o, "cluster")),
+                      json_at(o, "status", "resources", NULL));
+    }
+    arena_free(&arena);
+}

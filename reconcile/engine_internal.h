@@ -1,0 +1,171 @@
+/* engine_internal.h: the engine from inside: shared by the engine's files, and by no others.
+ *
+ *   engine.c         hooks, feeding snapshots, starting and stopping shards
+ *   engine_shard.c   a led shard: queue -> plan -> task
+ *   engine_task.c    a task carries one plan out: writes, then what should be on a cluster
+ *   engine_apply.c   what was done for a RenderedRelease, and doing it
+ *   engine_cluster.c connections to clusters, probes, drift, left-overs
+ *   route.c          which keys an object's change concerns
+ *
+ * Thread: the loop's. */
+#ifndef RECONCILE_ENGINE_INTERNAL_H
+#define RECONCILE_ENGINE_INTERNAL_H
+
+#include "reconcile/drivers/driver.h"
+#include "reconcile/engine.h"
+#include "reconcile/feed.h"
+#include "reconcile/plan.h"
+#include "reconcile/queue.h"
+
+enum {
+    PLANS_AT_ONCE_MAX = 64,   /* per turn of the loop */
+    SETTLE_TIMEOUT_MS = 2000, /* a task waits so long to see its own writes */
+    SUBMIT_TIMEOUT_MS = 10 * 1000,
+    UNREACHABLE_AFTER_FAILURES = 2,
+    SWEEP_INTERVAL_MS = 60 * 1000,
+};
+
+struct engine_shard;
+
+struct engine_impl {
+    struct engine *engine;
+    struct engine_config config;
+    const struct clock *clock;
+    struct feed store_feed; /* used where config.feed is NULL */
+    struct feed *feed;
+    struct snapshot system;
+    bool system_loaded;
+    uint64_t system_version;
+    struct engine_shard *shards[ENGINE_SHARDS_MAX];
+    size_t shards_open; /* those that are closing too */
+    bool stopping;
+    void (*stopped)(struct engine *e);
+};
+
+/* A connection of one led shard to one cluster. */
+struct engine_cluster {
+    struct engine_shard *shard;
+    char *plane;
+    char *name;
+    struct driver_cluster *driver; /* NULL: could not be opened; error says why */
+    uint64_t secret_version;
+    struct err error;
+    bool wanted; /* while the known clusters are compared with the open ones */
+    bool closing;
+    /* probes: the system shard's */
+    struct driver_op probe;
+    bool probing;
+    bool again; /* probe once more as soon as this one ends */
+    uint32_t failures;
+    json_t *state; /* {state, message, version, clusterID}, NULL: not probed yet */
+};
+
+/* What was done for a RenderedRelease (struct world_release, owned). */
+struct work {
+    struct engine_shard *shard;
+    struct slice ns;
+    struct slice name;
+    char *key; /* "ns/name" */
+    bool busy;
+    bool gone;
+    bool drifted;
+    char hash[65];
+    char failed_hash[65];
+    json_t *resources;
+    char reason[64];
+    char *message;
+    uint32_t failures;
+    uint64_t retry_at_ms;    /* wall clock */
+    uint64_t conflict_at_ms; /* monotonic: confirm again before the next try; 0: no need */
+};
+
+struct engine_shard {
+    struct engine_impl *e;
+    uint32_t id;
+    struct epoch epoch;
+    struct buf epoch_text;
+    struct snapshot own;   /* unused in the system shard */
+    struct snapshot *snap; /* own, or the engine's system snapshot */
+    struct world world;
+    uint64_t version; /* of the snapshot */
+    struct queue queue;
+    struct map works;       /* "ns/name" -> struct work */
+    struct map clusters;    /* "plane/cluster" -> struct engine_cluster */
+    struct list settling;   /* tasks that wait to see their own writes */
+    struct loop_timer tick; /* the queue's next due time, or more work now */
+    struct loop_timer probe_tick;
+    struct loop_timer sweep_tick;
+    uint64_t led_at_ms;
+    size_t tasks;         /* under way */
+    size_t applies;       /* under way */
+    size_t clusters_open; /* drivers not yet closed */
+    size_t timers_open;
+    bool closing;
+};
+
+/* ---- engine_shard.c ---- */
+struct engine_shard *shard_open(struct engine_impl *e, uint32_t id, uint64_t term,
+                                uint64_t incarnation);
+void shard_close(struct engine_shard *s);
+void shard_check_closed(struct engine_shard *s);
+/* Everything anew: after the first load. */
+void shard_enqueue_all(struct engine_shard *s);
+void shard_enqueue(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                   struct slice name);
+void shard_enqueue_after(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                         struct slice name, uint64_t after_ms);
+void shard_pump(struct engine_shard *s); /* soon, from the loop */
+uint64_t engine_wall_ms(const struct engine_impl *e);
+uint64_t engine_mono_ms(const struct engine_impl *e);
+/* Does the shard hold that namespace? */
+bool shard_owns(void *user, struct slice ns);
+
+/* ---- engine.c ---- */
+void engine_check_stopped(struct engine_impl *e);
+
+/* ---- engine_task.c ---- */
+struct task;
+/* Takes plan; ends by queue_done(). */
+void task_start(struct engine_shard *s, const struct queue_item *item, enum snapshot_kind kind,
+                struct plan *plan);
+/* The plan's apply or removal ended. */
+void task_applied(struct task *t, bool again);
+/* The snapshot has moved on. */
+void tasks_settle(struct engine_shard *s);
+
+/* ---- engine_apply.c ---- */
+struct work *work_get(struct engine_shard *s, struct slice ns, struct slice name, bool make);
+void works_free(struct engine_shard *s);
+/* Frees what needs no remembering: the object is gone, or its status says it all. */
+void work_forget(struct engine_shard *s, struct slice ns, struct slice name);
+bool work_world(void *user, struct slice ns, struct slice name, struct world_release *out);
+/* Carries desired out; task_applied() when it ended. */
+void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct slice name,
+                 struct plan_desired *desired);
+
+/* ---- engine_cluster.c ---- */
+struct engine_cluster *cluster_find(struct engine_shard *s, struct slice plane,
+                                    struct slice cluster);
+/* Opens and closes connections to match planes and credentials. */
+void clusters_refresh(struct engine_shard *s);
+void clusters_close(struct engine_shard *s);
+void clusters_tick_start(struct engine_shard *s);
+bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
+                          const json_t *resource, struct world_object *out);
+json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster);
+/* Watches the kinds of these manifests on the cluster. */
+void cluster_watch(struct engine_cluster *c, const json_t *manifests);
+void clusters_watch_inventories(struct engine_shard *s);
+
+/* ---- route.c ---- */
+/* Calls add for every key that must be looked at again because this object changed, came or went:
+ * once with the snapshot before the change, once after it. */
+typedef void (*route_add)(void *user, enum snapshot_kind kind, struct slice ns, struct slice name);
+void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                  struct slice name, route_add add, void *user);
+
+/* ---- feed_store.c ---- */
+void feed_store_init(struct feed *feed, const struct engine_config *config);
+void feed_store_free(struct feed *feed);
+
+#endif

@@ -1,0 +1,239 @@
+/* engine_shard.c: one led shard: take a key, plan it, hand the plan to a task.
+ *
+ * Keys are "<kind letter><namespace>/<name>". RenderedReleases wait in the lane of their cluster,
+ * everything else in the shard's own, so that a cluster that does not answer holds up its own lane
+ * alone. Closing: timers first, then clusters (which cancels what is under way), then tasks end;
+ * when nothing is left the memory goes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "reconcile/controllers/common.h"
+#include "reconcile/engine_internal.h"
+
+static void tick(struct loop_timer *timer);
+
+static uint64_t random_u64(void *user)
+{
+    uint64_t value;
+    (void)user;
+    crypto_random(&value, sizeof(value));
+    return value;
+}
+
+bool shard_owns(void *user, struct slice ns)
+{
+    struct engine_shard *s = user;
+    const struct engine_config *c = &s->e->config;
+    return c->shard_of == NULL || c->shard_of(c->user, ns) == s->id;
+}
+
+struct engine_shard *shard_open(struct engine_impl *e, uint32_t id, uint64_t term,
+                                uint64_t incarnation)
+{
+    struct engine_shard *s = mem_zero(sizeof(*s));
+    s->e = e;
+    s->id = id;
+    s->epoch = (struct epoch){
+        .cluster = e->config.cluster, .incarnation = incarnation, .shard = id, .term = term};
+    epoch_text(&s->epoch, &s->epoch_text);
+    snapshot_init(&s->own, &e->system);
+    s->snap = id == 0 ? &e->system : &s->own;
+    s->world = (struct world){.user = s,
+                              .owns = shard_owns,
+                              .object = cluster_world_object,
+                              .release = work_world,
+                              .cluster = cluster_world_state};
+    s->snap->world = &s->world;
+    s->snap->abandon_after_ms = e->config.abandon_after_ms;
+    const struct queue_config queue = {.random = random_u64};
+    queue_init(&s->queue, &queue);
+    list_init(&s->settling);
+    loop_timer_init(e->config.loop, &s->tick, tick);
+    s->timers_open = 1;
+    s->led_at_ms = engine_mono_ms(e);
+    e->shards_open++;
+    clusters_tick_start(s);
+    return s;
+}
+
+/* ---- closing ---- */
+
+static void on_timer_closed(struct loop_timer *timer)
+{
+    struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, tick);
+    s->timers_open--;
+    shard_check_closed(s);
+}
+
+void shard_close(struct engine_shard *s)
+{
+    s->closing = true;
+    if (s->snap->world == &s->world) {
+        s->snap->world = NULL;
+    }
+    loop_timer_close(&s->tick, on_timer_closed);
+    clusters_close(s);
+    tasks_settle(s);
+}
+
+void shard_check_closed(struct engine_shard *s)
+{
+    if (!s->closing || s->tasks > 0 || s->clusters_open > 0 || s->timers_open > 0) {
+        return;
+    }
+    struct engine_impl *e = s->e;
+    works_free(s);
+    map_free(&s->clusters);
+    queue_free(&s->queue);
+    snapshot_free(&s->own);
+    buf_free(&s->epoch_text);
+    free(s);
+    e->shards_open--;
+    engine_check_stopped(e);
+}
+
+/* ---- the queue ---- */
+
+static void key_of(struct buf *out, enum snapshot_kind kind, struct slice ns, struct slice name)
+{
+    buf_add_char(out, (char)('A' + (int)kind));
+    buf_add(out, ns);
+    buf_add_char(out, '/');
+    buf_add(out, name);
+}
+
+static void key_parse(struct slice key, enum snapshot_kind *kind, struct slice *ns,
+                      struct slice *name)
+{
+    struct slice rest = slice_sub(key, 1, key.len);
+    *kind = (enum snapshot_kind)(key.data[0] - 'A');
+    slice_split(&rest, '/', ns);
+    *name = rest;
+}
+
+static void lane_of(const struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                    struct slice name, struct buf *out)
+{
+    const json_t *o = kind == SNAPSHOT_RENDERED ? snapshot_get(s->snap, kind, ns, name) : NULL;
+    if (o != NULL) {
+        buf_addf(out, "%.*s/%.*s", SLICE_ARG(spec_text(o, "dataPlane")),
+                 SLICE_ARG(spec_text(o, "cluster")));
+    }
+}
+
+void shard_enqueue_after(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                         struct slice name, uint64_t after_ms)
+{
+    if (s->closing || !plan_has_controller(kind)) {
+        return;
+    }
+    uint64_t now_ms = engine_mono_ms(s->e);
+    struct buf key = {0};
+    struct buf lane = {0};
+    key_of(&key, kind, ns, name);
+    lane_of(s, kind, ns, name, &lane);
+    if (after_ms == 0) {
+        queue_add(&s->queue, buf_slice(&key), ns, buf_slice(&lane), now_ms);
+    } else {
+        queue_add_at(&s->queue, buf_slice(&key), ns, buf_slice(&lane), now_ms + after_ms);
+    }
+    buf_free(&key);
+    buf_free(&lane);
+    shard_pump(s);
+}
+
+void shard_enqueue(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                   struct slice name)
+{
+    shard_enqueue_after(s, kind, ns, name, 0);
+}
+
+void shard_enqueue_all(struct engine_shard *s)
+{
+    struct arena arena = {0};
+    for (int kind = 0; kind < SNAPSHOT_KIND_COUNT; kind++) {
+        bool system_kind = snapshot_cluster_scoped((enum snapshot_kind)kind);
+        if (system_kind && s->id != 0 && kind != SNAPSHOT_ORGANIZATION) {
+            continue;
+        }
+        const struct snapshot_entry **all;
+        size_t count = snapshot_all(s->snap, (enum snapshot_kind)kind, &arena, &all);
+        for (size_t i = 0; i < count; i++) {
+            shard_enqueue(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
+        }
+    }
+    arena_free(&arena);
+    if (s->id == 0) { /* what a cluster starts with: no key of its own, once per leadership */
+        struct plan *plan = mem_zero(sizeof(*plan));
+        plan_init(plan);
+        bootstrap_plan(s->snap, plan);
+        task_start(s, NULL, SNAPSHOT_ORGANIZATION, plan);
+    }
+}
+
+void shard_pump(struct engine_shard *s)
+{
+    if (!s->closing) {
+        loop_timer_start(&s->tick, 0, 0);
+    }
+}
+
+static bool is_empty(const struct plan *plan)
+{
+    return plan->write_count == 0 && plan->event_count == 0 && plan->drain_ns.len == 0 &&
+           plan->desired.action == PLAN_NOTHING;
+}
+
+static void run_one(struct engine_shard *s, const struct queue_item *item)
+{
+    enum snapshot_kind kind;
+    struct slice ns;
+    struct slice name;
+    struct err err;
+    struct plan *plan = mem_zero(sizeof(*plan));
+    key_parse(item->key, &kind, &ns, &name);
+    plan_init(plan);
+    s->snap->now_ms = engine_wall_ms(s->e);
+    if (plan_run(s->snap, kind, ns, name, plan, &err) != 0) {
+        log_error("reconcile.plan", "shard=%u error=%s", s->id, log_q(err.message));
+    }
+    if (plan->requeue_after_ms > 0) {
+        shard_enqueue_after(s, kind, ns, name, plan->requeue_after_ms);
+    }
+    if (!is_empty(plan)) {
+        task_start(s, item, kind, plan);
+        return;
+    }
+    bool gone = snapshot_find(s->snap, kind, ns, name) == NULL;
+    plan_free(plan);
+    free(plan);
+    queue_done(&s->queue, item, gone ? QUEUE_GONE : QUEUE_DONE, engine_mono_ms(s->e));
+}
+
+static void tick(struct loop_timer *timer)
+{
+    struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, tick);
+    struct queue_item item;
+    size_t done = 0;
+    if (s->version == 0 && s->id != 0) {
+        return; /* not loaded yet: the next change tries again */
+    }
+    tasks_settle(s);
+    while (done < PLANS_AT_ONCE_MAX && queue_take(&s->queue, engine_mono_ms(s->e), &item)) {
+        run_one(s, &item);
+        done++;
+    }
+    snapshot_trim(s->snap);
+    snapshot_trim(&s->e->system);
+    uint64_t now_ms = engine_mono_ms(s->e);
+    uint64_t due_ms = queue_due_ms(&s->queue);
+    uint64_t settle_ms = list_empty(&s->settling) ? UINT64_MAX : now_ms + SETTLE_TIMEOUT_MS / 4;
+    due_ms = due_ms < settle_ms ? due_ms : settle_ms;
+    if (done == PLANS_AT_ONCE_MAX) {
+        loop_timer_start(&s->tick, 0, 0);
+    } else if (due_ms != UINT64_MAX) {
+        loop_timer_start(&s->tick, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+    }
+}

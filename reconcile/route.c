@@ -1,0 +1,247 @@
+/* route.c: whom a change concerns.
+ *
+ * Controllers read other objects than their own; this is the one table of who reads whom. It is
+ * asked before and after a change, so that both the former and the new neighbours look again. */
+#include "reconcile/controllers/common.h"
+#include "reconcile/engine_internal.h"
+
+struct route {
+    const struct snapshot *s;
+    route_add add;
+    void *user;
+    struct arena arena;
+};
+
+static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
+                     struct slice ns, struct slice value)
+{
+    const struct snapshot_entry **found;
+    size_t count =
+        value.len > 0 ? snapshot_list(r->s, kind, index, ns, value, &r->arena, &found) : 0;
+    for (size_t i = 0; i < count; i++) {
+        r->add(r->user, kind, found[i]->ns, found[i]->name);
+    }
+}
+
+/* All of a kind in a namespace. */
+static void add_ns(struct route *r, enum snapshot_kind kind, struct slice ns)
+{
+    add_list(r, kind, SNAPSHOT_BY_NS, ns, ns);
+}
+
+static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
+{
+    if (name.len > 0 && snapshot_find(r->s, kind, ns, name) != NULL) {
+        r->add(r->user, kind, ns, name);
+    }
+}
+
+static void route_component(struct route *r, struct slice ns, struct slice name, const json_t *o)
+{
+    struct membership m;
+    add_list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
+    if (o != NULL && component_membership(r->s, o, &r->arena, &m)) {
+        add_named(r, SNAPSHOT_PROJECT, ns, m.project);
+    }
+    add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
+    add_list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
+}
+
+static void route_project(struct route *r, struct slice ns, struct slice name, const json_t *o)
+{
+    add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, name);
+    if (slice_eq_cstr(name, "default")) {
+        add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
+    }
+    size_t i;
+    json_t *listed;
+    json_array_foreach(json_at(o, "spec", "components", NULL), i, listed)
+    {
+        add_named(r, SNAPSHOT_COMPONENT, ns, json_text_at(listed, "name"));
+    }
+}
+
+static void route_pipeline(struct route *r, struct slice ns, struct slice name)
+{
+    const struct snapshot_entry **projects;
+    size_t count =
+        snapshot_list(r->s, SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, ns, name, &r->arena, &projects);
+    for (size_t i = 0; i < count; i++) {
+        route_project(r, ns, projects[i]->name, snapshot_tree(r->s, projects[i]));
+    }
+    if (slice_eq_cstr(name, "default")) {
+        add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
+    }
+}
+
+static void route_environment(struct route *r, struct slice ns, struct slice name)
+{
+    add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+    const struct snapshot_entry **pipelines;
+    size_t count = snapshot_list(r->s, SNAPSHOT_PIPELINE, SNAPSHOT_BY_ENVIRONMENT, ns, name,
+                                 &r->arena, &pipelines);
+    for (size_t i = 0; i < count; i++) {
+        r->add(r->user, SNAPSHOT_PIPELINE, ns, pipelines[i]->name);
+        route_pipeline(r, ns, pipelines[i]->name);
+    }
+}
+
+static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
+{
+    struct slice project = owner_text(o, "projectName");
+    struct slice environment = spec_text(o, "environment");
+    add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+    add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
+    add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
+    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, name);
+    if (o != NULL) { /* the cell, which goes with its last binding */
+        const char *cell =
+            arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment));
+        add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell));
+    }
+}
+
+static void route_rendered(struct route *r, struct slice ns, const json_t *o)
+{
+    add_named(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"));
+    add_named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
+    add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+    add_named(r, SNAPSHOT_PROJECT, ns, owner_text(o, "projectName"));
+    if (o == NULL) {
+        return;
+    }
+    const char *cell = arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(owner_text(o, "projectName")),
+                                    SLICE_ARG(spec_text(o, "environmentName")));
+    const struct snapshot_entry **found;
+    bool is_cell = owner_text(o, "componentName").len == 0;
+    size_t count = snapshot_list(r->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell),
+                                 &r->arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        /* A cell concerns its components; a component concerns its cell only by going. */
+        bool other_is_cell = owner_text(snapshot_tree(r->s, found[i]), "componentName").len == 0;
+        if (other_is_cell != is_cell && (is_cell || object_deleting(o))) {
+            r->add(r->user, SNAPSHOT_RENDERED, ns, found[i]->name);
+        }
+    }
+}
+
+static void route_plane(struct route *r, struct slice name)
+{
+    struct slice none = {0};
+    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, none, name);
+    const struct snapshot_entry **environments;
+    size_t count = snapshot_list(r->s, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, none, name,
+                                 &r->arena, &environments);
+    for (size_t i = 0; i < count; i++) {
+        r->add(r->user, SNAPSHOT_ENVIRONMENT, environments[i]->ns, environments[i]->name);
+        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, environments[i]->ns,
+                 environments[i]->name);
+    }
+    /* Organizations that wait for their first plane. */
+    const struct snapshot_entry **all;
+    count = r->s->system == r->s ? snapshot_all(r->s, SNAPSHOT_ORGANIZATION, &r->arena, &all) : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!object_condition_true(snapshot_tree(r->s, all[i]), "DefaultsCreated")) {
+            r->add(r->user, SNAPSHOT_ORGANIZATION, all[i]->ns, all[i]->name);
+        }
+    }
+}
+
+static void route_secret(struct route *r, struct slice ns, struct slice name)
+{
+    if (!slice_eq_cstr(ns, SNAPSHOT_SYSTEM_NS)) {
+        add_ns(r, SNAPSHOT_RENDERED, ns);
+        return;
+    }
+    const struct snapshot_entry **planes;
+    size_t count = snapshot_all(r->s, SNAPSHOT_DATAPLANE, &r->arena, &planes);
+    for (size_t i = 0; i < count; i++) {
+        struct plane_cluster *clusters;
+        const json_t *plane = snapshot_tree(r->s, planes[i]);
+        size_t n = plane_clusters(plane, &r->arena, &clusters);
+        for (size_t k = 0; k < n; k++) {
+            const char *theirs =
+                arena_printf(&r->arena, "cluster-%.*s-%.*s", SLICE_ARG(planes[i]->name),
+                             SLICE_ARG(clusters[k].name));
+            const char *where = arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(planes[i]->name),
+                                             SLICE_ARG(clusters[k].name));
+            if (slice_eq_cstr(name, theirs)) {
+                r->add(r->user, SNAPSHOT_DATAPLANE, (struct slice){0}, planes[i]->name);
+                add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, (struct slice){0},
+                         slice_of(where));
+            }
+        }
+    }
+}
+
+static void route_organization(struct route *r, struct slice name)
+{
+    add_ns(r, SNAPSHOT_RENDERED, name);
+    add_ns(r, SNAPSHOT_COMPONENT, name);
+}
+
+/* What a tenant's namespace holds concerns an organization that waits for it to be empty. */
+static void route_owner(struct route *r, struct slice ns)
+{
+    const struct snapshot_entry *org =
+        snapshot_find(r->s, SNAPSHOT_ORGANIZATION, (struct slice){0}, ns);
+    if (ns.len > 0 && org != NULL && org->deleting) {
+        r->add(r->user, SNAPSHOT_ORGANIZATION, (struct slice){0}, ns);
+    }
+}
+
+void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                  struct slice name, route_add add, void *user)
+{
+    struct route r = {.s = s, .add = add, .user = user};
+    const json_t *o = snapshot_get(s, kind, ns, name);
+    add_named(&r, kind, ns, name);
+    route_owner(&r, ns);
+    switch (kind) {
+    case SNAPSHOT_COMPONENT:
+        route_component(&r, ns, name, o);
+        break;
+    case SNAPSHOT_PROJECT:
+        route_project(&r, ns, name, o);
+        break;
+    case SNAPSHOT_PIPELINE:
+        route_pipeline(&r, ns, name);
+        break;
+    case SNAPSHOT_ENVIRONMENT:
+        route_environment(&r, ns, name);
+        break;
+    case SNAPSHOT_RELEASE:
+        add_named(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+        add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
+        break;
+    case SNAPSHOT_BINDING:
+        route_binding(&r, ns, name, o);
+        break;
+    case SNAPSHOT_RENDERED:
+        route_rendered(&r, ns, o);
+        break;
+    case SNAPSHOT_DATAPLANE:
+        route_plane(&r, name);
+        break;
+    case SNAPSHOT_SECRET:
+        route_secret(&r, ns, name);
+        break;
+    case SNAPSHOT_ORGANIZATION:
+        route_organization(&r, name);
+        break;
+    case SNAPSHOT_CLUSTER_TYPE:
+    case SNAPSHOT_TYPE:
+        add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
+        break;
+    case SNAPSHOT_TRAIT:
+    case SNAPSHOT_SECRET_REFERENCE:
+        add_ns(&r, SNAPSHOT_COMPONENT, ns);
+        add_ns(&r, SNAPSHOT_RENDERED, ns);
+        break;
+    case SNAPSHOT_CLUSTER_TRAIT:
+    case SNAPSHOT_KIND_COUNT:
+        break;
+    }
+    arena_free(&r.arena);
+}
