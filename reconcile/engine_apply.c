@@ -329,6 +329,10 @@ void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct
     r->work->busy = true;
     r->work->gone = false;
     r->cluster = cluster_find(s, desired->plane, desired->cluster);
+    if (r->cluster == NULL) { /* one that left its plane with something of ours on it */
+        clusters_refresh(s);
+        r->cluster = cluster_find(s, desired->plane, desired->cluster);
+    }
     r->manifests = json_incref(desired->manifests);
     r->prune = json_incref(desired->prune);
     r->applied = json_array();
