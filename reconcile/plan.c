@@ -1,8 +1,8 @@
 /* plan.c: gathering what a controller wants, and choosing the controller.
  *
  * Edits are deep copies: plan_finish() compares each with what it was copied from and turns those
- * that differ into writes, after the writes that the controller asked for itself, so that what a
- * status tells of exists before the status does. */
+ * that differ into writes, after the writes that the controller asked for itself, its own object's
+ * last, so that what a status tells of exists before the status does. */
 #include "reconcile/plan.h"
 
 #include <stdlib.h>
@@ -127,16 +127,10 @@ static void finish_edit(struct plan *plan, struct plan_edit *e)
     }
 }
 
+/* Newest first: a controller edits its own object before any other, and what its status tells must
+ * have been written before. */
 void plan_finish(struct plan *plan)
 {
-    struct plan_edit *oldest_first = NULL;
-    while (plan->edits != NULL) {
-        struct plan_edit *e = plan->edits;
-        plan->edits = e->next;
-        e->next = oldest_first;
-        oldest_first = e;
-    }
-    plan->edits = oldest_first;
     for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {
         finish_edit(plan, e);
     }

@@ -264,7 +264,7 @@ void rollup_add(struct rollup *r, const json_t *object, struct slice name)
 void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun)
 {
     const char *plural = r->total == 1 ? "" : "s";
-    const char *verb = r->ready == 1 ? "is" : "are";
+    const char *verb = r->ready == 1 || r->total == 1 ? "is" : "are";
     if (r->ready == r->total) {
         condition_set(edit, s, READY, STATUS_TRUE, "AllReady", "%zu of %zu %s%s %s ready", r->ready,
                       r->total, noun, plural, verb);

@@ -55,8 +55,10 @@ static void create_member(const json_t *project, const json_t *listed, struct pl
                SLICE_ARG(json_text_at(listed, "name")));
 }
 
-/* Creates what is missing. Names the first listed component that belongs to another project. */
-static struct slice plan_listed(const struct snapshot *s, const json_t *project, struct plan *plan)
+/* Creates what is missing, and counts it. Names the first listed component that belongs to another
+ * project. */
+static struct slice plan_listed(const struct snapshot *s, const json_t *project, struct plan *plan,
+                                size_t *created)
 {
     struct slice elsewhere = {0};
     size_t i;
@@ -67,6 +69,7 @@ static struct slice plan_listed(const struct snapshot *s, const json_t *project,
         const json_t *there = snapshot_get(s, SNAPSHOT_COMPONENT, object_ns(project), name);
         if (there == NULL) {
             create_member(project, listed, plan);
+            *created += 1;
             continue;
         }
         struct membership m;
@@ -79,7 +82,7 @@ static struct slice plan_listed(const struct snapshot *s, const json_t *project,
 }
 
 static void plan_report(const struct snapshot *s, const json_t *project, json_t *edit,
-                        struct slice elsewhere, struct plan *plan)
+                        struct slice elsewhere, size_t created, struct plan *plan)
 {
     const struct snapshot_entry **members;
     size_t count = project_members(s, project, &plan->arena, &members);
@@ -90,6 +93,11 @@ static void plan_report(const struct snapshot *s, const json_t *project, json_t 
     status_set(edit, "componentCount", json_integer((json_int_t)roll.total));
     status_set(edit, "readyComponents", json_integer((json_int_t)roll.ready));
     rollup_set(edit, s, &roll, "component");
+    if (created > 0) {
+        condition_set(edit, s, READY, STATUS_FALSE, "Progressing", "creating %zu component%s",
+                      created, created == 1 ? "" : "s");
+        condition_set(edit, s, PROGRESSING, STATUS_TRUE, "Progressing", "work is under way");
+    }
     if (elsewhere.len > 0) {
         condition_set(edit, s, "ComponentsResolved", STATUS_FALSE, "ComponentElsewhere",
                       "component \"%.*s\" is listed here, but is not only this project's: set its "
@@ -135,6 +143,7 @@ void project_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     const json_t *project = snapshot_tree(s, entry);
     json_t *edit = plan_edit(plan, s, entry);
     object_add_finalizer(edit, FINALIZER);
-    struct slice elsewhere = plan_listed(s, project, plan);
-    plan_report(s, project, edit, elsewhere, plan);
+    size_t created = 0;
+    struct slice elsewhere = plan_listed(s, project, plan, &created);
+    plan_report(s, project, edit, elsewhere, created, plan);
 }

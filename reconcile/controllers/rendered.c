@@ -104,9 +104,10 @@ static void let_go(struct work *w)
 static void abandon(struct work *w, const char *why)
 {
     plan_event(w->plan, w->rendered, true, "Abandoned",
-               "%zu objects may be left on cluster \"%.*s\" of data plane \"%.*s\": %s; they are "
+               "%zu object%s may be left on cluster \"%.*s\" of data plane \"%.*s\": %s; they are "
                "removed if it comes back",
-               json_array_size(w->inventory), SLICE_ARG(w->cluster), SLICE_ARG(w->plane), why);
+               json_array_size(w->inventory), json_array_size(w->inventory) == 1 ? "" : "s",
+               SLICE_ARG(w->cluster), SLICE_ARG(w->plane), why);
     let_go(w);
 }
 
