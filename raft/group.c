@@ -323,7 +323,8 @@ static void soften_rejection(struct group *g, struct message *m)
         return;
     }
     struct group__peer *peer = group__peer(g, m->from);
-    if (peer != NULL && peer->snapshot_sending) {
+    bool busy = peer != NULL && (peer->snapshot_sending || group__now(g) < peer->snapshot_grace_ms);
+    if (busy) {
         m->append_result.rejected = 0;
         m->append_result.last_index = 0;
     }

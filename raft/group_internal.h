@@ -46,6 +46,7 @@ struct group__peer {
     bool heard;
     bool snapshot_wanted;
     bool snapshot_sending;
+    uint64_t snapshot_grace_ms; /* it may be installing what it was sent, until then */
     uint64_t snapshot_index;
     uint64_t read_number; /* the last round that it confirmed */
 };

@@ -63,6 +63,7 @@ void group_snapshot_sent(struct group *g, uint64_t server_id)
     for (size_t i = 0; i < GROUP_SERVERS_MAX; i++) {
         if (g->peers[i].id == server_id) {
             g->peers[i].snapshot_sending = false;
+            g->peers[i].snapshot_grace_ms = group__now(g) + 2 * g->config.election_timeout_ms;
         }
     }
 }

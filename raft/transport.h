@@ -47,8 +47,9 @@ struct transport_ops {
     /* A whole message for a group; borrowed for the call. peer is verified. */
     void (*message)(void *user, const char *peer, uint32_t group, struct slice bytes);
     void (*note)(void *user, const char *peer, uint32_t kind, struct slice bytes);
-    /* Frames can be sent to the peer (again), or no longer. Also called when the peer's own
-     * connection to us closes: the news that its process may have died. */
+    /* Frames can be sent to the peer (again), or no longer. When the peer's own connection to us
+     * closes, that is the news that its process may have died: disconnected is called then too, and
+     * connected right after it if our own connection still stands. */
     void (*connected)(void *user, const char *peer);
     void (*disconnected)(void *user, const char *peer, const struct err *why);
     /* A call from peer. The request is borrowed for the call. Answer, now or later, with
@@ -108,8 +109,10 @@ struct transport_call {
     uint64_t id;
     uint64_t deadline_ms;
     uint64_t unacknowledged;
+    struct buf held; /* came while paused */
     bool paused;
-    bool over;
+    bool ended; /* the peer's end has come, behind what is held */
+    int status;
     struct err err;
     struct list link;
 };
@@ -149,9 +152,9 @@ struct transport_image {
     struct transport *transport; /* private */
     struct peer *peer;
     uint64_t id;
-    uint64_t window;
-    bool ended;
-    bool over;
+    uint64_t inflight;
+    bool ended; /* all of it is sent */
+    int status;
     struct err err;
     struct list link;
 };
