@@ -7,12 +7,10 @@
  * nothing: its diagnostics are collected and the first is ours.
  * Invariants: no recursion; depth at most JSON_DEPTH_MAX; aliases are copies, counted before they
  * are made; an anchor is known only once its value is complete, so nothing contains itself. */
-#include "base/yaml.h"
+#include "base/yaml_internal.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <libfyaml.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,110 +80,6 @@ static bool one_of(struct slice s, const char *const *words)
     return false;
 }
 
-static size_t count_digits(struct slice s, size_t from)
-{
-    size_t n = 0;
-    while (from + n < s.len && s.data[from + n] >= '0' && s.data[from + n] <= '9') {
-        n++;
-    }
-    return n;
-}
-
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
-static bool looks_real(struct slice s)
-{
-    size_t at = s.len > 0 && (s.data[0] == '-' || s.data[0] == '+') ? 1 : 0;
-    size_t whole = count_digits(s, at);
-    size_t part = 0;
-    at += whole;
-    if (at < s.len && s.data[at] == '.') {
-        part = count_digits(s, at + 1);
-        at += 1 + part;
-    }
-    if (whole + part == 0) {
-        return false;
-    }
-    if (at < s.len && (s.data[at] == 'e' || s.data[at] == 'E')) {
-        at++;
-        at += at < s.len && (s.data[at] == '-' || s.data[at] == '+') ? 1 : 0;
-        size_t exponent = count_digits(s, at);
-        at += exponent;
-        if (exponent == 0) {
-            return false;
-        }
-    }
-    return at == s.len;
-}
-
-/* Core schema integers: decimal, 0o17, 0x1F. False if it is none; *fits tells of overflow. */
-static bool looks_integer(struct slice s, json_int_t *value, bool *fits)
-{
-    size_t sign = s.len > 0 && (s.data[0] == '-' || s.data[0] == '+') ? 1 : 0;
-    int64_t v = 0;
-    *fits = true;
-    if (s.len > sign && count_digits(s, sign) == s.len - sign) {
-        *fits = slice_i64(s.data[0] == '+' ? slice_sub(s, 1, SIZE_MAX) : s, &v);
-        *value = v;
-        return true;
-    }
-    int base = slice_starts_with(s, SLICE("0o")) ? 8 : slice_starts_with(s, SLICE("0x")) ? 16 : 0;
-    static const char digits[] = "0123456789abcdefABCDEF";
-    if (base == 0 || s.len == 2) {
-        return false;
-    }
-    for (size_t i = 2; i < s.len; i++) {
-        const char *digit = s.data[i] != '\0' ? strchr(digits, s.data[i]) : NULL;
-        int d = digit == NULL ? base : (int)(digit - digits) - (digit - digits > 15 ? 6 : 0);
-        if (d >= base) {
-            return false;
-        }
-        *fits = *fits && !__builtin_mul_overflow(v, base, &v) && !__builtin_add_overflow(v, d, &v);
-    }
-    *value = v;
-    return true;
-}
-
-static int resolve_real(struct reader *r, struct fy_event *event, struct slice s, json_t **value)
-{
-    char *text = arena_cstr(&r->arena, s);
-    double real = strtod(text, NULL);
-    *value = isfinite(real) ? json_real(real) : NULL;
-    return *value != NULL ? 0 : refuse(r, event, "number %s is too large", text);
-}
-
-/* A plain scalar by the core schema. */
-static int resolve(struct reader *r, struct fy_event *event, struct slice s, json_t **value)
-{
-    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const trues[] = {"true", "True", "TRUE", NULL};
-    static const char *const falses[] = {"false", "False", "FALSE", NULL};
-    static const char *const no_numbers[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",
-                                             ".INF",  "-.inf", "-.Inf", "-.INF", "+.inf",
-                                             "+.Inf", "+.INF", NULL};
-    json_int_t integer;
-    bool fits;
-    if (one_of(s, nulls)) {
-        *value = json_null();
-    } else if (one_of(s, trues)) {
-        *value = json_true();
-    } else if (one_of(s, falses)) {
-        *value = json_false();
-    } else if (looks_integer(s, &integer, &fits)) {
-        if (!fits) {
-            return refuse(r, event, "integer %.*s is too large; quote it if it is text",
-                          SLICE_ARG(slice_sub(s, 0, 40)));
-        }
-        *value = json_integer(integer);
-    } else if (one_of(s, no_numbers)) {
-        return refuse(r, event, "%.*s has no JSON form; quote it if it is text", SLICE_ARG(s));
-    } else if (looks_real(s)) {
-        return resolve_real(r, event, s, value);
-    } else {
-        *value = json_str(s);
-    }
-    return 0;
-}
-
 enum tag { TAG_NONE, TAG_STR, TAG_OTHER_CORE, TAG_UNKNOWN };
 
 static enum tag tag_of(struct fy_token *token)
@@ -228,13 +122,17 @@ static int read_scalar(struct reader *r, struct fy_event *event, json_t **value)
         *value = json_str(s);
         return 0;
     }
-    int rc = resolve(r, event, s, value);
-    if (rc == 0 && tag == TAG_OTHER_CORE && json_is_string(*value)) {
+    const char *why = yaml__resolve(s, value);
+    if (why != NULL) {
+        return refuse(r, event, "%.*s %s; quote it if it is text", SLICE_ARG(slice_sub(s, 0, 40)),
+                      why);
+    }
+    if (tag == TAG_OTHER_CORE && json_is_string(*value)) {
         json_decref(*value);
         return refuse(r, event, "\"%.*s\" is not what its tag says",
                       SLICE_ARG(slice_sub(s, 0, 40)));
     }
-    return rc;
+    return 0;
 }
 
 /* Nodes in tree, up to a bound. Trees are at most JSON_DEPTH_MAX deep. */
