@@ -110,7 +110,8 @@ int tls__session_init(struct tls_session *s, struct tls *tls, const char *server
         return err_set(err, ERR_INVALID, "a client must say which server it expects");
     }
     bool dns = !is_address(server_name) && strchr(server_name, '/') == NULL;
-    if (dns && SSL_set_tlsext_host_name(s->ssl, server_name) != 1) {
+    char *sni = arena_cstr(&s->arena, slice_of(server_name)); /* OpenSSL's macro drops const */
+    if (dns && SSL_set_tlsext_host_name(s->ssl, sni) != 1) {
         return tls__error(err, ERR_INVALID, "server name \"%s\"", server_name);
     }
     return expect_server(s, server_name, err);

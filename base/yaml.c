@@ -24,8 +24,14 @@ struct frame {
     size_t path_len;     /* length of reader.path at this collection */
 };
 
+struct place {
+    int line; /* both from 1 */
+    int column;
+};
+
 struct reader {
     const char *name;
+    struct place last;
     struct err *err;
     struct fy_parser *parser;
     struct fy_diag *diag;
@@ -42,19 +48,29 @@ struct reader {
     int found_line;
 };
 
+/* Where an event is. An empty node with only a tag has no mark: then it is where the last one was.
+ */
+static struct place place_of(struct reader *r, struct fy_event *event)
+{
+    const struct fy_mark *mark = fy_event_start_mark(event);
+    if (mark != NULL) {
+        r->last = (struct place){mark->line + 1, mark->column + 1};
+    }
+    return r->last;
+}
+
 static int refuse(struct reader *r, struct fy_event *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 static int refuse(struct reader *r, struct fy_event *event, const char *format, ...)
 {
-    const struct fy_mark *mark = fy_event_start_mark(event);
+    struct place at = place_of(r, event);
     char text[ERR_MESSAGE_MAX];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return err_set(r->err, ERR_INVALID, "%s:%d:%d: %s", r->name, mark != NULL ? mark->line + 1 : 0,
-                   mark != NULL ? mark->column + 1 : 0, text);
+    return err_set(r->err, ERR_INVALID, "%s:%d:%d: %s", r->name, at.line, at.column, text);
 }
 
 static struct slice text_of(struct fy_token *token)
@@ -62,12 +78,6 @@ static struct slice text_of(struct fy_token *token)
     size_t len = 0;
     const char *text = token != NULL ? fy_token_get_text(token, &len) : NULL;
     return slice_make(text, text != NULL ? len : 0);
-}
-
-static int line_of(struct fy_event *event)
-{
-    const struct fy_mark *mark = fy_event_start_mark(event);
-    return mark != NULL ? mark->line + 1 : 0;
 }
 
 static bool one_of(struct slice s, const char *const *words)
@@ -186,11 +196,11 @@ static void remember(struct reader *r, struct slice anchor, json_t *value)
 }
 
 /* Puts a value (taken) where it belongs. */
-static int place(struct reader *r, struct fy_event *event, json_t *value)
+static int put(struct reader *r, struct fy_event *event, json_t *value)
 {
     if (r->depth == 0) {
         r->root = value;
-        r->root_line = line_of(event);
+        r->root_line = place_of(r, event).line;
         return 0;
     }
     struct frame *top = &r->stack[r->depth - 1];
@@ -209,7 +219,7 @@ static int place(struct reader *r, struct fy_event *event, json_t *value)
 static void note_path(struct reader *r, struct fy_event *event)
 {
     if (r->wanted != NULL && r->found_line == 0 && strcmp(buf_cstr(&r->path), r->wanted) == 0) {
-        r->found_line = line_of(event);
+        r->found_line = place_of(r, event).line;
     }
 }
 
@@ -248,7 +258,7 @@ static int open_collection(struct reader *r, struct fy_event *event, struct slic
         return refuse(r, event, "nested more than %d deep", JSON_DEPTH_MAX);
     }
     json_t *collection = event->type == FYET_MAPPING_START ? json_object() : json_array();
-    int rc = place(r, event, collection);
+    int rc = put(r, event, collection);
     r->stack[r->depth++] = (struct frame){
         .collection = collection, .anchor = arena_copy(&r->arena, anchor), .path_len = r->path.len};
     return rc;
@@ -288,7 +298,7 @@ static int read_node(struct reader *r, struct fy_event *event)
     if (event->type == FYET_SCALAR) {
         remember(r, text_of(event->scalar.anchor), value);
     }
-    return place(r, event, value);
+    return put(r, event, value);
 }
 
 static void close_collection(struct reader *r)
@@ -313,6 +323,7 @@ typedef int (*document_fn)(json_t *document, int line, void *user, struct err *e
 
 static int on_event(struct reader *r, struct fy_event *event, document_fn each, void *user)
 {
+    (void)place_of(r, event);
     switch (event->type) {
     case FYET_SCALAR:
     case FYET_ALIAS:
@@ -397,6 +408,7 @@ static int read_all(struct reader *r, struct slice text, document_fn each, void 
     if (text.len == 0) {
         return 0;
     }
+    r->last = (struct place){1, 1};
     int rc = check_utf8(r, text);
     if (rc == 0) {
         rc = start(r, text);

@@ -65,7 +65,7 @@ static bool plain_is_safe(struct slice s)
             return false;
         }
     }
-    return !is_special_word(s) && !resembles_number(s);
+    return !slice_starts_with(s, SLICE("...")) && !is_special_word(s) && !resembles_number(s);
 }
 
 /* Printable UTF-8 without the odd line breaks. */
