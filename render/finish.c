@@ -9,6 +9,7 @@
  */
 #include "render/finish.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,23 +93,50 @@ static bool belongs_to_no_namespace(struct slice kind)
     return false;
 }
 
-/* An object's name as Kubernetes takes it for most kinds: a DNS subdomain; RBAC's names also may
- * hold
- * ':'. */
-static bool valid_name(struct slice name, bool rbac)
+static bool is_alnum(char c)
 {
-    if (name.len == 0 || name.len > 253) {
-        return false;
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* A DNS label or, with dots, a subdomain. */
+static bool is_dns(struct slice name, size_t limit, bool dots)
+{
+    bool ok = name.len > 0 && name.len <= limit && is_alnum(name.data[0]) &&
+              is_alnum(name.data[name.len - 1]);
+    for (size_t i = 0; ok && i < name.len; i++) {
+        ok = is_alnum(name.data[i]) || name.data[i] == '-' || (dots && name.data[i] == '.');
     }
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        bool inner = i > 0 && i + 1 < name.len && (c == '-' || c == '.');
-        if (!alnum && !inner && !(rbac && (c == ':' || (c >= 'A' && c <= 'Z')))) {
-            return false;
-        }
+    return ok;
+}
+
+/* What Kubernetes takes as this kind's name: a DNS subdomain, for some a label; RBAC's names may
+ * hold what a path's segment may. */
+static bool valid_name(const json_t *object, struct slice name)
+{
+    struct slice kind = json_text_at(object, "kind");
+    if (slice_starts_with(json_text_at(object, "apiVersion"),
+                          SLICE("rbac.authorization.k8s.io/"))) {
+        return name.len > 0 && name.len <= 253 && slice_find(name, SLICE("/")) == SIZE_MAX &&
+               slice_find(name, SLICE("%")) == SIZE_MAX;
     }
-    return true;
+    if (slice_eq_cstr(kind, "Service")) {
+        return is_dns(name, 63, false) && name.data[0] >= 'a';
+    }
+    return slice_eq_cstr(kind, "Namespace") ? is_dns(name, 63, false) : is_dns(name, 253, true);
+}
+
+/* At most 63 of A-Z, a-z, 0-9, '-', '_', '.', the first and last alphanumeric; or nothing. */
+static bool valid_label_value(const json_t *value)
+{
+    struct slice text = json_text(value);
+    bool ok = json_is_string(value) && text.len <= 63;
+    for (size_t i = 0; ok && i < text.len; i++) {
+        char c = text.data[i];
+        bool alnum = is_alnum(c) || (c >= 'A' && c <= 'Z');
+        bool inner = i > 0 && i + 1 < text.len && (c == '-' || c == '_' || c == '.');
+        ok = alnum || inner;
+    }
+    return ok;
 }
 
 static int refuse(struct err *err, const struct resource *r, const char *what)
@@ -147,7 +175,6 @@ static int check_object(const struct finish *how, const struct resource *r, stru
 {
     struct slice api = json_text_at(r->object, "apiVersion");
     json_t *metadata = json_object_get(r->object, "metadata");
-    bool rbac = slice_starts_with(api, SLICE("rbac.authorization.k8s.io/"));
     if (api.len == 0) {
         return refuse(err, r, "has no apiVersion");
     }
@@ -157,7 +184,7 @@ static int check_object(const struct finish *how, const struct resource *r, stru
     if (!json_is_object(metadata)) {
         return refuse(err, r, "has no metadata");
     }
-    if (!valid_name(json_text_at(metadata, "name"), rbac)) {
+    if (!valid_name(r->object, json_text_at(metadata, "name"))) {
         return refuse(err, r, "has no valid metadata.name");
     }
     return check_place(how, r, metadata, err);
@@ -179,11 +206,38 @@ static int stamp(const struct resource *r, const char *key, const json_t *from, 
     return 0;
 }
 
+/* Names the first label by key whose value Kubernetes would refuse. */
+static int check_labels(const struct resource *r, struct err *err)
+{
+    json_t *labels = json_at(r->object, "metadata", "labels", NULL);
+    const char *wrong = NULL;
+    const char *key;
+    json_t *value;
+    json_object_foreach(labels, key, value)
+    {
+        if (!valid_label_value(value) && (wrong == NULL || strcmp(key, wrong) < 0)) {
+            wrong = key;
+        }
+    }
+    if (wrong == NULL) {
+        return 0;
+    }
+    char what[200];
+    (void)snprintf(what, sizeof what,
+                   "has a label %s whose value is no text of at most 63 letters, digits, '-', "
+                   "'_' and '.'",
+                   wrong);
+    return refuse(err, r, what);
+}
+
 static int stamp_all(const struct finish *how, const struct resource *r, struct err *err)
 {
     int rc = stamp(r, "labels", how->labels, err);
     if (rc == 0) {
         rc = stamp(r, "labels", how->standard, err);
+    }
+    if (rc == 0) {
+        rc = check_labels(r, err);
     }
     return rc == 0 ? stamp(r, "annotations", how->annotations, err) : rc;
 }

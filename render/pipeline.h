@@ -16,8 +16,9 @@
 #include "base/json.h"
 
 enum {
-    RENDER_COST_MAX = 10 * 1000 * 1000, /* CEL cost of one call, all expressions together */
-    RENDER_MANIFESTS_MAX = 1000,        /* objects of one call */
+    RENDER_COST_MAX = 1000 * 1000, /* CEL cost of one call, all expressions together; the built-in
+                                    * types need some thousands */
+    RENDER_MANIFESTS_MAX = 1000,   /* objects of one call */
     RENDER_PATCHES_MAX = 10 * 1000 /* trait patch operations of one call, all targets together */
 };
 

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "render/cel/regex.h"
+#include "render/members.h"
 
 struct check {
+    struct arena arena;
     const json_t *root; /* of $ref */
     struct buf path;
     struct buf complaints;
@@ -292,22 +294,24 @@ static void check_additional(struct check *c, const json_t *schema, const json_t
     }
 }
 
-static void check_object(struct check *c, const json_t *schema, json_t *value)
+/* In the order of the members' keys, so that complaints never depend on how the value was written.
+ */
+static void check_object(struct check *c, const json_t *schema, const json_t *value)
 {
     const json_t *properties = json_object_get(schema, "properties");
     size_t len = c->path.len;
-    const char *name;
-    json_t *member;
+    struct member *members;
+    size_t count = members_sorted(&c->arena, value, &members);
     check_size(c, schema, "minProperties", "maxProperties", json_object_size(value), "members");
     check_required(c, schema, value);
-    json_object_foreach(value, name, member)
-    {
-        const json_t *property = json_object_get(properties, name);
-        enter(c, name);
+    for (size_t i = 0; i < count; i++) {
+        struct slice name = members[i].key;
+        const json_t *property = json_object_getn(properties, name.data, name.len);
+        enter(c, name.data);
         if (property != NULL) {
-            check_value(c, property, member);
+            check_value(c, property, members[i].value);
         } else if (!c->quiet) { /* alternatives speak only of what they mention */
-            check_additional(c, schema, member);
+            check_additional(c, schema, members[i].value);
         }
         c->path.len = len;
     }
@@ -386,16 +390,6 @@ static bool check_type(struct check *c, const json_t *schema, const json_t *valu
     return true;
 }
 
-/* jansson's object iteration wants objects that are not const, though it changes nothing. */
-static json_t *iterable(const json_t *tree)
-{
-    union {
-        const json_t *in;
-        json_t *out;
-    } cast = {.in = tree};
-    return cast.out;
-}
-
 static void check_value(struct check *c, const json_t *schema, const json_t *value)
 {
     schema = resolve(c->root, schema);
@@ -419,7 +413,7 @@ static void check_value(struct check *c, const json_t *schema, const json_t *val
     } else if (json_is_array(value)) {
         check_array(c, schema, value);
     } else if (json_is_object(value)) {
-        check_object(c, schema, iterable(value));
+        check_object(c, schema, value);
     }
     check_alternatives(c, schema, value);
     c->depth--;
@@ -450,6 +444,7 @@ int schema_apply(const json_t *schema, const json_t *value, struct slice path, j
         json_decref(*out);
         *out = NULL;
     }
+    arena_free(&c.arena);
     buf_free(&c.path);
     buf_free(&c.complaints);
     json_decref(empty);

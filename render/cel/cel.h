@@ -16,7 +16,7 @@
 #include "render/cel/value.h"
 
 enum {
-    CEL_COST_DEFAULT = 1000 * 1000, /* for one expression; some 50 ms at worst */
+    CEL_COST_DEFAULT = 250 * 1000, /* for one expression: some 10 ms, some 10 MB at worst */
     CEL_ARGS_ANY = 255
 };
 

@@ -207,6 +207,9 @@ static bool eval_item(struct cel_ctx *ctx, const struct cel_item *item, struct c
 static bool eval_list(struct cel_ctx *ctx, const struct cel_expr *e, struct cel_value *out)
 {
     size_t count = 0;
+    if (!cel_charge(ctx, e->as.aggregate.count + 1)) {
+        return false;
+    }
     struct cel_value *items = arena_alloc(ctx->arena, (e->as.aggregate.count + 1) * sizeof *items);
     for (size_t i = 0; i < e->as.aggregate.count; i++) {
         bool present;
@@ -222,6 +225,9 @@ static bool eval_list(struct cel_ctx *ctx, const struct cel_expr *e, struct cel_
 static bool eval_map(struct cel_ctx *ctx, const struct cel_expr *e, struct cel_value *out)
 {
     struct cel__entries entries = {0};
+    if (!cel_charge(ctx, 2 * e->as.aggregate.count + 1)) {
+        return false;
+    }
     for (size_t i = 0; i < e->as.aggregate.count; i++) {
         const struct cel_item *item = &e->as.aggregate.items[i];
         struct cel_value key, value;

@@ -48,7 +48,7 @@ CEL_FN(cel_fn_contains)
         return cel_no_overload(ctx, "contains", args, count);
     }
     *out = cel_bool(slice_find(args[0].as.text, args[1].as.text) != SIZE_MAX);
-    return cel_charge(ctx, (args[0].as.text.len / 16 + 1) * (args[1].as.text.len / 16 + 1));
+    return cel_charge_bytes(ctx, args[0].as.text.len + args[1].as.text.len);
 }
 
 CEL_FN(cel_fn_starts_with)
@@ -99,7 +99,7 @@ CEL_FN(cel_fn_index_of)
     size_t at = slice_find(behind(text, start), args[1].as.text);
     *out =
         cel_int(at == SIZE_MAX ? -1 : from + (int64_t)cel_utf8_count(slice_sub(text, start, at)));
-    return cel_charge(ctx, (text.len / 16 + 1) * (args[1].as.text.len / 16 + 1));
+    return cel_charge_bytes(ctx, text.len + args[1].as.text.len);
 }
 
 CEL_FN(cel_fn_last_index_of)

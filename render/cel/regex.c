@@ -15,8 +15,9 @@ static bool run(struct cel_ctx *ctx, pcre2_code *code, struct slice text, bool *
     pcre2_match_context *context = pcre2_match_context_create(NULL);
     bool ok = false;
     if (data != NULL && context != NULL) {
-        pcre2_set_match_limit(context, REGEX_STEPS_MAX);
-        pcre2_set_depth_limit(context, REGEX_STEPS_MAX / 10);
+        size_t steps = REGEX_STEPS_MIN + REGEX_STEPS_PER_BYTE * text.len;
+        pcre2_set_match_limit(context, steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX);
+        pcre2_set_depth_limit(context, REGEX_STEPS_MIN);
         const char *subject = text.data != NULL ? text.data : "";
         int rc = pcre2_match(code, (PCRE2_SPTR)subject, text.len, 0, 0, data, context);
         *match = rc >= 0;
@@ -59,7 +60,7 @@ CEL_FN(cel_fn_matches)
     if (args[0].type != CEL_STRING || args[1].type != CEL_STRING) {
         return cel_no_overload(ctx, "matches", args, count);
     }
-    if (!cel_charge(ctx, 50 + args[0].as.text.len / 4 + args[1].as.text.len) ||
+    if (!cel_charge(ctx, 500 + args[0].as.text.len + args[1].as.text.len) ||
         !cel_regex_match(ctx, args[0].as.text, args[1].as.text, &match)) {
         return false;
     }

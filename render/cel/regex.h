@@ -5,10 +5,14 @@
 
 #include "render/cel/value.h"
 
-enum { REGEX_PATTERN_MAX = 4096, REGEX_STEPS_MAX = 200 * 1000 };
+enum {
+    REGEX_PATTERN_MAX = 4096,
+    REGEX_STEPS_MIN = 10 * 1000, /* of a match, */
+    REGEX_STEPS_PER_BYTE = 20    /* and for every byte of the text */
+};
 
 /* Whether pattern matches anywhere in text. False with ctx->err on a malformed pattern, or one that
- * takes more than REGEX_STEPS_MAX steps. */
+ * takes more steps than that. The caller charges for it. */
 bool cel_regex_match(struct cel_ctx *ctx, struct slice text, struct slice pattern, bool *match);
 
 #endif

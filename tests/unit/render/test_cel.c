@@ -185,7 +185,7 @@ static void hostile_expressions_meet_a_limit(void **state)
         "cel.bind(d, c+c+c+c+c+c+c+c, cel.bind(e, d+d+d+d+d+d+d+d, cel.bind(f, e+e+e+e+e+e+e+e, "
         "f+f+f+f+f+f+f+f+f+f+f+f+f+f+f+f+f+f))))))";
     assert_int_equal(run(square, 0, &json, &err), ERR_TOO_LARGE);
-    assert_non_null(strstr(err.message, "costs more than the limit of 1000000 units"));
+    assert_non_null(strstr(err.message, "costs more than the limit of 250000 units"));
     assert_int_equal(run(growth, 0, &json, &err), ERR_TOO_LARGE);
     fails("'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('(a+)+$')", ERR_UNPROCESSABLE,
           "column 42: matches(): the pattern takes too many steps on this text");

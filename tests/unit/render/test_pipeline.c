@@ -163,6 +163,27 @@ static int first_difference(struct slice a, struct slice b)
     return line;
 }
 
+/* The same input with its keys in another order gives the same, and no rendering changes its input.
+ */
+static void check_order(const json_t *input, struct slice expected)
+{
+    struct buf before = {0};
+    struct buf after = {0};
+    struct buf again = {0};
+    struct err err = {0};
+    json_t *sorted;
+    json_canonical(input, &before);
+    assert_ok(json_parse(buf_slice(&before), &sorted, &err), &err);
+    to_yaml(sorted, &again);
+    json_canonical(sorted, &after);
+    assert_true(slice_eq(buf_slice(&before), buf_slice(&after)));
+    assert_true(slice_eq(buf_slice(&again), expected));
+    json_decref(sorted);
+    buf_free(&before);
+    buf_free(&after);
+    buf_free(&again);
+}
+
 static void golden_case(void **state)
 {
     const char *name = *state;
@@ -186,6 +207,7 @@ static void golden_case(void **state)
         fail_msg("%s is not what is rendered, from line %d on; above is what is", path,
                  first_difference(buf_slice(&expected), buf_slice(&actual)));
     }
+    check_order(input, buf_slice(&actual));
     json_decref(input);
     buf_free(&text);
     buf_free(&expected);
