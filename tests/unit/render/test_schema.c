@@ -82,7 +82,7 @@ static void every_wrong_field_is_named(void **state)
     fails("{name: A}", "p.name: must have at least 2 characters; p.name: must match ^[a-z]+$");
     fails("{name: abcdef}", "p.name: must have at most 5 characters");
     fails("{name: 5, count: x}",
-          "p.name: must be of type string; p.count: must be of type integer");
+          "p.count: must be of type integer; p.name: must be of type string");
     fails("{name: abc, count: 10}", "p.count: must be at most 9; p.count: must be a multiple of 3");
     fails("{name: abc, ratio: 0}", "p.ratio: must be greater than 0");
     fails("{name: abc, ratio: 1}", "p.ratio: must be less than 1");
