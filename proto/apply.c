@@ -183,7 +183,7 @@ static void managers_write(struct managers *m, json_t *object)
             managers_drop(m, i - 1);
         }
     }
-    qsort(m->items, m->count, sizeof(m->items[0]), by_operation_and_time);
+    qsort(m->items, m->count, sizeof(m->items[0]), by_operation_and_time); /* items is no NULL */
     managers_cap(m);
     json_t *list = json_array();
     for (size_t i = 0; i < m->count; i++) {
