@@ -18,6 +18,7 @@
 #include "proto/apply.h"
 #include "proto/patch.h"
 #include "proto/tree_internal.h"
+#include "proto/strategic.h"
 
 enum { MANAGER_BYTES_MAX = 128 };
 
@@ -273,6 +274,8 @@ static int patched(const struct admit_request *request, struct admit_result *res
         rc = patch_json(object, request->incoming, err);
     } else if (request->op == ADMIT_PATCH_MERGE) {
         rc = patch_merge(object, request->incoming, err);
+    } else if (request->kind->strategic && !scale) {
+        rc = strategic_merge(object, request->incoming, request->kind->schema, err);
     } else {
         rc = err_set(err, ERR_UNSUPPORTED,
                      "%.*s do not take strategic merge patches: send a merge patch "

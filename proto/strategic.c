@@ -1,0 +1,323 @@
+/* strategic.c: Kubernetes' strategic merge patch.
+ *
+ * Happy path: the target is copied; objects merge member by member, lists by their key or as a
+ * whole, null removes; directives are obeyed where they stand and never stored.
+ * Failure path: a malformed directive fails the whole patch; the copy is dropped.
+ * Invariant: the depth is bounded by the parsers of both trees (JSON_DEPTH_MAX). */
+#include "proto/strategic.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int merge_object(json_t *target, const json_t *patch, const struct schema *schema,
+                        struct err *err);
+
+static bool is_text(const json_t *value, const char *text)
+{
+    return json_is_string(value) && slice_eq_cstr(json_text(value), text);
+}
+
+/* Does the name begin with prefix, and with what does it go on? */
+static const char *behind(const char *name, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(name, prefix, len) == 0 ? name + len : NULL;
+}
+
+/* ---- which lists merge, and by what ---- */
+
+/* Kubernetes' patchMergeKeys, for kinds whose schema is not known here. */
+static const char *well_known_key(const char *list, const json_t *item)
+{
+    static const struct {
+        const char *list;
+        const char *key;
+    } keys[] = {
+        {"containers", "name"},
+        {"initContainers", "name"},
+        {"ephemeralContainers", "name"},
+        {"volumes", "name"},
+        {"env", "name"},
+        {"imagePullSecrets", "name"},
+        {"secrets", "name"},
+        {"volumeMounts", "mountPath"},
+        {"volumeDevices", "devicePath"},
+        {"hostAliases", "ip"},
+        {"conditions", "type"},
+        {"ownerReferences", "uid"},
+        {"topologySpreadConstraints", "topologyKey"},
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (strcmp(list, keys[i].list) == 0) {
+            return keys[i].key;
+        }
+    }
+    if (strcmp(list, "ports") == 0) {
+        return json_object_get(item, "containerPort") != NULL ? "containerPort" : "port";
+    }
+    return NULL;
+}
+
+/* The key by which a list of objects merges; NULL: the patch's list replaces it. */
+static const char *merge_key(const char *name, const json_t *patch, const struct schema *schema)
+{
+    if (schema != NULL && schema->type == SCHEMA_ARRAY) {
+        return schema->list == SCHEMA_LIST_MAP && schema->map_key_count != 0
+                   ? schema->map_keys[0].data
+                   : NULL;
+    }
+    const json_t *first = json_array_get(patch, 0);
+    return json_is_object(first) ? well_known_key(name, first) : NULL;
+}
+
+static bool merges_as_set(const char *name, const struct schema *schema)
+{
+    bool known = schema != NULL && schema->type == SCHEMA_ARRAY;
+    return known ? schema->list == SCHEMA_LIST_SET : strcmp(name, "finalizers") == 0;
+}
+
+/* ---- lists ---- */
+
+static size_t find_by_key(const json_t *list, const char *key, const json_t *value)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item)
+    {
+        if (json_equal(json_object_get(item, key), value)) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static size_t find_value(const json_t *list, const json_t *value)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item)
+    {
+        if (json_equal(item, value)) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* One item of a patch's list that merges by key. */
+static int merge_item(json_t *list, const json_t *item, const char *key,
+                      const struct schema *schema, struct err *err)
+{
+    const json_t *value = json_object_get(item, key);
+    const json_t *directive = json_object_get(item, "$patch");
+    if (is_text(directive, "replace")) {
+        return 0; /* the list was emptied before */
+    }
+    if (value == NULL) {
+        return err_set(err, ERR_INVALID, "strategic merge patch: a list's item has no \"%s\"", key);
+    }
+    size_t at = find_by_key(list, key, value);
+    if (is_text(directive, "delete")) {
+        if (at != SIZE_MAX) {
+            json_array_remove(list, at);
+        }
+        return 0;
+    }
+    const struct schema *items = schema != NULL ? schema->items : NULL;
+    if (at != SIZE_MAX) {
+        return merge_object(json_array_get(list, at), item, items, err);
+    }
+    json_t *fresh = json_object();
+    json_array_append_new(list, fresh);
+    return merge_object(fresh, item, items, err);
+}
+
+static int merge_list(json_t *list, const json_t *patch, const char *key,
+                      const struct schema *schema, struct err *err)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)patch, i, item)
+    {
+        if (is_text(json_object_get(item, "$patch"), "replace")) {
+            json_array_clear(list);
+        }
+    }
+    int rc = 0;
+    json_array_foreach((json_t *)(uintptr_t)patch, i, item)
+    {
+        rc = rc != 0 ? rc : merge_item(list, item, key, schema, err);
+    }
+    return rc;
+}
+
+static void merge_set(json_t *list, const json_t *patch)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)patch, i, item)
+    {
+        if (find_value(list, item) == SIZE_MAX) {
+            json_array_append_new(list, json_deep_copy(item));
+        }
+    }
+}
+
+/* What the order names comes first, in its order; the rest behind it, as it was. */
+static void order_list(json_t *list, const json_t *order, const char *key)
+{
+    json_t *sorted = json_array();
+    size_t i;
+    const json_t *wanted;
+    json_array_foreach((json_t *)(uintptr_t)order, i, wanted)
+    {
+        size_t at = key != NULL && json_is_object(wanted)
+                        ? find_by_key(list, key, json_object_get(wanted, key))
+                        : find_value(list, wanted);
+        if (at != SIZE_MAX) {
+            json_array_append(sorted, json_array_get(list, at));
+            json_array_remove(list, at);
+        }
+    }
+    json_array_extend(sorted, list);
+    json_array_clear(list);
+    json_array_extend(list, sorted);
+    json_decref(sorted);
+}
+
+/* ---- directives of an object ---- */
+
+static int obey(json_t *target, const char *name, const json_t *value, const struct schema *schema,
+                struct err *err)
+{
+    const char *list_name = behind(name, "$deleteFromPrimitiveList/");
+    bool listed = list_name != NULL || strcmp(name, "$retainKeys") == 0 ||
+                  behind(name, "$setElementOrder/") != NULL;
+    if (listed && !json_is_array(value)) {
+        return err_set(err, ERR_INVALID, "strategic merge patch: %s is no list", name);
+    }
+    size_t i;
+    const json_t *item;
+    if (list_name != NULL) {
+        json_t *list = json_object_get(target, list_name);
+        json_array_foreach((json_t *)(uintptr_t)value, i, item)
+        {
+            size_t at = find_value(list, item);
+            if (at != SIZE_MAX) {
+                json_array_remove(list, at);
+            }
+        }
+    } else if (strcmp(name, "$retainKeys") == 0) {
+        const char *member;
+        void *next;
+        json_t *unused;
+        json_object_foreach_safe(target, next, member, unused)
+        {
+            json_t *text = json_str(slice_of(member));
+            if (find_value(value, text) == SIZE_MAX) {
+                json_object_del(target, member);
+            }
+            json_decref(text);
+        }
+    } else if ((list_name = behind(name, "$setElementOrder/")) != NULL) {
+        json_t *list = json_object_get(target, list_name);
+        if (json_is_array(list)) {
+            order_list(list, value,
+                       merge_key(list_name, value, schema_member(schema, slice_of(list_name))));
+        }
+    } else if (strcmp(name, "$patch") != 0) {
+        return err_set(err, ERR_INVALID, "strategic merge patch: unknown directive %s", name);
+    }
+    return 0;
+}
+
+static int obey_all(json_t *target, const json_t *patch, bool orders, const struct schema *schema,
+                    struct err *err)
+{
+    const char *name;
+    const json_t *value;
+    int rc = 0;
+    json_object_foreach((json_t *)(uintptr_t)patch, name, value)
+    {
+        bool is_order = behind(name, "$setElementOrder/") != NULL;
+        if (rc == 0 && name[0] == '$' && is_order == orders) {
+            rc = obey(target, name, value, schema, err);
+        }
+    }
+    return rc;
+}
+
+/* ---- objects ---- */
+
+static int merge_member(json_t *target, const char *name, const json_t *value,
+                        const struct schema *schema, struct err *err)
+{
+    json_t *old = json_object_get(target, name);
+    if (json_is_null(value)) {
+        json_object_del(target, name);
+        return 0;
+    }
+    if (json_is_object(value)) {
+        if (!json_is_object(old)) {
+            old = json_object();
+            json_object_set_new(target, name, old);
+        }
+        return merge_object(old, value, schema, err);
+    }
+    const char *key = json_is_array(value) ? merge_key(name, value, schema) : NULL;
+    bool set = json_is_array(value) && merges_as_set(name, schema);
+    if (key == NULL && !set) {
+        json_object_set_new(target, name, json_deep_copy(value));
+        return 0;
+    }
+    if (!json_is_array(old)) {
+        old = json_array();
+        json_object_set_new(target, name, old);
+    }
+    if (set) {
+        merge_set(old, value);
+        return 0;
+    }
+    return merge_list(old, value, key, schema, err);
+}
+
+static int merge_object(json_t *target, const json_t *patch, const struct schema *schema,
+                        struct err *err)
+{
+    const json_t *directive = json_object_get(patch, "$patch");
+    if (is_text(directive, "replace") || is_text(directive, "delete")) {
+        json_object_clear(target);
+        if (is_text(directive, "delete")) {
+            return 0;
+        }
+    } else if (directive != NULL && !is_text(directive, "merge")) {
+        return err_set(err, ERR_INVALID, "strategic merge patch: unknown $patch");
+    }
+    int rc = obey_all(target, patch, false, schema, err);
+    const char *name;
+    const json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)patch, name, value)
+    {
+        if (rc == 0 && name[0] != '$') {
+            rc = merge_member(target, name, value, schema_member(schema, slice_of(name)), err);
+        }
+    }
+    return rc != 0 ? rc : obey_all(target, patch, true, schema, err);
+}
+
+int strategic_merge(json_t **target, const json_t *patch, const struct schema *schema,
+                    struct err *err)
+{
+    if (!json_is_object(patch) || !json_is_object(*target)) {
+        return err_set(err, ERR_INVALID, "a strategic merge patch is an object");
+    }
+    json_t *copy = json_deep_copy(*target);
+    int rc = merge_object(copy, patch, schema, err);
+    if (rc != 0) {
+        json_decref(copy);
+        return rc;
+    }
+    json_decref(*target);
+    *target = copy;
+    return 0;
+}
