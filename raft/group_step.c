@@ -321,7 +321,15 @@ int group__step(struct group *g, struct raft_event *event, unsigned *flags)
     struct raft_update update = {0};
     g->again = true;
     event->time = group__now(g);
+    struct raft_server *lent = guard_lend_vote(g->config.test_guards_off, g->raft, event);
+    int role = lent != NULL ? lent->role : 0;
+    if (lent != NULL) {
+        lent->role = RAFT_VOTER;
+    }
     int rv = raft_step(g->raft, event, &update);
+    if (lent != NULL) {
+        lent->role = role; /* a vote leaves the configuration alone */
+    }
     if (flags != NULL) {
         *flags = rv == 0 ? update.flags : 0;
     }

@@ -15,6 +15,10 @@
  * asker's term: two servers can refuse each other for ever. We tell our real term. G9 A sole voter
  * elects itself without a new term: two leaders in one term. Configurations never shrink to one
  * voter, and a sole voter takes a new term before each start or election.
+ * G10 A server that is no voter in its own configuration refuses its vote. But that configuration
+ *    may be outdated: it may have been made a voter by an entry that it has yet to receive, and
+ *    without its vote nobody may win (the simulation's seed 159). Raft wants votes given without
+ *    a look at one's own configuration; the candidate counts those of its voters only.
  *
  * Besides, messages that would make libraft's (compiled out) assertions false are dropped. Dropping
  * is always safe: networks lose messages. */
@@ -186,6 +190,22 @@ uint64_t guard_settled_change(uint32_t off, const struct raft *r, const struct w
                         wal_term_at(log, chunk->append.prev_index) == chunk->append.prev_term;
     uint64_t first = r->configuration_uncommitted_index;
     return !known && prev_matches && first != 0 && first < index ? first : 0;
+}
+
+struct raft_server *guard_lend_vote(uint32_t off, const struct raft *r,
+                                    const struct raft_event *event)
+{
+    if (!on(off, GUARD_G10_STANDBY_VOTES) || event->type != RAFT_RECEIVE ||
+        event->receive.message->type != RAFT_REQUEST_VOTE) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < r->configuration.n; i++) {
+        struct raft_server *s = &r->configuration.servers[i];
+        if (s->id == r->id && s->role != RAFT_VOTER) {
+            return s;
+        }
+    }
+    return NULL;
 }
 
 bool guard_install(uint32_t off, const struct raft *r)

@@ -22,6 +22,7 @@ enum guard_rule {
     GUARD_G7_BELOW_SNAPSHOT = 1 << 6,
     GUARD_G8_PRE_VOTE = 1 << 7,
     GUARD_G9_SOLE_VOTER = 1 << 8,
+    GUARD_G10_STANDBY_VOTES = 1 << 9,
 };
 
 enum guard_verdict {
@@ -39,6 +40,10 @@ size_t guard_chunk(uint32_t off, const struct message *m, size_t from);
  * 0: none (G6). */
 uint64_t guard_settled_change(uint32_t off, const struct raft *r, const struct wal_group *log,
                               const struct message *chunk);
+/* Does this event need our vote though our own configuration gives us none (G10)? Then our role
+ * must read RAFT_VOTER for the length of the step: the server whose role to change, or NULL. */
+struct raft_server *guard_lend_vote(uint32_t off, const struct raft *r,
+                                    const struct raft_event *event);
 /* May a received snapshot be given to libraft now (G5)? */
 bool guard_install(uint32_t off, const struct raft *r);
 /* May the servers change like this (G9)? Errors: ERR_CONFLICT. */

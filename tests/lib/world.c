@@ -851,6 +851,33 @@ bool world_transfer(struct world *w, int node)
     return true;
 }
 
+void world_print(struct world *w)
+{
+    for (int i = 0; i < WORLD_NODES; i++) {
+        struct world_node *n = &w->nodes[i];
+        if (!n->up) {
+            printf("%s%s down\n", n->name, n->member ? "" : " (no member)");
+            continue;
+        }
+        struct group_status s;
+        group_status(n->group, &s);
+        printf("%s id %llu state %d%s%s term %llu log %llu..%llu durable %llu commit %llu applied "
+               "%llu snapshot %llu leader %s dropped %llu:",
+               n->name, (unsigned long long)n->server_id, (int)s.state,
+               s.quarantined ? " quarantined" : "", s.installing ? " installing" : "",
+               (unsigned long long)s.term, (unsigned long long)s.first, (unsigned long long)s.last,
+               (unsigned long long)s.durable, (unsigned long long)s.commit,
+               (unsigned long long)s.applied, (unsigned long long)s.snapshot, s.leader,
+               (unsigned long long)s.dropped_messages);
+        for (size_t k = 0; k < s.server_count; k++) {
+            printf(" %s=%llu/%s", s.servers[k].server.name,
+                   (unsigned long long)s.servers[k].server.id,
+                   s.servers[k].server.role == GROUP_VOTER ? "voter" : "standby");
+        }
+        printf("\n");
+    }
+}
+
 void world_final_checks(struct world *w)
 {
     int leader = world_leader(w);

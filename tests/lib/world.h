@@ -133,6 +133,8 @@ bool world_demote(struct world *w, int node);
 bool world_remove(struct world *w, int node);
 bool world_transfer(struct world *w, int node); /* -1: to any */
 
+/* Every node's view, for a person. */
+void world_print(struct world *w);
 /* At the end of a healed run: nothing acknowledged is missing. */
 void world_final_checks(struct world *w);
 

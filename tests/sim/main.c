@@ -276,6 +276,9 @@ static bool run_seed(const struct plan *plan, uint64_t seed, struct tally *tally
     if (!sound) {
         printf("seed %llu: at %llu ms: %s\n", (unsigned long long)seed,
                (unsigned long long)w->now_us / 1000, w->oracle.first);
+        if (plan->trace) {
+            world_print(w);
+        }
     }
     world_free(w);
     return sound;
