@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/crypto.h"
+#include "base/list.h"
 #include "proto/google/rpc/error_details.pb-c.h"
 #include "proto/google/rpc/status.pb-c.h"
 
@@ -23,6 +24,7 @@ enum {
 
 struct attempt {
     struct client *client;
+    struct loop_msg start;
     struct fetch fetch;
     struct buf frames; /* of a stream: what is not yet whole */
     const ProtobufCMessageDescriptor *type;
@@ -63,9 +65,16 @@ static void on_fetcher_closed(struct fetcher *fetcher)
     loop_stop(fetcher->loop);
 }
 
+static void on_close(struct loop_msg *msg)
+{
+    struct client *c = CONTAINER_OF(msg, struct client, close);
+    fetcher_close(&c->fetcher, on_fetcher_closed);
+}
+
 void client_close(struct client *c)
 {
-    fetcher_close(&c->fetcher, on_fetcher_closed);
+    c->close.run = on_close;
+    loop_post(&c->loop, &c->close);
     loop_run(&c->loop);
     loop_join(&c->loop);
     free(c->authorization);
@@ -195,6 +204,12 @@ static void on_data(struct fetch *f, struct slice in)
     }
 }
 
+static void on_start(struct loop_msg *msg)
+{
+    struct attempt *a = CONTAINER_OF(msg, struct attempt, start);
+    fetch_start(&a->client->fetcher, &a->fetch);
+}
+
 static void try_once(struct client *c, struct attempt *a, const char *method, struct slice body,
                      uint32_t timeout_ms)
 {
@@ -223,7 +238,8 @@ static void try_once(struct client *c, struct attempt *a, const char *method, st
                               .user = a,
                               .on_data = a->each != NULL ? on_data : NULL,
                               .done = on_done};
-    fetch_start(&c->fetcher, &a->fetch);
+    a->start.run = on_start;
+    loop_post(&c->loop, &a->start);
     loop_run_until(&c->loop, &a->done);
     buf_free(&url);
 }

@@ -17,6 +17,7 @@ struct client {
     struct fetcher fetcher;
     size_t endpoint; /* the one that answered last */
     char *authorization;
+    struct loop_msg close;
     uint32_t timeout_ms; /* of a unary call, all its tries together */
 };
 

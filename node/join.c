@@ -51,6 +51,7 @@ static const char join_help[] =
 
 struct asking {
     struct loop loop;
+    struct loop_msg start;
     struct fetcher fetcher;
     struct fetch fetch;
     int rc;
@@ -66,6 +67,12 @@ static void on_answer(struct fetch *f, int rc, const struct err *err)
     }
     fetcher_close(&a->fetcher, NULL);
     loop_stop(&a->loop);
+}
+
+static void on_start(struct loop_msg *msg)
+{
+    struct asking *a = CONTAINER_OF(msg, struct asking, start);
+    fetch_start(&a->fetcher, &a->fetch);
 }
 
 static void status_error(const struct fetch *f, struct err *err)
@@ -106,7 +113,8 @@ static int ask(const char *method, const char *url, struct slice ca, const char 
                                  .response_max = RESPONSE_MAX,
                                  .user = &a,
                                  .done = on_answer};
-        fetch_start(&a.fetcher, &a.fetch);
+        a.start.run = on_start;
+        loop_post(&a.loop, &a.start);
         loop_run(&a.loop);
         rc = a.rc;
     }
