@@ -22,6 +22,7 @@ static void splice_and_back(void **state)
     json_canonical(again, &whole);
     assert_slice(buf_slice(&out), buf_cstr(&whole)); /* what is emitted is canonical too */
     assert_int_equal(object_version(again), 77);
+    json_decref(again);
     uint32_t found = 0;
     assert_ok(object_splice(buf_slice(&f->body), &found, &f->err), &f->err);
     assert_int_equal(found, splice);
