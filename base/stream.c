@@ -155,11 +155,13 @@ static void begin_close(struct stream_impl *i)
 
 void stream__fail(struct stream_impl *i, const struct err *why)
 {
-    if (!is_closing(i)) {
-        i->failed = true;
-        i->why = *why;
-        begin_close(i);
+    if (is_closing(i)) {
+        return;
     }
+    /* While lingering all has been said: how the peer hangs up does not matter. */
+    i->failed = i->sm.state != LINGERING;
+    i->why = *why;
+    begin_close(i);
 }
 
 __attribute__((format(printf, 3, 4))) static void fail(struct stream_impl *i, int code,
@@ -423,8 +425,6 @@ static void on_read(uv_stream_t *tcp, ssize_t len, const uv_buf_t *buffer)
     struct stream_impl *i = tcp->data;
     if (len > 0) {
         input(i, slice_make(buffer->base, (size_t)len));
-    } else if (len == UV_EOF && i->sm.state == LINGERING) {
-        begin_close(i);
     } else if (len == UV_EOF) {
         fail(i, ERR_CLOSED, "the peer closed the connection without TLS's goodbye");
     } else if (len < 0) {

@@ -161,7 +161,7 @@ void stream_connect(struct stream *s, struct loop *loop, const char *address,
         try_address(i, (struct sockaddr *)&numeric);
         return;
     }
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     i->resolving.data = i;
     rc = uv_getaddrinfo(&loop->uv, &i->resolving, on_resolved, host, port, &hints);
     if (rc != 0) {

@@ -104,7 +104,7 @@ size_t stream_pending_bytes(const struct stream *s);
 void stream_read_stop(struct stream *s);
 void stream_read_start(struct stream *s);
 /* Flushes what is queued, says goodbye, waits for the peer's end, then closes; bounded by 5 s. No
- * on_data and on_drain from here on. */
+ * on_data and on_drain from here on. Before on_open it is stream_close(). */
 void stream_finish(struct stream *s);
 void stream_close(struct stream *s); /* now; on_close follows, never inside this call */
 

@@ -407,6 +407,23 @@ static void a_finish_inside_on_data_ends_both(void **state)
     assert_false(f->server.failed || f->client.failed);
 }
 
+/* The client hangs up with bytes unread, so its kernel resets the connection: but the server has
+ * said all and is only waiting. */
+static void a_reset_after_all_is_said_is_a_clean_end(void **state)
+{
+    struct fixture *f = *state;
+    f->server.left_bytes = 200 * 1024;
+    f->server.chunk_bytes = 200 * 1024;
+    f->client.stop_reading = true;
+    f->server.finish_on_data = true;
+    onloop_call(&f->o, connect_and_hello, f);
+    onloop_wait(&f->o, "the client to stop reading");
+    usleep(50000);
+    onloop_call(&f->o, close_fn, &f->client);
+    wait_both_closed(f);
+    assert_false(f->server.failed);
+}
+
 static void connect_and_close(void *arg)
 {
     struct fixture *f = arg;
@@ -692,6 +709,7 @@ int main(void)
         STREAM_TEST(a_peer_that_does_not_read_is_seen_and_resumes),
         STREAM_TEST(a_close_inside_on_data_ends_at_once),
         STREAM_TEST(a_finish_inside_on_data_ends_both),
+        STREAM_TEST(a_reset_after_all_is_said_is_a_clean_end),
         STREAM_TEST(closing_while_connecting_calls_back_once),
         STREAM_TEST(the_server_must_be_whom_we_expect),
         STREAM_TEST(a_stranger_s_certificate_is_refused_by_both),
