@@ -59,6 +59,21 @@ static void identify(struct inputs *in)
     in->organization = json_at(org, "spec", NULL);
 }
 
+/* The least key of an object: what a dependency that names no endpoint means. */
+static struct slice first_member(const json_t *object)
+{
+    struct slice first = {0};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        if (first.len == 0 || slice_cmp(slice_of(key), first) < 0) {
+            first = slice_of(key);
+        }
+    }
+    return first;
+}
+
 /* The address of one endpoint of another component in the same environment; NULL if there is none.
  */
 static json_t *dependency_address(const struct inputs *in, const json_t *dependency,
@@ -77,8 +92,9 @@ static json_t *dependency_address(const struct inputs *in, const json_t *depende
         }
         const json_t *release =
             snapshot_get(in->s, SNAPSHOT_RELEASE, in->ns, spec_text(binding, "releaseName"));
-        char *name = arena_cstr(in->arena, endpoint);
-        const json_t *found = json_at(release, "spec", "workload", "endpoints", name, NULL);
+        const json_t *all = json_at(release, "spec", "workload", "endpoints", NULL);
+        struct slice name = endpoint.len > 0 ? endpoint : first_member(all);
+        const json_t *found = name.len > 0 ? json_object_getn(all, name.data, name.len) : NULL;
         if (found == NULL) {
             continue;
         }
@@ -86,8 +102,8 @@ static json_t *dependency_address(const struct inputs *in, const json_t *depende
         const char *host = arena_printf(in->arena, "%.*s.%.*s.svc.cluster.local",
                                         SLICE_ARG(component), SLICE_ARG(cell));
         return json_pack("{s:o, s:o, s:o, s:s, s:O, s:o, s:o}", "component", json_str(component),
-                         "project", json_str(project), "name", json_str(endpoint), "host", host,
-                         "port", json_object_get(found, "port"), "basePath",
+                         "project", json_str(project), "name", json_str(name), "host", host, "port",
+                         json_object_get(found, "port"), "basePath",
                          json_str(json_text_at(found, "basePath")), "type",
                          json_str(json_text_at(found, "type")));
     }
