@@ -23,6 +23,7 @@ enum {
     SUBMIT_TIMEOUT_MS = 10 * 1000,
     UNREACHABLE_AFTER_FAILURES = 2,
     SWEEP_INTERVAL_MS = 60 * 1000,
+    BOOTSTRAP_RETRY_MS = 500,
 };
 
 struct engine_shard;
@@ -95,10 +96,10 @@ struct engine_shard {
     struct loop_timer tick; /* the queue's next due time, or more work now */
     struct loop_timer probe_tick;
     struct loop_timer sweep_tick;
-    uint64_t led_at_ms;
-    size_t tasks;         /* under way */
-    size_t applies;       /* under way */
-    size_t clusters_open; /* drivers not yet closed */
+    uint64_t bootstrap_due_ms; /* UINT64_MAX: done, or not ours to do */
+    size_t tasks;              /* under way */
+    size_t applies;            /* under way */
+    size_t clusters_open;      /* drivers not yet closed */
     size_t timers_open;
     bool closing;
 };

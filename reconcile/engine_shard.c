@@ -52,7 +52,7 @@ struct engine_shard *shard_open(struct engine_impl *e, uint32_t id, uint64_t ter
     list_init(&s->settling);
     loop_timer_init(e->config.loop, &s->tick, tick);
     s->timers_open = 1;
-    s->led_at_ms = engine_mono_ms(e);
+    s->bootstrap_due_ms = id == 0 ? 0 : UINT64_MAX;
     e->shards_open++;
     clusters_tick_start(s);
     return s;
@@ -165,12 +165,17 @@ void shard_enqueue_all(struct engine_shard *s)
         }
     }
     arena_free(&arena);
-    if (s->id == 0) { /* what a cluster starts with: no key of its own, once per leadership */
-        struct plan *plan = mem_zero(sizeof(*plan));
-        plan_init(plan);
-        bootstrap_plan(s->snap, plan);
-        task_start(s, NULL, SNAPSHOT_ORGANIZATION, plan);
-    }
+    shard_pump(s);
+}
+
+/* What a cluster starts with has no key of its own: once per leadership, until it succeeds. */
+static void bootstrap(struct engine_shard *s)
+{
+    struct plan *plan = mem_zero(sizeof(*plan));
+    s->bootstrap_due_ms = UINT64_MAX;
+    plan_init(plan);
+    bootstrap_plan(s->snap, plan);
+    task_start(s, NULL, SNAPSHOT_ORGANIZATION, plan);
 }
 
 void shard_pump(struct engine_shard *s)
@@ -217,10 +222,13 @@ static void tick(struct loop_timer *timer)
     struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, tick);
     struct queue_item item;
     size_t done = 0;
-    if (s->version == 0 && s->id != 0) {
+    if (s->version == 0) {
         return; /* not loaded yet: the next change tries again */
     }
     tasks_settle(s);
+    if (engine_mono_ms(s->e) >= s->bootstrap_due_ms) {
+        bootstrap(s);
+    }
     while (done < PLANS_AT_ONCE_MAX && queue_take(&s->queue, engine_mono_ms(s->e), &item)) {
         run_one(s, &item);
         done++;
@@ -231,6 +239,7 @@ static void tick(struct loop_timer *timer)
     uint64_t due_ms = queue_due_ms(&s->queue);
     uint64_t settle_ms = list_empty(&s->settling) ? UINT64_MAX : now_ms + SETTLE_TIMEOUT_MS / 4;
     due_ms = due_ms < settle_ms ? due_ms : settle_ms;
+    due_ms = due_ms < s->bootstrap_due_ms ? due_ms : s->bootstrap_due_ms;
     if (done == PLANS_AT_ONCE_MAX) {
         loop_timer_start(&s->tick, 0, 0);
     } else if (due_ms != UINT64_MAX) {

@@ -54,6 +54,8 @@ static void end(struct task *t)
     struct engine_shard *s = t->s;
     if (t->item.entry != NULL) {
         queue_done(&s->queue, &t->item, t->result, engine_mono_ms(s->e));
+    } else if (t->result != QUEUE_DONE) {
+        s->bootstrap_due_ms = engine_mono_ms(s->e) + BOOTSTRAP_RETRY_MS;
     }
     plan_free(t->plan);
     free(t->plan);
