@@ -1,0 +1,205 @@
+/* A cluster of three nodes and one shard, on real sockets, TLS and disks: writes through any node,
+ * reads that see them everywhere, leaders lost, nodes restarted, followers that fell far behind. */
+#include "tests/unit/node/shard/cluster.h"
+
+static void expect_value(struct cluster *c, size_t i, const char *name, const char *value)
+{
+    struct sync s;
+    assert_ok(get(c, i, "default", name, BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    assert_string_equal(s.body, value);
+}
+
+static void await_default(struct cluster *c)
+{
+    /* The namespace's row is made by the system shard's leader on its first look. */
+    for (int i = 0; i < 1000; i++) {
+        int rc = put(c, 0, (struct write){.verb = BACKEND_CREATE, .ns = "default", .name = "probe"},
+                     NULL);
+        if (rc == 0 || rc == ERR_EXISTS) {
+            return;
+        }
+        assert_int_equal(rc, ERR_NOT_FOUND);
+        uv_sleep(10);
+    }
+    fail_msg("the namespace default did not come");
+}
+
+static void writes_through_any_node_are_read_on_all(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 3, 3, 1);
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    await_default(&c);
+    size_t leader = await_leader(&c, 0);
+    size_t follower = another(&c, leader);
+    uint64_t last = 0;
+    for (int k = 0; k < 20; k++) {
+        char name[16];
+        char value[16];
+        (void)snprintf(name, sizeof(name), "c-%d", k);
+        (void)snprintf(value, sizeof(value), "v%d", k);
+        uint64_t version = 0;
+        assert_int_equal(
+            put(&c, (size_t)k % 3,
+                (struct write){
+                    .verb = BACKEND_CREATE, .ns = "default", .name = name, .value = value},
+                &version),
+            0);
+        assert_true(version > last);
+        last = version;
+        for (size_t i = 0; i < 3; i++) {
+            expect_value(&c, i, name, value);
+        }
+    }
+    /* Preconditions are the state machine's, wherever the request came in. */
+    assert_int_equal(put(&c, follower,
+                         (struct write){.verb = BACKEND_CREATE, .ns = "default", .name = "c-1"},
+                         NULL),
+                     ERR_EXISTS);
+    assert_int_equal(
+        put(&c, follower,
+            (struct write){
+                .verb = BACKEND_UPDATE, .ns = "default", .name = "c-1", .if_version = last},
+            NULL),
+        ERR_CONFLICT);
+    assert_int_equal(
+        put(&c, follower, (struct write){.verb = BACKEND_CREATE, .ns = "none", .name = "x"}, NULL),
+        ERR_NOT_FOUND);
+    struct sync s;
+    assert_ok(list(&c, follower, "default", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    assert_int_equal(s.rows, 21);
+    assert_true(s.version >= last);
+    assert_int_equal(get(&c, follower, "default", "absent", BACKEND_LINEARIZABLE, 0, &s),
+                     ERR_NOT_FOUND);
+    cluster_end(&c);
+}
+
+static void a_request_id_is_executed_once(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 1, 1, 1);
+    cluster_start(&c, 0);
+    await_default(&c);
+    struct write w = {.verb = BACKEND_CREATE,
+                      .ns = "default",
+                      .name = "once",
+                      .value = "a",
+                      .request_id = "0123456789abcdef0123",
+                      .issued_ms = clock_system.wall_ms(&clock_system)};
+    uint64_t first = 0;
+    uint64_t second = 0;
+    assert_int_equal(put(&c, 0, w, &first), 0);
+    assert_int_equal(put(&c, 0, w, &second), 0); /* not ERR_EXISTS: its own first outcome */
+    assert_int_equal(first, second);
+    w.value = "b"; /* another request under the same id */
+    assert_int_equal(put(&c, 0, w, NULL), ERR_INVALID);
+    cluster_end(&c);
+}
+
+static void a_watch_on_a_follower_sees_every_change_in_order(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 3, 3, 1);
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    await_default(&c);
+    size_t follower = another(&c, await_leader(&c, 0));
+    struct sync s;
+    assert_ok(list(&c, follower, "default", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    struct watching *w = watch_start(&c, follower, "default", s.version);
+    uint64_t versions[30];
+    for (size_t k = 0; k < 30; k++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "w-%zu", k);
+        assert_int_equal(put(&c, k % 3,
+                             (struct write){.verb = BACKEND_CREATE, .ns = "default", .name = name},
+                             &versions[k]),
+                         0);
+    }
+    await_count(w, 30);
+    assert_memory_equal(w->versions, versions, sizeof(versions));
+    watch_free(w);
+    cluster_end(&c);
+}
+
+static void the_leader_is_lost_and_writes_go_on(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 3, 3, 1);
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    await_default(&c);
+    for (int round = 0; round < 3; round++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "before-%d", round);
+        size_t leader = await_leader(&c, 0);
+        assert_int_equal(
+            put(&c, leader,
+                (struct write){
+                    .verb = BACKEND_CREATE, .ns = "default", .name = name, .value = "kept"},
+                NULL),
+            0);
+        cluster_stop(&c, leader, false);
+        size_t other = another(&c, leader);
+        (void)snprintf(name, sizeof(name), "after-%d", round);
+        assert_int_equal(put(&c, other,
+                             (struct write){.verb = BACKEND_CREATE, .ns = "default", .name = name},
+                             NULL),
+                         0);
+        cluster_start(&c, leader);
+        (void)snprintf(name, sizeof(name), "before-%d", round);
+        expect_value(&c, other, name, "kept");
+        expect_value(&c, leader, name, "kept"); /* caught up: linearizable on itself */
+    }
+    cluster_end(&c);
+}
+
+static void an_orderly_stop_hands_over_and_a_whole_restart_keeps_all(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 3, 3, 1);
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    await_default(&c);
+    size_t leader = await_leader(&c, 0);
+    assert_int_equal(
+        put(&c, leader,
+            (struct write){.verb = BACKEND_CREATE, .ns = "default", .name = "kept", .value = "yes"},
+            NULL),
+        0);
+    cluster_stop(&c, leader, true);
+    size_t other = await_leader(&c, 0); /* there at once: it was handed over */
+    assert_int_not_equal(other, leader);
+    for (size_t i = 0; i < 3; i++) {
+        if (c.members[i].up) {
+            cluster_stop(&c, i, true);
+        }
+    }
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    expect_value(&c, leader, "kept", "yes");
+    cluster_end(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_id_is_executed_once),
+        cmocka_unit_test(writes_through_any_node_are_read_on_all),
+        cmocka_unit_test(a_watch_on_a_follower_sees_every_change_in_order),
+        cmocka_unit_test(the_leader_is_lost_and_writes_go_on),
+        cmocka_unit_test(an_orderly_stop_hands_over_and_a_whole_restart_keeps_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
