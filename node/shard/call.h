@@ -62,9 +62,9 @@ struct call {
     struct buf response;
     struct group_read read;
     struct group_change change;
-    bool user_served;       /* user is the transport_served of another node */
-    bool forwarded; /* remote is under way */
-    bool tried;     /* a leader may have got it */
+    bool user_served; /* user is the transport_served of another node */
+    bool forwarded;   /* remote is under way */
+    bool tried;       /* a leader may have got it */
     uint64_t retry_at_ms;
     uint64_t wait_until_ms; /* CLOSE: for the leader's clock */
     char peer[GROUP_NAME_MAX + 1];

@@ -157,7 +157,7 @@ static void work(struct keeper *k)
 {
     while (!list_empty(&k->queue)) {
         if (!apply_some(k)) {
-            loop_timer_start(&k->timer, FULL_RETRY_MS, CHECKPOINT_MS);
+            loop_timer_start(&k->timer, FULL_RETRY_MS, k->config.checkpoint_ms);
             return;
         }
     }
@@ -204,12 +204,15 @@ static void on_begin(struct loop_msg *msg)
     k->work.run = on_work;
     k->work_posted = false;
     loop_timer_init(k->config.loop, &k->timer, on_timer);
-    loop_timer_start(&k->timer, CHECKPOINT_MS, CHECKPOINT_MS);
+    loop_timer_start(&k->timer, k->config.checkpoint_ms, k->config.checkpoint_ms);
 }
 
 int keeper_open(struct keeper *k, const struct keeper_config *config, struct err *err)
 {
     *k = (struct keeper){.config = *config};
+    if (k->config.checkpoint_ms == 0) {
+        k->config.checkpoint_ms = CHECKPOINT_MS;
+    }
     list_init(&k->queue);
     int rc = db_open(&k->db,
                      &(struct db_config){

@@ -45,7 +45,8 @@ struct keeper_config {
     struct loop *loop;
     const char *path; /* of the database; borrowed until closed */
     uint32_t shard;
-    struct slice cluster; /* likewise */
+    struct slice cluster;   /* likewise */
+    uint32_t checkpoint_ms; /* 0: 10 s */
     const struct keeper_ops *ops;
     void *user;
 };

@@ -325,6 +325,7 @@ int replica_open(struct replica *r, struct node_impl *n, uint32_t shard, struct 
                              .path = r->path,
                              .shard = shard,
                              .cluster = slice_of(n->identity.cluster),
+                             .checkpoint_ms = n->config.checkpoint_ms,
                              .ops = &keeper_ops,
                              .user = r,
                          },
@@ -365,6 +366,7 @@ int replica_start(struct replica *r, const struct group_server *founders, size_t
                     .configuration = buf_slice(&r->keeper.db.raft_meta)},
         .election_timeout_ms = n->identity.election_timeout_ms,
         .heartbeat_ms = n->identity.heartbeat_ms,
+        .trailing_entries = n->config.trailing_entries,
         .random_seed = seed,
     };
     int rc = group_new(&config, &r->group, err);

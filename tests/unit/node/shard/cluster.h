@@ -44,6 +44,7 @@ struct cluster {
     struct member members[CLUSTER_NODES_MAX];
     size_t count;
     uint32_t shards;
+    void (*tune)(struct node_config *config); /* may be NULL */
 };
 
 static uint16_t free_port(void)
@@ -139,6 +140,9 @@ static UNUSED int member_start(struct cluster *c, size_t i, const struct node_ho
                                  .key_pem = buf_slice(&m->key),
                                  .cluster_scoped = all_namespaced,
                                  .hooks = hooks};
+    if (c->tune != NULL) {
+        c->tune(&config);
+    }
     int rc = node_start(&m->node, &config, err);
     if (rc == 0) {
         onloop_start(&m->front);

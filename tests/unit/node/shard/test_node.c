@@ -2,7 +2,7 @@
  * reads that see them everywhere, leaders lost, nodes restarted, followers that fell far behind. */
 #include "tests/unit/node/shard/cluster.h"
 
-static void expect_value(struct cluster *c, size_t i, const char *name, const char *value)
+static void assert_reads(struct cluster *c, size_t i, const char *name, const char *value)
 {
     struct sync s;
     assert_ok(get(c, i, "default", name, BACKEND_LINEARIZABLE, 0, &s), &s.err);
@@ -51,7 +51,7 @@ static void writes_through_any_node_are_read_on_all(void **state)
         assert_true(version > last);
         last = version;
         for (size_t i = 0; i < 3; i++) {
-            expect_value(&c, i, name, value);
+            assert_reads(&c, i, name, value);
         }
     }
     /* Preconditions are the state machine's, wherever the request came in. */
@@ -156,8 +156,8 @@ static void the_leader_is_lost_and_writes_go_on(void **state)
                          0);
         cluster_start(&c, leader);
         (void)snprintf(name, sizeof(name), "before-%d", round);
-        expect_value(&c, other, name, "kept");
-        expect_value(&c, leader, name, "kept"); /* caught up: linearizable on itself */
+        assert_reads(&c, other, name, "kept");
+        assert_reads(&c, leader, name, "kept"); /* caught up: linearizable on itself */
     }
     cluster_end(&c);
 }
@@ -188,7 +188,7 @@ static void an_orderly_stop_hands_over_and_a_whole_restart_keeps_all(void **stat
     for (size_t i = 0; i < 3; i++) {
         cluster_start(&c, i);
     }
-    expect_value(&c, leader, "kept", "yes");
+    assert_reads(&c, leader, "kept", "yes");
     cluster_end(&c);
 }
 
@@ -201,5 +201,6 @@ int main(void)
         cmocka_unit_test(the_leader_is_lost_and_writes_go_on),
         cmocka_unit_test(an_orderly_stop_hands_over_and_a_whole_restart_keeps_all),
     };
+    cmocka_set_test_filter(getenv("CHOREO_TEST_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
