@@ -62,6 +62,7 @@ struct call {
     struct buf response;
     struct group_read read;
     struct group_change change;
+    bool own;         /* the leader's own: never asked of another */
     bool user_served; /* user is the transport_served of another node */
     bool forwarded;   /* remote is under way */
     bool tried;       /* a leader may have got it */

@@ -151,7 +151,7 @@ void dispatch_call(struct node_impl *n, struct call *call)
 void dispatch_again(struct call *call, bool tried)
 {
     call->tried = call->tried || tried;
-    if (call->user_served || call->node->stopping) {
+    if (call->user_served || call->own || call->node->stopping) {
         dispatch_done(call, call->node->stopping ? ERR_CLOSED : ERR_NOT_LEADER, NULL);
     } else {
         wait_for_leader(call->replica, call, RETRY_MS);

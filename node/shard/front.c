@@ -319,7 +319,7 @@ static void take_news(struct loop_msg *msg)
     } else if (!f->detaching && news->applied >= s->applied) {
         s->applied = news->applied;
         s->present = news->present;
-        view_advance(&s->view, s->present, 0);
+        view_advance(&s->view, s->present, s->present);
         LIST_FOREACH(link, &s->applying)
         {
             struct want *want = CONTAINER_OF(link, struct want, link);

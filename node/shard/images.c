@@ -30,7 +30,8 @@ struct image_sending {
     int file;
     bool stopped; /* the replica is gone: only clean up */
     bool streaming;
-    struct image image;
+    struct buf header; /* what the peer is told beforehand */
+    uint64_t bytes;
     int rc;
     struct err err;
 };
@@ -48,31 +49,44 @@ static void sending_end(struct image_sending *s, int rc, const struct err *err)
                      log_q(err->message));
         } else {
             log_info("shard.image", "shard=%u to=%s bytes=%llu", r->shard, s->name,
-                     (unsigned long long)s->image.header.bytes);
+                     (unsigned long long)s->bytes);
         }
         list_remove(&s->link);
         if (r->group != NULL) {
             group_snapshot_sent(r->group, s->server_id);
         }
     }
-    image_header_free(&s->image.header);
+    buf_free(&s->header);
     free(s->path);
     free(s);
+}
+
+static void encode_header(const struct image_header *h, struct buf *out)
+{
+    buf_add_u8(out, HEADER_VERSION);
+    buf_add_be64(out, h->index);
+    buf_add_be64(out, h->term);
+    buf_add(out, buf_slice(&h->raft_meta));
 }
 
 static void make_image(struct loop_job *job)
 {
     struct image_sending *s = CONTAINER_OF(job, struct image_sending, job);
+    struct image image;
     (void)unlink(s->path);
-    s->rc = image_start(&s->image, s->replica->path, s->replica->shard, s->path, IMAGE_HOLD_MS,
-                        &s->err);
+    s->rc =
+        image_start(&image, s->replica->path, s->replica->shard, s->path, IMAGE_HOLD_MS, &s->err);
     if (s->rc != 0) {
         return;
     }
-    while (s->rc == 0 && !s->image.done) {
-        s->rc = image_step(&s->image, IMAGE_STEP_PAGES, &s->err);
+    while (s->rc == 0 && !image.done) {
+        s->rc = image_step(&image, IMAGE_STEP_PAGES, &s->err);
     }
-    image_end(&s->image);
+    if (s->rc == 0) {
+        encode_header(&image.header, &s->header);
+        s->bytes = image.header.bytes;
+    }
+    image_end(&image);
 }
 
 static int read_image(struct transport_image *stream, char *bytes, size_t cap, size_t *len,
@@ -94,14 +108,6 @@ static void on_stream_done(struct transport_image *stream, int status, const str
     sending_end(s, status, err);
 }
 
-static void encode_header(const struct image_header *h, struct buf *out)
-{
-    buf_add_u8(out, HEADER_VERSION);
-    buf_add_be64(out, h->index);
-    buf_add_be64(out, h->term);
-    buf_add(out, buf_slice(&h->raft_meta));
-}
-
 static void on_made(struct loop_job *job)
 {
     struct image_sending *s = CONTAINER_OF(job, struct image_sending, job);
@@ -116,13 +122,10 @@ static void on_made(struct loop_job *job)
         sending_end(s, rc, &err);
         return;
     }
-    struct buf header = {0};
-    encode_header(&s->image.header, &header);
     s->streaming = true;
     s->stream = (struct transport_image){.read = read_image, .done = on_stream_done};
     transport_image_send(s->replica->node->transport, &s->stream, s->name, s->replica->shard,
-                         buf_slice(&header));
-    buf_free(&header);
+                         buf_slice(&s->header));
 }
 
 void images_send(struct replica *r, const char *name, uint64_t server_id)

@@ -44,6 +44,8 @@ struct replica {
     struct list forwarded;                /* calls asked of another node */
     struct list images;                   /* being made or sent: struct image_sending */
     _Atomic uint64_t confirmed_ms;        /* monotonic; 0: not leader. Any thread reads */
+    struct group_read pulse;              /* keeps confirmed_ms young, for the reconciler */
+    bool pulsing;
 };
 
 /* A peer's clock, as measured. */
@@ -77,6 +79,7 @@ struct node_impl {
     struct loop_timer tick; /* NODE_TICK_MS while calls wait */
     bool tick_running;
     struct loop_timer slow_tick;
+    struct loop_timer pulse; /* several times in an election timeout, where anybody reconciles */
     _Atomic(struct front *) front_table[NODE_FRONTS_MAX]; /* who is attached; any thread */
     struct front *fronts[NODE_FRONTS_MAX];                /* whom the consensus loop tells */
     size_t front_count;
@@ -115,6 +118,8 @@ void replica_stop(struct replica *r);
 void replica_free(struct replica *r);
 /* After whatever may have moved the group's confirmation. */
 void replica_confirmed(struct replica *r);
+/* Has a majority confirm the leadership, if it is ours and no such question is under way. */
+void replica_pulse(struct replica *r);
 
 /* ---- dispatch.c: calls on the consensus loop ---- */
 /* From any loop: takes the call, answers on its home. */

@@ -299,7 +299,7 @@ static void on_internal(struct call *call)
             l->housekeeping_turn++;
         }
     }
-    if (call->rc != 0 && call->rc != ERR_CLOSED) {
+    if (call->rc != 0 && call->rc != ERR_CLOSED && call->rc != ERR_NOT_LEADER) {
         log_warn("shard.housekeeping", "shard=%u error=%s", call->shard, log_q(call->err.message));
     }
     call_free(call);
@@ -312,6 +312,7 @@ static void submit_own(struct replica *r, const struct command *command, void *t
     call->deadline_ms = node_now_ms(r->node) + 10000;
     call->node = r->node;
     call->replica = r;
+    call->own = true;
     call->user = token;
     call->done = on_internal;
     struct err err;

@@ -25,6 +25,7 @@
 #include "node/shard/identity.h"
 #include "node/shard/internal.h"
 
+enum { ELECTION_MS = 500, PULSES = 5 };
 enum { HAND_OVER_MS = 2000, HAND_OVER_POLL_MS = 20 };
 
 #define STARTED_FILE "started"
@@ -171,6 +172,14 @@ static void on_slow_tick(struct loop_timer *timer)
     status_publish(n);
 }
 
+static void on_pulse(struct loop_timer *timer)
+{
+    struct node_impl *n = CONTAINER_OF(timer, struct node_impl, pulse);
+    for (uint32_t i = 0; i < n->identity.shards; i++) {
+        replica_pulse(&n->replicas[i]);
+    }
+}
+
 /* ---- starting ---- */
 
 static void on_wal_failed(void *user, const struct err *err)
@@ -226,6 +235,12 @@ static void start_consensus(void *arg)
     loop_timer_init(&n->consensus, &n->tick, on_tick);
     loop_timer_init(&n->consensus, &n->slow_tick, on_slow_tick);
     loop_timer_start(&n->slow_tick, NODE_SLOW_TICK_MS, NODE_SLOW_TICK_MS);
+    loop_timer_init(&n->consensus, &n->pulse, on_pulse);
+    if (n->config.hooks != NULL) {
+        uint64_t election_ms = n->identity.election_timeout_ms;
+        uint64_t every_ms = (election_ms != 0 ? election_ms : ELECTION_MS) / PULSES;
+        loop_timer_start(&n->pulse, every_ms, every_ms);
+    }
     for (uint32_t i = 0; i < n->identity.shards && s->rc == 0; i++) {
         s->rc = replica_start(&n->replicas[i], s->founders, s->founder_count, s->err);
     }
@@ -453,6 +468,7 @@ static void stop_groups(void *arg)
     if (n->transport != NULL) {
         loop_timer_close(&n->tick, NULL);
         loop_timer_close(&n->slow_tick, NULL);
+        loop_timer_close(&n->pulse, NULL);
         transport_close(n->transport, one_closed, n);
     } else {
         uv_sem_post(&n->closed);

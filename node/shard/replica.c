@@ -195,6 +195,25 @@ void replica_confirmed(struct replica *r)
     atomic_store_explicit(&r->confirmed_ms, group_confirmed_ms(r->group), memory_order_relaxed);
 }
 
+static void on_pulse(struct group_read *read, int status)
+{
+    (void)status; /* confirmed or not, the group's own time tells */
+    struct replica *r = CONTAINER_OF(read, struct replica, pulse);
+    r->pulsing = false;
+    if (r->group != NULL) {
+        replica_confirmed(r);
+    }
+}
+
+void replica_pulse(struct replica *r)
+{
+    if (!r->pulsing && r->leader.sm.state == LEADER_SERVING) {
+        r->pulsing = true;
+        r->pulse.done = on_pulse;
+        group_read(r->group, &r->pulse);
+    }
+}
+
 static void on_timer(struct loop_timer *timer)
 {
     struct replica *r = CONTAINER_OF(timer, struct replica, timer);
