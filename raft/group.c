@@ -467,6 +467,7 @@ int group_new(const struct group_config *config, struct group **group, struct er
     g->config.heartbeat_ms = config->heartbeat_ms ? config->heartbeat_ms : 50;
     g->config.install_timeout_ms = config->install_timeout_ms ? config->install_timeout_ms : 600000;
     g->config.trailing_entries = config->trailing_entries ? config->trailing_entries : 4096;
+    g->config.append_bytes = config->append_bytes ? config->append_bytes : GROUP__APPEND_BYTES;
     g->config.applied = (struct group_point){0}; /* borrowed for this call only */
     (void)snprintf(g->name, sizeof g->name, "%s", config->name);
     g->config.name = g->name;

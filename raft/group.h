@@ -98,6 +98,7 @@ struct group_config {
     uint32_t heartbeat_ms;        /* 0: 50 */
     uint32_t install_timeout_ms;  /* 0: 600,000: longer than any snapshot's transfer */
     uint32_t trailing_entries; /* 0: 4096; kept in the log behind a snapshot for slow followers */
+    uint32_t append_bytes;     /* 0: 1 MB; of entries in one message, and one entry at least */
     uint32_t random_seed;      /* different for each node and group */
     uint32_t test_guards_off;  /* enum guard_rule bits; 0 in production */
     uint32_t test_faults;      /* enum group_test_fault bits; 0 in production */

@@ -116,7 +116,7 @@ void group__emit(struct group *g, const char *name, const struct message *m)
     buf_free(&bytes);
 }
 
-/* One APPEND of libraft's becomes one or more, none much above GROUP__APPEND_BYTES. */
+/* One APPEND of libraft's becomes one or more, none much above config.append_bytes. */
 static void emit_append(struct group *g, struct message *m, const char *name, size_t count)
 {
     struct message_entry entries[MESSAGE_ENTRIES_MAX];
@@ -127,7 +127,7 @@ static void emit_append(struct group *g, struct message *m, const char *name, si
         size_t bytes = 0;
         m->append.count = 0;
         while (next < end && m->append.count < MESSAGE_ENTRIES_MAX &&
-               (m->append.count == 0 || bytes < GROUP__APPEND_BYTES)) {
+               (m->append.count == 0 || bytes < g->config.append_bytes)) {
             const struct wal_entry *e = wal_entry(g->log, next);
             assert(e != NULL);
             entries[m->append.count++] = (struct message_entry){

@@ -326,6 +326,7 @@ static int open_group(struct world_node *n, struct err *err)
         .election_timeout_ms = 150,
         .heartbeat_ms = 30,
         .install_timeout_ms = 5000,
+        .append_bytes = w->options.append_bytes,
         .trailing_entries = 1 + (uint32_t)world_random(w, 12),
         .random_seed = (uint32_t)world_random(w, 1u << 31),
         .test_guards_off = w->options.guards_off,

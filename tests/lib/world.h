@@ -21,7 +21,8 @@ struct world_options {
     unsigned disk_max_ms;    /* of a sync */
     unsigned snapshot_every; /* entries; 0: never */
     unsigned clients;
-    uint32_t wal_faults; /* planted bugs */
+    unsigned append_bytes; /* 0: the default; few: entries of one message arrive apart */
+    uint32_t wal_faults;   /* planted bugs */
     uint32_t group_faults;
     uint32_t guards_off;
     bool confuse_requests;
@@ -120,8 +121,9 @@ void world_heal(struct world *w);            /* all up, nothing blocked, calm */
 /* The ready leader of the greatest term, or -1. */
 int world_leader(struct world *w);
 bool world_has_leader(struct world *w);
-bool world_converged(struct world *w);       /* all members hold and have applied the same */
-/* Begins a linearizable read at a leader of anyone's belief, served by node (-1: by that leader). */
+bool world_converged(struct world *w); /* all members hold and have applied the same */
+/* Begins a linearizable read at a leader of anyone's belief, served by node (-1: by that leader).
+ */
 void world_read(struct world *w, int serve);
 /* node's connection from `from` closes. */
 void world_break(struct world *w, int node, int from);

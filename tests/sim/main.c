@@ -245,6 +245,7 @@ static bool run_seed(const struct plan *plan, uint64_t seed, struct tally *tally
     options.disk_max_ms = 1 + (unsigned)(style / 108 % 3) * 10;
     options.snapshot_every = 10 + (unsigned)(style / 324 % 4) * 15;
     options.clients = 4;
+    options.append_bytes = style / 7 % 2 == 0 ? 1 : 0;
     if (plan->plant != NULL) {
         plant(&options, plan->plant);
     }

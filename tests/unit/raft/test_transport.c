@@ -14,12 +14,12 @@ enum { LARGE = 3 << 20, IMAGE = 10 << 20 };
 struct side {
     struct fixture *f;
     const char *name;
-    struct transport *t;
+    struct transport *_Atomic t;
     struct tls *server;
     struct tls *client;
     char listen[64];
-    unsigned connected;
-    unsigned disconnected;
+    _Atomic unsigned connected; /* looked at by the test's thread, as all atomics here */
+    _Atomic unsigned disconnected;
     unsigned messages;
     unsigned small_before_large;
     bool large_came;
@@ -28,7 +28,7 @@ struct side {
     struct transport_served *served;
     unsigned canceled;
     size_t respond_bytes;
-    size_t responded;
+    _Atomic size_t responded;
     int image_mode; /* 0: take it; 1: refuse; 2: fail while writing; 3: fail at the end */
     size_t image_bytes;
     bool image_wrong;
@@ -46,7 +46,7 @@ struct fixture {
     bool call_wrong;
     bool pause;
     unsigned pauses;
-    int call_status;
+    _Atomic int call_status;
     char call_message[ERR_MESSAGE_MAX];
     struct transport_image image;
     size_t image_sent;
@@ -211,11 +211,13 @@ static void open_side(void *arg)
                                       .user = s,
                                       .ping_ms = 100};
     struct err err = {0};
-    int rc = transport_open(&config, &s->t, &err);
+    struct transport *t = NULL;
+    int rc = transport_open(&config, &t, &err);
     if (rc != 0) {
         print_error("%s\n", err.message);
         abort();
     }
+    s->t = t;
     (void)snprintf(s->listen, sizeof s->listen, "127.0.0.1:%u", transport_port(s->t));
 }
 
@@ -653,7 +655,7 @@ struct rogue {
     struct stream stream;
     struct fixture *f;
     struct slice bytes;
-    bool closed;
+    _Atomic bool closed;
 };
 
 static void rogue_open(struct stream *s)
