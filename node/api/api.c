@@ -117,13 +117,32 @@ void api_call_respond(struct api_call *call, int status, const char *content_typ
     http_stream_release(call->stream);
 }
 
+void api_respond_status(struct http_stream *stream, const struct status *status)
+{
+    struct buf body = {0};
+    char seconds[16];
+    struct http_header headers[3];
+    size_t count = 0;
+    status_write(status, &body);
+    headers[count++] = (struct http_header){SLICE("content-type"), SLICE("application/json")};
+    if (status->retry_after_s != 0) {
+        (void)snprintf(seconds, sizeof(seconds), "%d", status->retry_after_s);
+        headers[count++] = (struct http_header){SLICE("retry-after"), slice_of(seconds)};
+    }
+    if (status_http(status) == 401) {
+        headers[count++] =
+            (struct http_header){SLICE("www-authenticate"), SLICE("Bearer realm=\"choreo\"")};
+    }
+    buf_clear(http_stream_out(stream)); /* what was begun before the error */
+    http_stream_respond(stream, status_http(status), headers, count, buf_slice(&body));
+    buf_free(&body);
+}
+
 void api_call_error(struct api_call *call, const struct err *err)
 {
     const struct status status = {.code = err->code, .message = slice_of(err->message)};
-    struct buf body = {0};
-    status_write(&status, &body);
-    api_call_respond(call, status_http(&status), "application/json", buf_slice(&body));
-    buf_free(&body);
+    api_respond_status(call->stream, &status);
+    http_stream_release(call->stream);
 }
 
 static struct slice lower(struct arena *arena, struct slice method)

@@ -21,6 +21,7 @@
 
 struct api;
 struct api_call;
+struct status;
 
 /* A path served besides the doors: /metrics, an admin endpoint. */
 struct api_route {
@@ -103,7 +104,9 @@ struct api_call {
 /* Answers and ends the call, once, at any time after serve() began. */
 void api_call_respond(struct api_call *call, int status, const char *content_type,
                       struct slice body);
-/* A Status object (status.h). */
+/* A Status object, with the headers that belong to it; the stream is not released. */
+void api_respond_status(struct http_stream *stream, const struct status *status);
+/* Likewise, and ends the call. */
 void api_call_error(struct api_call *call, const struct err *err);
 
 #endif

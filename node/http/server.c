@@ -5,7 +5,7 @@
  * Failure path: over the limit of connections a new one is closed at once; a failed handshake ends
  * in on_close like everything else.
  * Closing: the listener closes, connections drain; at the deadline they are closed; `closed` comes
- * when the last connection and the three handles are gone.
+ * when the last connection and both handles are gone.
  * Invariants: a client lives from accept to on_close; its conn exists exactly between on_open and
  * on_close. */
 #include "node/http/server.h"
@@ -97,20 +97,13 @@ static void on_timer_closed(struct loop_timer *timer)
     maybe_closed(server);
 }
 
-static void on_idle_closed(uv_handle_t *handle)
-{
-    struct http_server *server = handle->data;
-    server->handles_open--;
-    maybe_closed(server);
-}
-
 /* The last connection is gone: the clocks may stop. */
 static void close_handles(struct http_server *server)
 {
-    if (server->draining && server->conn_count == 0 &&
-        !uv_is_closing((uv_handle_t *)&server->flush)) {
+    if (server->draining && server->conn_count == 0 && server->ticking) {
+        server->ticking = false;
+        loop_task_cancel(&server->flush);
         loop_timer_close(&server->tick, on_timer_closed);
-        uv_close((uv_handle_t *)&server->flush, on_idle_closed);
     }
 }
 
@@ -220,7 +213,8 @@ int http_server_start(struct http_server *server, struct loop *loop,
     server->tls = tls_ref(config->tls);
     server->listener_open = true;
     loop_timer_init(loop, &server->tick, on_tick);
-    server->handles_open += 2; /* the listener and the clock */
+    server->handles_open = 2; /* the listener and the clock */
+    server->ticking = true;
     loop_timer_start(&server->tick, TICK_MS, TICK_MS);
     return 0;
 }

@@ -50,12 +50,13 @@ struct http_server {
     struct list conns;
     struct list dirty; /* connections with something to send */
     size_t conn_count;
-    uv_idle_t flush;
-    bool flushing;
+    struct loop_task flush;
+    bool by_hand; /* tests call http_conn_pump() themselves */
     struct loop_timer tick;
     uint64_t drain_deadline_ms;
     bool draining;
     bool listener_open;
+    bool ticking;
     int handles_open;
     char date[40]; /* RFC 9110's Date, of this second */
     uint64_t date_s;

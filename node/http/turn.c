@@ -1,17 +1,14 @@
 /* turn.c: what a server does once per turn of its loop: pump the connections that have news.
  *
- * Whoever writes marks its connection dirty; an idle handle, active only then, runs before the loop
- * polls again, so that everything written in one turn leaves together and no write waits for the
- * next event.
- * Invariants: the idle handle is active exactly while `flushing`; a connection is in `dirty` at
- * most once. */
-#include <assert.h>
-
+ * Whoever writes marks its connection dirty; a task of the loop's runs when all that had come in
+ * this turn was handled, so that everything written in one turn leaves together and no write waits
+ * for the next event.
+ * Invariant: a connection is in `dirty` at most once. */
 #include "node/http/conn.h"
 
-static void on_flush(uv_idle_t *handle)
+static void on_flush(struct loop_task *task)
 {
-    struct http_server *server = handle->data;
+    struct http_server *server = CONTAINER_OF(task, struct http_server, flush);
     struct list dirty;
     list_init(&dirty);
     list_splice_back(&dirty, &server->dirty);
@@ -19,18 +16,12 @@ static void on_flush(uv_idle_t *handle)
     while ((link = list_pop_front(&dirty)) != NULL) {
         http_conn_pump(CONTAINER_OF(link, struct http_conn, dirty_link));
     }
-    if (list_empty(&server->dirty)) {
-        server->flushing = false;
-        (void)uv_idle_stop(&server->flush);
-    }
 }
 
 void http_server_wake(struct http_server *server)
 {
-    if (!server->flushing) {
-        server->flushing = true;
-        int rc = uv_idle_start(&server->flush, on_flush);
-        assert(rc == 0);
+    if (!server->by_hand) {
+        loop_defer(server->loop, &server->flush);
     }
 }
 
@@ -65,8 +56,5 @@ void http_server_init(struct http_server *server, struct loop *loop,
     http_limits_default(&server->limits);
     list_init(&server->conns);
     list_init(&server->dirty);
-    int rc = uv_idle_init(&loop->uv, &server->flush);
-    assert(rc == 0);
-    server->flush.data = server;
-    server->handles_open = 1;
+    loop_task_init(&server->flush, on_flush);
 }

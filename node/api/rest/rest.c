@@ -78,23 +78,7 @@ void rest_status_init(struct rest_call *call, int rc, const struct err *err, str
 
 void rest_send_status(struct rest_call *call, const struct status *status)
 {
-    struct buf body = {0};
-    char seconds[16];
-    struct http_header headers[3];
-    size_t count = 0;
-    status_write(status, &body);
-    headers[count++] = (struct http_header){SLICE("content-type"), SLICE("application/json")};
-    if (status->retry_after_s != 0) {
-        (void)snprintf(seconds, sizeof(seconds), "%d", status->retry_after_s);
-        headers[count++] = (struct http_header){SLICE("retry-after"), slice_of(seconds)};
-    }
-    if (status_http(status) == 401) {
-        headers[count++] =
-            (struct http_header){SLICE("www-authenticate"), SLICE("Bearer realm=\"choreo\"")};
-    }
-    buf_clear(http_stream_out(call->stream));
-    http_stream_respond(call->stream, status_http(status), headers, count, buf_slice(&body));
-    buf_free(&body);
+    api_respond_status(call->stream, status);
 }
 
 void rest_fail_status(struct rest_call *call, const struct status *status)

@@ -130,6 +130,7 @@ static void fixture_open(struct fixture *f, bool http2, const struct http_limits
     }
     f->server.user = f;
     http_server_init(&f->server, &f->loop, &config);
+    f->server.by_hand = true;
     f->wire.wire.ops = &wire_ops;
     f->wire.reading = true;
     http_conn_init(&f->conn, &f->server, &f->wire.wire, http2, NULL, "127.0.0.1:1");
@@ -140,7 +141,6 @@ static void fixture_close(struct fixture *f)
     struct err why = {.code = ERR_CANCELED, .message = "the test is over"};
     http_conn_free(&f->conn, &why);
     assert_int_equal(f->conn.stream_count, 0);
-    uv_close((uv_handle_t *)&f->server.flush, NULL);
     loop_stop(&f->loop);
     loop_run(&f->loop);
     loop_join(&f->loop);
