@@ -320,6 +320,9 @@ int engine_start(struct engine *engine, const struct engine_config *config, stru
     if (e->config.sweep_delay_ms == 0) {
         e->config.sweep_delay_ms = 15 * 1000;
     }
+    if (e->config.sweep_interval_ms == 0) {
+        e->config.sweep_interval_ms = 60 * 1000;
+    }
     e->clock = config->clock != NULL ? config->clock : &clock_system;
     e->feed = config->feed;
     if (e->feed == NULL) {

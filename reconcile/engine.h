@@ -40,6 +40,7 @@ struct engine_config {
     uint64_t abandon_after_ms;
     uint32_t probe_interval_ms; /* 0: 5 s */
     uint32_t sweep_delay_ms;    /* before a new leader's first delete of the unplanned; 0: 15 s */
+    uint32_t sweep_interval_ms; /* between two sweeps; 0: 60 s */
     void *user;
     /* Age of the last confirmation, by a majority, that this node leads the shard; UINT64_MAX if
      * it does not (node_confirmed_age_ms). */

@@ -294,7 +294,7 @@ void clusters_tick_start(struct engine_shard *s)
 {
     const struct engine_config *c = &s->e->config;
     loop_timer_init(c->loop, &s->sweep_tick, on_sweep_tick);
-    loop_timer_start(&s->sweep_tick, c->sweep_delay_ms, SWEEP_INTERVAL_MS);
+    loop_timer_start(&s->sweep_tick, c->sweep_delay_ms, c->sweep_interval_ms);
     loop_timer_init(c->loop, &s->probe_tick, on_probe_tick);
     if (s->id == 0) {
         loop_timer_start(&s->probe_tick, c->probe_interval_ms, c->probe_interval_ms);

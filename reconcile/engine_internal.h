@@ -22,7 +22,6 @@ enum {
     SETTLE_TIMEOUT_MS = 2000, /* a task waits so long to see its own writes */
     SUBMIT_TIMEOUT_MS = 10 * 1000,
     UNREACHABLE_AFTER_FAILURES = 2,
-    SWEEP_INTERVAL_MS = 60 * 1000,
     BOOTSTRAP_RETRY_MS = 500,
 };
 

@@ -254,6 +254,7 @@ static int setup(void **state)
                                       .feed = &f.memory.feed,
                                       .probe_interval_ms = 100,
                                       .sweep_delay_ms = 300,
+                                      .sweep_interval_ms = 200,
                                       .user = &f,
                                       .confirmed_age_ms = confirmed_age};
     assert_ok(engine_start(&f.engine, &f.config, &err), &err);
