@@ -28,6 +28,7 @@
 #include "base/metrics.h"
 #include "node/api/api.h"
 #include "node/api/grpc/door.h"
+#include "node/api/namespaces.h"
 #include "node/cluster.h"
 #include "node/cluster_service.h"
 #include "node/commands.h"
@@ -63,6 +64,7 @@ struct run {
     struct cluster cluster;
     struct grpc_service cluster_service;
     struct grpc grpc;
+    struct namespaces namespaces;
     struct api api;
     struct front fronts[FRONTS_MAX];
     struct loop reconcile;
@@ -234,7 +236,8 @@ static int start_engine(struct run *r, struct err *err)
 
 static void prepare_api(struct run *r)
 {
-    const struct api_config config = {.backend = node_backend(&r->node),
+    namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds);
+    const struct api_config config = {.backend = &r->namespaces.backend,
                                       .kinds = &r->kinds,
                                       .authenticate = authenticate,
                                       .authorize = authorize,
