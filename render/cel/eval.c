@@ -12,7 +12,7 @@
 #include "render/cel/functions.h"
 #include "render/cel/parser.h"
 
-enum { ARGS_INLINE = 4 };
+enum { ARGS_INLINE = 4, KNOWN_KEYS_MAX = 20 };
 
 struct cel_program {
     const struct cel_expr *tree;
@@ -78,10 +78,31 @@ static bool eval_logic(struct cel_ctx *ctx, const struct cel_expr *e, bool decis
     return false;
 }
 
-static bool no_such_key(struct cel_ctx *ctx, struct cel_value key)
+/* "; there are: a, b, c" for a message, as far as it holds them. */
+static const char *known_keys(struct cel_ctx *ctx, struct cel_value operand)
+{
+    const struct cel_entry *entries;
+    struct buf text = {0};
+    if (operand.type != CEL_MAP || operand.as.map->count == 0 ||
+        operand.as.map->count > KNOWN_KEYS_MAX || !cel_map_entries(ctx, operand.as.map, &entries)) {
+        return "";
+    }
+    for (size_t i = 0; i < operand.as.map->count; i++) {
+        if (entries[i].key.type == CEL_STRING) {
+            buf_addf(&text, "%s%.*s", text.len == 0 ? "; there are: " : ", ",
+                     SLICE_ARG(entries[i].key.as.text));
+        }
+    }
+    const char *copy = arena_copy(ctx->arena, buf_slice(&text)).data;
+    buf_free(&text);
+    return copy;
+}
+
+static bool no_such_key(struct cel_ctx *ctx, struct cel_value operand, struct cel_value key)
 {
     if (key.type == CEL_STRING) {
-        return cel_fail(ctx, "no such key: %.*s", SLICE_ARG(key.as.text));
+        return cel_fail(ctx, "no such key: %.*s%s", SLICE_ARG(key.as.text),
+                        known_keys(ctx, operand));
     }
     if (key.type == CEL_INT) {
         return cel_fail(ctx, "no such key or index: %lld", (long long)key.as.integer);
@@ -109,7 +130,7 @@ static bool access(struct cel_ctx *ctx, struct cel_value operand, struct cel_val
     }
     if (!wrap) {
         *out = v;
-        return found || no_such_key(ctx, key);
+        return found || no_such_key(ctx, operand, key);
     }
     *out = cel_optional(ctx->arena, found ? &v : NULL);
     return true;

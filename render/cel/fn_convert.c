@@ -212,7 +212,7 @@ CEL_FN(cel_fn_string)
         return true;
     case CEL_BYTES:
         *out = cel_string(v.as.text);
-        return cel_utf8_valid(v.as.text) || cel_fail(ctx, "invalid UTF-8 in bytes");
+        return slice_utf8(v.as.text) == v.as.text.len || cel_fail(ctx, "invalid UTF-8 in bytes");
     case CEL_TIMESTAMP:
     case CEL_DURATION:
         *out = cel_string(formatted(ctx->arena, v));

@@ -224,7 +224,7 @@ static int lex_string(struct cel_lexer *lx, struct cel_token *t, const struct st
     lx->at += form->quotes;
     struct slice copy = arena_copy(lx->arena, buf_slice(&text));
     buf_free(&text);
-    if (wrong == NULL && !form->bytes && !cel_utf8_valid(copy)) {
+    if (wrong == NULL && !form->bytes && slice_utf8(copy) != copy.len) {
         wrong = "the string is no valid UTF-8";
     }
     if (wrong != NULL) {

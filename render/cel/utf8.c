@@ -38,19 +38,6 @@ size_t cel_utf8_count(struct slice text)
     return count;
 }
 
-bool cel_utf8_valid(struct slice text)
-{
-    for (size_t at = 0; at < text.len;) {
-        uint32_t point;
-        size_t len = cel_utf8_next(text, at, &point);
-        if (len == 1 && point >= 0x80) {
-            return false;
-        }
-        at += len;
-    }
-    return true;
-}
-
 void cel_utf8_add(struct buf *out, uint32_t point)
 {
     if (point < 0x80) {

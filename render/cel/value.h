@@ -139,7 +139,6 @@ bool cel_to_json(struct cel_ctx *ctx, struct cel_value v, json_t **tree);
  */
 size_t cel_utf8_next(struct slice text, size_t at, uint32_t *point);
 size_t cel_utf8_count(struct slice text);
-bool cel_utf8_valid(struct slice text);
 void cel_utf8_add(struct buf *out, uint32_t point);
 
 #endif

@@ -141,7 +141,7 @@ static void strings_have_their_functions(void **state)
 static void errors_name_what_and_where(void **state)
 {
     (void)state;
-    fails("map.c", ERR_UNPROCESSABLE, "column 5: no such key: c");
+    fails("map.c", ERR_UNPROCESSABLE, "column 5: no such key: c; there are: a, b, deep");
     fails("n + 'x'", ERR_UNPROCESSABLE, "column 3: no such overload: _+_(int, string)");
     fails("1 +", ERR_UNPROCESSABLE, "column 4: expected an expression, found the end");
     fails("[1, 2", ERR_UNPROCESSABLE, "column 6: expected ',', found the end");
