@@ -78,6 +78,23 @@ static bool merges_as_set(const char *name, const struct schema *schema)
 
 /* ---- lists ---- */
 
+/* Items are found by walking the list, so the product of two lists' lengths is bounded: a small
+ * patch cannot make much work. */
+enum { LIST_WORK_MAX = 250000 };
+
+static int check_work(const json_t *list, const json_t *patch, struct err *err)
+{
+    if (json_array_size(list) * json_array_size(patch) <= LIST_WORK_MAX ||
+        json_array_size(list) + json_array_size(patch) < 100) {
+        return 0;
+    }
+    return err_set(
+        err, ERR_TOO_LARGE,
+        "strategic merge patch: lists of %zu and %zu items are too long to merge: send a "
+        "JSON patch",
+        json_array_size(list), json_array_size(patch));
+}
+
 static size_t find_by_key(const json_t *list, const char *key, const json_t *value)
 {
     size_t i;
@@ -137,13 +154,19 @@ static int merge_list(json_t *list, const json_t *patch, const char *key,
 {
     size_t i;
     const json_t *item;
+    int rc = check_work(patch, patch, err); /* appended items are walked too */
+    if (rc == 0) {
+        rc = check_work(list, patch, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
     json_array_foreach((json_t *)(uintptr_t)patch, i, item)
     {
         if (is_text(json_object_get(item, "$patch"), "replace")) {
             json_array_clear(list);
         }
     }
-    int rc = 0;
     json_array_foreach((json_t *)(uintptr_t)patch, i, item)
     {
         rc = rc != 0 ? rc : merge_item(list, item, key, schema, err);
@@ -151,16 +174,24 @@ static int merge_list(json_t *list, const json_t *patch, const char *key,
     return rc;
 }
 
-static void merge_set(json_t *list, const json_t *patch)
+static int merge_set(json_t *list, const json_t *patch, struct err *err)
 {
     size_t i;
     const json_t *item;
+    int rc = check_work(patch, patch, err);
+    if (rc == 0) {
+        rc = check_work(list, patch, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
     json_array_foreach((json_t *)(uintptr_t)patch, i, item)
     {
         if (find_value(list, item) == SIZE_MAX) {
             json_array_append_new(list, json_deep_copy(item));
         }
     }
+    return 0;
 }
 
 /* What the order names comes first, in its order; the rest behind it, as it was. */
@@ -198,6 +229,13 @@ static int obey(json_t *target, const char *name, const json_t *value, const str
     }
     size_t i;
     const json_t *item;
+    const char *any = list_name != NULL ? list_name : behind(name, "$setElementOrder/");
+    if (any != NULL && check_work(json_object_get(target, any), value, err) != 0) {
+        return ERR_TOO_LARGE;
+    }
+    if (strcmp(name, "$retainKeys") == 0 && json_array_size(value) > LIST_WORK_MAX / 100) {
+        return err_set(err, ERR_TOO_LARGE, "strategic merge patch: too many $retainKeys");
+    }
     if (list_name != NULL) {
         json_t *list = json_object_get(target, list_name);
         json_array_foreach((json_t *)(uintptr_t)value, i, item)
@@ -275,8 +313,7 @@ static int merge_member(json_t *target, const char *name, const json_t *value,
         json_object_set_new(target, name, old);
     }
     if (set) {
-        merge_set(old, value);
-        return 0;
+        return merge_set(old, value, err);
     }
     return merge_list(old, value, key, schema, err);
 }

@@ -11,7 +11,8 @@
 #include "proto/schema.h"
 
 /* *target is replaced by a new tree; on error it is left as it was. schema may be NULL.
- * Errors: ERR_INVALID (no object, a malformed directive, an item without its key). */
+ * Errors: ERR_INVALID (no object, a malformed directive, an item without its key),
+ * ERR_TOO_LARGE (lists whose merge would be much work). */
 int strategic_merge(json_t **target, const json_t *patch, const struct schema *schema,
                     struct err *err);
 

@@ -108,6 +108,24 @@ static void malformed_patches_leave_the_target_alone(void **state)
     }
 }
 
+static void long_lists_are_refused_not_walked(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    buf_add_cstr(&text, "{\"env\":[");
+    for (int i = 0; i < 20000; i++) {
+        buf_addf(&text, "%s{\"name\":\"n%d\"}", i > 0 ? "," : "", i);
+    }
+    buf_add_cstr(&text, "]}");
+    json_t *t = parse(buf_cstr(&text));
+    json_t *p = parse(buf_cstr(&text));
+    struct err err = {0};
+    assert_err(strategic_merge(&t, p, NULL, &err), &err, ERR_TOO_LARGE, "too long to merge");
+    json_decref(t);
+    json_decref(p);
+    buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +134,7 @@ int main(void)
         cmocka_unit_test(sets_grow_and_shrink),
         cmocka_unit_test(the_schema_knows_best),
         cmocka_unit_test(malformed_patches_leave_the_target_alone),
+        cmocka_unit_test(long_lists_are_refused_not_walked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
