@@ -236,12 +236,13 @@ int reader_version(struct reader *r, uint64_t version, struct reader_row *row, s
     return rc == 0 ? read_row(stmt, row, err) : rc;
 }
 
+/* Copies: a caller may well keep the last row's key where the page's after-key was. */
 static void bind_page(sqlite3_stmt *stmt, const struct reader_page *page)
 {
     sql_reset(stmt);
-    sql_bind_slice(stmt, 1, page->resource);
-    sql_bind_slice(stmt, 2, page->all_namespaces ? page->after_ns : page->ns);
-    sql_bind_slice(stmt, 3, page->after_name);
+    sql_bind_copy(stmt, 1, page->resource);
+    sql_bind_copy(stmt, 2, page->all_namespaces ? page->after_ns : page->ns);
+    sql_bind_copy(stmt, 3, page->after_name);
 }
 
 int reader_page_start(struct reader *r, const struct reader_page *page, struct err *err)

@@ -2,6 +2,7 @@
 #include "store/sql.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 int sql_error(sqlite3 *sql, int result, const char *what, struct err *err)
 {
@@ -66,6 +67,14 @@ void sql_bind_slice(sqlite3_stmt *stmt, int at, struct slice s)
     /* A NULL pointer would bind NULL, which is equal to nothing. */
     int rc = sqlite3_bind_blob64(stmt, at, s.len > 0 ? s.data : "", (sqlite3_uint64)s.len,
                                  SQLITE_STATIC);
+    assert(rc == SQLITE_OK);
+}
+
+void sql_bind_copy(sqlite3_stmt *stmt, int at, struct slice s)
+{
+    /* SQLite's SQLITE_TRANSIENT without its cast of an integer. */
+    char *copy = slice_dup(s);
+    int rc = sqlite3_bind_blob64(stmt, at, copy, (sqlite3_uint64)s.len, free);
     assert(rc == SQLITE_OK);
 }
 

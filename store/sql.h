@@ -25,6 +25,8 @@ void sql_reset(sqlite3_stmt *stmt);
 /* Binding cannot fail by SQLite's contract (in range, not running, bytes borrowed): asserted. The
  * bytes stay put until the statement is reset. */
 void sql_bind_slice(sqlite3_stmt *stmt, int at, struct slice s);
+/* Keeps its own copy of the bytes. */
+void sql_bind_copy(sqlite3_stmt *stmt, int at, struct slice s);
 void sql_bind_u64(sqlite3_stmt *stmt, int at, uint64_t value);
 /* Columns of the current row; a slice lives until the next step or reset. */
 struct slice sql_slice(sqlite3_stmt *stmt, int column);

@@ -1,0 +1,531 @@
+/* workload.c: statuses and children of a simulated cluster's workloads.
+ *
+ * A workload whose images exist is ready delay_ms after its generation was first seen; until then
+ * it shows what a rollout shows: the old replicas still available, none updated. One with an image
+ * that never becomes ready stays there until its progress deadline, and then says so. Invariant:
+ * looking twice at the same time changes nothing the second time. */
+#include "plane/workload.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "plane/cron.h"
+#include "proto/object.h"
+
+enum { PROGRESS_DEADLINE_S = 600, REPLICAS_MAX = 1000000 };
+
+const char *const workload_resources[WORKLOAD_KINDS] = {
+    [WORKLOAD_DEPLOYMENT] = "deployments.apps",
+    [WORKLOAD_STATEFUL_SET] = "statefulsets.apps",
+    [WORKLOAD_DAEMON_SET] = "daemonsets.apps",
+    [WORKLOAD_REPLICA_SET] = "replicasets.apps",
+    [WORKLOAD_JOB] = "jobs.batch",
+    [WORKLOAD_CRON_JOB] = "cronjobs.batch",
+    [WORKLOAD_POD] = "pods",
+    [WORKLOAD_SERVICE] = "services",
+    [WORKLOAD_CLAIM] = "persistentvolumeclaims",
+};
+
+bool workload_matches(const char *pattern, struct slice text)
+{
+    const char *p = pattern;
+    size_t at = 0;
+    const char *star = NULL;
+    size_t star_at = 0;
+    while (at < text.len) {
+        if (*p == '*') {
+            star = p++;
+            star_at = at;
+        } else if (*p == text.data[at]) {
+            p++;
+            at++;
+        } else if (star != NULL) {
+            p = star + 1;
+            at = ++star_at;
+        } else {
+            return false;
+        }
+    }
+    while (*p == '*') {
+        p++;
+    }
+    return *p == '\0';
+}
+
+static int64_t number_at(const json_t *section, const char *key, int64_t otherwise)
+{
+    const json_t *v = json_object_get(section, key);
+    int64_t n = json_is_integer(v) ? json_integer_value(v) : otherwise;
+    return n < 0 ? 0 : n > REPLICAS_MAX ? REPLICAS_MAX : n;
+}
+
+static void set_number(json_t *section, const char *key, int64_t value)
+{
+    json_object_set_new(section, key, json_integer(value));
+}
+
+/* Zero is said by absence, as Kubernetes does. */
+static void set_count(json_t *section, const char *key, int64_t value)
+{
+    if (value == 0) {
+        (void)json_object_del(section, key);
+    } else {
+        set_number(section, key, value);
+    }
+}
+
+static void set_time(json_t *section, const char *key, uint64_t wall_ms)
+{
+    char text[21];
+    clock_rfc3339(wall_ms, text);
+    json_object_set_new(section, key, json_string(text));
+}
+
+/* ---- is it ready? ---- */
+
+static const json_t *pod_spec(enum workload_kind kind, const json_t *object)
+{
+    return kind == WORKLOAD_POD ? json_object_get(object, "spec")
+                                : json_at(object, "spec", "template", "spec", NULL);
+}
+
+/* The first image that never becomes ready, or empty. */
+static struct slice bad_image(enum workload_kind kind, const json_t *object,
+                              const struct workload_view *view)
+{
+    const json_t *containers = json_object_get(pod_spec(kind, object), "containers");
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        struct slice image = json_text_at(json_array_get(containers, i), "image");
+        for (const char *const *p = view->never_ready; p != NULL && *p != NULL; p++) {
+            if (workload_matches(*p, image)) {
+                return image;
+            }
+        }
+    }
+    return SLICE("");
+}
+
+static bool is_ready(enum workload_kind kind, const json_t *object,
+                     const struct workload_view *view, uint64_t *next_ms)
+{
+    if (view->since_ms == 0) {
+        return true;
+    }
+    if (bad_image(kind, object, view).len > 0) {
+        return false;
+    }
+    uint64_t at = view->since_ms + view->delay_ms;
+    if (view->now_ms < at) {
+        *next_ms = at;
+        return false;
+    }
+    return true;
+}
+
+/* ---- one kind after the other ---- */
+
+static void look_deployment_conditions(json_t *object, const struct workload_view *view, bool ready,
+                                       int64_t available, uint64_t *next_ms)
+{
+    uint64_t deadline_s = (uint64_t)number_at(json_object_get(object, "spec"),
+                                              "progressDeadlineSeconds", PROGRESS_DEADLINE_S);
+    uint64_t deadline = view->since_ms + deadline_s * 1000;
+    bool stuck = !ready && view->now_ms >= deadline;
+    if (!ready && !stuck && *next_ms == 0) {
+        *next_ms = deadline;
+    }
+    bool enough = ready || available > 0;
+    (void)object_set_condition(object, "Available", enough ? "True" : "False",
+                               enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+                               enough ? "Deployment has minimum availability."
+                                      : "Deployment does not have minimum availability.",
+                               view->now_ms);
+    (void)object_set_condition(
+        object, "Progressing", stuck ? "False" : "True",
+        stuck   ? "ProgressDeadlineExceeded"
+        : ready ? "NewReplicaSetAvailable"
+                : "ReplicaSetUpdated",
+        stuck   ? "The new ReplicaSet has timed out progressing: its image cannot be pulled."
+        : ready ? "The new ReplicaSet has successfully progressed."
+                : "The new ReplicaSet is progressing.",
+        view->now_ms);
+}
+
+static void look_deployment(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    int64_t wanted = number_at(json_object_get(object, "spec"), "replicas", 1);
+    bool ready = is_ready(WORKLOAD_DEPLOYMENT, object, view, next_ms);
+    int64_t before = number_at(status, "availableReplicas", 0);
+    int64_t available = ready || before > wanted ? wanted : before;
+    set_number(status, "observedGeneration", object_generation(object));
+    set_count(status, "replicas", wanted);
+    set_count(status, "updatedReplicas", ready ? wanted : 0);
+    set_count(status, "readyReplicas", available);
+    set_count(status, "availableReplicas", available);
+    set_count(status, "unavailableReplicas", wanted - available);
+    look_deployment_conditions(object, view, ready, available, next_ms);
+}
+
+static void look_stateful_set(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    int64_t wanted = number_at(json_object_get(object, "spec"), "replicas", 1);
+    bool ready = is_ready(WORKLOAD_STATEFUL_SET, object, view, next_ms);
+    int64_t before = number_at(status, "readyReplicas", 0);
+    int64_t now = ready || before > wanted ? wanted : before;
+    set_number(status, "observedGeneration", object_generation(object));
+    set_number(status, "replicas", wanted);
+    set_count(status, "currentReplicas", now);
+    set_count(status, "updatedReplicas", ready ? wanted : 0);
+    set_count(status, "readyReplicas", now);
+    set_number(status, "availableReplicas", now);
+}
+
+static void look_daemon_set(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    bool ready = is_ready(WORKLOAD_DAEMON_SET, object, view, next_ms);
+    int64_t now = ready ? WORKLOAD_NODES : number_at(status, "numberReady", 0);
+    set_number(status, "observedGeneration", object_generation(object));
+    set_number(status, "desiredNumberScheduled", WORKLOAD_NODES);
+    set_number(status, "currentNumberScheduled", WORKLOAD_NODES);
+    set_number(status, "numberMisscheduled", 0);
+    set_number(status, "numberReady", now);
+    set_count(status, "numberAvailable", now);
+    set_count(status, "updatedNumberScheduled", ready ? WORKLOAD_NODES : 0);
+}
+
+static void look_replica_set(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    int64_t wanted = number_at(json_object_get(object, "spec"), "replicas", 1);
+    bool ready = is_ready(WORKLOAD_REPLICA_SET, object, view, next_ms);
+    set_number(status, "observedGeneration", object_generation(object));
+    set_number(status, "replicas", wanted);
+    set_count(status, "fullyLabeledReplicas", wanted);
+    set_count(status, "readyReplicas", ready ? wanted : 0);
+    set_count(status, "availableReplicas", ready ? wanted : 0);
+}
+
+static void look_job(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    json_t *status = json_child(object, "status");
+    if (object_condition_true(object, "Complete")) {
+        return;
+    }
+    if (json_is_true(json_object_get(spec, "suspend"))) {
+        (void)object_set_condition(object, "Suspended", "True", "JobSuspended", "Job suspended",
+                                   view->now_ms);
+        return;
+    }
+    int64_t completions = number_at(spec, "completions", 1);
+    bool ready = is_ready(WORKLOAD_JOB, object, view, next_ms);
+    if (json_object_get(status, "startTime") == NULL) {
+        set_time(status, "startTime", view->since_ms);
+    }
+    set_count(status, "active", ready ? 0 : number_at(spec, "parallelism", 1));
+    set_count(status, "succeeded", ready ? completions : 0);
+    if (ready) {
+        set_time(status, "completionTime", view->now_ms);
+        (void)object_set_condition(object, "Complete", "True", "CompletionsReached",
+                                   "Reached expected number of succeeded pods", view->now_ms);
+    }
+}
+
+static bool owned_by(const json_t *object, const char *kind)
+{
+    const json_t *owners = json_at(object, "metadata", "ownerReferences", NULL);
+    return slice_eq_cstr(json_text_at(json_array_get(owners, 0), "kind"), kind);
+}
+
+static void look_containers(const json_t *object, json_t *status, const struct workload_view *view,
+                            bool ready, bool ends)
+{
+    const json_t *containers = json_at(object, "spec", "containers", NULL);
+    char since[21];
+    clock_rfc3339(view->since_ms > 0 ? view->since_ms + view->delay_ms : view->now_ms, since);
+    json_t *list = json_array();
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const json_t *c = json_array_get(containers, i);
+        json_t *state =
+            !ready ? json_pack("{s:{s:s}}", "waiting", "reason",
+                               bad_image(WORKLOAD_POD, object, view).len > 0 ? "ImagePullBackOff"
+                                                                             : "ContainerCreating")
+            : ends ? json_pack("{s:{s:i, s:s, s:s}}", "terminated", "exitCode", 0, "reason",
+                               "Completed", "finishedAt", since)
+                   : json_pack("{s:{s:s}}", "running", "startedAt", since);
+        json_array_append_new(list, json_pack("{s:o, s:o, s:b, s:b, s:i, s:o, s:s}", "name",
+                                              json_str(json_text_at(c, "name")), "image",
+                                              json_str(json_text_at(c, "image")), "ready",
+                                              ready && !ends, "started", ready && !ends,
+                                              "restartCount", 0, "state", state, "imageID", ""));
+    }
+    json_object_set_new(status, "containerStatuses", list);
+}
+
+static void look_pod(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    bool ready = is_ready(WORKLOAD_POD, object, view, next_ms);
+    bool ends = owned_by(object, "Job");
+    uint64_t hash = slice_hash(object_uid(object));
+    char ip[32];
+    (void)snprintf(ip, sizeof ip, "10.%u.%u.%u", 128 + (unsigned)(hash % 64),
+                   (unsigned)(hash >> 8 & 255), 1 + (unsigned)(hash >> 16) % 254);
+    const char *ready_text = ready && !ends ? "True" : "False";
+    json_object_set_new(status, "phase",
+                        json_string(!ready ? "Pending"
+                                    : ends ? "Succeeded"
+                                           : "Running"));
+    json_object_set_new(status, "podIP", json_string(ip));
+    json_object_set_new(status, "hostIP", json_string("192.0.2.1"));
+    if (json_object_get(status, "startTime") == NULL) {
+        set_time(status, "startTime", view->since_ms);
+    }
+    const char *reason = ready && ends ? "PodCompleted" : ready ? "" : "ContainersNotReady";
+    (void)object_set_condition(object, "PodScheduled", "True", "", "", view->now_ms);
+    (void)object_set_condition(object, "Initialized", "True", "", "", view->now_ms);
+    (void)object_set_condition(object, "ContainersReady", ready_text, reason, "", view->now_ms);
+    (void)object_set_condition(object, "Ready", ready_text, reason, "", view->now_ms);
+    look_containers(object, status, view, ready, ends);
+}
+
+static void look_service(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *spec = json_child(object, "spec");
+    uint64_t hash = slice_hash(object_uid(object));
+    char ip[32];
+    if (spec == NULL || slice_eq_cstr(json_text_at(spec, "type"), "ExternalName")) {
+        return;
+    }
+    if (json_text_at(spec, "clusterIP").len == 0) {
+        (void)snprintf(ip, sizeof ip, "10.96.%u.%u", (unsigned)(hash & 255),
+                       1 + (unsigned)(hash >> 8) % 254);
+        json_object_set_new(spec, "clusterIP", json_string(ip));
+    }
+    json_t *status = json_child(object, "status");
+    if (slice_eq_cstr(json_text_at(spec, "type"), "LoadBalancer")) {
+        if (is_ready(WORKLOAD_SERVICE, object, view, next_ms)) {
+            (void)snprintf(ip, sizeof ip, "203.0.113.%u", 1 + (unsigned)(hash >> 16) % 254);
+            json_object_set_new(status, "loadBalancer",
+                                json_pack("{s:[{s:s}]}", "ingress", "ip", ip));
+        }
+    } else if (json_object_get(status, "loadBalancer") == NULL) {
+        json_object_set_new(status, "loadBalancer", json_object());
+    }
+}
+
+static void look_claim(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    bool ready = is_ready(WORKLOAD_CLAIM, object, view, next_ms);
+    const json_t *requests = json_at(object, "spec", "resources", "requests", NULL);
+    json_object_set_new(status, "phase", json_string(ready ? "Bound" : "Pending"));
+    if (ready && requests != NULL) {
+        json_object_set_new(status, "capacity", json_deep_copy(requests));
+    }
+}
+
+static bool replicas_settled(const json_t *object, const char *ready)
+{
+    const json_t *status = json_object_get(object, "status");
+    return number_at(status, "observedGeneration", 0) == object_generation(object) &&
+           number_at(status, ready, 0) >= number_at(json_object_get(object, "spec"), "replicas", 1);
+}
+
+bool workload_settled(enum workload_kind kind, const json_t *object)
+{
+    const json_t *status = json_object_get(object, "status");
+    switch (kind) {
+    case WORKLOAD_DEPLOYMENT:
+    case WORKLOAD_STATEFUL_SET:
+        return replicas_settled(object, "updatedReplicas");
+    case WORKLOAD_REPLICA_SET:
+        return replicas_settled(object, "readyReplicas");
+    case WORKLOAD_DAEMON_SET:
+        return number_at(status, "observedGeneration", 0) == object_generation(object) &&
+               number_at(status, "updatedNumberScheduled", 0) == WORKLOAD_NODES;
+    case WORKLOAD_JOB:
+        return object_condition_true(object, "Complete");
+    case WORKLOAD_POD:
+        return json_text_at(status, "phase").len > 0 &&
+               !slice_eq_cstr(json_text_at(status, "phase"), "Pending");
+    case WORKLOAD_SERVICE:
+        return json_object_get(json_object_get(status, "loadBalancer"), "ingress") != NULL;
+    case WORKLOAD_CLAIM:
+        return slice_eq_cstr(json_text_at(status, "phase"), "Bound");
+    case WORKLOAD_CRON_JOB:
+    case WORKLOAD_KINDS:
+        break;
+    }
+    return false;
+}
+
+bool workload_look(enum workload_kind kind, json_t *object, const struct workload_view *view,
+                   uint64_t *next_ms)
+{
+    static void (*const looks[WORKLOAD_KINDS])(json_t *, const struct workload_view *,
+                                               uint64_t *) = {
+        [WORKLOAD_DEPLOYMENT] = look_deployment,
+        [WORKLOAD_STATEFUL_SET] = look_stateful_set,
+        [WORKLOAD_DAEMON_SET] = look_daemon_set,
+        [WORKLOAD_REPLICA_SET] = look_replica_set,
+        [WORKLOAD_JOB] = look_job,
+        [WORKLOAD_POD] = look_pod,
+        [WORKLOAD_SERVICE] = look_service,
+        [WORKLOAD_CLAIM] = look_claim,
+    };
+    *next_ms = 0;
+    if (looks[kind] == NULL || object_deleting(object) || json_child(object, "status") == NULL) {
+        return false;
+    }
+    json_t *before = json_deep_copy(object);
+    looks[kind](object, view, next_ms);
+    bool changed = !json_equal(before, object);
+    json_decref(before);
+    return changed;
+}
+
+/* ---- children ---- */
+
+/* Letters and digits without vowels, as Kubernetes' own suffixes. */
+static void suffix_of(uint64_t hash, size_t len, char *out)
+{
+    static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
+    for (size_t i = 0; i < len; i++) {
+        out[i] = letters[hash % (sizeof letters - 1)];
+        hash /= sizeof letters - 1;
+    }
+    out[len] = '\0';
+}
+
+static uint64_t hash_tree(const json_t *tree)
+{
+    struct buf text = {0};
+    json_canonical(tree, &text);
+    uint64_t hash = slice_hash(buf_slice(&text));
+    buf_free(&text);
+    return hash;
+}
+
+static json_t *named_child(const char *api_version, const char *kind, const json_t *owner,
+                           const char *suffix)
+{
+    struct buf name = {0};
+    buf_addf(&name, "%.*s-%s", SLICE_ARG(slice_sub(object_name(owner), 0, 240)), suffix);
+    json_t *child = object_new(api_version, kind, object_ns(owner), buf_slice(&name));
+    buf_free(&name);
+    return child;
+}
+
+/* Labels and annotations of the template, its spec. */
+static json_t *pod_of(const json_t *owner, const char *suffix)
+{
+    const json_t *template = json_at(owner, "spec", "template", NULL);
+    json_t *pod = named_child("v1", "Pod", owner, suffix);
+    json_t *meta = json_child(pod, "metadata");
+    static const char *const copied[] = {"labels", "annotations"};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *from = json_at(template, "metadata", copied[i], NULL);
+        if (from != NULL) {
+            json_object_set_new(meta, copied[i], json_deep_copy(from));
+        }
+    }
+    const json_t *spec = json_object_get(template, "spec");
+    json_t *copy = spec != NULL ? json_deep_copy(spec) : json_object();
+    char node[32];
+    (void)snprintf(node, sizeof node, "node-%u",
+                   1 + (unsigned)(slice_hash(object_name(pod)) % WORKLOAD_NODES));
+    json_object_set_new(copy, "nodeName", json_string(node));
+    json_object_set_new(pod, "spec", copy);
+    return pod;
+}
+
+static json_t *replica_set_of(const json_t *deployment)
+{
+    const json_t *spec = json_object_get(deployment, "spec");
+    const json_t *template = json_object_get(spec, "template");
+    char suffix[16];
+    suffix_of(template != NULL ? hash_tree(template) : 0, 10, suffix);
+    json_t *set = named_child("apps/v1", "ReplicaSet", deployment, suffix);
+    const json_t *labels = json_at(template, "metadata", "labels", NULL);
+    if (labels != NULL) {
+        json_object_set_new(json_child(set, "metadata"), "labels", json_deep_copy(labels));
+    }
+    object_set_label(set, "pod-template-hash", slice_of(suffix));
+    json_t *own = json_child(set, "spec");
+    set_number(own, "replicas", number_at(spec, "replicas", 1));
+    static const char *const copied[] = {"selector", "template"};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *from = json_object_get(spec, copied[i]);
+        if (from != NULL) {
+            json_object_set_new(own, copied[i], json_deep_copy(from));
+        }
+    }
+    return set;
+}
+
+static void add_pods(enum workload_kind kind, const json_t *object,
+                     const struct workload_view *view, json_t *children)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    int64_t wanted =
+        kind == WORKLOAD_JOB ? number_at(spec, "parallelism", 1) : number_at(spec, "replicas", 1);
+    int64_t most = view->pods_max < WORKLOAD_PODS_MAX ? view->pods_max : WORKLOAD_PODS_MAX;
+    for (int64_t i = 0; i < wanted && i < most; i++) {
+        char suffix[24];
+        if (kind == WORKLOAD_STATEFUL_SET) {
+            (void)snprintf(suffix, sizeof suffix, "%lld", (long long)i);
+        } else {
+            suffix_of(slice_hash(object_uid(object)) + (uint64_t)i * 2654435761U, 5, suffix);
+        }
+        json_array_append_new(children, pod_of(object, suffix));
+    }
+}
+
+json_t *workload_children(enum workload_kind kind, const json_t *object,
+                          const struct workload_view *view)
+{
+    json_t *children = json_array();
+    if (view->pods_max == 0 || object_deleting(object)) {
+        return children;
+    }
+    if (kind == WORKLOAD_DEPLOYMENT) {
+        json_array_append_new(children, replica_set_of(object));
+    } else if (kind == WORKLOAD_REPLICA_SET || kind == WORKLOAD_STATEFUL_SET ||
+               (kind == WORKLOAD_JOB && !json_is_true(json_at(object, "spec", "suspend", NULL)))) {
+        add_pods(kind, object, view, children);
+    }
+    return children;
+}
+
+enum workload_kind workload_kind_of(const json_t *child)
+{
+    struct slice kind = object_kind(child);
+    if (slice_eq_cstr(kind, "ReplicaSet")) {
+        return WORKLOAD_REPLICA_SET;
+    }
+    return slice_eq_cstr(kind, "Job") ? WORKLOAD_JOB : WORKLOAD_POD;
+}
+
+json_t *workload_due_job(const json_t *cron_job, uint64_t minute)
+{
+    const json_t *spec = json_object_get(cron_job, "spec");
+    const json_t *template = json_object_get(spec, "jobTemplate");
+    if (json_is_true(json_object_get(spec, "suspend")) || object_deleting(cron_job) ||
+        template == NULL || !cron_due(json_text_at(spec, "schedule"), minute)) {
+        return NULL;
+    }
+    char suffix[24];
+    (void)snprintf(suffix, sizeof suffix, "%llu", (unsigned long long)minute);
+    json_t *job = named_child("batch/v1", "Job", cron_job, suffix);
+    const json_t *labels = json_at(template, "metadata", "labels", NULL);
+    if (labels != NULL) {
+        json_object_set_new(json_child(job, "metadata"), "labels", json_deep_copy(labels));
+    }
+    const json_t *own = json_object_get(template, "spec");
+    json_object_set_new(job, "spec", own != NULL ? json_deep_copy(own) : json_object());
+    return job;
+}
