@@ -1,0 +1,170 @@
+/* The snapshot: lookups, indexes that follow changes, the system shard behind it, bounded trees. */
+#include <stdio.h>
+
+#include "tests/lib/test.h"
+
+#include "proto/object.h"
+#include "reconcile/snapshot.h"
+
+struct fixture {
+    struct snapshot system;
+    struct snapshot shard;
+    struct arena arena;
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){0};
+    snapshot_init(&f.system, NULL);
+    snapshot_init(&f.shard, &f.system);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    snapshot_free(&f->shard);
+    snapshot_free(&f->system);
+    arena_free(&f->arena);
+    return 0;
+}
+
+/* An object with this spec; takes it. */
+static void put(struct snapshot *s, enum snapshot_kind kind, const char *ns, const char *name,
+                uint64_t version, json_t *spec)
+{
+    struct buf body = {0};
+    struct err err;
+    uint32_t splice;
+    char uid[64];
+    json_t *o = object_new("choreo.dev/v1", snapshot_kind_name(kind), slice_of(ns), slice_of(name));
+    snprintf(uid, sizeof(uid), "uid-%s-%u", name, (unsigned)version);
+    json_object_set_new(json_object_get(o, "metadata"), "uid", json_string(uid));
+    json_object_set_new(o, "spec", spec);
+    assert_ok(object_canonical(o, &body, &splice, &err), &err);
+    assert_ok(snapshot_put(s, kind, slice_of(ns), slice_of(name), buf_slice(&body), version, &err),
+              &err);
+    buf_free(&body);
+    json_decref(o);
+}
+
+static size_t count(struct fixture *f, enum snapshot_kind kind, enum snapshot_index index,
+                    const char *ns, const char *value)
+{
+    const struct snapshot_entry **found;
+    return snapshot_list(&f->shard, kind, index, slice_of(ns), slice_of(value), &f->arena, &found);
+}
+
+static void test_objects_come_change_and_go(void **state)
+{
+    struct fixture *f = *state;
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "web", 7, json_pack("{s:s}", "project", "shop"));
+    const struct snapshot_entry *e =
+        snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"));
+    assert_non_null(e);
+    assert_slice(e->uid, "uid-web-7");
+    assert_int_equal(object_version(snapshot_tree(&f->shard, e)), 7);
+    assert_null(snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("b"), SLICE("web")));
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "web", 9, json_pack("{s:s}", "project", "other"));
+    assert_int_equal(count(f, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, "a", "shop"), 0);
+    assert_int_equal(count(f, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, "a", "other"), 1);
+    snapshot_remove(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"));
+    assert_int_equal(count(f, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, "a", "other"), 0);
+    assert_int_equal(f->shard.index.count, 0);
+    assert_int_equal(f->shard.body_bytes, 0);
+}
+
+static void test_indexes_by_reference(void **state)
+{
+    struct fixture *f = *state;
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "none", 1, json_object());
+    put(&f->shard, SNAPSHOT_PROJECT, "a", "shop", 2,
+        json_pack("{s:[{s:s}, {s:s}, {s:s}]}", "components", "name", "web", "name", "api", "name",
+                  "web"));
+    put(&f->shard, SNAPSHOT_RENDERED, "a", "r", 3,
+        json_pack("{s:{s:s, s:s}, s:s, s:s, s:s, s:s}", "owner", "projectName", "shop",
+                  "componentName", "web", "environmentName", "dev", "dataPlane", "p", "cluster",
+                  "c", "bindingName", "b"));
+    put(&f->shard, SNAPSHOT_PIPELINE, "a", "pipe", 4,
+        json_pack("{s:[{s:{s:s}, s:[{s:s}]}]}", "promotionPaths", "sourceEnvironmentRef", "name",
+                  "dev", "targetEnvironmentRefs", "name", "prod"));
+    assert_int_equal(count(f, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, "a", "-"), 1);
+    assert_int_equal(count(f, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, "a", "web"), 1);
+    assert_int_equal(count(f, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, "b", "web"), 0);
+    assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, "a", "shop/dev"), 1);
+    assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, "", "p/c"), 1);
+    assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, "a", "b"), 1);
+    assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, "", "p"), 1);
+    assert_int_equal(count(f, SNAPSHOT_PIPELINE, SNAPSHOT_BY_ENVIRONMENT, "a", "prod"), 1);
+    assert_int_equal(count(f, SNAPSHOT_PIPELINE, SNAPSHOT_BY_NS, "a", "a"), 1);
+}
+
+static void test_lists_are_in_order_of_name(void **state)
+{
+    struct fixture *f = *state;
+    const struct snapshot_entry **found;
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "c", 1, json_pack("{s:s}", "project", "p"));
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "a", 2, json_pack("{s:s}", "project", "p"));
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "b", 3, json_pack("{s:s}", "project", "p"));
+    assert_int_equal(snapshot_list(&f->shard, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, SLICE("a"),
+                                   SLICE("p"), &f->arena, &found),
+                     3);
+    assert_slice(found[0]->name, "a");
+    assert_slice(found[2]->name, "c");
+}
+
+static void test_the_system_shard_is_behind_it(void **state)
+{
+    struct fixture *f = *state;
+    put(&f->system, SNAPSHOT_DATAPLANE, "", "p", 1, json_object());
+    put(&f->system, SNAPSHOT_SECRET, "choreo-system", "s", 2, json_object());
+    put(&f->shard, SNAPSHOT_SECRET, "a", "t", 3, json_object());
+    assert_non_null(snapshot_get(&f->shard, SNAPSHOT_DATAPLANE, (struct slice){0}, SLICE("p")));
+    assert_non_null(snapshot_get(&f->shard, SNAPSHOT_SECRET, SLICE("choreo-system"), SLICE("s")));
+    assert_non_null(snapshot_get(&f->shard, SNAPSHOT_SECRET, SLICE("a"), SLICE("t")));
+    assert_null(snapshot_get(&f->system, SNAPSHOT_SECRET, SLICE("a"), SLICE("t")));
+}
+
+static void test_damaged_bodies_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "web", 1, json_object());
+    int rc = snapshot_put(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"),
+                          SLICE("{\"metadata\":{}}"), 2, &err);
+    assert_err(rc, &err, ERR_CORRUPT, "no metadata.uid");
+    assert_int_equal(
+        snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"))->version, 1);
+}
+
+static void test_trees_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char name[32];
+    for (unsigned i = 0; i < 2 * SNAPSHOT_TREES_MAX; i++) {
+        snprintf(name, sizeof(name), "c%u", i);
+        put(&f->shard, SNAPSHOT_COMPONENT, "a", name, i + 1, json_object());
+        assert_non_null(snapshot_get(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), slice_of(name)));
+    }
+    assert_int_equal(f->shard.tree_count, 2 * SNAPSHOT_TREES_MAX);
+    snapshot_trim(&f->shard);
+    assert_int_equal(f->shard.tree_count, SNAPSHOT_TREES_MAX);
+    /* The newest stay, the oldest are parsed again on demand. */
+    assert_non_null(snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), slice_of(name))->tree);
+    assert_null(snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("c0"))->tree);
+    assert_non_null(snapshot_get(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("c0")));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_objects_come_change_and_go), TEST(test_indexes_by_reference),
+        TEST(test_lists_are_in_order_of_name), TEST(test_the_system_shard_is_behind_it),
+        TEST(test_damaged_bodies_are_refused), TEST(test_trees_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
