@@ -110,7 +110,7 @@ check "from client-side to server-side apply" k apply --server-side -f "$DIR/pro
     says serverside-applied
 
 check "describe" k describe project shop && says "Name:" "shop" "The Shop"
-if k wait --help | grep -q jsonpath; then # not in 1.20
+if k wait --help | grep -q "for=jsonpath"; then # not in 1.20
     check "wait for a value" k wait --for=jsonpath='{.spec.displayName}'='The Shop' project/shop \
         --timeout=5s && says "condition met"
 fi

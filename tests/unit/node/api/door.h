@@ -235,7 +235,7 @@ static inline struct slice door_body(struct door *d)
 static inline int door_status(struct door *d)
 {
     assert_true(d->seen.len > 12);
-    return atoi(d->seen.data + 9);
+    return (int)strtol(d->seen.data + 9, NULL, 10);
 }
 
 static inline void door_says(struct door *d, const char *text)

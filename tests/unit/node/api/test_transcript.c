@@ -68,7 +68,7 @@ static void expect(struct door *d, struct request *r, const char *text, int line
 {
     ask(d, r);
     if (text[0] >= '0' && text[0] <= '9') {
-        if (door_status(d) != atoi(text)) {
+        if (door_status(d) != (int)strtol(text, NULL, 10)) {
             fail_msg("line %d: not %s but: %s", line, text, buf_cstr(&d->seen));
         }
         return;
