@@ -108,6 +108,13 @@ static void fill_property(struct fill *f, const json_t *schema, const char *name
         member = json_deep_copy(fallback);
         json_object_set_new(object, name, member);
     }
+    /* 3.0 is how 3 comes out of a protobuf Struct; expressions want the integer. */
+    double real = json_real_value(member);
+    if (json_is_real(member) && slice_eq_cstr(json_text_at(target, "type"), "integer") &&
+        real == floor(real) && fabs(real) < 9007199254740992.0) {
+        json_object_set_new(object, name, json_integer((json_int_t)real));
+        return;
+    }
     fill_value(f, schema, member);
 }
 

@@ -153,7 +153,9 @@ static int to_tree(struct walk *w, struct slice text, struct span span, struct c
     if (ok) {
         return 0;
     }
-    err_set(w->err, ctx.err.code, "%s", ctx.err.message);
+    err_set(w->err, ctx.err.code, "%s",
+            ctx.err.code == ERR_TOO_LARGE ? "the templates cost more than their limit"
+                                          : ctx.err.message);
     return at_place(w, text, span.start);
 }
 

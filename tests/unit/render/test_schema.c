@@ -74,6 +74,14 @@ static void what_is_missing_takes_its_default(void **state)
           "\"name\":\"abc\",\"size\":{\"cpu\":\"100m\"}}");
 }
 
+static void whole_numbers_become_integers_where_integers_are_wanted(void **state)
+{
+    (void)state;
+    gives("{name: abc, count: 6.0, size: {}}",
+          "{\"count\":6,\"maybe\":\"x\",\"name\":\"abc\",\"size\":{\"cpu\":\"100m\"}}");
+    fails("{name: abc, count: 6.5}", "p.count: must be of type integer");
+}
+
 static void every_wrong_field_is_named(void **state)
 {
     (void)state;
@@ -128,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_missing_takes_its_default),
+        cmocka_unit_test(whole_numbers_become_integers_where_integers_are_wanted),
         cmocka_unit_test(every_wrong_field_is_named),
         cmocka_unit_test(a_schema_that_never_ends_is_met_by_a_limit),
         cmocka_unit_test(without_a_schema_there_is_nothing_to_say),
