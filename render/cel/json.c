@@ -20,6 +20,7 @@ static bool copy_array(struct cel_ctx *ctx, const json_t *in, json_t **out)
         json_t *item;
         if (!copy_tree(ctx, json_array_get(in, i), &item)) {
             json_decref(*out);
+            *out = NULL;
             return false;
         }
         json_array_append_new(*out, item);
@@ -120,10 +121,12 @@ static bool entries_to_object(struct cel_ctx *ctx, const struct cel_map *map, js
         struct slice key = {0};
         if (!key_text(ctx, entries[i].key, &key) || !cel_to_json(ctx, entries[i].value, &member)) {
             json_decref(*out);
+            *out = NULL;
             return false;
         }
         if (member != NULL && json_object_setn_new(*out, key.data, key.len, member) != 0) {
             json_decref(*out);
+            *out = NULL;
             return cel_fail(ctx, "the map key '%.*s' is no valid UTF-8", SLICE_ARG(key));
         }
     }
@@ -140,6 +143,7 @@ static bool list_to_array(struct cel_ctx *ctx, const struct cel_list *list, json
         json_t *item = NULL;
         if (!cel_to_json(ctx, list->items[i], &item)) {
             json_decref(*out);
+            *out = NULL;
             return false;
         }
         if (item != NULL) {
