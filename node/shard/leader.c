@@ -442,6 +442,10 @@ static void take_change(struct replica *r, struct call *call)
         }
         memcpy(name, to.data != NULL ? to.data : "", to.len);
         name[to.len] = '\0';
+        if (strcmp(name, r->node->identity.self.name) == 0) {
+            dispatch_done(call, 0, NULL); /* it leads already */
+            return;
+        }
         group_transfer(r->group, &call->change, to.len > 0 ? name : NULL);
         return;
     }

@@ -104,7 +104,9 @@ static bool worth_repeating(int rc)
 static void take_answer(struct operation *o, enum call_kind kind, int rc, const struct err *err)
 {
     bool there = kind == CALL_ADD || kind == CALL_PROMOTE ? rc == ERR_EXISTS : rc == ERR_NOT_FOUND;
-    if (o->kind == OP_TRANSFER) {
+    if (o->kind == OP_TRANSFER && rc == ERR_BUSY) {
+        again(o, rc, err); /* the leader is not settled yet */
+    } else if (o->kind == OP_TRANSFER) {
         finish(o, rc, err);
     } else if (rc == 0 || there) {
         if (kind == CALL_ADD) {

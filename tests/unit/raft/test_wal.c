@@ -12,6 +12,7 @@
 
 #include "base/fault.h"
 #include "tests/lib/disk.h"
+#include "tests/lib/tmpdir.h"
 
 enum { STATES_MAX = 4096 };
 
@@ -562,25 +563,12 @@ static void run_threaded(struct threaded *t, const char *dir)
     wal_fs_dir_free(t->fs);
 }
 
-static char *temp_dir(void)
-{
-    static char path[64];
-    (void)snprintf(path, sizeof path, "/tmp/test_wal.XXXXXX");
-    assert_non_null(mkdtemp(path));
-    return path;
-}
-
-static void remove_dir(const char *path)
-{
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", path);
-    assert_int_equal(system(command), 0);
-}
-
 static void test_log_thread(void **state)
 {
     (void)state;
-    char *dir = temp_dir();
+    struct tmpdir tmp;
+    tmpdir_make(&tmp);
+    const char *dir = tmp.path;
     struct threaded t = {0};
     run_threaded(&t, dir);
     assert_int_equal(t.fired, 500);
@@ -595,20 +583,22 @@ static void test_log_thread(void **state)
     assert_int_equal(wal_group(w, 1)->last, 500);
     wal_free(w);
     wal_fs_dir_free(fs);
-    remove_dir(dir);
+    tmpdir_remove(&tmp);
 }
 
 static void test_log_thread_failure(void **state)
 {
     (void)state;
-    char *dir = temp_dir();
+    struct tmpdir tmp;
+    tmpdir_make(&tmp);
+    const char *dir = tmp.path;
     struct threaded t = {0};
     fault_arm("wal.sync", 5, true);
     run_threaded(&t, dir);
     assert_true(t.failed);
     assert_true(t.fired < 500);
     fault_disarm_all();
-    remove_dir(dir);
+    tmpdir_remove(&tmp);
 }
 
 int main(void)
