@@ -180,6 +180,10 @@ static int apply_traits(struct rendering *r, const json_t *type, bool after, str
 
 static int render_type(struct rendering *r, const json_t *spec, struct err *err)
 {
+    if (json_array_size(json_object_get(spec, "resources")) == 0) {
+        return err_set(err, ERR_UNPROCESSABLE,
+                       "componentType.spec.resources: the type makes nothing");
+    }
     int rc = bind_component(r, spec, err);
     if (rc == 0) {
         rc = validate_before(&r->scope, spec, SLICE(""), err);

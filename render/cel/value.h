@@ -131,8 +131,8 @@ bool cel_is_number(struct cel_value v);
 
 /* A new tree. Whole doubles become integers (Kubernetes' fields want them), bytes base64,
  * timestamps RFC 3339, durations "1.5s"; CEL_OMIT and empty optionals vanish from lists and maps,
- * and give NULL with a true return on their own. Errors: a map key that is no string, bool or
- * integer. */
+ * and give NULL with a true return on their own. *tree is NULL on failure. Errors: a map key that
+ * is no string, bool or integer; the cost limit. */
 bool cel_to_json(struct cel_ctx *ctx, struct cel_value v, json_t **tree);
 
 /* Steps over one UTF-8 sequence (or one stray byte) at text[at]; returns its length and code point.

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                .component = SLICE("user"),
                                                .environment = SLICE("dev")},
                                         .release = release,
-                                        .cost_limit = 20000};
+                                        .cost_limit = 1 + size * 31 % 5000};
     if (render_component(&in, &manifests, &err) == 0) {
         json_decref(manifests);
     }
