@@ -10,6 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+void machine_entry(const struct machine_command *c, struct buf *out)
+{
+    buf_add_be32(out, c != NULL ? sizeof *c : 0);
+    if (c != NULL) {
+        buf_add(out, slice_make(c, sizeof *c));
+    }
+}
+
+struct slice machine_part(struct slice entry)
+{
+    return entry.len < 4 ? entry : slice_sub(entry, 4, be32_get(entry.data));
+}
+
+struct slice machine_rest(struct slice entry)
+{
+    return entry.len < 4 ? entry : slice_sub(entry, 4 + (size_t)be32_get(entry.data), SIZE_MAX);
+}
+
 void machine_copy(struct machine *to, const struct machine *from)
 {
     struct buf configuration = to->configuration;
@@ -44,10 +62,11 @@ static void execute(struct machine *m, const struct machine_command *c, bool con
 void machine_apply(struct machine *m, uint64_t index, uint64_t term, struct slice data,
                    struct slice configuration, bool confuse)
 {
-    for (size_t at = 0; at + sizeof(struct machine_command) <= data.len;
+    struct slice part = machine_part(data);
+    for (size_t at = 0; at + sizeof(struct machine_command) <= part.len;
          at += sizeof(struct machine_command)) {
         struct machine_command c;
-        memcpy(&c, data.data + at, sizeof c);
+        memcpy(&c, part.data + at, sizeof c);
         execute(m, &c, confuse);
     }
     m->index = index;
@@ -81,10 +100,11 @@ void oracle_applied(struct oracle *o, int node, const struct machine *m, struct 
         o->entries[m->index] = digest;
         o->states[m->index] = m->hash;
         o->last = m->index > o->last ? m->index : o->last;
-        for (size_t at = 0; at + sizeof(struct machine_command) <= data.len;
+        struct slice part = machine_part(data);
+        for (size_t at = 0; at + sizeof(struct machine_command) <= part.len;
              at += sizeof(struct machine_command)) {
             struct machine_command c;
-            memcpy(&c, data.data + at, sizeof c);
+            memcpy(&c, part.data + at, sizeof c);
             uint64_t *expected = &o->expected[c.client % MACHINE_CLIENTS][c.sequence % 4096];
             if (*expected == 0) {
                 *expected = m->last_result[c.client % MACHINE_CLIENTS];

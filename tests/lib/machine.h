@@ -29,6 +29,11 @@ struct machine {
     struct buf configuration; /* opaque */
 };
 
+/* An entry is the length of the machine's commands, those, and whatever else it carries. */
+void machine_entry(const struct machine_command *c, struct buf *out); /* NULL: none */
+struct slice machine_part(struct slice entry);
+struct slice machine_rest(struct slice entry);
+
 void machine_copy(struct machine *to, const struct machine *from); /* to is zeroed or a machine */
 void machine_free(struct machine *m);
 /* confuse: the planted bug: an outcome is found by client alone, whatever the request. */

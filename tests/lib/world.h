@@ -12,6 +12,29 @@
 
 enum { WORLD_NODES = 6 };
 
+struct world;
+struct world_node;
+
+/* A real store that lives beside each node's machine, entry by entry. Every function reports what
+ * is wrong to the oracle. */
+struct world_hooks {
+    void *user;
+    void (*start)(struct world_node *n); /* it must stand at n->now.index */
+    void (*stop)(struct world_node *n);
+    void (*power_cut)(struct world_node *n, bool rolled_back); /* to the last checkpoint */
+    void (*wipe)(struct world_node *n);
+    /* The rest of an entry that this leader proposes; NULL: its Open. */
+    void (*encode)(struct world_node *n, const struct machine_command *c, struct buf *out);
+    void (*apply)(struct world_node *n, const struct group_entry *entries, size_t count);
+    void (*ready)(struct world_node *n);
+    void (*acknowledged)(struct world_node *n, const struct machine_command *c);
+    void (*checkpoint)(struct world_node *n);
+    void *(*image)(struct world_node *n);
+    void (*image_free)(void *image);
+    void (*install)(struct world_node *n, void *image); /* takes image */
+    void (*compare)(struct world *w);                   /* all nodes at equal index */
+};
+
 struct world_options {
     uint64_t seed;
     int voters;            /* nodes 0..voters-1 are bootstrapped */
@@ -26,7 +49,9 @@ struct world_options {
     uint32_t group_faults;
     uint32_t guards_off;
     bool confuse_requests;
+    bool forget_stamps; /* a new leader stamps by its own clock alone (with a store) */
     bool trace;
+    const struct world_hooks *hooks; /* NULL: the machine alone */
 };
 
 struct world_node {
@@ -54,6 +79,7 @@ struct world_node {
     uint64_t leading_term;
     uint64_t leading_since_us;
     struct group_proposal open;
+    void *store; /* the hooks' */
 };
 
 struct world_client {

@@ -1,12 +1,13 @@
 /* main.c: random lives of clusters, judged.
  *
- *     sim_raft [--seed N] [--seeds COUNT] [--plant BUG] [--ms TIME] [--trace]
+ *     sim_raft [--seed N] [--seeds COUNT] [--plant BUG] [--ms TIME] [--store] [--trace]
  *
  * Each seed is one cluster of three or five voters on virtual time. For some seconds of it, nodes
  * crash (with the power, or only the process), disks fail and tear, links break one way and mend,
  * messages are lost, doubled, delayed and reordered, leadership is handed over, servers join, are
  * promoted, demoted and removed, states are sent as images. Then everything heals, and the cluster
- * must make progress, agree, and hold every acknowledged request exactly once.
+ * must make progress, agree, and hold every acknowledged request exactly once. With --store, the
+ * production store applies every entry too, in SQLite databases of its own.
  * A violation prints its seed; `--seed N` replays it exactly. With --plant, the run succeeds if and
  * only if some seed catches the bug. */
 #include <stdio.h>
@@ -15,12 +16,14 @@
 
 #include "base/log.h"
 #include "tests/lib/world.h"
+#include "tests/sim/store_hooks.h"
 
 struct plan {
     uint64_t seed;
     uint64_t seeds;
     uint64_t ms;
     const char *plant;
+    bool store;
     bool trace;
 };
 
@@ -227,6 +230,8 @@ static void plant(struct world_options *o, const char *bug)
         o->group_faults = GROUP_TEST_READ_ALONE;
     } else if (strcmp(bug, "confuse-requests") == 0) {
         o->confuse_requests = true;
+    } else if (strcmp(bug, "forget-stamps") == 0) {
+        o->forget_stamps = true;
     } else {
         (void)fprintf(stderr, "unknown bug %s\n", bug);
         exit(2);
@@ -249,6 +254,7 @@ static bool run_seed(const struct plan *plan, uint64_t seed, struct tally *tally
     if (plan->plant != NULL) {
         plant(&options, plan->plant);
     }
+    options.hooks = plan->store ? store_hooks_new() : NULL;
     struct world *w = world_new(&options);
     struct chaos c = {
         .w = w, .tally = tally, .membership = style % 2 == 0, .restless = style / 2 % 3 == 0};
@@ -282,6 +288,9 @@ static bool run_seed(const struct plan *plan, uint64_t seed, struct tally *tally
         }
     }
     world_free(w);
+    if (options.hooks != NULL) {
+        store_hooks_free(options.hooks);
+    }
     return sound;
 }
 
@@ -302,6 +311,8 @@ static struct plan parse(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--trace") == 0) {
             plan.trace = true;
+        } else if (strcmp(argv[i], "--store") == 0) {
+            plan.store = true;
         } else if (strcmp(argv[i], "--seed") == 0) {
             plan.seed = number(value);
             i++;
@@ -316,7 +327,7 @@ static struct plan parse(int argc, char **argv)
             i++;
         } else {
             (void)fprintf(stderr, "usage: sim_raft [--seed N] [--seeds COUNT] [--plant BUG] "
-                                  "[--ms TIME] [--trace]\n");
+                                  "[--ms TIME] [--store] [--trace]\n");
             exit(2);
         }
     }
