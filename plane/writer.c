@@ -223,7 +223,7 @@ static size_t take_batch(struct plane_backend *b, struct plane_op **ops, struct 
 
 static void settle(struct plane_op *op, const struct outcome *outcome)
 {
-    op->rc = outcome_err(outcome, &op->err);
+    op->rc = outcome_err_for(outcome, &op->submit->key, &op->err);
     op->version = outcome->version;
 }
 

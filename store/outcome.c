@@ -39,3 +39,36 @@ int outcome_err(const struct outcome *outcome, struct err *err)
     }
     return err_set(err, outcome_code(outcome->kind), "%s", outcome_message(outcome->kind));
 }
+
+int outcome_err_for(const struct outcome *outcome, const struct backend_key *key, struct err *err)
+{
+    int code = outcome_code(outcome->kind);
+    switch (outcome->kind) {
+    case OUTCOME_EXISTS:
+        return err_set(err, code, "%.*s \"%.*s\" already exists", SLICE_ARG(key->resource),
+                       SLICE_ARG(key->name));
+    case OUTCOME_ABSENT:
+        return err_set(err, code, "%.*s \"%.*s\" not found", SLICE_ARG(key->resource),
+                       SLICE_ARG(key->name));
+    case OUTCOME_OTHER_VERSION:
+    case OUTCOME_OTHER_UID:
+        return err_set(err, code, "Operation cannot be fulfilled on %.*s \"%.*s\": %s",
+                       SLICE_ARG(key->resource), SLICE_ARG(key->name),
+                       outcome_message(outcome->kind));
+    case OUTCOME_NAMESPACE_ABSENT:
+        return err_set(err, code, "namespaces \"%.*s\" not found", SLICE_ARG(key->ns));
+    case OUTCOME_NAMESPACE_TERMINATING:
+        return err_set(err, code,
+                       "%.*s \"%.*s\" is forbidden: unable to create new content in namespace "
+                       "%.*s because it is being terminated",
+                       SLICE_ARG(key->resource), SLICE_ARG(key->name), SLICE_ARG(key->ns));
+    case OUTCOME_DONE:
+    case OUTCOME_NAMESPACE_NOT_EMPTY:
+    case OUTCOME_REQUEST_OLD:
+    case OUTCOME_REQUEST_AHEAD:
+    case OUTCOME_REQUEST_REUSED:
+    case OUTCOME_STALE:
+        break;
+    }
+    return outcome_err(outcome, err);
+}

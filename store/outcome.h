@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "proto/backend.h"
 
 enum outcome_kind {
 #define OUTCOME(name, number, code, message) name = (number),
@@ -28,5 +29,7 @@ int outcome_code(enum outcome_kind kind);
 const char *outcome_message(enum outcome_kind kind);
 /* Fills err with code and message; returns the code. */
 int outcome_err(const struct outcome *outcome, struct err *err);
+/* The same in Kubernetes' words, naming the object of a write or its namespace. */
+int outcome_err_for(const struct outcome *outcome, const struct backend_key *key, struct err *err);
 
 #endif

@@ -290,7 +290,7 @@ static int find_outcome(struct view *v, struct backend_submit *submit, struct er
         outcome = (struct outcome){.kind = OUTCOME_REQUEST_REUSED};
     }
     submit->version = outcome.version;
-    return outcome_err(&outcome, err);
+    return outcome_err_for(&outcome, &submit->key, err);
 }
 
 void view_outcome(struct view *v, struct backend_submit *submit)

@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# choreo-plane, a simulated cluster, as kubectl and a control plane see it; and its faults.
+set -u
+. "$(dirname "$0")/lib.sh"
+kubectl=${KUBECTL:-kubectl}
+for program in "$kubectl" curl openssl; do
+    if ! command -v "$program" >/dev/null; then
+        echo "skipped: no $program here"
+        exit 77
+    fi
+done
+
+DIR=$(mktemp -d)
+trap stop EXIT
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=plane \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$DIR/key" -out "$DIR/cert" 2>/dev/null || exit 1
+echo some-secret-token >"$DIR/token"
+
+run_plane() {
+    : >"$DIR/out"
+    "${CHOREO_BIN:?names the programs\' folder}/choreo-plane" --dir "$DIR/state" \
+        --cert "$DIR/cert" --key "$DIR/key" --token-file "$DIR/token" --ready-delay 300ms "$@" \
+        >"$DIR/out" 2>>"$DIR/server.log" &
+    server=$!
+    for _ in $(seq 200); do
+        grep -q '^ready ' "$DIR/out" && break
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.05
+    done
+    URL=$(sed -n 's/^ready //p' "$DIR/out")
+    if [ -z "$URL" ]; then
+        cat "$DIR/server.log"
+        exit 1
+    fi
+    cat >"$DIR/kubeconfig" <<YAML
+apiVersion: v1
+kind: Config
+clusters: [{name: p, cluster: {server: "$URL", certificate-authority: "$DIR/cert"}}]
+users: [{name: a, user: {token: some-secret-token}}]
+contexts: [{name: c, context: {cluster: p, user: a}}]
+current-context: c
+YAML
+}
+run_plane
+export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
+k() { timeout 20 "$kubectl" "$@"; }
+api() { curl -sS --max-time 5 --cacert "$DIR/cert" -H 'authorization: Bearer some-secret-token' "$@"; }
+
+cat >"$DIR/web.yaml" <<'YAML'
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  annotations: {choreo.dev/epoch: c1/1/2/7}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: "reg/web:1"}]}
+YAML
+cat >"$DIR/rest.yaml" <<'YAML'
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  updateStrategy: {type: RollingUpdate}
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: c, image: postgres}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once}
+spec: {template: {spec: {containers: [{name: c, image: busybox}]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: lb}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets}
+  versions: [{name: v1, served: true, storage: true}]
+YAML
+
+check "namespaces of every cluster" k get ns && says default kube-system kube-public
+check "server-side apply" k apply --server-side -f "$DIR/web.yaml" &&
+    says "deployment.apps/web serverside-applied"
+check "the rest" k apply --server-side -f "$DIR/rest.yaml"
+check "a rollout ends" k rollout status deploy/web --timeout=10s && says "successfully rolled out"
+check "conditions" k wait --for=condition=Available deploy/web --timeout=5s
+check "a job completes" k wait --for=condition=Complete job/once --timeout=5s
+check "stateful sets" k rollout status sts/db --timeout=10s
+check "replica sets and pods" k get rs,pods && says replicaset.apps/web- pod/web- pod/db-0 Running
+check "a load balancer's address" k get svc lb -o 'jsonpath={.status.loadBalancer.ingress[0].ip}' &&
+    says 203.0.113.
+check "scaling" k scale deploy/web --replicas=1
+check "scaled" k wait deploy/web --for='jsonpath={.status.availableReplicas}=1' --timeout=5s
+check "custom kinds" k wait customresourcedefinitions/widgets.example.com --for='jsonpath={.spec.group}=example.com' --timeout=5s
+for _ in $(seq 50); do
+    k api-resources 2>/dev/null | grep -q widgets && break
+    sleep 0.1
+done
+check "a custom object" k apply -f - <<<'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}'
+check "custom objects are listed" k get widgets && says w
+check "what an owner leaves is collected" k delete deploy web
+check "no pods of it" k wait --for=delete pod -l app=web --timeout=5s
+
+check "a namespace" k create ns shop
+check "an object in it" k -n shop create cm x --from-literal=a=b
+check "a namespace goes with all it holds" k delete ns shop --timeout=10s
+check "nothing is left" k -n shop get cm && hides "x "
+refuse "objects want their namespace" k -n shop create cm y && says 'namespaces "shop" not found'
+
+check "mutations are recorded" api "$URL/plane/mutations?since=0" &&
+    says '"resource":"deployments.apps"' '"epoch":"c1/1/2/7"' '"agent":"kubectl/' '"verb":"delete"'
+hides system:plane-controller
+
+check "errors on purpose" api -X PUT "$URL/plane/faults" -d '{"errorRate":1,"errorCodes":[500]}'
+check "every request is refused" api -o /dev/null -w '%{http_code}' "$URL/api/v1/namespaces" && says 500
+check "latency" api -X PUT "$URL/plane/faults" -d '{"errorRate":0,"latencyMs":400}'
+check "is felt" api -o /dev/null -w '%{http_code} %{time_total}' "$URL/api/v1/namespaces" && says "200 0.4"
+check "silence" api -X PUT "$URL/plane/faults" -d '{"latencyMs":0,"downMs":600}'
+refuse "no answer at all" api "$URL/api/v1/namespaces"
+sleep 0.7
+check "and back" api -o /dev/null -w '%{http_code}' "$URL/api/v1/namespaces" && says 200
+check "bad faults are refused" api -X PUT "$URL/plane/faults" -d '{"errorRate":7}' && says errorRate
+check "images that cannot be pulled" api -X PUT "$URL/plane/faults" -d '{"neverReady":["*:broken"]}'
+sed 's/web:1/web:broken/' "$DIR/web.yaml" >"$DIR/broken.yaml"
+check "apply with such an image" k apply --server-side -f "$DIR/broken.yaml"
+refuse "it never becomes ready" k rollout status deploy/web --timeout=1s
+check "behind the control plane's back" api -X POST \
+    "$URL/plane/touch?resource=deployments.apps&namespace=default&name=web" -d '{"spec":{"replicas":5}}' &&
+    says '"changed": true'
+check "the touch" k get deploy web -o 'jsonpath={.spec.replicas}' && says 5
+check "removal behind its back" api -X POST \
+    "$URL/plane/remove?resource=deployments.apps&namespace=default&name=web"
+refuse "gone" k get deploy web && says NotFound
+
+k get cm -A -w --output-watch-events >"$DIR/watch" 2>&1 &
+watcher=$!
+sleep 0.5
+check "watches are cut" api -X POST "$URL/plane/cut-watches"
+check "a change after it" k create cm later --from-literal=a=b
+for _ in $(seq 50); do
+    grep -q later "$DIR/watch" && break
+    sleep 0.1
+done
+kill "$watcher" 2>/dev/null
+wait "$watcher" 2>/dev/null
+check "without a token" curl -sS --cacert "$DIR/cert" "$URL/plane/faults" && says Unauthorized
+check "with a wrong one" curl -sS --cacert "$DIR/cert" -H 'authorization: Bearer no' "$URL/api/v1/pods" &&
+    says Unauthorized
+
+kill "$server"
+wait "$server"
+check "stops cleanly" test $? -eq 0
+run_plane
+check "all is there after a restart" k get sts,jobs,cm,widgets && says "2/2" "1/1" later w
+check "--help" "$CHOREO_BIN/choreo-plane" --help && says --ready-delay
+refuse "unknown options" "$CHOREO_BIN/choreo-plane" --nope && says --help
+refuse "a missing key" "$CHOREO_BIN/choreo-plane" --dir "$DIR/s2" --cert "$DIR/cert" \
+    --key /nonexistent --token-file "$DIR/token" && says /nonexistent
+finish
