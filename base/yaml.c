@@ -31,6 +31,7 @@ struct place {
 
 struct reader {
     const char *name;
+    struct slice text;
     struct place last;
     struct err *err;
     struct fy_parser *parser;
@@ -46,6 +47,7 @@ struct reader {
     const char *wanted;
     struct buf path;
     int found_line;
+    struct buf decoded; /* of the scalar at hand */
 };
 
 /* Where an event is. An empty node with only a tag has no mark: then it is where the last one was.
@@ -73,13 +75,6 @@ static int refuse(struct reader *r, struct fy_event *event, const char *format, 
     return err_set(r->err, ERR_INVALID, "%s:%d:%d: %s", r->name, at.line, at.column, text);
 }
 
-static struct slice text_of(struct fy_token *token)
-{
-    size_t len = 0;
-    const char *text = token != NULL ? fy_token_get_text(token, &len) : NULL;
-    return slice_make(text, text != NULL ? len : 0);
-}
-
 static bool one_of(struct slice s, const char *const *words)
 {
     for (; *words != NULL; words++) {
@@ -101,7 +96,7 @@ static enum tag tag_of(struct fy_token *token)
                                        "tag:yaml.org,2002:map",
                                        "tag:yaml.org,2002:seq",
                                        NULL};
-    struct slice tag = text_of(token);
+    struct slice tag = yaml__token_text(token);
     if (token == NULL) {
         return TAG_NONE;
     }
@@ -113,12 +108,13 @@ static enum tag tag_of(struct fy_token *token)
 
 static int refuse_tag(struct reader *r, struct fy_event *event, struct fy_token *token)
 {
-    return refuse(r, event, "tag %.*s is not of the core schema", SLICE_ARG(text_of(token)));
+    return refuse(r, event, "tag %.*s is not of the core schema",
+                  SLICE_ARG(yaml__token_text(token)));
 }
 
 static int read_scalar(struct reader *r, struct fy_event *event, json_t **value)
 {
-    struct slice s = text_of(event->scalar.value);
+    struct slice s = yaml__scalar_text(r->text, event->scalar.value, &r->decoded);
     enum tag tag = tag_of(event->scalar.tag);
     if (tag == TAG_UNKNOWN) {
         return refuse_tag(r, event, event->scalar.tag);
@@ -173,7 +169,7 @@ static int count_more(struct reader *r, struct fy_event *event, size_t more)
 
 static int read_alias(struct reader *r, struct fy_event *event, json_t **value)
 {
-    struct slice name = text_of(event->alias.anchor);
+    struct slice name = yaml__token_text(event->alias.anchor);
     json_t *target = map_get(&r->anchors, name);
     if (target == NULL) {
         return refuse(r, event, "alias *%.*s has no anchor before it", SLICE_ARG(name));
@@ -234,7 +230,8 @@ static int read_key(struct reader *r, struct fy_event *event, struct frame *top)
         return rc;
     }
     bool is_string = json_is_string(key);
-    top->key = arena_copy(&r->arena, is_string ? json_text(key) : text_of(event->scalar.value));
+    top->key =
+        arena_copy(&r->arena, is_string ? json_text(key) : yaml__token_text(event->scalar.value));
     json_decref(key);
     if (!is_string) {
         return refuse(r, event, "key %.*s is not a string: quote it", SLICE_ARG(top->key));
@@ -288,7 +285,7 @@ static int read_node(struct reader *r, struct fy_event *event)
         if (tag_of(tag) == TAG_UNKNOWN) {
             return refuse_tag(r, event, tag);
         }
-        return open_collection(r, event, text_of(anchor));
+        return open_collection(r, event, yaml__token_text(anchor));
     }
     json_t *value = NULL;
     rc = event->type == FYET_ALIAS ? read_alias(r, event, &value) : read_scalar(r, event, &value);
@@ -296,7 +293,7 @@ static int read_node(struct reader *r, struct fy_event *event)
         return rc;
     }
     if (event->type == FYET_SCALAR) {
-        remember(r, text_of(event->scalar.anchor), value);
+        remember(r, yaml__token_text(event->scalar.anchor), value);
     }
     return put(r, event, value);
 }
@@ -409,6 +406,7 @@ static int read_all(struct reader *r, struct slice text, document_fn each, void 
         return 0;
     }
     r->last = (struct place){1, 1};
+    r->text = text;
     int rc = check_utf8(r, text);
     if (rc == 0) {
         rc = start(r, text);
@@ -426,6 +424,7 @@ static int read_all(struct reader *r, struct slice text, document_fn each, void 
     }
     end_document(r);
     buf_free(&r->path);
+    buf_free(&r->decoded);
     if (r->parser != NULL) {
         fy_parser_destroy(r->parser);
     }

@@ -23,14 +23,6 @@ static int check_document(json_t *document, int line, void *user, struct err *er
     return 0;
 }
 
-/* libfyaml 0.7.12 itself loses a kilobyte on some malformed flow collections; what is looked for
- * here is corruption, and properties of ours. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct err err;

@@ -52,6 +52,39 @@ static void collections_nest_in_both_styles(void **state)
                  "{\"a\":{\"b\":[1,2,{\"c\":\"\xc3\xa9\\n\"}]}}");
 }
 
+static void single_quotes_are_doubled_and_lines_folded(void **state)
+{
+    (void)state;
+    assert_reads("a: 'it''s'\n'k''': ''''\n", "{\"a\":\"it's\",\"k'\":\"'\"}");
+    assert_reads("a: '''x  \n   \n\n  line\t\n  y '' '\n", "{\"a\":\"'x\\n\\nline y ' \"}");
+    assert_reads("a: '  ''lead\n\n  '\n", "{\"a\":\"  'lead\\n\"}");
+    assert_reads("a: '''\r\n  b'\r\n", "{\"a\":\"' b\"}");
+    /* The library's own decoder loses megabytes here, which the sanitizer would show. */
+    struct buf text = {0};
+    buf_add_cstr(&text, "a: '");
+    for (int i = 0; i < 100000; i++) {
+        buf_add_cstr(&text, "''");
+    }
+    buf_add_cstr(&text, "'\n");
+    json_t *tree;
+    struct err err;
+    assert_ok(yaml_parse(buf_slice(&text), "t", &tree, &err), &err);
+    assert_int_equal(json_text_at(tree, "a").len, 100000);
+    json_decref(tree);
+    buf_free(&text);
+}
+
+static void folded_blocks_keep_what_is_indented_more(void **state)
+{
+    (void)state;
+    assert_reads("a: >\n  one\n  two\n\n  three\n\n    more\n   again\n  end\n\n\nb: 1\n",
+                 "{\"a\":\"one two\\nthree\\n\\n  more\\n again\\nend\\n\",\"b\":1}");
+    assert_reads("a: >- # why > not\n\n  x\n\n", "{\"a\":\"\\nx\"}");
+    assert_reads("a: >+\n  x\n\n\nb: 1", "{\"a\":\"x\\n\\n\\n\",\"b\":1}");
+    assert_reads("\"x>\": >\r\n  a\r\n  b\r\n", "{\"x>\":\"a b\\n\"}");
+    assert_reads("- >2\n    x\n   y\n  z\n- >\n\n- >-\n", "[\"  x\\n y\\nz\\n\",\"\",\"\"]");
+}
+
 static void aliases_are_copies(void **state)
 {
     (void)state;
@@ -292,6 +325,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_scalars_follow_the_core_schema),
         cmocka_unit_test(collections_nest_in_both_styles),
+        cmocka_unit_test(single_quotes_are_doubled_and_lines_folded),
+        cmocka_unit_test(folded_blocks_keep_what_is_indented_more),
         cmocka_unit_test(aliases_are_copies),
         cmocka_unit_test(bombs_are_refused),
         cmocka_unit_test(errors_name_file_line_and_column),
