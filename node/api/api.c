@@ -233,10 +233,19 @@ static void on_reset(struct http_stream *s, const struct err *why)
     }
 }
 
+static void on_drain(struct http_stream *s)
+{
+    struct door_call *d = s->user;
+    if (d->rest.drain != NULL) {
+        d->rest.drain(&d->rest);
+    }
+}
+
 static const struct http_handler handler = {
     .on_request = on_request,
     .on_writable = on_writable,
     .on_reset = on_reset,
+    .on_drain = on_drain,
 };
 
 void api_accept(struct api *api, struct http_stream *stream)

@@ -135,6 +135,18 @@ void http_conn_drain(struct http_conn *conn)
     http_conn_dirty(conn);
 }
 
+void http_conn_tell_drain(struct http_conn *conn)
+{
+    LIST_FOREACH(link, &conn->streams)
+    {
+        struct http_stream *s = CONTAINER_OF(link, struct http_stream, link);
+        if (s->handler != NULL && s->handler->on_drain != NULL && !s->released &&
+            http_stream_alive(s)) {
+            s->handler->on_drain(s);
+        }
+    }
+}
+
 void http_conn_write(struct http_conn *conn, struct slice bytes)
 {
     if (!conn->finished) {

@@ -71,6 +71,8 @@ void http_conn_pump(struct http_conn *conn);
 /* Something to send: http_conn_pump() will be called soon. */
 void http_conn_dirty(struct http_conn *conn);
 void http_conn_drain(struct http_conn *conn);
+/* The handlers, that their responses should end. */
+void http_conn_tell_drain(struct http_conn *conn);
 /* Looks at the clocks; called once a second. */
 void http_conn_tick(struct http_conn *conn);
 

@@ -148,6 +148,7 @@ static void on_close(struct stream *stream, const struct err *why)
     }
     list_remove(&c->link);
     server->conn_count--;
+    metric_add(server->measure.connections, -1);
     free(c);
     close_handles(server);
 }
@@ -169,6 +170,7 @@ static void on_accept(struct stream_listener *listener)
     c->stream.user = c;
     list_push_back(&server->conns, &c->link);
     server->conn_count++;
+    metric_add(server->measure.connections, 1);
     const struct stream_config config = {
         .tls = server->tls,
         .ops = &stream_ops,
@@ -259,6 +261,7 @@ void http_server_close(struct http_server *server, uint32_t grace_ms,
         struct client *c = CONTAINER_OF(link, struct client, link);
         if (c->open) {
             http_conn_drain(&c->conn);
+            http_conn_tell_drain(&c->conn);
         }
     }
     if (server->conn_count == 0) {

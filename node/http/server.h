@@ -6,6 +6,7 @@
 #ifndef NODE_HTTP_SERVER_H
 #define NODE_HTTP_SERVER_H
 
+#include "node/http/measure.h"
 #include "node/http/stream.h"
 
 /* Zero fields take the default. Every limit is per connection unless it says otherwise. */
@@ -53,6 +54,7 @@ struct http_server {
     struct loop_task flush;
     bool by_hand; /* tests call http_conn_pump() themselves */
     struct loop_timer tick;
+    struct http_measure measure;
     uint64_t drain_deadline_ms;
     bool draining;
     bool listener_open;

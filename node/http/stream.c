@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "node/http/conn.h"
 #include "node/http/uri.h"
 
@@ -45,6 +46,7 @@ struct http_stream *http_stream_new(struct http_conn *conn)
     s->peer = conn->peer;
     s->keep_alive = true;
     s->progress_ms = http_conn_now(conn);
+    s->started_ns = clock_mono_ns();
     sm_init(&s->recv, recv_states, HTTP_RECV_BODY);
     sm_init(&s->send, send_states, HTTP_SEND_NONE);
     list_init(&s->ready_link);
@@ -159,6 +161,7 @@ void http_stream_respond(struct http_stream *s, int status, const struct http_he
     buf_add(&s->out, body);
     sm_move(&s->send, HTTP_SEND_BODY);
     sm_move(&s->send, HTTP_SEND_ENDED);
+    http_measure_answer(&s->conn->server->measure, s->method, status, s->started_ns);
     s->conn->proto->head(s->conn, s, status, headers, count, true);
     if (s->head_only) {
         buf_clear(&s->out);
@@ -174,6 +177,7 @@ void http_stream_start(struct http_stream *s, int status, const struct http_head
         return;
     }
     sm_move(&s->send, HTTP_SEND_BODY);
+    http_measure_answer(&s->conn->server->measure, s->method, status, s->started_ns);
     s->conn->proto->head(s->conn, s, status, headers, count, false);
     http_conn_dirty(s->conn);
 }

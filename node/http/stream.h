@@ -45,6 +45,9 @@ struct http_handler {
     /* The client reset the stream or its connection is gone (why says which). Not called once the
      * response has been ended. The handler still has to release. */
     void (*on_reset)(struct http_stream *stream, const struct err *why);
+    /* The server is closing: a response without an end of its own (a watch) should end now, for
+     * at the end of the grace it is cut. May be NULL. */
+    void (*on_drain)(struct http_stream *stream);
 };
 
 enum http_recv { HTTP_RECV_BODY, HTTP_RECV_WHOLE, HTTP_RECV_STATES };
@@ -87,6 +90,7 @@ struct http_stream {
     struct buf in;
     struct buf out;
     size_t out_sent;      /* bytes of out that the transport has taken */
+    uint64_t started_ns;  /* for the metrics */
     uint64_t progress_ms; /* when the client last sent or took something */
     struct http_header *trailers;
     size_t trailer_count;

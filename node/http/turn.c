@@ -56,5 +56,6 @@ void http_server_init(struct http_server *server, struct loop *loop,
     http_limits_default(&server->limits);
     list_init(&server->conns);
     list_init(&server->dirty);
+    http_measure_init(&server->measure);
     loop_task_init(&server->flush, on_flush);
 }

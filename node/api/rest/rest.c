@@ -16,6 +16,7 @@ void rest_done(struct rest_call *call)
 {
     call->gone = NULL;
     call->writable = NULL;
+    call->drain = NULL;
     http_stream_release(call->stream);
 }
 

@@ -22,9 +22,10 @@ struct rest_call {
     struct rest_accept accept;
     const struct kind *kind;
     /* What runs for it; NULL: nothing. The client's going away calls gone, room for more in the
-     * response calls writable. */
+     * response calls writable, the server's closing calls drain. */
     void (*gone)(struct rest_call *call);
     void (*writable)(struct rest_call *call);
+    void (*drain)(struct rest_call *call);
     void *job;
 };
 

@@ -69,6 +69,7 @@ static void finish(struct watch_job *job)
     sm_move(&job->sm, WATCH_DONE);
     job->call->gone = NULL;
     job->call->writable = NULL;
+    job->call->drain = NULL;
     http_stream_end(job->call->stream, NULL, 0);
     loop_timer_close(&job->timer, on_timer_closed);
 }
@@ -429,6 +430,7 @@ void rest_watch(struct rest_call *call)
     call->job = job;
     call->gone = on_gone;
     call->writable = on_writable;
+    call->drain = on_gone; /* ends it cleanly: clients resume elsewhere */
     job->list.loop = call->loop;
     job->list.resource = call->kind->resource;
     job->list.ns = call->path.ns;

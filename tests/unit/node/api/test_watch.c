@@ -235,6 +235,21 @@ static void a_client_that_leaves_stops_its_watch(void **state)
     assert_true(list_empty(&d->memory.watches));
 }
 
+static void drain(void *arg)
+{
+    struct door *d = arg;
+    http_conn_drain(&d->conn);
+    http_conn_tell_drain(&d->conn);
+}
+
+static void a_closing_server_ends_watches_cleanly(void **state)
+{
+    struct door *d = *state;
+    door_ask_until(d, "GET", MAPS "?watch=1&resourceVersion=1000", "", NULL, "\r\n\r\n");
+    onloop_call(&d->o, drain, d);
+    door_wait(d, "0\r\n\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +264,7 @@ int main(void)
         TEST(tables_name_their_columns_once),
         TEST(a_slow_reader_costs_bounded_memory_and_misses_nothing),
         TEST(a_client_that_leaves_stops_its_watch),
+        TEST(a_closing_server_ends_watches_cleanly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
