@@ -45,7 +45,7 @@ static void fill(struct cluster *c)
                          NULL),
                      0);
     for (int i = 0; i < OBJECTS; i++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof(name), "o-%03d", i);
         assert_int_equal(
             put(c, (size_t)i % 3,

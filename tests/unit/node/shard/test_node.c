@@ -37,8 +37,8 @@ static void writes_through_any_node_are_read_on_all(void **state)
     size_t follower = another(&c, leader);
     uint64_t last = 0;
     for (int k = 0; k < 20; k++) {
-        char name[16];
-        char value[16];
+        char name[32];
+        char value[32];
         (void)snprintf(name, sizeof(name), "c-%d", k);
         (void)snprintf(value, sizeof(value), "v%d", k);
         uint64_t version = 0;
@@ -115,7 +115,7 @@ static void a_watch_on_a_follower_sees_every_change_in_order(void **state)
     struct watching *w = watch_start(&c, follower, "default", s.version);
     uint64_t versions[30];
     for (size_t k = 0; k < 30; k++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof(name), "w-%zu", k);
         assert_int_equal(put(&c, k % 3,
                              (struct write){.verb = BACKEND_CREATE, .ns = "default", .name = name},
@@ -138,7 +138,7 @@ static void the_leader_is_lost_and_writes_go_on(void **state)
     }
     await_default(&c);
     for (int round = 0; round < 3; round++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof(name), "before-%d", round);
         size_t leader = await_leader(&c, 0);
         assert_int_equal(

@@ -146,7 +146,7 @@ static void merged_reads_stay_in_order_while_leaders_move(void **state)
     uint64_t floor = s.version;
     for (int round = 0; round < 4; round++) {
         for (size_t i = 0; i < ORGS; i++) {
-            char name[16];
+            char name[32];
             (void)snprintf(name, sizeof(name), "o-%d", round);
             uint64_t version = put_value(&c, (size_t)round % 3, BACKEND_CREATE, orgs[i], name, "1");
             assert_true(version > floor);
