@@ -334,3 +334,33 @@ int pki_cert_hash(struct slice cert_pem, struct buf *out, struct err *err)
     X509_free(cert);
     return rc;
 }
+
+int pki_cert_check_uri(struct slice cert_pem, const char *uri, struct err *err)
+{
+    X509 *cert = NULL;
+    int rc = read_cert(cert_pem, &cert, err);
+    if (rc != 0) {
+        return rc;
+    }
+    GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    struct buf others = {0};
+    bool found = false;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        int type;
+        const ASN1_STRING *string = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+        if (type == GEN_URI) {
+            struct slice has =
+                slice_make(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string));
+            found = found || slice_eq_cstr(has, uri);
+            buf_addf(&others, "%s%.*s", others.len > 0 ? ", " : "", SLICE_ARG(has));
+        }
+    }
+    if (!found) {
+        rc = err_set(err, ERR_NOT_FOUND, "it is not for %s but for %s", uri,
+                     others.len > 0 ? buf_cstr(&others) : "no node at all");
+    }
+    buf_free(&others);
+    GENERAL_NAMES_free(names);
+    X509_free(cert);
+    return rc;
+}

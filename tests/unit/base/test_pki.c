@@ -37,6 +37,7 @@ static void a_certificate_holds_its_subject_and_nothing_else(void **state)
     struct certs c;
     struct buf cert_pem = {0};
     struct buf key = {0};
+    struct err err;
     certs_make(&c);
     certs_issue(&c, &node, &cert_pem, &key);
     X509 *cert = read_back(&cert_pem);
@@ -58,6 +59,9 @@ static void a_certificate_holds_its_subject_and_nothing_else(void **state)
     EVP_PKEY *ca_key = X509_get_pubkey(ca);
     assert_int_equal(X509_verify(cert, ca_key), 1);
     EVP_PKEY_free(ca_key);
+    assert_ok(pki_cert_check_uri(buf_slice(&cert_pem), node.uris[0], &err), &err);
+    assert_err(pki_cert_check_uri(buf_slice(&cert_pem), "choreod://c/node/other", &err), &err,
+               ERR_NOT_FOUND, node.uris[0]);
     assert_int_equal(X509_get_extended_key_usage(cert), XKU_SSL_SERVER | XKU_SSL_CLIENT);
     time_t in_30s = time(NULL) - 30;
     assert_true(X509_cmp_time(X509_get0_notBefore(cert), &in_30s) < 0);
@@ -86,6 +90,8 @@ static void signing_ignores_the_claims_of_a_request(void **state)
     assert_ok(pki_sign(buf_slice(&c.ca_cert), buf_slice(&c.ca_key), buf_slice(&csr), &plain, 60,
                        &cert_pem, &err),
               &err);
+    assert_err(pki_cert_check_uri(buf_slice(&cert_pem), node.uris[0], &err), &err, ERR_NOT_FOUND,
+               "no node at all");
     X509 *cert = read_back(&cert_pem);
     char *name = X509_NAME_oneline(X509_get_subject_name(cert), NULL, 0);
     assert_string_equal(name, "/CN=visitor");
@@ -170,6 +176,7 @@ static void the_hash_names_the_key_not_the_certificate(void **state)
     assert_true(slice_eq(slice_sub(buf_slice(&a), 7, 64), buf_slice(&b)));
     OPENSSL_free(der);
     X509_free(cert);
+    assert_err(pki_cert_check_uri(SLICE("x"), "u", &err), &err, ERR_INVALID, "no certificate");
     assert_err(pki_cert_hash(SLICE("x"), &a, &err), &err, ERR_INVALID, "no certificate");
     buf_free(&again);
     buf_free(&a);
