@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/pki.h"
 #include "base/tls.h"
 #include "node/shard/front.h"
 #include "node/shard/identity.h"
@@ -256,6 +257,20 @@ static void start_consensus(void *arg)
     members_set(n, known, count);
 }
 
+/* Peers would refuse another node's certificate; better said here, once. */
+static int check_certificate(const struct node_impl *n, struct err *err)
+{
+    struct buf uri = {0};
+    buf_addf(&uri, "choreod://%s/node/%s", n->identity.cluster, n->identity.self.name);
+    int rc = pki_cert_check_uri(n->config.cert_pem, buf_cstr(&uri), err);
+    buf_free(&uri);
+    if (rc == ERR_NOT_FOUND) {
+        err_wrap(err, "the peer certificate is another node's");
+        rc = err->code = ERR_INVALID;
+    }
+    return rc;
+}
+
 static int open_tls(struct node_impl *n, struct err *err)
 {
     struct tls_config config = {
@@ -333,7 +348,10 @@ static int open_shards(struct node_impl *n, struct err *err)
 
 static int open_all(struct node_impl *n, struct err *err)
 {
-    int rc = open_tls(n, err);
+    int rc = check_certificate(n, err);
+    if (rc == 0) {
+        rc = open_tls(n, err);
+    }
     if (rc == 0) {
         rc = open_loops(n, err);
     }

@@ -183,7 +183,10 @@ void router_tick(struct front *f, uint64_t now_ms)
     LIST_FOREACH(link, &f->runs)
     {
         struct run *run = CONTAINER_OF(link, struct run, link);
-        if (!run->over && now_ms >= run->deadline_ms) {
+        /* Dispatch knows better whether a write may have been carried out: it has the first word.
+         */
+        uint64_t grace_ms = run->call != NULL ? CALL_GRACE_MS : 0;
+        if (!run->over && now_ms >= run->deadline_ms + grace_ms) {
             struct err err;
             err_set(&err, ERR_TIMEOUT, "shard %u: no answer in time%s", run->shard,
                     run->kind == RUN_SUBMIT ? "; the outcome is unknown" : "");
@@ -520,7 +523,7 @@ static bool next_step(struct run *run, int *rc, struct err *err)
     }
     struct front *f = run->front;
     uint32_t shard = run->step == STEP_WRITE ? run->shard : shard_of(f->node, submit->key.name);
-    struct call *call = call_new(CALL_SUBMIT, shard, run->deadline_ms + CALL_GRACE_MS);
+    struct call *call = call_new(CALL_SUBMIT, shard, run->deadline_ms);
     *rc = encode_step(run, submit, call, err);
     if (*rc != 0) {
         call_free(call);

@@ -45,6 +45,7 @@ struct cluster {
     size_t count;
     uint32_t shards;
     void (*tune)(struct node_config *config); /* may be NULL */
+    uint32_t deadline_ms;                     /* of requests; 0: CLUSTER_WAIT_MS */
 };
 
 static uint16_t free_port(void)
@@ -248,6 +249,7 @@ struct sync {
         struct backend_list list;
     };
     struct member *member;
+    uint32_t within_ms;
     int rc;
     struct err err;
     uint64_t version; /* of the write, the object, the list */
@@ -255,6 +257,11 @@ struct sync {
     char names[4096]; /* of the objects listed: "ns/name@version " each */
     size_t rows;
 };
+
+static uint32_t within_ms(const struct cluster *c)
+{
+    return c->deadline_ms != 0 ? c->deadline_ms : (uint32_t)CLUSTER_WAIT_MS;
+}
 
 static void on_submitted(struct backend_submit *submit, int rc, const struct err *err)
 {
@@ -269,7 +276,7 @@ static void do_submit(void *arg)
 {
     struct sync *s = arg;
     struct backend *b = node_backend(&s->member->node);
-    s->submit.deadline_ms = loop_now_ms(&s->member->front.loop) + CLUSTER_WAIT_MS;
+    s->submit.deadline_ms = loop_now_ms(&s->member->front.loop) + s->within_ms;
     b->ops->submit(b, &s->submit);
 }
 
@@ -300,7 +307,7 @@ static UNUSED int put(struct cluster *c, size_t i, struct write w, uint64_t *ver
     struct err err;
     uint32_t splice = 0;
     assert_ok(object_splice(slice_of(body), &splice, &err), &err);
-    struct sync s = {.member = &c->members[i]};
+    struct sync s = {.member = &c->members[i], .within_ms = within_ms(c)};
     s.submit = (struct backend_submit){
         .loop = &c->members[i].front.loop,
         .key = {slice_of(resource), slice_of(w.ns), slice_of(w.name)},
@@ -346,7 +353,7 @@ static void do_get(void *arg)
 {
     struct sync *s = arg;
     struct backend *b = node_backend(&s->member->node);
-    s->get.deadline_ms = loop_now_ms(&s->member->front.loop) + CLUSTER_WAIT_MS;
+    s->get.deadline_ms = loop_now_ms(&s->member->front.loop) + s->within_ms;
     b->ops->get(b, &s->get);
 }
 
@@ -354,7 +361,7 @@ static void do_get(void *arg)
 static UNUSED int get(struct cluster *c, size_t i, const char *ns, const char *name,
                       enum backend_consistency consistency, uint64_t version, struct sync *s)
 {
-    *s = (struct sync){.member = &c->members[i]};
+    *s = (struct sync){.member = &c->members[i], .within_ms = within_ms(c)};
     s->get = (struct backend_get){.loop = &c->members[i].front.loop,
                                   .key = {SLICE("configmaps"), slice_of(ns), slice_of(name)},
                                   .consistency = consistency,
@@ -387,7 +394,7 @@ static void do_list(void *arg)
 {
     struct sync *s = arg;
     struct backend *b = node_backend(&s->member->node);
-    s->list.deadline_ms = loop_now_ms(&s->member->front.loop) + CLUSTER_WAIT_MS;
+    s->list.deadline_ms = loop_now_ms(&s->member->front.loop) + s->within_ms;
     b->ops->list(b, &s->list);
 }
 
@@ -395,7 +402,7 @@ static void do_list(void *arg)
 static UNUSED int list(struct cluster *c, size_t i, const char *ns,
                        enum backend_consistency consistency, uint64_t version, struct sync *s)
 {
-    *s = (struct sync){.member = &c->members[i]};
+    *s = (struct sync){.member = &c->members[i], .within_ms = within_ms(c)};
     s->list = (struct backend_list){.loop = &c->members[i].front.loop,
                                     .resource = SLICE("configmaps"),
                                     .ns = slice_of(ns),

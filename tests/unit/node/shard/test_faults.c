@@ -1,0 +1,216 @@
+/* What goes wrong around a node: no majority, a lost log, somebody else's directory or certificate,
+ * a clock that is off. */
+#include "tests/unit/node/shard/cluster.h"
+
+#include "store/digest.h"
+
+static void make_acme(struct cluster *c)
+{
+    assert_int_equal(put(c, 0,
+                         (struct write){.verb = BACKEND_CREATE,
+                                        .resource = "organizations.choreo.dev",
+                                        .ns = "",
+                                        .name = "acme"},
+                         NULL),
+                     0);
+}
+
+static int put_soon(struct cluster *c, size_t i, const char *name)
+{
+    c->deadline_ms = 700;
+    int rc = put(c, i, (struct write){.verb = BACKEND_CREATE, .ns = "acme", .name = name}, NULL);
+    c->deadline_ms = 0;
+    return rc;
+}
+
+static void without_a_majority_nothing_is_acknowledged(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct sync s;
+    cluster_make(&c, 3, 3, 1);
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    make_acme(&c);
+    assert_int_equal(put_soon(&c, 0, "before"), 0);
+    size_t leader = await_leader(&c, 0);
+    size_t other = another(&c, leader);
+    cluster_stop(&c, another(&c, other) == leader ? (other + 1) % 3 : another(&c, other), false);
+    cluster_stop(&c, other, false);
+    /* The leader itself cannot commit, and says that it does not know; nor can it be read. */
+    int rc = put_soon(&c, leader, "during");
+    assert_true(rc == ERR_TIMEOUT || rc == ERR_UNAVAILABLE);
+    c.deadline_ms = 700;
+    rc = get(&c, leader, "acme", "before", BACKEND_LINEARIZABLE, 0, &s);
+    assert_true(rc == ERR_TIMEOUT || rc == ERR_UNAVAILABLE);
+    /* What is here may still be read as such. */
+    assert_int_equal(get(&c, leader, "acme", "before", BACKEND_STALE, 0, &s), 0);
+    c.deadline_ms = 0;
+    /* With the leadership given up, a new write certainly goes nowhere. */
+    uv_sleep(800);
+    assert_int_equal(put_soon(&c, leader, "later"), ERR_UNAVAILABLE);
+    cluster_start(&c, other);
+    assert_int_equal(put_soon(&c, await_leader(&c, 0), "after"), 0);
+    assert_int_equal(get(&c, other, "acme", "before", BACKEND_LINEARIZABLE, 0, &s), 0);
+    cluster_end(&c);
+}
+
+static void nodes_hold_the_same_rows(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 3, 3, 1);
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    make_acme(&c);
+    for (int k = 0; k < 30; k++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "d-%d", k % 10);
+        enum backend_verb verb = k < 10 ? BACKEND_CREATE : k < 20 ? BACKEND_UPDATE : BACKEND_DELETE;
+        assert_int_equal(
+            put(&c, (size_t)k % 3, (struct write){.verb = verb, .ns = "acme", .name = name}, NULL),
+            0);
+    }
+    struct sync s; /* all have applied all */
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(list(&c, i, "acme", BACKEND_LINEARIZABLE, 0, &s), 0);
+        assert_int_equal(s.rows, 0);
+    }
+    uint8_t digests[3][SHA256_BYTES];
+    uint64_t indexes[3] = {0};
+    for (int tries = 0; tries < 50; tries++) {
+        for (size_t i = 0; i < 3; i++) {
+            struct reader r;
+            struct err err;
+            assert_ok(reader_open(&r, node_shard_database(&c.members[i].node, 0), 0, &err), &err);
+            assert_ok(digest_rows(&r, digests[i], &indexes[i], &err), &err);
+            reader_close(&r);
+        }
+        if (indexes[0] == indexes[1] && indexes[1] == indexes[2]) {
+            break; /* compared at one index; the system's own writes may come in between */
+        }
+        uv_sleep(20);
+    }
+    assert_true(indexes[0] == indexes[1] && indexes[1] == indexes[2]);
+    assert_memory_equal(digests[0], digests[1], SHA256_BYTES);
+    assert_memory_equal(digests[0], digests[2], SHA256_BYTES);
+    cluster_end(&c);
+}
+
+static void remove_tree(const char *dir, const char *name)
+{
+    char command[512];
+    (void)snprintf(command, sizeof(command), "rm -r '%s/%s'", dir, name);
+    assert_int_equal(system(command), 0); // NOLINT(cert-env33-c): a test's own directory
+}
+
+static void a_lost_log_is_told(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct err err;
+    cluster_make(&c, 1, 1, 1);
+    cluster_start(&c, 0);
+    make_acme(&c);
+    cluster_stop(&c, 0, true);
+    remove_tree(c.members[0].dir, "wal");
+    assert_err(member_start(&c, 0, NULL, &err), &err, ERR_CORRUPT, "join anew");
+    cluster_end(&c);
+}
+
+static void what_is_not_this_nodes_is_refused(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct err err;
+    cluster_make(&c, 2, 2, 1);
+    cluster_start(&c, 0);
+    /* The directory is in use. */
+    struct member *m = &c.members[1];
+    const char *own = m->dir;
+    m->dir = c.members[0].dir;
+    struct buf cert = m->cert;
+    struct buf key = m->key;
+    m->cert = c.members[0].cert;
+    m->key = c.members[0].key;
+    assert_err(member_start(&c, 1, NULL, &err), &err, ERR_CONFLICT, "wal");
+    /* Another node's certificate. */
+    m->dir = own;
+    assert_err(member_start(&c, 1, NULL, &err), &err, ERR_INVALID, "certificate");
+    m->cert = cert;
+    m->key = key;
+    /* No node at all. */
+    m->dir = tmpdir_path(&c.tmp, "nowhere");
+    assert_err(member_start(&c, 1, NULL, &err), &err, ERR_NOT_FOUND, "node.yaml");
+    m->dir = own;
+    /* An address that is taken. */
+    struct node_config config = {.dir = m->dir,
+                                 .peer_listen = c.members[0].info.peer,
+                                 .ca_pem = buf_slice(&c.ca),
+                                 .cert_pem = buf_slice(&m->cert),
+                                 .key_pem = buf_slice(&m->key)};
+    assert_err(node_start(&m->node, &config, &err), &err, ERR_IO, "in use");
+    cluster_end(&c);
+}
+
+static uint64_t late_wall_ms(const struct clock *clock)
+{
+    (void)clock;
+    return clock_system.wall_ms(&clock_system) + 1500;
+}
+
+static uint64_t mono_ms(const struct clock *clock)
+{
+    (void)clock;
+    return clock_system.mono_ms(&clock_system);
+}
+
+static const struct clock late = {.mono_ms = mono_ms, .wall_ms = late_wall_ms};
+
+static void first_is_late(struct node_config *config)
+{
+    size_t len = strlen(config->dir);
+    if (config->dir[len - 1] == '1') {
+        config->clock = &late;
+    }
+}
+
+static void a_node_whose_clock_is_off_gives_its_leaderships_away(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 3, 3, 2);
+    c.tune = first_is_late;
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    make_acme(&c);
+    bool leads = true;
+    int64_t offset = 0;
+    for (int waited = 0; waited < CLUSTER_WAIT_MS && (leads || offset == 0); waited += 50) {
+        uv_sleep(50);
+        struct node_status status;
+        node_status(&c.members[0].node, &status);
+        leads = status.shards[0].role == NODE_LEADER || status.shards[1].role == NODE_LEADER;
+        offset = status.clock_offset_ms;
+        free(status.shards);
+    }
+    assert_false(leads);
+    assert_in_range(offset, 1300, 1700);
+    cluster_end(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lost_log_is_told),
+        cmocka_unit_test(what_is_not_this_nodes_is_refused),
+        cmocka_unit_test(without_a_majority_nothing_is_acknowledged),
+        cmocka_unit_test(nodes_hold_the_same_rows),
+        cmocka_unit_test(a_node_whose_clock_is_off_gives_its_leaderships_away),
+    };
+    cmocka_set_test_filter(getenv("CHOREO_TEST_FILTER"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
