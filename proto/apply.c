@@ -410,7 +410,9 @@ int apply_merge(const struct apply_context *ctx, const json_t *live, const json_
     a->live = strip(live);
     a->intent = strip(intent);
     (void)managers_read(json_at(live, "metadata", "managedFields", NULL), &a->managers);
-    adopt_untracked(&a->managers, live, a->live, ctx);
+    if (json_object_size(a->intent) > 0) {
+        adopt_untracked(&a->managers, live, a->live, ctx);
+    }
     a->mine = managers_mine(&a->managers, ctx, "Apply");
     int rc = a->mine != NULL
                  ? merge_and_settle(a, causes, err)

@@ -12,7 +12,7 @@
 enum { OBJECT_BYTES_MAX = 1536 * 1024 };
 
 /* Tree to stored bytes: resourceVersion and selfLink are removed from the tree.
- * Errors: ERR_INVALID (no metadata.uid), ERR_TOO_LARGE (over OBJECT_BYTES_MAX). */
+ * Errors: ERR_INVALID (no metadata.uid; a NUL in a text), ERR_TOO_LARGE (over OBJECT_BYTES_MAX). */
 int object_canonical(json_t *tree, struct buf *body, uint32_t *splice, struct err *err);
 /* Finds the splice of canonical bytes. Errors: ERR_CORRUPT. */
 int object_splice(struct slice body, uint32_t *splice, struct err *err);

@@ -189,10 +189,16 @@ static json_t *bad(struct decoding *d, const char *what)
 static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes);
 static json_t *decode_any(struct decoding *d, struct slice bytes);
 
+/* UTF-8 without NUL, which no JSON that we store may hold. */
+static bool is_text(struct slice bytes)
+{
+    return bytes.len == 0 ||
+           (memchr(bytes.data, '\0', bytes.len) == NULL && slice_utf8(bytes) == bytes.len);
+}
+
 static json_t *decode_text(struct decoding *d, struct slice bytes)
 {
-    json_t *text = json_stringn(bytes.data != NULL ? bytes.data : "", bytes.len);
-    return text != NULL ? text : bad(d, "a string is no UTF-8");
+    return is_text(bytes) ? json_str(bytes) : bad(d, "a string is no UTF-8, or holds a NUL");
 }
 
 static json_t *real_or_integer(double value)
@@ -364,10 +370,11 @@ static json_t *decode_struct(struct decoding *d, struct slice bytes)
         } else {
             (void)bad(d, "a Struct");
         }
-        if (value == NULL || json_object_setn_new(object, key.data, key.len, value) != 0) {
+        if (value == NULL) {
             json_decref(object);
-            return value == NULL ? NULL : bad(d, "a key is no UTF-8");
+            return NULL;
         }
+        tree_set(object, key, value);
     }
     return object;
 }
@@ -526,6 +533,10 @@ static json_t *decode_entry(struct decoding *d, const struct schema *values, str
             return bad(d, "a map's entry");
         }
         if (f.number == ENTRY_KEY && f.type == WIRE_LEN) {
+            if (!is_text(f.bytes)) {
+                json_decref(value);
+                return bad(d, "a key is no UTF-8, or holds a NUL");
+            }
             *key = f.bytes;
         } else if (f.number == ENTRY_VALUE) {
             json_decref(value);
@@ -610,10 +621,7 @@ static bool add_entry(struct decoding *d, const struct schema_field *field, json
     if (value == NULL) {
         return false;
     }
-    if (json_object_setn_new(map, key.data, key.len, value) != 0) {
-        (void)bad(d, "a key is no UTF-8");
-        return false;
-    }
+    tree_set(map, key, value);
     return true;
 }
 

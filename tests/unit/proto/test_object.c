@@ -31,6 +31,10 @@ static void splice_and_back(void **state)
     assert_err(object_parse(SLICE("{"), 1, &again, &f->err), &f->err, ERR_CORRUPT, "stored object");
     assert_err(object_canonical(tree(f, "{'metadata':{}}"), &out, &splice, &f->err), &f->err,
                ERR_INVALID, "uid");
+    object = tree(f, "{'metadata':{'uid':'u'},'a':'\\\\u0000'}"); /* a backslash, not a NUL */
+    assert_ok(object_canonical(object, &out, &splice, &f->err), &f->err);
+    json_object_set_new(object, "a", json_stringn("x\0y", 3));
+    assert_err(object_canonical(object, &out, &splice, &f->err), &f->err, ERR_INVALID, "NUL");
     buf_free(&whole);
     buf_free(&out);
 }
