@@ -15,7 +15,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "raft/wal_internal.h"
 
 static void on_log_thread(struct loop_msg *message);
@@ -24,9 +26,19 @@ static void on_idle(struct loop_timer *timer);
 
 /* ---- jobs ---- */
 
+/* What this iteration of the loop queues goes out together, at its end. What is queued before the
+ * loop runs goes out with its first (on_first). */
+static void want_flush(struct wal *w)
+{
+    if (w->log_started && !w->writing && loop_is_current(w->config.loop)) {
+        loop_defer(w->config.loop, &w->flush);
+    }
+}
+
 static void queued(struct wal *w)
 {
     w->position++;
+    want_flush(w);
 }
 
 static void put_batch(struct wal *w, struct buf *out, uint32_t flags, struct slice body)
@@ -179,29 +191,20 @@ static void on_log_thread(struct loop_msg *message)
 {
     struct wal_job *job = CONTAINER_OF(message, struct wal_job, message);
     struct wal *w = job->wal;
+    uint64_t start_ns = clock_mono_ns();
     if (wal__job_write(&w->segments, job) == 0) {
         (void)wal__job_sync(&w->segments, job);
     }
+    metric_observe_ns(w->sync_seconds, clock_mono_ns() - start_ns);
+    metric_add(w->written_bytes, (int64_t)(job->batch.len + job->head.len));
     job->message.run = on_job_done;
     loop_post(w->config.loop, &job->message);
 }
 
-static void one_handle_closed(struct wal *w)
-{
-    assert(w->open_handles > 0);
-    if (--w->open_handles == 0) {
-        w->closed(w->closed_user);
-    }
-}
-
-static void on_prepare_closed(uv_handle_t *handle)
-{
-    one_handle_closed(handle->data);
-}
-
 static void on_idle_closed(struct loop_timer *timer)
 {
-    one_handle_closed(CONTAINER_OF(timer, struct wal, idle));
+    struct wal *w = CONTAINER_OF(timer, struct wal, idle);
+    w->closed(w->closed_user);
 }
 
 static void end_log_thread(struct wal *w)
@@ -209,15 +212,14 @@ static void end_log_thread(struct wal *w)
     loop_stop(&w->log_loop);
     loop_join(&w->log_loop);
     w->log_started = false;
-    w->open_handles = 3;
-    uv_close((uv_handle_t *)&w->prepare, on_prepare_closed);
-    uv_close((uv_handle_t *)&w->check, on_prepare_closed);
+    loop_task_cancel(&w->flush);
     loop_timer_close(&w->idle, on_idle_closed);
 }
 
-static void flush(struct wal *w)
+static void on_flush(struct loop_task *task)
 {
-    if (!w->log_started || w->writing) {
+    struct wal *w = CONTAINER_OF(task, struct wal, flush);
+    if (w->writing) {
         return;
     }
     if (w->closing && w->pending.len == 0) {
@@ -230,20 +232,13 @@ static void flush(struct wal *w)
     }
 }
 
-static void on_prepare(uv_prepare_t *handle)
-{
-    flush(handle->data);
-}
-
-static void on_check(uv_check_t *handle)
-{
-    flush(handle->data);
-}
-
 static void on_job_done(struct loop_msg *message)
 {
     struct wal *w = CONTAINER_OF(message, struct wal_job, message)->wal;
     finished(w);
+    if (w->closing || wal_pending(w)) {
+        want_flush(w);
+    }
     if (!w->closing && !w->failed && !w->marked) {
         loop_timer_start(&w->idle, WAL_IDLE_MS, 0);
     }
@@ -252,6 +247,11 @@ static void on_job_done(struct loop_msg *message)
 static void on_idle(struct loop_timer *timer)
 {
     wal_mark(CONTAINER_OF(timer, struct wal, idle));
+}
+
+static void on_first(struct loop_msg *message)
+{
+    want_flush(CONTAINER_OF(message, struct wal, first));
 }
 
 static int start_log_thread(struct wal *w, struct err *err)
@@ -265,17 +265,15 @@ static int start_log_thread(struct wal *w, struct err *err)
         loop_join(&w->log_loop);
         return rc;
     }
-    struct loop *l = w->config.loop;
-    (void)uv_prepare_init(&l->uv, &w->prepare);
-    (void)uv_check_init(&l->uv, &w->check);
-    w->prepare.data = w;
-    w->check.data = w;
-    (void)uv_prepare_start(&w->prepare, on_prepare);
-    (void)uv_check_start(&w->check, on_check);
-    uv_unref((uv_handle_t *)&w->prepare);
-    uv_unref((uv_handle_t *)&w->check);
-    loop_timer_init(l, &w->idle, on_idle);
+    w->sync_seconds = metric_histogram("choreod_wal_sync_seconds", NULL,
+                                       "Writing and syncing one batch of the write-ahead log.");
+    w->written_bytes = metric_counter("choreod_wal_written_bytes_total", NULL,
+                                      "Bytes written to the write-ahead log.");
+    loop_task_init(&w->flush, on_flush);
+    loop_timer_init(w->config.loop, &w->idle, on_idle);
     w->log_started = true;
+    w->first.run = on_first;
+    loop_post(w->config.loop, &w->first);
     return 0;
 }
 
@@ -320,9 +318,7 @@ void wal_close(struct wal *w, void (*closed)(void *user), void *user)
     w->closed_user = user;
     if (w->config.loop != NULL) {
         loop_timer_stop(&w->idle);
-        /* The hooks do the rest; an iteration must come. */
-        uv_ref((uv_handle_t *)&w->prepare);
-        loop_timer_start(&w->idle, 0, 0);
+        want_flush(w); /* if it is writing, the end of that goes on */
         return;
     }
     while (w->writing || wal_pending(w)) {
@@ -465,6 +461,7 @@ void wal_wait(struct wal *w, struct wal_waiter *waiter)
     waiter->position = w->position;
     list_push_back(&w->waiters, &waiter->link);
     if (w->position <= w->synced && !w->writing && w->pending.len == 0) {
+        want_flush(w);
         w->wake_asked = true; /* all is durable already: an empty job brings the callback */
     }
 }
@@ -513,4 +510,5 @@ void wal_finish(struct wal *w)
 void wal_mark(struct wal *w)
 {
     w->mark_asked = true;
+    want_flush(w);
 }

@@ -92,14 +92,15 @@ struct wal {
     bool wake_asked; /* a waiter needs a job, though nothing is queued */
     /* closing */
     bool closing;
-    unsigned open_handles;
     void (*closed)(void *user);
     void *closed_user;
     /* with a loop */
     struct loop log_loop;
     bool log_started;
-    uv_prepare_t prepare;
-    uv_check_t check;
+    struct loop_task flush;
+    struct loop_msg first;
+    struct metric *sync_seconds;
+    struct metric *written_bytes;
     struct loop_timer idle;
     struct wal_segments segments; /* the log thread's while writing */
 };

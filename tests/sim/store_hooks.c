@@ -161,7 +161,7 @@ static void wipe(struct world_node *n)
 
 static uint64_t wall_ms(const struct world_node *n)
 {
-    return WALL_START_MS + n->world->now_us / 1000 + 40 * (uint64_t)n->number; /* clocks differ */
+    return WALL_START_MS + n->world->now_us / 1000 + 300 * (uint64_t)n->number; /* clocks differ */
 }
 
 static void ready(struct world_node *n)
@@ -169,6 +169,9 @@ static void ready(struct world_node *n)
     struct node_store *s = store_of(n);
     s->stamp = s->db.state.last_version > s->db.state.stamp_floor ? s->db.state.last_version
                                                                   : s->db.state.stamp_floor;
+    if (n->world->options.forget_stamps) {
+        s->stamp = 0;
+    }
 }
 
 static uint64_t stamp(struct world_node *n)
