@@ -13,14 +13,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "proto/admit_internal.h"
-#include "proto/apply.h"
 #include "proto/patch.h"
-#include "proto/tree_internal.h"
 #include "proto/strategic.h"
-
-enum { MANAGER_BYTES_MAX = 128 };
+#include "proto/tree_internal.h"
 
 static void release_tree(void *tree)
 {
@@ -73,7 +69,7 @@ static bool is_patch(enum admit_op op)
 }
 
 /* Status is written through its subresource, except by the control plane itself. */
-static bool status_apart(const struct admit_request *request)
+bool admit__status_apart(const struct admit_request *request)
 {
     return request->kind->status && !request->system;
 }
@@ -108,126 +104,10 @@ static int check_subresource(const struct admit_request *request, struct admit_r
     return 0;
 }
 
-/* ---- type, namespace, name ---- */
-
-static int check_type(const struct admit_request *request, struct admit_result *result,
-                      json_t *object, struct err *err)
-{
-    const struct kind *k = request->kind;
-    struct slice version = object_api_version(object);
-    struct slice kind = object_kind(object);
-    if (version.len > 0 && !slice_eq(version, k->api_version)) {
-        return admit__fail(request, result, err, ERR_INVALID,
-                           "the API version in the data (%.*s) does not match the expected API "
-                           "version (%.*s)",
-                           SLICE_ARG(version), SLICE_ARG(k->api_version));
-    }
-    if (kind.len > 0 && !slice_eq(kind, k->kind)) {
-        return admit__fail(request, result, err, ERR_INVALID,
-                           "the kind in the data (%.*s) does not match the expected kind (%.*s)",
-                           SLICE_ARG(kind), SLICE_ARG(k->kind));
-    }
-    json_object_set_new(object, "apiVersion", json_str(k->api_version));
-    json_object_set_new(object, "kind", json_str(k->kind));
-    return 0;
-}
-
-static int check_place(const struct admit_request *request, struct admit_result *result,
-                       json_t *object, struct err *err)
-{
-    json_t *meta = json_child(object, "metadata");
-    if (meta == NULL) {
-        return admit__fail(request, result, err, ERR_INVALID, "metadata must be an object");
-    }
-    struct slice ns = json_text_at(meta, "namespace");
-    struct slice wanted = request->kind->namespaced ? request->ns : SLICE("");
-    if (ns.len > 0 && !slice_eq(ns, wanted)) {
-        return admit__fail(request, result, err, ERR_INVALID,
-                           "the namespace of the provided object (%.*s) does not match the "
-                           "namespace sent on the request (%.*s)",
-                           SLICE_ARG(ns), SLICE_ARG(wanted));
-    }
-    if (wanted.len > 0) {
-        json_object_set_new(meta, "namespace", json_str(wanted));
-    } else {
-        (void)json_object_del(meta, "namespace");
-    }
-    struct slice name = json_text_at(meta, "name");
-    if (request->name.len > 0 && name.len > 0 && !slice_eq(name, request->name)) {
-        return admit__fail(request, result, err, ERR_INVALID,
-                           "the name of the object (%.*s) does not match the name on the URL "
-                           "(%.*s)",
-                           SLICE_ARG(name), SLICE_ARG(request->name));
-    }
-    if (request->name.len > 0) {
-        json_object_set_new(meta, "name", json_str(request->name));
-    }
-    return 0;
-}
-
-static int check_identity(const struct admit_request *request, struct admit_result *result,
-                          json_t *object, struct err *err)
-{
-    if (!json_is_object(object)) {
-        return admit__fail(request, result, err, ERR_INVALID, "the body is no object");
-    }
-    int rc = check_type(request, result, object, err);
-    return rc != 0 ? rc : check_place(request, result, object, err);
-}
-
-/* ---- unknown fields ---- */
-
-static void warn(const struct admit_request *request, struct admit_result *result,
-                 struct slice text)
-{
-    size_t n = result->warning_count;
-    struct slice *warnings = arena_alloc(request->arena, (n + 1) * sizeof(*warnings));
-    if (n > 0) {
-        memcpy(warnings, result->warnings, n * sizeof(*warnings));
-    }
-    warnings[n] = text;
-    result->warnings = warnings;
-    result->warning_count = n + 1;
-}
-
-/* Prunes object; says what was unknown as the client asked. */
-static int prune(const struct admit_request *request, struct admit_result *result, json_t *object,
-                 struct err *err)
-{
-    const struct kind *k = request->kind;
-    struct causes unknown = {.arena = request->arena};
-    if (k->schema == NULL) {
-        schema_prune(kind_metadata_schema(), json_object_get(object, "metadata"), &unknown);
-    } else if (!k->lenient) {
-        schema_prune(k->schema, object, &unknown);
-    }
-    if (unknown.count == 0 || request->validation == ADMIT_IGNORE) {
-        return 0;
-    }
-    struct buf text = {0};
-    for (size_t i = 0; i < unknown.count; i++) {
-        if (request->validation == ADMIT_WARN) {
-            warn(request, result, unknown.items[i].message);
-        }
-        buf_addf(&text, "%s%.*s", i > 0 ? ", " : "", SLICE_ARG(unknown.items[i].message));
-    }
-    int rc = 0;
-    if (request->validation == ADMIT_STRICT) {
-        result->causes = unknown;
-        rc = admit__fail(request, result, err, ERR_INVALID,
-                         "%.*s in version \"%.*s\" cannot be handled as a %.*s: strict decoding "
-                         "error: %.*s",
-                         SLICE_ARG(k->kind), SLICE_ARG(k->version), SLICE_ARG(k->kind),
-                         SLICE_ARG(buf_slice(&text)));
-    }
-    buf_free(&text);
-    return rc;
-}
-
 /* ---- the new state, by operation ---- */
 
 /* A member of `from` in place of object's: the same, or gone. */
-static void take_member(json_t *object, const json_t *from, const char *name)
+void admit__take_member(json_t *object, const json_t *from, const char *name)
 {
     const json_t *value = json_object_get(from, name);
     if (value != NULL) {
@@ -243,17 +123,17 @@ static int separate(const struct admit_request *request, struct admit_result *re
 {
     const json_t *before = result->before;
     if (request->sub == ADMIT_MAIN) {
-        if (status_apart(request)) {
-            take_member(*object, before, "status");
+        if (admit__status_apart(request)) {
+            admit__take_member(*object, before, "status");
         }
         return 0;
     }
     json_t *base = tree_copy(before);
     int rc = 0;
     if (request->sub == ADMIT_STATUS) {
-        take_member(base, *object, "status");
+        admit__take_member(base, *object, "status");
     } else if (request->sub == ADMIT_FINALIZE) {
-        take_member(base, *object, "spec");
+        admit__take_member(base, *object, "spec");
     } else if (!admit__scale_take(request->kind, *object, base)) {
         cause_add(&result->causes, CAUSE_INVALID, SLICE("spec.replicas"),
                   "Invalid value: must be an integer that is greater than or equal to 0");
@@ -313,10 +193,10 @@ static int written(const struct admit_request *request, struct admit_result *res
     }
     if (rc == 0) {
         rc = request->sub == ADMIT_SCALE ? scale_identity(request, result, *object, err)
-                                         : check_identity(request, result, *object, err);
+                                         : admit__identity(request, result, *object, err);
     }
     if (rc == 0 && request->sub != ADMIT_SCALE) {
-        rc = prune(request, result, *object, err);
+        rc = admit__prune(request, result, *object, err);
     }
     const json_t *meta = json_object_get(*object, "metadata");
     if (rc == 0) {
@@ -324,139 +204,6 @@ static int written(const struct admit_request *request, struct admit_result *res
                                   json_text_at(meta, "resourceVersion"), err);
     }
     return rc == 0 ? separate(request, result, object, err) : rc;
-}
-
-/* What of an intent its subresource may apply. */
-static int narrow_intent(const struct admit_request *request, json_t **intent)
-{
-    if (request->sub == ADMIT_MAIN) {
-        if (status_apart(request)) {
-            (void)json_object_del(*intent, "status");
-        }
-        return 0;
-    }
-    json_t *narrow = object_new("", "", request->ns, request->name);
-    take_member(narrow, *intent, "apiVersion");
-    take_member(narrow, *intent, "kind");
-    if (request->sub == ADMIT_STATUS) {
-        take_member(narrow, *intent, "status");
-    } else if (request->sub == ADMIT_FINALIZE) {
-        take_member(narrow, *intent, "spec");
-    }
-    json_decref(*intent);
-    *intent = narrow;
-    return 0;
-}
-
-static struct slice manager_of(const struct admit_request *request)
-{
-    struct slice name = request->field_manager;
-    if (name.len == 0) {
-        size_t slash = slice_find(request->user_agent, SLICE("/"));
-        name = slash == SIZE_MAX ? request->user_agent : slice_sub(request->user_agent, 0, slash);
-        name = slice_sub(name, 0, MANAGER_BYTES_MAX);
-        name = slice_sub(name, 0, slice_utf8(name));
-    }
-    return name.len > 0 ? name : SLICE("unknown");
-}
-
-static struct apply_context context_of(const struct admit_request *request, char now[21])
-{
-    static const struct slice subs[] = {{"", 0}, {"status", 6}, {"scale", 5}, {"finalize", 8}};
-    clock_rfc3339(request->now_ms, now);
-    return (struct apply_context){
-        .schema = request->kind->schema,
-        .api_version = request->kind->api_version,
-        .manager = manager_of(request),
-        .subresource = subs[request->sub],
-        .now = slice_make(now, strlen(now)),
-        .force = request->force,
-    };
-}
-
-/* "Apply failed with 2 conflicts: conflicts with "a" using v1:\n- .x\n- .y" */
-static int conflicts(const struct admit_request *request, struct admit_result *result,
-                     struct err *err)
-{
-    const struct causes *c = &result->causes;
-    struct buf text = {0};
-    size_t all = c->count + c->dropped;
-    buf_addf(&text, "Apply failed with %zu conflict%s: ", all, all == 1 ? "" : "s");
-    for (size_t i = 0; i < c->count; i++) {
-        bool first = i == 0 || !slice_eq(c->items[i].message, c->items[i - 1].message);
-        bool next = i + 1 < c->count && slice_eq(c->items[i].message, c->items[i + 1].message);
-        if (first && next) {
-            struct slice rest = slice_sub(c->items[i].message, strlen("conflict"), SIZE_MAX);
-            buf_addf(&text, "%sconflicts%.*s:", i > 0 ? "\n" : "", SLICE_ARG(rest));
-        } else if (first) {
-            buf_addf(&text, "%s%.*s:", i > 0 ? "\n" : "", SLICE_ARG(c->items[i].message));
-        }
-        buf_addf(&text, "%s%.*s", first && !next ? " " : "\n- ", SLICE_ARG(c->items[i].field));
-    }
-    int rc = admit__fail(request, result, err, ERR_CONFLICT, "%.*s", SLICE_ARG(buf_slice(&text)));
-    buf_free(&text);
-    return rc;
-}
-
-static int check_intent(const struct admit_request *request, struct admit_result *result,
-                        json_t *intent, struct err *err)
-{
-    if (request->field_manager.len == 0 || request->field_manager.len > MANAGER_BYTES_MAX) {
-        cause_add(&result->causes, CAUSE_REQUIRED, SLICE("fieldManager"),
-                  "Required value: is required for apply patch, with at most %d bytes",
-                  MANAGER_BYTES_MAX);
-        return admit__invalid(request, result, err);
-    }
-    int rc = check_identity(request, result, intent, err);
-    json_t *meta = json_object_get(intent, "metadata");
-    if (rc == 0 && json_array_size(json_object_get(meta, "managedFields")) > 0) {
-        rc = admit__fail(request, result, err, ERR_INVALID, "metadata.managedFields must be nil");
-    }
-    if (rc == 0) {
-        rc = prune(request, result, intent, err);
-    }
-    if (rc == 0) {
-        (void)json_object_del(meta, "managedFields");
-        rc = admit__preconditions(request, result, json_text_at(meta, "uid"),
-                                  json_text_at(meta, "resourceVersion"), err);
-    }
-    return rc;
-}
-
-static int applied(const struct admit_request *request, struct admit_result *result,
-                   json_t **object, struct err *err)
-{
-    json_t *intent = request->incoming != NULL ? tree_copy(request->incoming) : json_null();
-    int rc = 0;
-    if (request->sub == ADMIT_SCALE) {
-        json_t *partial = object_new("", "", request->ns, request->name);
-        (void)json_object_del(partial, "apiVersion");
-        (void)json_object_del(partial, "kind");
-        if (!admit__scale_take(request->kind, intent, partial)) {
-            rc = admit__fail(request, result, err, ERR_INVALID,
-                             "a Scale is applied with spec.replicas");
-        }
-        json_decref(intent);
-        intent = partial;
-    }
-    rc = rc == 0 ? check_intent(request, result, intent, err) : rc;
-    if (rc == 0) {
-        char now[21];
-        struct apply_context ctx = context_of(request, now);
-        if (request->sub != ADMIT_SCALE) {
-            rc = narrow_intent(request, &intent);
-        }
-        rc = apply_merge(&ctx, result->before, intent, object, &result->causes, err);
-        if (rc == ERR_CONFLICT) {
-            rc = conflicts(request, result, err);
-        } else if (rc == ERR_UNPROCESSABLE) {
-            rc = admit__invalid(request, result, err);
-        } else if (rc != 0) {
-            rc = admit__fail(request, result, NULL, rc, "%s", err != NULL ? err->message : "");
-        }
-    }
-    json_decref(intent);
-    return rc;
 }
 
 /* ---- the two halves ---- */
@@ -502,7 +249,7 @@ int admit_merge(const struct admit_request *request, struct admit_result *result
         return admit__delete(request, result, err);
     }
     json_t *object = NULL;
-    rc = request->op == ADMIT_APPLY ? applied(request, result, &object, err)
+    rc = request->op == ADMIT_APPLY ? admit__apply(request, result, &object, err)
                                     : written(request, result, &object, err);
     if (object != NULL) {
         result->object = admit__own(request->arena, object);
@@ -609,7 +356,7 @@ int admit_finish(const struct admit_request *request, struct admit_result *resul
     set_generation(request, result);
     if (request->op != ADMIT_APPLY && request->op != ADMIT_DELETE) {
         char now[21];
-        struct apply_context ctx = context_of(request, now);
+        struct apply_context ctx = admit__context(request, now);
         apply_track_update(&ctx, result->before, object);
     }
     result->changed = result->before == NULL || !same_state(result);

@@ -4,6 +4,7 @@
 #define PROTO_ADMIT_INTERNAL_H
 
 #include "proto/admit.h"
+#include "proto/apply.h"
 
 /* Fills result->message and err; returns code. */
 int admit__fail(const struct admit_request *request, struct admit_result *result, struct err *err,
@@ -13,6 +14,23 @@ int admit__invalid(const struct admit_request *request, struct admit_result *res
                    struct err *err);
 /* Gives a tree to the arena. */
 json_t *admit__own(struct arena *arena, json_t *tree);
+
+/* Checks apiVersion, kind, namespace and name against the request, and fills them in. */
+int admit__identity(const struct admit_request *request, struct admit_result *result,
+                    json_t *object, struct err *err);
+/* Takes out fields that the kind does not have, and says so as the client asked. */
+int admit__prune(const struct admit_request *request, struct admit_result *result, json_t *object,
+                 struct err *err);
+/* Status is written through its subresource, except by the control plane itself. */
+bool admit__status_apart(const struct admit_request *request);
+/* A member of `from` in place of object's: the same, or gone. */
+void admit__take_member(json_t *object, const json_t *from, const char *name);
+
+/* ADMIT_APPLY: *object is the new state, new. */
+int admit__apply(const struct admit_request *request, struct admit_result *result, json_t **object,
+                 struct err *err);
+/* Who writes, for the books; now holds the text of its time. */
+struct apply_context admit__context(const struct admit_request *request, char now[21]);
 
 /* metadata: what the server keeps, taken from before or made new. */
 void admit__metadata(const struct admit_request *request, struct admit_result *result);

@@ -4,179 +4,17 @@
  * schema. What the schema does not have is an error and not dropped: it would be lost. */
 #include "proto/typed.h"
 
-#include <ctype.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/crypto.h"
 #include "proto/tree_internal.h"
 #include "proto/typed_internal.h"
-
-struct reader {
-    const uint8_t *at;
-    const uint8_t *end;
-};
 
 struct decoding {
     struct err *err;
     int depth;
 };
-
-/* ---- shared with the encoder ---- */
-
-bool typed__is_map(const struct schema *schema)
-{
-    return schema->type == SCHEMA_OBJECT && schema->values != NULL;
-}
-
-bool typed__is_list(const struct schema *schema)
-{
-    return schema->type == SCHEMA_ARRAY && schema->items != NULL;
-}
-
-enum typed_wire_type typed__wire_type(enum schema_wire wire)
-{
-    switch (wire) {
-    case SCHEMA_WIRE_BOOL:
-    case SCHEMA_WIRE_INT32:
-    case SCHEMA_WIRE_INT64:
-    case SCHEMA_WIRE_UINT32:
-    case SCHEMA_WIRE_UINT64:
-        return WIRE_VARINT;
-    case SCHEMA_WIRE_DOUBLE:
-        return WIRE_FIXED64;
-    case SCHEMA_WIRE_FLOAT:
-        return WIRE_FIXED32;
-    case SCHEMA_WIRE_NONE:
-    case SCHEMA_WIRE_STRING:
-    case SCHEMA_WIRE_BYTES:
-    case SCHEMA_WIRE_MESSAGE:
-    case SCHEMA_WIRE_QUANTITY:
-    case SCHEMA_WIRE_INT_OR_STRING:
-    case SCHEMA_WIRE_TIME:
-    case SCHEMA_WIRE_MICRO_TIME:
-    case SCHEMA_WIRE_STRUCT:
-    case SCHEMA_WIRE_VALUE:
-    case SCHEMA_WIRE_LIST_VALUE:
-    case SCHEMA_WIRE_RAW_JSON:
-        return WIRE_LEN;
-    }
-    return WIRE_LEN;
-}
-
-bool typed__time_text(int64_t seconds, int32_t nanos, bool micro, char out[40])
-{
-    char whole[21];
-    if (seconds < 0 || seconds > 253402300799 || nanos < 0 || nanos > 999999999) {
-        return false;
-    }
-    clock_rfc3339((uint64_t)seconds * 1000, whole);
-    if (micro) {
-        (void)snprintf(out, 40, "%.19s.%06dZ", whole, nanos / 1000);
-    } else {
-        (void)snprintf(out, 40, "%s", whole);
-    }
-    return true;
-}
-
-bool typed__time_read(struct slice text, int64_t *seconds, int32_t *nanos)
-{
-    char copy[64];
-    uint64_t ms = 0;
-    if (text.len >= sizeof(copy) || text.len < 20) {
-        return false;
-    }
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    if (clock_parse_rfc3339(copy, &ms) != 0) {
-        return false;
-    }
-    *seconds = (int64_t)(ms / 1000);
-    *nanos = 0;
-    int32_t unit = 100000000;
-    for (size_t i = 20; copy[19] == '.' && isdigit((unsigned char)copy[i]) && unit > 0; i++) {
-        *nanos += (copy[i] - '0') * unit;
-        unit /= 10;
-    }
-    return true;
-}
-
-/* ---- reading bytes ---- */
-
-static bool read_varint(struct reader *r, uint64_t *value)
-{
-    *value = 0;
-    for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
-        uint8_t byte = *r->at++;
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool read_fixed(struct reader *r, size_t bytes, uint64_t *value)
-{
-    if ((size_t)(r->end - r->at) < bytes) {
-        return false;
-    }
-    *value = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        *value |= (uint64_t)r->at[i] << (8 * i);
-    }
-    r->at += bytes;
-    return true;
-}
-
-static bool read_len(struct reader *r, struct slice *bytes)
-{
-    uint64_t len = 0;
-    if (!read_varint(r, &len) || len > (uint64_t)(r->end - r->at)) {
-        return false;
-    }
-    *bytes = slice_make(r->at, (size_t)len);
-    r->at += len;
-    return true;
-}
-
-static struct reader reader_of(struct slice bytes)
-{
-    const uint8_t *at = (const uint8_t *)(bytes.data != NULL ? bytes.data : "");
-    return (struct reader){at, at + bytes.len};
-}
-
-/* One field: its number and wire type, and its content: a number, or bytes. */
-struct wire_field {
-    uint32_t number;
-    unsigned type;
-    uint64_t scalar;
-    struct slice bytes;
-};
-
-static bool next_field(struct reader *r, struct wire_field *f)
-{
-    uint64_t tag = 0;
-    if (!read_varint(r, &tag) || tag >> 3 == 0 || tag >> 3 > TYPED_EMPTY_FIELD) {
-        return false;
-    }
-    f->number = (uint32_t)(tag >> 3);
-    f->type = (unsigned)(tag & 7);
-    switch (f->type) {
-    case WIRE_VARINT:
-        return read_varint(r, &f->scalar);
-    case WIRE_FIXED64:
-        return read_fixed(r, 8, &f->scalar);
-    case WIRE_FIXED32:
-        return read_fixed(r, 4, &f->scalar);
-    case WIRE_LEN:
-        return read_len(r, &f->bytes);
-    default:
-        return false;
-    }
-}
 
 static json_t *bad(struct decoding *d, const char *what)
 {
@@ -253,12 +91,12 @@ static json_t *decode_number(struct decoding *d, const struct schema *schema, ui
 
 static json_t *decode_quantity(struct decoding *d, struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     struct slice text = SLICE("");
     bool number = false;
     while (r.at < r.end) {
-        if (!next_field(&r, &f)) {
+        if (!typed__next(&r, &f)) {
             return bad(d, "a Quantity");
         }
         if (f.number == QUANTITY_STRING && f.type == WIRE_LEN) {
@@ -277,13 +115,13 @@ static json_t *decode_quantity(struct decoding *d, struct slice bytes)
 
 static json_t *decode_choice(struct decoding *d, struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     bool is_text = false;
     int32_t number = 0;
     struct slice text = SLICE("");
     while (r.at < r.end) {
-        if (!next_field(&r, &f)) {
+        if (!typed__next(&r, &f)) {
             return bad(d, "an IntOrString");
         }
         if (f.number == CHOICE_TYPE && f.type == WIRE_VARINT) {
@@ -300,8 +138,8 @@ static json_t *decode_choice(struct decoding *d, struct slice bytes)
 /* An empty message is no time: null, which the caller leaves out. */
 static json_t *decode_time(struct decoding *d, struct slice bytes, bool micro)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     int64_t seconds = 0;
     int64_t other = 0;
     int32_t nanos = 0;
@@ -312,7 +150,7 @@ static json_t *decode_time(struct decoding *d, struct slice bytes, bool micro)
         return json_null();
     }
     while (r.at < r.end) {
-        if (!next_field(&r, &f)) {
+        if (!typed__next(&r, &f)) {
             return bad(d, "a Time");
         }
         if (f.number == TIME_SECONDS && f.type == WIRE_VARINT) {
@@ -334,11 +172,11 @@ static json_t *decode_time(struct decoding *d, struct slice bytes, bool micro)
 
 static json_t *decode_raw(struct decoding *d, struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     json_t *value = NULL;
     while (r.at < r.end) {
-        if (!next_field(&r, &f)) {
+        if (!typed__next(&r, &f)) {
             json_decref(value);
             return bad(d, "raw JSON");
         }
@@ -359,13 +197,13 @@ static json_t *decode_entry(struct decoding *d, const struct schema *values, str
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static json_t *decode_struct(struct decoding *d, struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     json_t *object = json_object();
     while (r.at < r.end) {
         struct slice key = {0};
         json_t *value = NULL;
-        if (next_field(&r, &f) && f.number == STRUCT_FIELDS && f.type == WIRE_LEN) {
+        if (typed__next(&r, &f) && f.number == STRUCT_FIELDS && f.type == WIRE_LEN) {
             value = decode_entry(d, NULL, f.bytes, &key);
         } else {
             (void)bad(d, "a Struct");
@@ -382,12 +220,12 @@ static json_t *decode_struct(struct decoding *d, struct slice bytes)
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static json_t *decode_list(struct decoding *d, struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     json_t *list = json_array();
     while (r.at < r.end) {
         json_t *value = NULL;
-        if (next_field(&r, &f) && f.number == LIST_VALUES && f.type == WIRE_LEN) {
+        if (typed__next(&r, &f) && f.number == LIST_VALUES && f.type == WIRE_LEN) {
             value = decode_any(d, f.bytes);
         } else {
             (void)bad(d, "a ListValue");
@@ -409,7 +247,7 @@ struct any {
 };
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool any_field(struct decoding *d, const struct wire_field *f, struct any *any)
+static bool any_field(struct decoding *d, const struct typed_field *f, struct any *any)
 {
     json_t *value = NULL;
     if (f->number == VALUE_NUMBER && f->type == WIRE_FIXED64) {
@@ -447,12 +285,12 @@ static bool any_field(struct decoding *d, const struct wire_field *f, struct any
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static json_t *decode_any(struct decoding *d, struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     struct any any = {0};
     bool good = ++d->depth <= TYPED_DEPTH_MAX;
     while (good && r.at < r.end) {
-        good = next_field(&r, &f) && any_field(d, &f, &any);
+        good = typed__next(&r, &f) && any_field(d, &f, &any);
     }
     d->depth--;
     if (!good) {
@@ -507,7 +345,7 @@ static json_t *decode_bytes(struct decoding *d, const struct schema *schema, str
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static json_t *decode_value(struct decoding *d, const struct schema *schema,
-                            const struct wire_field *f)
+                            const struct typed_field *f)
 {
     if (f->type != (unsigned)typed__wire_type(schema->wire)) {
         return bad(d, "a field has another wire type than its message says");
@@ -522,13 +360,13 @@ static json_t *decode_entry(struct decoding *d, const struct schema *values, str
                             struct slice *key)
 {
     static const struct schema any = {.type = SCHEMA_ANY, .wire = SCHEMA_WIRE_VALUE};
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     json_t *value = NULL;
     *key = SLICE("");
     values = values != NULL ? values : &any;
     while (r.at < r.end) {
-        if (!next_field(&r, &f)) {
+        if (!typed__next(&r, &f)) {
             json_decref(value);
             return bad(d, "a map's entry");
         }
@@ -547,7 +385,7 @@ static json_t *decode_entry(struct decoding *d, const struct schema *values, str
         }
     }
     if (value == NULL) { /* the default, left out by the client */
-        struct wire_field none = {.type = (unsigned)typed__wire_type(values->wire)};
+        struct typed_field none = {.type = (unsigned)typed__wire_type(values->wire)};
         value = decode_value(d, values, &none);
     }
     return value;
@@ -579,12 +417,12 @@ static json_t *container(json_t *object, const struct schema_field *field)
 static bool add_packed(struct decoding *d, const struct schema *items, json_t *list,
                        struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
+    struct typed_reader r = typed__reader(bytes);
     unsigned type = (unsigned)typed__wire_type(items->wire);
     while (r.at < r.end) {
         uint64_t scalar = 0;
-        bool good = type == WIRE_VARINT ? read_varint(&r, &scalar)
-                                        : read_fixed(&r, type == WIRE_FIXED64 ? 8 : 4, &scalar);
+        bool good = type == WIRE_VARINT ? typed__varint(&r, &scalar)
+                                        : typed__fixed(&r, type == WIRE_FIXED64 ? 8 : 4, &scalar);
         json_t *value = good ? decode_number(d, items, scalar) : bad(d, "a packed list");
         if (value == NULL) {
             return false;
@@ -596,7 +434,7 @@ static bool add_packed(struct decoding *d, const struct schema *items, json_t *l
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static bool add_item(struct decoding *d, const struct schema_field *field, json_t *object,
-                     const struct wire_field *f)
+                     const struct typed_field *f)
 {
     const struct schema *items = field->schema->items;
     json_t *list = container(object, field);
@@ -609,7 +447,7 @@ static bool add_item(struct decoding *d, const struct schema_field *field, json_
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static bool add_entry(struct decoding *d, const struct schema_field *field, json_t *object,
-                      const struct wire_field *f)
+                      const struct typed_field *f)
 {
     struct slice key;
     json_t *map = container(object, field);
@@ -627,7 +465,7 @@ static bool add_entry(struct decoding *d, const struct schema_field *field, json
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static bool add_single(struct decoding *d, const struct schema_field *field, json_t *object,
-                       const struct wire_field *f)
+                       const struct typed_field *f)
 {
     json_t *value = decode_value(d, field->schema, f);
     if (value == NULL) {
@@ -648,12 +486,12 @@ static bool add_single(struct decoding *d, const struct schema_field *field, jso
 
 /* The lists and maps that are present without members. */
 static bool add_empty(struct decoding *d, const struct schema *schema, json_t *object,
-                      const struct wire_field *f)
+                      const struct typed_field *f)
 {
-    struct reader r = reader_of(f->bytes);
+    struct typed_reader r = typed__reader(f->bytes);
     while (f->type == WIRE_LEN && r.at < r.end) {
         uint64_t number = 0;
-        if (!read_varint(&r, &number)) {
+        if (!typed__varint(&r, &number)) {
             (void)bad(d, "the list of empty fields");
             return false;
         }
@@ -667,7 +505,7 @@ static bool add_empty(struct decoding *d, const struct schema *schema, json_t *o
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static bool add_field(struct decoding *d, const struct schema *schema, json_t *object,
-                      const struct wire_field *f)
+                      const struct typed_field *f)
 {
     if (f->number == TYPED_EMPTY_FIELD) {
         return add_empty(d, schema, object, f);
@@ -688,15 +526,15 @@ static bool add_field(struct decoding *d, const struct schema *schema, json_t *o
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
     json_t *object = json_object();
     bool good = ++d->depth <= TYPED_DEPTH_MAX;
     if (!good) {
         (void)bad(d, "nested too deeply");
     }
     while (good && r.at < r.end) {
-        good = next_field(&r, &f);
+        good = typed__next(&r, &f);
         if (!good) {
             (void)bad(d, "cut short, or an unknown wire type");
         }

@@ -43,4 +43,23 @@ bool typed__time_text(int64_t seconds, int32_t nanos, bool micro, char out[40]);
 /* Its inverse for any spelling; nanos to the nanosecond. False if it cannot be read. */
 bool typed__time_read(struct slice text, int64_t *seconds, int32_t *nanos);
 
+struct typed_reader {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+/* One field: its number and wire type, and its content: a number, or bytes. */
+struct typed_field {
+    uint32_t number;
+    unsigned type;
+    uint64_t scalar;
+    struct slice bytes;
+};
+
+/* All check every length; false if the bytes are cut short or malformed. */
+struct typed_reader typed__reader(struct slice bytes);
+bool typed__next(struct typed_reader *r, struct typed_field *f);
+bool typed__varint(struct typed_reader *r, uint64_t *value);
+bool typed__fixed(struct typed_reader *r, size_t bytes, uint64_t *value);
+
 #endif

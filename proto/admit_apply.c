@@ -1,0 +1,141 @@
+/* ADMIT_APPLY: from a manager's intent to the whole object.
+ *
+ * The intent is checked like any body, narrowed to what its subresource may apply, and merged by
+ * apply_merge(). Conflicts become Kubernetes' message, which lists managers and their fields. */
+#include "base/clock.h"
+#include "proto/admit_internal.h"
+#include "proto/tree_internal.h"
+
+enum { MANAGER_BYTES_MAX = 128 };
+
+/* What of an intent its subresource may apply. */
+static void narrow_intent(const struct admit_request *request, json_t **intent)
+{
+    if (request->sub == ADMIT_MAIN) {
+        if (admit__status_apart(request)) {
+            (void)json_object_del(*intent, "status");
+        }
+        return;
+    }
+    json_t *narrow = object_new("", "", request->ns, request->name);
+    admit__take_member(narrow, *intent, "apiVersion");
+    admit__take_member(narrow, *intent, "kind");
+    if (request->sub == ADMIT_STATUS) {
+        admit__take_member(narrow, *intent, "status");
+    } else if (request->sub == ADMIT_FINALIZE) {
+        admit__take_member(narrow, *intent, "spec");
+    }
+    json_decref(*intent);
+    *intent = narrow;
+}
+
+static struct slice manager_of(const struct admit_request *request)
+{
+    struct slice name = request->field_manager;
+    if (name.len == 0) {
+        size_t slash = slice_find(request->user_agent, SLICE("/"));
+        name = slash == SIZE_MAX ? request->user_agent : slice_sub(request->user_agent, 0, slash);
+        name = slice_sub(name, 0, MANAGER_BYTES_MAX);
+        name = slice_sub(name, 0, slice_utf8(name));
+    }
+    return name.len > 0 ? name : SLICE("unknown");
+}
+
+struct apply_context admit__context(const struct admit_request *request, char now[21])
+{
+    static const struct slice subs[] = {{"", 0}, {"status", 6}, {"scale", 5}, {"finalize", 8}};
+    clock_rfc3339(request->now_ms, now);
+    return (struct apply_context){
+        .schema = request->kind->schema,
+        .api_version = request->kind->api_version,
+        .manager = manager_of(request),
+        .subresource = subs[request->sub],
+        .now = slice_make(now, strlen(now)),
+        .force = request->force,
+    };
+}
+
+/* "Apply failed with 2 conflicts: conflicts with "a" using v1:\n- .x\n- .y" */
+static int conflicts(const struct admit_request *request, struct admit_result *result,
+                     struct err *err)
+{
+    const struct causes *c = &result->causes;
+    struct buf text = {0};
+    size_t all = c->count + c->dropped;
+    buf_addf(&text, "Apply failed with %zu conflict%s: ", all, all == 1 ? "" : "s");
+    for (size_t i = 0; i < c->count; i++) {
+        bool first = i == 0 || !slice_eq(c->items[i].message, c->items[i - 1].message);
+        bool next = i + 1 < c->count && slice_eq(c->items[i].message, c->items[i + 1].message);
+        if (first && next) {
+            struct slice rest = slice_sub(c->items[i].message, strlen("conflict"), SIZE_MAX);
+            buf_addf(&text, "%sconflicts%.*s:", i > 0 ? "\n" : "", SLICE_ARG(rest));
+        } else if (first) {
+            buf_addf(&text, "%s%.*s:", i > 0 ? "\n" : "", SLICE_ARG(c->items[i].message));
+        }
+        buf_addf(&text, "%s%.*s", first && !next ? " " : "\n- ", SLICE_ARG(c->items[i].field));
+    }
+    int rc = admit__fail(request, result, err, ERR_CONFLICT, "%.*s", SLICE_ARG(buf_slice(&text)));
+    buf_free(&text);
+    return rc;
+}
+
+static int check_intent(const struct admit_request *request, struct admit_result *result,
+                        json_t *intent, struct err *err)
+{
+    if (request->field_manager.len == 0 || request->field_manager.len > MANAGER_BYTES_MAX) {
+        cause_add(&result->causes, CAUSE_REQUIRED, SLICE("fieldManager"),
+                  "Required value: is required for apply patch, with at most %d bytes",
+                  MANAGER_BYTES_MAX);
+        return admit__invalid(request, result, err);
+    }
+    int rc = admit__identity(request, result, intent, err);
+    json_t *meta = json_object_get(intent, "metadata");
+    if (rc == 0 && json_array_size(json_object_get(meta, "managedFields")) > 0) {
+        rc = admit__fail(request, result, err, ERR_INVALID, "metadata.managedFields must be nil");
+    }
+    if (rc == 0) {
+        rc = admit__prune(request, result, intent, err);
+    }
+    if (rc == 0) {
+        (void)json_object_del(meta, "managedFields");
+        rc = admit__preconditions(request, result, json_text_at(meta, "uid"),
+                                  json_text_at(meta, "resourceVersion"), err);
+    }
+    return rc;
+}
+
+int admit__apply(const struct admit_request *request, struct admit_result *result, json_t **object,
+                 struct err *err)
+{
+    json_t *intent = request->incoming != NULL ? tree_copy(request->incoming) : json_null();
+    int rc = 0;
+    if (request->sub == ADMIT_SCALE) {
+        json_t *partial = object_new("", "", request->ns, request->name);
+        (void)json_object_del(partial, "apiVersion");
+        (void)json_object_del(partial, "kind");
+        if (!admit__scale_take(request->kind, intent, partial)) {
+            rc = admit__fail(request, result, err, ERR_INVALID,
+                             "a Scale is applied with spec.replicas");
+        }
+        json_decref(intent);
+        intent = partial;
+    }
+    rc = rc == 0 ? check_intent(request, result, intent, err) : rc;
+    if (rc == 0) {
+        char now[21];
+        struct apply_context ctx = admit__context(request, now);
+        if (request->sub != ADMIT_SCALE) {
+            narrow_intent(request, &intent);
+        }
+        rc = apply_merge(&ctx, result->before, intent, object, &result->causes, err);
+        if (rc == ERR_CONFLICT) {
+            rc = conflicts(request, result, err);
+        } else if (rc == ERR_UNPROCESSABLE) {
+            rc = admit__invalid(request, result, err);
+        } else if (rc != 0) {
+            rc = admit__fail(request, result, NULL, rc, "%s", err != NULL ? err->message : "");
+        }
+    }
+    json_decref(intent);
+    return rc;
+}
