@@ -17,6 +17,9 @@ static int hex_digit(char c)
 
 bool uri_decode(struct slice raw, bool plus_is_space, struct arena *arena, struct slice *out)
 {
+    if (raw.len != 0 && memchr(raw.data, '\0', raw.len) != NULL) {
+        return false;
+    }
     bool escaped = raw.len != 0 && (memchr(raw.data, '%', raw.len) != NULL ||
                                     (plus_is_space && memchr(raw.data, '+', raw.len) != NULL));
     if (!escaped) {

@@ -5,7 +5,8 @@
 
 #include "base/arena.h"
 
-/* Decodes %XX and, where plus_is_space, '+'. False for a broken escape or an encoded NUL. */
+/* Decodes %XX and, where plus_is_space, '+'. False for a broken escape or a NUL,
+ * encoded or not. */
 bool uri_decode(struct slice raw, bool plus_is_space, struct arena *arena, struct slice *out);
 /* Cuts the next name=value off *query, decoded. False at the end; malformed pairs are skipped. */
 bool uri_next_param(struct slice *query, struct arena *arena, struct slice *name,
