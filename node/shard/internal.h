@@ -26,6 +26,9 @@ enum {
     NODE_CLOCK_OFFSET_MAX_MS = 500,
 };
 
+/* Whose objects own the namespaces of their names. */
+#define NODE_ORGANIZATION_RESOURCE "organizations.choreo.dev"
+
 /* One shard on this node: its group and, on a shard loop, its database. */
 struct replica {
     struct node_impl *node; /* const */

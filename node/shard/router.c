@@ -454,8 +454,7 @@ static void router_watch_resume(struct backend *b, struct backend_watch *watch)
 static bool owns_namespace(const struct backend_submit *submit)
 {
     return submit->key.ns.len == 0 &&
-           (slice_eq(submit->key.resource, SLICE("namespaces")) ||
-            slice_eq(submit->key.resource, SLICE("organizations.choreo.dev")));
+           slice_eq(submit->key.resource, SLICE(NODE_ORGANIZATION_RESOURCE));
 }
 
 static bool deleting(const struct backend_submit *submit)

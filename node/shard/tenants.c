@@ -23,7 +23,7 @@ enum { LOOK_MS = 250, REPAIR_MS = 5000, WRITE_MS = 5000 };
 struct space {
     char *name;
     enum namespace_state row;
-    bool owned; /* an Organization or Namespace object is there */
+    bool owned; /* its Organization is there */
     bool deleting;
 };
 
@@ -41,17 +41,10 @@ struct tenants {
     struct backend_list list;
     struct space *spaces; /* by the repair under way */
     size_t space_count;
-    int owners; /* index into owner_resources: being listed */
     char after[256];
     struct loop_msg detach;
     uv_sem_t detached;
 };
-
-static const struct slice owner_resources[] = {
-    {"organizations.choreo.dev", sizeof("organizations.choreo.dev") - 1},
-    {"namespaces", sizeof("namespaces") - 1},
-};
-enum { OWNER_RESOURCES = 2 };
 
 /* ---- writes ---- */
 
@@ -357,10 +350,12 @@ static void repair(struct tenants *t)
         mark(t, "choreo-system", NAMESPACE_ACTIVE);
     }
     const struct space *first = space_named(t, SLICE("default"));
-    if (first->row == NAMESPACE_GONE && !first->owned) {
+    bool alone =
+        t->node->config.hooks == NULL; /* else the reconciler makes it, with all defaults */
+    if (alone && first->row == NAMESPACE_GONE && !first->owned) {
         json_t *tree = new_object(t, "choreo.dev/v1", "Organization", "default");
         json_object_set_new(tree, "spec", json_object());
-        create(t, owner_resources[0], "default", tree);
+        create(t, SLICE(NODE_ORGANIZATION_RESOURCE), "default", tree);
     }
 }
 
@@ -372,9 +367,7 @@ static void on_owner(struct backend_list *list, const struct backend_object *obj
     struct slice value;
     struct space *s = space_named(t, object->key.name);
     s->owned = true;
-    if (t->owners == 0) {
-        s->deleting = json_scan(object->body, &value, "metadata", "deletionTimestamp", NULL);
-    }
+    s->deleting = json_scan(object->body, &value, "metadata", "deletionTimestamp", NULL);
     size_t len = object->key.name.len < sizeof(t->after) ? object->key.name.len : 0;
     memcpy(t->after, object->key.name.data, len);
     t->after[len] = '\0';
@@ -389,11 +382,7 @@ static void on_owners(struct backend_list *list, int rc, const struct err *err)
         forget_spaces(t);
         return;
     }
-    if (!list->more) {
-        t->owners++;
-        t->after[0] = '\0';
-    }
-    if (t->owners < OWNER_RESOURCES) {
+    if (list->more) {
         list_owners(t);
         return;
     }
@@ -403,13 +392,12 @@ static void on_owners(struct backend_list *list, int rc, const struct err *err)
 
 static void list_owners(struct tenants *t)
 {
-    start_list(t, owner_resources[t->owners], BACKEND_LINEARIZABLE, on_owner, on_owners);
+    start_list(t, SLICE(NODE_ORGANIZATION_RESOURCE), BACKEND_LINEARIZABLE, on_owner, on_owners);
 }
 
 static void look_at_namespaces(struct tenants *t)
 {
     struct err err;
-    t->owners = 0;
     t->after[0] = '\0';
     for (uint32_t i = 0; i < t->node->identity.shards; i++) {
         if (read_rows(t, i, &err) != 0) {
