@@ -38,6 +38,7 @@ struct replica {
     struct group *group;
     struct keeper keeper;
     struct loop_timer timer; /* group_tick */
+    bool timer_open;
     struct leader leader;
     struct db_state state; /* as last applied */
     uint64_t present;

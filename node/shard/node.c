@@ -479,9 +479,7 @@ static void stop_groups(void *arg)
     n->stopping = true;
     dispatch_close(n, NULL);
     for (uint32_t i = 0; i < n->replica_count; i++) {
-        if (n->replicas[i].group != NULL) {
-            replica_stop(&n->replicas[i]);
-        }
+        replica_stop(&n->replicas[i]);
     }
     if (n->transport != NULL) {
         loop_timer_close(&n->tick, NULL);

@@ -364,6 +364,7 @@ int replica_start(struct replica *r, const struct group_server *founders, size_t
     struct node_impl *n = r->node;
     r->leaderless_ms = node_now_ms(n);
     loop_timer_init(&n->consensus, &r->timer, on_timer);
+    r->timer_open = true;
     if (founder_count > 0 && wal_group(n->wal, r->shard) == NULL && r->state.applied_index == 0) {
         int rc =
             group_bootstrap(n->wal, r->shard, n->identity.self.id, founders, founder_count, err);
@@ -402,7 +403,9 @@ void replica_stop(struct replica *r)
     struct group *group = r->group;
     r->group = NULL;
     group_free(group);
-    loop_timer_close(&r->timer, NULL);
+    if (r->timer_open) {
+        loop_timer_close(&r->timer, NULL);
+    }
 }
 
 void replica_free(struct replica *r)

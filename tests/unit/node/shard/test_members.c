@@ -114,6 +114,54 @@ static void a_node_joins_from_an_image_and_another_is_removed(void **state)
     cluster_end(&c);
 }
 
+static void a_follower_that_fell_behind_is_given_an_image(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct sync s;
+    cluster_make(&c, 3, 3, 2);
+    c.tune = tune;
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    fill(&c);
+    uint32_t shard = node_shard_of(&c.members[0].node, SLICE("acme"));
+    size_t behind = another(&c, await_leader(&c, shard));
+    cluster_stop(&c, behind, false);
+    size_t other = another(&c, behind);
+    uint64_t version = 0;
+    for (int i = 0; i < OBJECTS; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "o-%03d", i);
+        assert_int_equal(
+            put(&c, other,
+                (struct write){.verb = BACKEND_UPDATE, .ns = "acme", .name = name, .value = "y"},
+                &version),
+            0);
+    }
+    uv_sleep(300); /* checkpoints have let the log go */
+    cluster_start(&c, behind);
+    struct watching *w = watch_start(&c, behind, "acme", version);
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "p-%03d", i);
+        assert_int_equal(put(&c, other,
+                             (struct write){.verb = BACKEND_CREATE, .ns = "acme", .name = name},
+                             NULL),
+                         0);
+    }
+    assert_ok(get(&c, behind, "acme", "o-100", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    assert_string_equal(s.body, "y");
+    assert_ok(list(&c, behind, "acme", BACKEND_STALE, 0, &s), &s.err);
+    assert_int_equal(s.rows, OBJECTS + 10);
+    /* A watch that waited through the install has missed nothing. */
+    if (atomic_load(&w->ended) == 0) {
+        await_count(w, 10);
+    }
+    watch_free(w);
+    cluster_end(&c);
+}
+
 struct told {
     _Atomic int leads[4];
     _Atomic uint64_t term[4];
@@ -213,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_joins_from_an_image_and_another_is_removed),
+        cmocka_unit_test(a_follower_that_fell_behind_is_given_an_image),
         cmocka_unit_test(the_reconciler_is_told_of_leaderships_and_changes),
     };
     cmocka_set_test_filter(getenv("CHOREO_TEST_FILTER"));
