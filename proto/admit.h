@@ -60,6 +60,9 @@ struct admit_request {
     /* The writer is the control plane itself: it may write status, ownerless fields and
      * terminating objects' finalizers together in one ADMIT_MAIN write. */
     bool system;
+    /* A garbage collector runs that takes foregroundDeletion and orphan off again. Without one,
+     * every deletion is a background one: nothing would ever end the others. */
+    bool collected;
     enum admit_validation validation;
     enum admit_propagation propagation; /* DeleteOptions in incoming win */
     uint64_t now_ms;                    /* wall clock */

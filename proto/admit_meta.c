@@ -117,6 +117,9 @@ int admit__preconditions(const struct admit_request *request, struct admit_resul
 static enum admit_propagation propagation_of(const struct admit_request *request)
 {
     struct slice policy = json_text_at(request->incoming, "propagationPolicy");
+    if (!request->collected) {
+        return ADMIT_BACKGROUND;
+    }
     if (slice_eq_cstr(policy, "Foreground")) {
         return ADMIT_FOREGROUND;
     }
