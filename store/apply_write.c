@@ -7,8 +7,8 @@
  */
 #include <assert.h>
 
-#include "base/crypto.h"
 #include "store/apply_internal.h"
+#include "store/audit.h"
 #include "store/version.h"
 
 /* What is stored under a write's key before it. */
@@ -190,33 +190,27 @@ static int store_row(struct apply *a, const struct command_write *w, const struc
     return sql_run(stmt, err);
 }
 
-/* hash = sha256(previous hash | seq | time | version | length of subject | subject | record) */
 static int store_audit(struct apply *a, const struct command_write *w, struct err *err)
 {
     if (w->audit.len == 0) {
         return 0;
     }
-    uint64_t seq = a->state.audit_count + 1;
-    struct buf chained = {0};
-    buf_add(&chained, buf_slice(&a->audit_head));
-    buf_add_be64(&chained, seq);
-    buf_add_be64(&chained, a->time_ms);
-    buf_add_be64(&chained, w->version);
-    buf_add_be32(&chained, (uint32_t)w->subject.len);
-    buf_add(&chained, w->subject);
-    buf_add(&chained, w->audit);
+    const struct audit_link link = {.seq = a->state.audit_count + 1,
+                                    .time_ms = a->time_ms,
+                                    .version = w->version,
+                                    .subject = w->subject,
+                                    .record = w->audit};
     uint8_t hash[SHA256_BYTES];
-    crypto_sha256(buf_slice(&chained), hash);
-    buf_free(&chained);
+    audit_hash(buf_slice(&a->audit_head), &link, hash);
 
     sqlite3_stmt *stmt = a->db->stmts[DB_AUDIT_NEW];
-    sql_bind_u64(stmt, 1, seq);
+    sql_bind_u64(stmt, 1, link.seq);
     sql_bind_u64(stmt, 2, a->time_ms);
     sql_bind_u64(stmt, 3, w->version);
     sql_bind_slice(stmt, 4, w->subject);
     sql_bind_slice(stmt, 5, w->audit);
     sql_bind_slice(stmt, 6, slice_make(hash, sizeof hash));
-    a->state.audit_count = seq;
+    a->state.audit_count = link.seq;
     buf_clear(&a->audit_head);
     buf_add(&a->audit_head, slice_make(hash, sizeof hash));
     return sql_run(stmt, err);

@@ -301,6 +301,9 @@ static int open_connection(struct db *db, const struct db_config *config, struct
     if (fault_hit("store.open")) {
         return err_set(err, ERR_IO, "refused by fault point store.open");
     }
+    if (fault_hit("store.open.full")) {
+        return err_set(err, ERR_FULL, "refused by fault point store.open.full");
+    }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int result = sqlite3_open_v2(config->path, &db->sql, flags, NULL);
     if (result != SQLITE_OK) {

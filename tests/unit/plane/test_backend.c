@@ -350,6 +350,21 @@ static void bad_submits_are_refused_alone(void **state)
     assert_int_equal(good.rc, 0);
 }
 
+static void only_so_many_loops_can_be_attached(void **state)
+{
+    struct plane *t = *state;
+    struct loop loop;
+    struct plane_backend other;
+    struct err err;
+    const struct plane_backend_config config = {.path = tmpdir_path(&t->dir, "other.db")};
+    assert_ok(plane_backend_open(&other, &config, &err), &err);
+    atomic_store(&other.front_count, PLANE_FRONTS_MAX);
+    assert_err(plane_backend_attach(&other, &loop, &err), &err, ERR_FULL, "loops");
+    plane_backend_close(&other);
+    const struct plane_backend_config nowhere = {.path = "/nonexistent/state.db"};
+    assert_err(plane_backend_open(&other, &nowhere, &err), &err, ERR_IO, "/nonexistent/state.db");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -359,6 +374,7 @@ int main(void)
         TEST(namespaces_open_and_empty_with_their_objects),
         TEST(watches_are_fed_and_can_be_cut),
         TEST(bad_submits_are_refused_alone),
+        TEST(only_so_many_loops_can_be_attached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

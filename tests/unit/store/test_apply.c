@@ -3,6 +3,8 @@
 
 #include <sqlite3.h>
 
+#include "store/audit.h"
+
 static int setup(void **state)
 {
     struct fixture *f = fixture_new();
@@ -298,26 +300,67 @@ static void a_full_disk_is_said_and_survived(void **state)
     assert_int_equal(apply_entries(&f->db, &entry, 1, SLICE(""), &f->arena, &result, &err), 0);
 }
 
+static int verify(struct fixture *f, uint64_t *count)
+{
+    struct reader r;
+    assert_int_equal(reader_open(&r, f->path, SHARD, &f->err), 0);
+    assert_int_equal(reader_begin(&r, &f->err), 0);
+    int rc = audit_verify(&r, count, &f->err);
+    reader_close(&r);
+    return rc;
+}
+
+static const char restore[] = "DELETE FROM audit; INSERT INTO audit SELECT * FROM temp.kept";
+
+/* Keeps the table for `restore`. */
+static void keep_audit(struct fixture *f)
+{
+    const char *text = "DROP TABLE IF EXISTS temp.kept;"
+                       "CREATE TEMP TABLE kept AS SELECT * FROM audit";
+    assert_int_equal(sqlite3_exec(f->db.sql, text, NULL, NULL, NULL), 0);
+}
+
 static void audit_records_are_chained(void **state)
 {
     struct fixture *f = *state;
-    struct command c = write_of(f, BACKEND_CREATE, "team", "a", "u1");
-    c.write.audit = SLICE("{\"who\":\"anna\"}");
+    uint64_t count;
+    assert_int_equal(verify(f, &count), 0);
+    assert_int_equal(count, 0);
+    for (int i = 0; i < 5; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        struct command c = write_of(f, BACKEND_CREATE, "team", name, "u1");
+        c.write.audit = SLICE("{\"who\":\"anna\"}");
+        f->now_ms += 10;
+        (void)apply_1(f, c);
+    }
+    (void)create(f, "unrecorded"); /* no record, no link */
+    assert_int_equal(verify(f, &count), 0);
+    assert_int_equal(count, 5);
+    assert_int_equal(f->db.audit_head.len, 32);
+
+    /* Cut at its old end it still holds. */
+    struct command c = {.kind = COMMAND_COMPACT,
+                        .compact = {.before = 1, .rows_max = 10, .audit_before_ms = T0 + 30}};
     (void)apply_1(f, c);
-    struct slice first = arena_copy(&f->arena, buf_slice(&f->db.audit_head));
-    assert_int_equal(first.len, 32);
-    (void)create(f, "b"); /* no record, no link */
-    assert_true(slice_eq(first, buf_slice(&f->db.audit_head)));
-    c = write_of(f, BACKEND_CREATE, "team", "c", "u1");
-    c.write.audit = SLICE("{\"who\":\"anna\"}");
-    (void)apply_1(f, c);
-    assert_false(slice_eq(first, buf_slice(&f->db.audit_head)));
-    assert_int_equal(f->db.state.audit_count, 2);
-    c = (struct command){
-        .kind = COMMAND_COMPACT,
-        .compact = {.before = 1, .rows_max = 10, .audit_before_ms = f->now_ms + 1}};
-    (void)apply_1(f, c);
-    assert_int_equal(f->db.state.audit_count, 2);
+    assert_int_equal(verify(f, &count), 0);
+    assert_int_equal(count, 3);
+    assert_int_equal(f->db.state.audit_count, 5);
+
+    static const char *const tricks[] = {
+        "UPDATE audit SET record = '{}' WHERE seq = 4",
+        "UPDATE audit SET subject = 'eve' WHERE seq = 5",
+        "DELETE FROM audit WHERE seq = 4",
+        "DELETE FROM audit WHERE seq = 5",
+        "UPDATE audit SET hash = '' WHERE seq = 3",
+    };
+    for (size_t i = 0; i < sizeof tricks / sizeof tricks[0]; i++) {
+        keep_audit(f);
+        assert_int_equal(sqlite3_exec(f->db.sql, tricks[i], NULL, NULL, NULL), 0);
+        assert_int_equal(verify(f, &count), ERR_CORRUPT);
+        assert_non_null(strstr(f->err.message, "audit: "));
+        assert_int_equal(sqlite3_exec(f->db.sql, restore, NULL, NULL, NULL), 0);
+        assert_int_equal(verify(f, &count), 0);
+    }
 }
 
 int main(void)

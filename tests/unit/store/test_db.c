@@ -55,6 +55,8 @@ static void another_shards_or_clusters_file_is_refused(void **state)
     assert_int_equal(open_rc(f, SHARD, "c1"), 0);
     fault_arm("store.open", 1, false);
     assert_int_equal(open_rc(f, SHARD, "c1"), ERR_IO);
+    fault_arm("store.open.full", 1, false);
+    assert_int_equal(open_rc(f, SHARD, "c1"), ERR_FULL);
 }
 
 static void damaged_foreign_and_newer_files_are_refused(void **state)
@@ -72,6 +74,8 @@ static void damaged_foreign_and_newer_files_are_refused(void **state)
     assert_int_equal(sqlite3_exec(foreign, "CREATE TABLE t (x)", NULL, NULL, NULL), 0);
     sqlite3_close(foreign);
     assert_int_equal(open_rc(f, SHARD, "c1"), ERR_CORRUPT);
+    struct reader reader;
+    assert_int_equal(reader_open(&reader, f->path, SHARD, &f->err), ERR_CORRUPT);
 
     fixture_remove_files(f);
     int fd = open(f->path, O_CREAT | O_WRONLY, 0600);

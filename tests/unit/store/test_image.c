@@ -121,6 +121,27 @@ static void every_damaged_byte_is_found(void **state)
     assert_int_equal(image_check("/nonexistent/image", &header, &err), ERR_IO);
 }
 
+static void a_newer_releases_image_is_refused(void **state)
+{
+    struct imaging *t = *state;
+    struct image image;
+    make(t, &image);
+    uint64_t database_bytes = image.header.bytes;
+    image_end(&image);
+    struct buf bytes = {0};
+    struct err err;
+    assert_int_equal(file_read(t->path, 1 << 24, &bytes, &err), 0);
+    bytes.data[database_bytes + 3] = 99; /* schema version, with the digest that belongs to it */
+    uint8_t digest[SHA256_BYTES];
+    bytes.len -= SHA256_BYTES;
+    crypto_sha256(buf_slice(&bytes), digest);
+    buf_add(&bytes, slice_make(digest, sizeof digest));
+    assert_int_equal(file_write(t->path, buf_slice(&bytes), 0600, &err), 0);
+    struct image_header header;
+    assert_int_equal(image_check(t->path, &header, &err), ERR_UNSUPPORTED);
+    buf_free(&bytes);
+}
+
 static void another_shards_image_is_refused(void **state)
 {
     struct imaging *t = *state;
@@ -185,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_image_is_one_view_however_long_it_takes),
         TEST(every_damaged_byte_is_found),
+        TEST(a_newer_releases_image_is_refused),
         TEST(another_shards_image_is_refused),
         TEST(an_interrupted_install_is_finished_by_opening),
         TEST(making_fails_cleanly),
