@@ -5,8 +5,9 @@
  * Requests settle in the next tick instead, so that no callback is made inside the request.
  * Failure path: a promise that cannot be kept (group__fail) ends the group: ops.failed, and from
  * then on it does nothing.
- * Early election: when the leader's connection closes, the follower forgets its leader (so that it
- * will vote) and starts an election after a short random pause. Pre-vote makes that harmless: if a
+ * Early election: when a peer is reached and no leader is known, or when the leader's connection
+ * closes, the follower forgets its leader (so that it will vote) and starts an election
+ * after a short random pause. Pre-vote makes that harmless: if a
  * majority still hears the leader, nobody's term changes. */
 #include "raft/group.h"
 
@@ -118,16 +119,21 @@ static uint32_t next_random(struct group *g)
     return g->random >> 8;
 }
 
+/* A candidate that already asks for real votes is let be: asking again would cost a term. */
+static bool may_elect_early(const struct group *g)
+{
+    const struct group_server *self = conf_find(&g->conf, g->config.server_id);
+    bool free_to = g->raft->state == RAFT_FOLLOWER ||
+                   (g->raft->state == RAFT_CANDIDATE && g->raft->candidate_state.in_pre_vote);
+    return free_to && !has_leader(g) && g->install == INSTALL_NONE && self != NULL &&
+           self->role == GROUP_VOTER;
+}
+
 static void elect_early(struct group *g, uint64_t now)
 {
-    if (has_leader(g)) {
-        g->early_election_ms = 0; /* it has spoken since */
-        return;
-    }
-    g->early_election_ms = 0;
-    if (g->raft->state == RAFT_FOLLOWER && now < raft_timeout(g->raft)) {
-        uint64_t span = g->raft->follower_state.randomized_election_timeout;
-        g->raft->election_timer_start = now > span ? now - span : 0;
+    g->early_election_ms = 0; /* a leader may have spoken since */
+    if (may_elect_early(g) && now < raft_timeout(g->raft)) {
+        g->raft->election_timer_start -= raft_timeout(g->raft) - now;
     }
 }
 
@@ -177,15 +183,27 @@ void group_peer_lost(struct group *g, const char *name)
     }
     const struct group_server *leader =
         conf_find(&g->conf, g->raft->follower_state.current_leader.id);
-    const struct group_server *self = conf_find(&g->conf, g->config.server_id);
     if (leader == NULL || strcmp(leader->name, name) != 0) {
         return;
     }
     forget_leader(g);
-    if (self != NULL && self->role == GROUP_VOTER) {
+    if (may_elect_early(g)) {
         uint32_t spread = g->config.election_timeout_ms / 4 + 1;
         g->early_election_ms = group__now(g) + 5 + next_random(g) % spread;
     }
+    group__soon(g);
+}
+
+void group_peer_found(struct group *g, const char *name)
+{
+    const struct group_server *peer = conf_find_name(&g->conf, name);
+    if (g->raft == NULL || g->dead || peer == NULL || peer->role != GROUP_VOTER ||
+        !may_elect_early(g) || g->early_election_ms != 0) {
+        return;
+    }
+    /* A heartbeat first, if there is a leader to send one. */
+    uint32_t spread = g->config.election_timeout_ms / 5 + 1;
+    g->early_election_ms = group__now(g) + g->config.heartbeat_ms + 5 + next_random(g) % spread;
     group__soon(g);
 }
 

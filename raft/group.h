@@ -133,6 +133,9 @@ void group_tick(struct group *g);
 /* The connection from that node has closed. If it is the leader, the election starts early
  * (pre-vote keeps that harmless when the leader lives). */
 void group_peer_lost(struct group *g, const char *name);
+/* That node can be reached (again). If no leader is known, the election need not wait for its whole
+ * timeout: at a cluster's start, whoever could vote is here now. */
+void group_peer_found(struct group *g, const char *name);
 /* Everything up to index is in the store, committed (not necessarily synced). */
 void group_applied(struct group *g, uint64_t index);
 

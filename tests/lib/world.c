@@ -129,6 +129,9 @@ static void on_node(struct world *w, struct world_node *n, struct world_event *e
     case EVENT_PEER_LOST:
         group_peer_lost(n->group, w->nodes[e->from].name);
         break;
+    case EVENT_PEER_FOUND:
+        group_peer_found(n->group, w->nodes[e->from].name);
+        break;
     case EVENT_CLIENT:
         break;
     }

@@ -16,6 +16,7 @@ enum event_kind {
     EVENT_CLIENT,
     EVENT_READ,
     EVENT_PEER_LOST,
+    EVENT_PEER_FOUND,
 };
 
 struct image {

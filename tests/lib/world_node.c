@@ -278,6 +278,24 @@ void world__pump(struct world_node *n)
     }
 }
 
+static void find_peers(struct world_node *n)
+{
+    struct world *w = n->world;
+    for (int i = 0; i < WORLD_NODES; i++) {
+        if (i == n->number || !w->nodes[i].up || world_random(w, 4) == 0) {
+            continue;
+        }
+        int pair[2] = {i, n->number};
+        for (int k = 0; k < 2; k++) {
+            world__push(w, world_random(w, 20000),
+                        (struct world_event){.kind = EVENT_PEER_FOUND,
+                                             .node = pair[k],
+                                             .from = pair[1 - k],
+                                             .life = w->nodes[pair[k]].life});
+        }
+    }
+}
+
 void world__start_life(struct world *w, int node, bool bootstrap)
 {
     struct world_node *n = &w->nodes[node];
@@ -312,6 +330,7 @@ void world__start_life(struct world *w, int node, bool bootstrap)
         return;
     }
     world__push_for(n, 50000, EVENT_MARK);
+    find_peers(n);
     world__pump(n);
 }
 

@@ -226,6 +226,29 @@ static void test_lost_connection_hastens_the_election(void **state)
     assert_true(with_news * 2 < without);
 }
 
+static void test_reached_peers_elect_at_once(void **state)
+{
+    (void)state;
+    uint64_t total_ms = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world_options options = {
+            .seed = seed, .voters = 3, .delay_max_ms = 1, .disk_max_ms = 1, .clients = 1};
+        struct world *w = world_new(&options);
+        w->calm = true;
+        for (int i = 0; i < 3; i++) {
+            for (int k = 0; k < 3; k++) {
+                group_peer_found(w->nodes[i].group, w->nodes[k].name);
+            }
+        }
+        uint64_t start = w->now_us;
+        assert_true(world_run_until(w, world_has_leader, 3000));
+        total_ms += (w->now_us - start) / 1000;
+        world_free(w);
+    }
+    print_message("first leader after %llu ms\n", (unsigned long long)total_ms / 20);
+    assert_true(total_ms / 20 < 110); /* the election timeout is 150 to 300 */
+}
+
 static void test_false_news_change_nothing(void **state)
 {
     (void)state;
@@ -288,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_transfers),
         cmocka_unit_test(test_reads_need_a_majority),
         cmocka_unit_test(test_lost_connection_hastens_the_election),
+        cmocka_unit_test(test_reached_peers_elect_at_once),
         cmocka_unit_test(test_false_news_change_nothing),
         cmocka_unit_test(test_store_ahead_of_log_is_damage),
     };
