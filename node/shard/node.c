@@ -101,6 +101,9 @@ static void on_connected(void *user, const char *peer)
         if (strcmp(n->replicas[i].leader_name, peer) == 0) {
             dispatch_leader_changed(&n->replicas[i]);
         }
+        if (n->replicas[i].group != NULL) {
+            group_peer_found(n->replicas[i].group, peer);
+        }
     }
 }
 
