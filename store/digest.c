@@ -16,8 +16,7 @@ static const char *const tables[] = {
     " FROM meta",
     "SELECT version, prev, verb, splice, resource, ns, name, body FROM versions ORDER BY version",
     "SELECT resource, ns, name, version, gone FROM live ORDER BY resource, ns, name",
-    "SELECT issued_ms, subject, id, kind, version, digest FROM requests"
-    " ORDER BY issued_ms, subject, id",
+    "SELECT issued_ms, subject, id, kind, version, digest FROM requests ORDER BY 1, 2, 3",
     "SELECT name, state FROM namespaces ORDER BY name",
     "SELECT seq, time_ms, version, subject, record, hash FROM audit ORDER BY seq",
 };
