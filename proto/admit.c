@@ -208,12 +208,32 @@ static int written(const struct admit_request *request, struct admit_result *res
 
 /* ---- the two halves ---- */
 
+/* It is stored in every object that it writes. */
+static int check_manager(const struct admit_request *request, struct admit_result *result,
+                         struct err *err)
+{
+    struct slice name = request->field_manager;
+    bool good = name.len <= ADMIT_MANAGER_BYTES_MAX && slice_utf8(name) == name.len;
+    for (size_t i = 0; good && i < name.len; i++) {
+        good = (unsigned char)name.data[i] >= 0x20 && name.data[i] != 0x7f;
+    }
+    if (good) {
+        return 0;
+    }
+    cause_add(&result->causes, CAUSE_INVALID, SLICE("fieldManager"),
+              "Invalid value: must be at most %d bytes of printable text", ADMIT_MANAGER_BYTES_MAX);
+    return admit__invalid(request, result, err);
+}
+
 static int start(const struct admit_request *request, struct admit_result *result, struct err *err)
 {
     memset(result, 0, sizeof(*result));
     result->causes.arena = request->arena;
     result->name = request->name;
     int rc = check_subresource(request, result, err);
+    if (rc == 0) {
+        rc = check_manager(request, result, err);
+    }
     if (rc != 0) {
         return rc;
     }

@@ -6,8 +6,6 @@
 #include "proto/admit_internal.h"
 #include "proto/tree_internal.h"
 
-enum { MANAGER_BYTES_MAX = 128 };
-
 /* What of an intent its subresource may apply. */
 static void narrow_intent(const struct admit_request *request, json_t **intent)
 {
@@ -35,7 +33,7 @@ static struct slice manager_of(const struct admit_request *request)
     if (name.len == 0) {
         size_t slash = slice_find(request->user_agent, SLICE("/"));
         name = slash == SIZE_MAX ? request->user_agent : slice_sub(request->user_agent, 0, slash);
-        name = slice_sub(name, 0, MANAGER_BYTES_MAX);
+        name = slice_sub(name, 0, ADMIT_MANAGER_BYTES_MAX);
         name = slice_sub(name, 0, slice_utf8(name));
     }
     return name.len > 0 ? name : SLICE("unknown");
@@ -82,10 +80,9 @@ static int conflicts(const struct admit_request *request, struct admit_result *r
 static int check_intent(const struct admit_request *request, struct admit_result *result,
                         json_t *intent, struct err *err)
 {
-    if (request->field_manager.len == 0 || request->field_manager.len > MANAGER_BYTES_MAX) {
+    if (request->field_manager.len == 0) {
         cause_add(&result->causes, CAUSE_REQUIRED, SLICE("fieldManager"),
-                  "Required value: is required for apply patch, with at most %d bytes",
-                  MANAGER_BYTES_MAX);
+                  "Required value: is required for apply patch");
         return admit__invalid(request, result, err);
     }
     int rc = admit__identity(request, result, intent, err);

@@ -6,6 +6,8 @@
 #include "proto/admit.h"
 #include "proto/apply.h"
 
+enum { ADMIT_MANAGER_BYTES_MAX = 128 };
+
 /* Fills result->message and err; returns code. */
 int admit__fail(const struct admit_request *request, struct admit_result *result, struct err *err,
                 int code, const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -305,6 +305,15 @@ static void limits(void **state)
     free(big);
     struct admit_request request = request_of(f, "component", ADMIT_CREATE, object);
     assert_err(admit(&request, &f->result, &f->err), &f->err, ERR_TOO_LARGE, "limit");
+    request.incoming = tree(f, component);
+    request.field_manager = SLICE("a\nb");
+    assert_err(admit(&request, &f->result, &f->err), &f->err, ERR_UNPROCESSABLE, "fieldManager");
+    request.field_manager = SLICE("a\xff");
+    assert_err(admit(&request, &f->result, &f->err), &f->err, ERR_UNPROCESSABLE, "fieldManager");
+    request.field_manager = SLICE("");
+    request.user_agent = SLICE("kubectl/v1.32 (linux)");
+    assert_ok(write_request(f, &request), &f->err);
+    assert_string_equal(stored_at(f, ".metadata.managedFields[0].manager"), "'kubectl'");
 }
 
 int main(void)
