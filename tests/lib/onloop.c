@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/list.h"
 #include "tests/lib/test.h"
@@ -90,6 +91,33 @@ void onloop_wait(struct onloop *o, const char *what)
     if (!in_time) {
         print_error("waited in vain for: %s\n", what);
         abort(); /* handles are open, nothing can be torn down */
+    }
+}
+
+struct condition {
+    bool (*holds)(void *arg);
+    void *arg;
+    bool held;
+};
+
+static void ask_condition(void *arg)
+{
+    struct condition *c = arg;
+    c->held = c->holds(c->arg);
+}
+
+void onloop_until(struct onloop *o, bool (*holds)(void *arg), void *arg, const char *what)
+{
+    struct condition c = {.holds = holds, .arg = arg};
+    for (int waited_ms = 0; !c.held; waited_ms += 5) {
+        if (waited_ms > ONLOOP_LIMIT_MS) {
+            print_error("waited in vain for: %s\n", what);
+            abort();
+        }
+        onloop_call(o, ask_condition, &c);
+        if (!c.held) {
+            (void)usleep(5000);
+        }
     }
 }
 

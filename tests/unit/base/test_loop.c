@@ -334,6 +334,22 @@ static void put_off_work_runs_once_after_the_events(void **state)
     free(l);
 }
 
+static bool third_time(void *arg)
+{
+    return ++*(int *)arg == 3;
+}
+
+static void conditions_are_asked_until_they_hold(void **state)
+{
+    (void)state;
+    struct onloop o;
+    int asked = 0;
+    onloop_start(&o);
+    onloop_until(&o, third_time, &asked, "the third time");
+    assert_int_equal(asked, 3);
+    onloop_stop(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_loop_that_never_ran_can_be_given_up),
         cmocka_unit_test(timers_fire_restart_repeat_and_stop),
         cmocka_unit_test(jobs_work_elsewhere_and_end_on_the_loop),
+        cmocka_unit_test(conditions_are_asked_until_they_hold),
         cmocka_unit_test(put_off_work_runs_once_after_the_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
