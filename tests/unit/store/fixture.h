@@ -33,6 +33,19 @@ struct fixture {
     uint64_t request; /* last request id */
 };
 
+/* Field by field: the struct has padding. */
+__attribute__((unused)) static void assert_same_state(const struct db_state *a,
+                                                      const struct db_state *b)
+{
+    assert_true(a->shard == b->shard && a->namespaces_open == b->namespaces_open);
+    assert_true(a->applied_index == b->applied_index && a->applied_term == b->applied_term);
+    assert_true(a->last_version == b->last_version && a->stamp_floor == b->stamp_floor);
+    assert_true(a->ceiling == b->ceiling && a->open_term == b->open_term);
+    assert_true(a->incarnation == b->incarnation && a->floor == b->floor);
+    assert_true(a->compacted == b->compacted && a->expired_ms == b->expired_ms);
+    assert_true(a->time_ms == b->time_ms && a->audit_count == b->audit_count);
+}
+
 __attribute__((unused)) static void fixture_open(struct fixture *f)
 {
     struct db_config config = {.path = f->path, .shard = SHARD, .cluster = SLICE("c1")};
