@@ -35,31 +35,32 @@ struct feeding {
     bool route;
 };
 
-static void add_to_shard(void *user, enum snapshot_kind kind, struct slice ns, struct slice name)
+static void add_to_shard(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
+                         uint64_t delay_ms)
 {
     struct engine_shard *s = user;
     /* Another shard's leader sees to the system shard's objects; this one reads them. */
     bool ours = s->snap->system == s->snap || !snapshot_cluster_scoped(kind) ||
                 kind == SNAPSHOT_ORGANIZATION;
     if (ours) {
-        shard_enqueue(s, kind, ns, name);
+        shard_enqueue_after(s, kind, ns, name, delay_ms);
     }
 }
 
 static void route(const struct feeding *f, enum snapshot_kind kind, struct slice ns,
-                  struct slice name)
+                  struct slice name, bool whole)
 {
     if (!f->route) {
         return;
     }
     if (f->only != NULL) {
-        route_change(f->only->snap, kind, ns, name, add_to_shard, f->only);
+        route_change(f->only->snap, kind, ns, name, whole, add_to_shard, f->only);
         return;
     }
     for (uint32_t i = 0; i < f->e->config.shard_count; i++) {
         struct engine_shard *s = f->e->shards[i];
         if (s != NULL && !s->closing) {
-            route_change(s->snap, kind, ns, name, add_to_shard, s);
+            route_change(s->snap, kind, ns, name, whole, add_to_shard, s);
         }
     }
 }
@@ -67,6 +68,19 @@ static void route(const struct feeding *f, enum snapshot_kind kind, struct slice
 static void scan_key(struct buf *out, enum snapshot_kind kind, struct slice ns, struct slice name)
 {
     buf_addf(out, "%d/%.*s/%.*s", (int)kind, SLICE_ARG(ns), SLICE_ARG(name));
+}
+
+/* Did more than the object's status change? */
+static bool whole_change(const struct feeding *f, enum snapshot_kind kind,
+                         const struct feed_row *row)
+{
+    const struct snapshot_entry *before = snapshot_find(f->snap, kind, row->ns, row->name);
+    if (before == NULL || row->deleted) {
+        return true;
+    }
+    struct snapshot_shape after = snapshot_shape_of(kind, row->body);
+    return after.generation == 0 || after.generation != before->generation ||
+           after.deleting != before->deleting || after.applied != before->applied;
 }
 
 static void on_row(void *arg, const struct feed_row *row)
@@ -83,7 +97,8 @@ static void on_row(void *arg, const struct feed_row *row)
         map_put(f->seen, buf_slice(&key), f);
         buf_free(&key);
     }
-    route(f, kind, row->ns, row->name);
+    bool whole = whole_change(f, kind, row);
+    route(f, kind, row->ns, row->name, whole);
     if (row->deleted) {
         snapshot_remove(f->snap, kind, row->ns, row->name);
     } else if (snapshot_put(f->snap, kind, row->ns, row->name, row->body, row->version, &err) !=
@@ -91,7 +106,7 @@ static void on_row(void *arg, const struct feed_row *row)
         log_error("reconcile.row", "error=%s", log_q(err.message));
         return;
     }
-    route(f, kind, row->ns, row->name);
+    route(f, kind, row->ns, row->name, whole);
     if (kind == SNAPSHOT_RENDERED && f->only != NULL) {
         work_forget(f->only, row->ns, row->name);
     }
@@ -118,7 +133,7 @@ static void drop_unseen(struct feeding *f)
             }
         }
         for (size_t i = 0; i < count; i++) {
-            route(f, gone[i]->kind, gone[i]->ns, gone[i]->name);
+            route(f, gone[i]->kind, gone[i]->ns, gone[i]->name, true);
             snapshot_remove(f->snap, gone[i]->kind, gone[i]->ns, gone[i]->name);
         }
     }

@@ -158,11 +158,14 @@ void cluster_watch(struct engine_cluster *c, const json_t *manifests);
 void clusters_watch_inventories(struct engine_shard *s);
 
 /* ---- route.c ---- */
-/* Calls add for every key that must be looked at again because this object changed, came or went:
- * once with the snapshot before the change, once after it. */
-typedef void (*route_add)(void *user, enum snapshot_kind kind, struct slice ns, struct slice name);
+/* Calls add for every key that must be looked at again because this object changed: once with the
+ * snapshot before the change, once after it. whole: it came, went, is being deleted, or its spec
+ * changed; otherwise only its status did, which concerns far fewer. Keys may be put off by
+ * delay_ms, so that what sums up many objects is not done for each of them. */
+typedef void (*route_add)(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
+                          uint64_t delay_ms);
 void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
-                  struct slice name, route_add add, void *user);
+                  struct slice name, bool whole, route_add add, void *user);
 
 /* ---- feed_store.c ---- */
 void feed_store_init(struct feed *feed, const struct engine_config *config);

@@ -1,7 +1,9 @@
 /* route.c: whom a change concerns.
  *
  * Controllers read other objects than their own; this is the one table of who reads whom. It is
- * asked before and after a change, so that both the former and the new neighbours look again. */
+ * asked before and after a change, so that both the former and the new neighbours look again. What
+ * reads only the spec of another is not bothered by its status; what sums up many (a project over
+ * its components) waits a little, the longer the more there are. */
 #include "reconcile/controllers/common.h"
 #include "reconcile/engine_internal.h"
 
@@ -9,8 +11,12 @@ struct route {
     const struct snapshot *s;
     route_add add;
     void *user;
+    bool whole;
     struct arena arena;
 };
+
+/* A sum over so many is put off by as many milliseconds. */
+enum { ROLLUP_DELAY_MAX_MS = 500 };
 
 static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
                      struct slice ns, struct slice value)
@@ -19,7 +25,7 @@ static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_ind
     size_t count =
         value.len > 0 ? snapshot_list(r->s, kind, index, ns, value, &r->arena, &found) : 0;
     for (size_t i = 0; i < count; i++) {
-        r->add(r->user, kind, found[i]->ns, found[i]->name);
+        r->add(r->user, kind, found[i]->ns, found[i]->name, 0);
     }
 }
 
@@ -32,18 +38,34 @@ static void add_ns(struct route *r, enum snapshot_kind kind, struct slice ns)
 static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
 {
     if (name.len > 0 && snapshot_find(r->s, kind, ns, name) != NULL) {
-        r->add(r->user, kind, ns, name);
+        r->add(r->user, kind, ns, name, 0);
     }
+}
+
+/* A project that sums up its components. */
+static void add_project(struct route *r, struct slice ns, struct slice name)
+{
+    const struct snapshot_entry *project = snapshot_find(r->s, SNAPSHOT_PROJECT, ns, name);
+    if (project == NULL) {
+        return;
+    }
+    const struct snapshot_entry **found;
+    size_t members =
+        snapshot_list(r->s, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, name, &r->arena, &found);
+    size_t delay_ms = members < ROLLUP_DELAY_MAX_MS ? members : ROLLUP_DELAY_MAX_MS;
+    r->add(r->user, SNAPSHOT_PROJECT, ns, name, project->deleting ? 0 : delay_ms);
 }
 
 static void route_component(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct membership m;
-    add_list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
-    if (o != NULL && component_membership(r->s, o, &r->arena, &m)) {
-        add_named(r, SNAPSHOT_PROJECT, ns, m.project);
+    if (r->whole) {
+        add_list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
+        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
     }
-    add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
+    if (o != NULL && component_membership(r->s, o, &r->arena, &m)) {
+        add_project(r, ns, m.project);
+    }
     add_list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
 }
 
@@ -82,47 +104,60 @@ static void route_environment(struct route *r, struct slice ns, struct slice nam
     size_t count = snapshot_list(r->s, SNAPSHOT_PIPELINE, SNAPSHOT_BY_ENVIRONMENT, ns, name,
                                  &r->arena, &pipelines);
     for (size_t i = 0; i < count; i++) {
-        r->add(r->user, SNAPSHOT_PIPELINE, ns, pipelines[i]->name);
+        r->add(r->user, SNAPSHOT_PIPELINE, ns, pipelines[i]->name, 0);
         route_pipeline(r, ns, pipelines[i]->name);
     }
 }
 
+static void add_cell(struct route *r, struct slice ns, struct slice project,
+                     struct slice environment)
+{
+    const char *cell =
+        arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment));
+    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell));
+}
+
 static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
-    struct slice project = owner_text(o, "projectName");
     struct slice environment = spec_text(o, "environment");
     add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
-    add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
-    add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
-    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, name);
-    if (o != NULL) { /* the cell, which goes with its last binding */
-        const char *cell =
-            arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment));
-        add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell));
+    if (r->whole) {
+        add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
+        add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
+        add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, name);
+        /* The cell, which goes with its last binding. */
+        add_cell(r, ns, owner_text(o, "projectName"), environment);
     }
+}
+
+/* A cell that is there, or goes, concerns its components. */
+static void add_members(struct route *r, struct slice ns, const json_t *cell)
+{
+    const char *members = arena_printf(
+        &r->arena, "%.*s/%.*s/%.*s/%.*s", SLICE_ARG(owner_text(cell, "projectName")),
+        SLICE_ARG(spec_text(cell, "environmentName")), SLICE_ARG(spec_text(cell, "dataPlane")),
+        SLICE_ARG(spec_text(cell, "cluster")));
+    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, ns, slice_of(members));
 }
 
 static void route_rendered(struct route *r, struct slice ns, const json_t *o)
 {
+    /* A cell's status concerns its components only while they wait for it. */
+    bool is_cell = owner_text(o, "componentName").len == 0 &&
+                   (r->whole || json_at(o, "status", "appliedHash", NULL) == NULL);
     add_named(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"));
-    add_named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
-    add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
-    add_named(r, SNAPSHOT_PROJECT, ns, owner_text(o, "projectName"));
-    if (o == NULL) {
+    if (o == NULL || !(r->whole || is_cell)) {
         return;
     }
-    const char *cell = arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(owner_text(o, "projectName")),
-                                    SLICE_ARG(spec_text(o, "environmentName")));
-    const struct snapshot_entry **found;
-    bool is_cell = owner_text(o, "componentName").len == 0;
-    size_t count = snapshot_list(r->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell),
-                                 &r->arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        /* A cell concerns its components; a component concerns its cell only by going. */
-        bool other_is_cell = owner_text(snapshot_tree(r->s, found[i]), "componentName").len == 0;
-        if (other_is_cell != is_cell && (is_cell || object_deleting(o))) {
-            r->add(r->user, SNAPSHOT_RENDERED, ns, found[i]->name);
-        }
+    if (is_cell) {
+        add_members(r, ns, o);
+    } else if (owner_text(o, "componentName").len > 0) {
+        add_cell(r, ns, owner_text(o, "projectName"), spec_text(o, "environmentName"));
+    }
+    if (r->whole) { /* those that wait for it to be gone */
+        add_named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
+        add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+        add_project(r, ns, owner_text(o, "projectName"));
     }
 }
 
@@ -134,16 +169,18 @@ static void route_plane(struct route *r, struct slice name)
     size_t count = snapshot_list(r->s, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, none, name,
                                  &r->arena, &environments);
     for (size_t i = 0; i < count; i++) {
-        r->add(r->user, SNAPSHOT_ENVIRONMENT, environments[i]->ns, environments[i]->name);
-        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, environments[i]->ns,
-                 environments[i]->name);
+        r->add(r->user, SNAPSHOT_ENVIRONMENT, environments[i]->ns, environments[i]->name, 0);
+        if (r->whole) {
+            add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, environments[i]->ns,
+                     environments[i]->name);
+        }
     }
     /* Organizations that wait for their first plane. */
     const struct snapshot_entry **all;
     count = r->s->system == r->s ? snapshot_all(r->s, SNAPSHOT_ORGANIZATION, &r->arena, &all) : 0;
     for (size_t i = 0; i < count; i++) {
         if (!object_condition_true(snapshot_tree(r->s, all[i]), "DefaultsCreated")) {
-            r->add(r->user, SNAPSHOT_ORGANIZATION, all[i]->ns, all[i]->name);
+            r->add(r->user, SNAPSHOT_ORGANIZATION, all[i]->ns, all[i]->name, 0);
         }
     }
 }
@@ -167,7 +204,7 @@ static void route_secret(struct route *r, struct slice ns, struct slice name)
             const char *where = arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(planes[i]->name),
                                              SLICE_ARG(clusters[k].name));
             if (slice_eq_cstr(name, theirs)) {
-                r->add(r->user, SNAPSHOT_DATAPLANE, (struct slice){0}, planes[i]->name);
+                r->add(r->user, SNAPSHOT_DATAPLANE, (struct slice){0}, planes[i]->name, 0);
                 add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, (struct slice){0},
                          slice_of(where));
             }
@@ -187,17 +224,26 @@ static void route_owner(struct route *r, struct slice ns)
     const struct snapshot_entry *org =
         snapshot_find(r->s, SNAPSHOT_ORGANIZATION, (struct slice){0}, ns);
     if (ns.len > 0 && org != NULL && org->deleting) {
-        r->add(r->user, SNAPSHOT_ORGANIZATION, (struct slice){0}, ns);
+        r->add(r->user, SNAPSHOT_ORGANIZATION, (struct slice){0}, ns, 0);
     }
 }
 
 void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
-                  struct slice name, route_add add, void *user)
+                  struct slice name, bool whole, route_add add, void *user)
 {
-    struct route r = {.s = s, .add = add, .user = user};
+    struct route r = {.s = s, .add = add, .user = user, .whole = whole};
     const json_t *o = snapshot_get(s, kind, ns, name);
     add_named(&r, kind, ns, name);
-    route_owner(&r, ns);
+    if (whole) {
+        route_owner(&r, ns);
+    }
+    /* Whose status nobody reads. */
+    bool mute = kind == SNAPSHOT_PROJECT || kind == SNAPSHOT_PIPELINE ||
+                kind == SNAPSHOT_ENVIRONMENT || kind == SNAPSHOT_ORGANIZATION;
+    if (mute && !whole) {
+        arena_free(&r.arena);
+        return;
+    }
     switch (kind) {
     case SNAPSHOT_COMPONENT:
         route_component(&r, ns, name, o);

@@ -231,14 +231,26 @@ static struct slice joined(struct gather *g, struct slice a, struct slice b)
     return slice_of(arena_printf(&g->arena, "%.*s/%.*s", SLICE_ARG(a), SLICE_ARG(b)));
 }
 
-static void gather_rendered(struct gather *g, struct slice body)
+static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice body)
 {
     static const char *const project[] = {"spec", "owner", "projectName"};
+    static const char *const component[] = {"spec", "owner", "componentName"};
     static const char *const environment[] = {"spec", "environmentName", NULL};
+    static const char *const bound[] = {"spec", "environment", NULL};
     static const char *const plane[] = {"spec", "dataPlane", NULL};
     static const char *const cluster[] = {"spec", "cluster", NULL};
-    gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, body, project), scan(g, body, environment)));
-    gather_add(g, SNAPSHOT_BY_CLUSTER, joined(g, scan(g, body, plane), scan(g, body, cluster)));
+    if (kind == SNAPSHOT_BINDING) {
+        gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, body, project), scan(g, body, bound)));
+        return;
+    }
+    struct slice cell = joined(g, scan(g, body, project), scan(g, body, environment));
+    struct slice place = joined(g, scan(g, body, plane), scan(g, body, cluster));
+    gather_add(g, SNAPSHOT_BY_CLUSTER, place);
+    if (scan(g, body, component).len == 0) {
+        gather_add(g, SNAPSHOT_BY_CELL, cell);
+    } else {
+        gather_add(g, SNAPSHOT_BY_MEMBER, joined(g, cell, place));
+    }
 }
 
 static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice body)
@@ -286,8 +298,8 @@ static void gather_refs(struct gather *g, const struct snapshot_entry *e)
     if (e->kind == SNAPSHOT_COMPONENT && !gather_has(g, SNAPSHOT_BY_PROJECT)) {
         gather_add(g, SNAPSHOT_BY_PROJECT, SLICE("-"));
     }
-    if (e->kind == SNAPSHOT_RENDERED) {
-        gather_rendered(g, e->body);
+    if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING) {
+        gather_cell(g, e->kind, e->body);
     }
     if (e->kind == SNAPSHOT_PROJECT || e->kind == SNAPSHOT_PIPELINE) {
         gather_lists(g, e->kind, e->body);
@@ -336,13 +348,25 @@ static struct snapshot_entry *entry_new(enum snapshot_kind kind, struct slice ns
     return e;
 }
 
+struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice body)
+{
+    struct snapshot_shape shape = {0};
+    struct slice raw;
+    if (json_scan(body, &raw, "metadata", "generation", NULL)) {
+        slice_u64(raw, &shape.generation);
+    }
+    shape.deleting = json_scan(body, &raw, "metadata", "deletionTimestamp", NULL);
+    shape.applied =
+        kind == SNAPSHOT_RENDERED && json_scan(body, &raw, "status", "appliedHash", NULL);
+    return shape;
+}
+
 int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
                  struct slice body, uint64_t version, struct err *err)
 {
     assert(kind < SNAPSHOT_KIND_COUNT);
     struct gather g = {0};
     struct slice uid;
-    struct slice raw;
     if (!json_scan(body, &uid, "metadata", "uid", NULL)) {
         return err_set(err, ERR_CORRUPT, "%s %.*s/%.*s: no metadata.uid in the stored object",
                        kinds[kind].kind, SLICE_ARG(ns), SLICE_ARG(name));
@@ -350,7 +374,10 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
     uid = json_unquote(uid, &g.arena);
     snapshot_remove(s, kind, ns, name);
     struct snapshot_entry *e = entry_new(kind, ns, name, uid, body, version);
-    e->deleting = json_scan(e->body, &raw, "metadata", "deletionTimestamp", NULL);
+    struct snapshot_shape shape = snapshot_shape_of(kind, e->body);
+    e->generation = shape.generation;
+    e->deleting = shape.deleting;
+    e->applied = shape.applied;
     gather_refs(&g, e);
     link_refs(s, e, &g);
     struct buf key = {0};

@@ -63,7 +63,8 @@ enum snapshot_index {
     SNAPSHOT_BY_PIPELINE,    /* Project */
     SNAPSHOT_BY_BINDING,     /* Rendered */
     SNAPSHOT_BY_PLANE,       /* Environment, Rendered, over all namespaces */
-    SNAPSHOT_BY_CELL,        /* Rendered: "PROJECT/ENVIRONMENT" */
+    SNAPSHOT_BY_CELL,        /* Binding, and Rendered of cells: "PROJECT/ENVIRONMENT" */
+    SNAPSHOT_BY_MEMBER,      /* Rendered of components: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
     SNAPSHOT_BY_CLUSTER,     /* Rendered, over all namespaces: "PLANE/CLUSTER" */
     SNAPSHOT_BY_TYPE,        /* Component, over all namespaces: spec.type's name */
     SNAPSHOT_INDEX_COUNT
@@ -75,8 +76,10 @@ struct snapshot_entry {
     struct slice name;
     struct slice uid;
     uint64_t version;
-    struct slice body; /* canonical, without resourceVersion */
+    uint64_t generation; /* 0: of a kind that does not count */
+    struct slice body;   /* canonical, without resourceVersion */
     bool deleting;
+    bool applied; /* Rendered: has a status.appliedHash */
     /* private */
     json_t *tree;
     struct list recent;
@@ -146,6 +149,14 @@ void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice n
                      struct slice name);
 /* Forgets the trees beyond SNAPSHOT_TREES_MAX that were used longest ago. Between plans. */
 void snapshot_trim(struct snapshot *s);
+
+/* What of an object a plan that reads it from elsewhere depends on, beside its status. */
+struct snapshot_shape {
+    uint64_t generation;
+    bool deleting;
+    bool applied;
+};
+struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice body);
 
 /* Reading. NULL if absent. */
 const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,

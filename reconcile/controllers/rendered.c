@@ -78,22 +78,12 @@ static void not_ready(struct work *w, enum condition_status ready, bool progress
 
 static bool shared(const struct work *w)
 {
-    if (!w->cell) {
-        return false;
-    }
-    const char *cell = arena_printf(&w->plan->arena, "%.*s/%.*s", SLICE_ARG(w->project),
-                                    SLICE_ARG(w->environment));
+    const char *members =
+        arena_printf(&w->plan->arena, "%.*s/%.*s/%.*s/%.*s", SLICE_ARG(w->project),
+                     SLICE_ARG(w->environment), SLICE_ARG(w->plane), SLICE_ARG(w->cluster));
     const struct snapshot_entry **found;
-    size_t count = snapshot_list(w->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, w->entry->ns,
-                                 slice_of(cell), &w->plan->arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *other = snapshot_tree(w->s, found[i]);
-        if (!rendered_is_cell(other) && slice_eq(spec_text(other, "cluster"), w->cluster) &&
-            slice_eq(spec_text(other, "dataPlane"), w->plane)) {
-            return true;
-        }
-    }
-    return false;
+    return w->cell && snapshot_list(w->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, w->entry->ns,
+                                    slice_of(members), &w->plan->arena, &found) > 0;
 }
 
 static void let_go(struct work *w)
@@ -353,10 +343,10 @@ static bool cell_is_there(struct work *w)
         rendered_cell_name(&w->plan->arena, w->project, w->environment, w->plane, w->cluster);
     const struct snapshot_entry *cell = snapshot_find(w->s, SNAPSHOT_RENDERED, w->entry->ns, name);
     if (cell != NULL && !cell->deleting) {
-        const json_t *tree = snapshot_tree(w->s, cell);
-        if (json_text(json_at(tree, "status", "appliedHash", NULL)).len > 0) {
+        if (cell->applied) {
             return true;
         }
+        const json_t *tree = snapshot_tree(w->s, cell);
         struct condition ready = condition_of(tree, READY);
         bool failed = slice_eq_cstr(ready.status, "False") && ready.message.len > 0;
         not_ready(w, STATUS_FALSE, !failed,
@@ -405,12 +395,13 @@ static bool orphaned(const struct work *w)
                                                              spec_text(w->rendered, "bindingName"));
         return binding == NULL || (has_owner(w->rendered) && !owned_by(w->rendered, binding->uid));
     }
+    const char *cell =
+        arena_printf(arena, "%.*s/%.*s", SLICE_ARG(w->project), SLICE_ARG(w->environment));
     const struct snapshot_entry **bindings;
-    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, w->entry->ns,
-                                 w->environment, arena, &bindings);
+    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_CELL, w->entry->ns,
+                                 slice_of(cell), arena, &bindings);
     for (size_t i = 0; i < count; i++) {
-        if (!bindings[i]->deleting &&
-            slice_eq(owner_text(snapshot_tree(w->s, bindings[i]), "projectName"), w->project)) {
+        if (!bindings[i]->deleting) {
             return false;
         }
     }

@@ -93,7 +93,8 @@ static void test_indexes_by_reference(void **state)
     assert_int_equal(count(f, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, "a", "-"), 1);
     assert_int_equal(count(f, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, "a", "web"), 1);
     assert_int_equal(count(f, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, "b", "web"), 0);
-    assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, "a", "shop/dev"), 1);
+    assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, "a", "shop/dev"), 0);
+    assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, "a", "shop/dev/p/c"), 1);
     assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, "", "p/c"), 1);
     assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, "a", "b"), 1);
     assert_int_equal(count(f, SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, "", "p"), 1);
