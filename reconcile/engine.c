@@ -315,6 +315,26 @@ void engine_on_reset(void *user, uint32_t shard)
 
 /* ---- start and stop ---- */
 
+static void register_metrics(struct engine_metrics *m)
+{
+    m->plans = metric_counter("choreod_reconcile_plans_total", "", "Plans that controllers made.");
+    m->skipped =
+        metric_counter("choreod_reconcile_skipped_total", "",
+                       "Keys not planned again, since nothing that they read had changed.");
+    m->writes =
+        metric_counter("choreod_reconcile_writes_total", "", "Writes that plans asked for.");
+    m->conflicts = metric_counter("choreod_reconcile_write_failures_total", "",
+                                  "Writes of plans that did not succeed.");
+    m->applies = metric_counter("choreod_reconcile_applies_total", "",
+                                "Objects applied to data-plane clusters.");
+    m->apply_failures = metric_counter("choreod_reconcile_apply_failures_total", "",
+                                       "Objects that a cluster did not take.");
+    m->drifts = metric_counter("choreod_reconcile_drifts_total", "",
+                               "Objects that somebody changed on a cluster.");
+    m->swept = metric_counter("choreod_reconcile_swept_total", "", "Left-over objects deleted.");
+    m->waiting = metric_gauge("choreod_reconcile_queue_keys", "", "Keys that wait to be planned.");
+}
+
 int engine_start(struct engine *engine, const struct engine_config *config, struct err *err)
 {
     if (config->loop == NULL || config->backend == NULL || config->kinds == NULL ||
@@ -345,6 +365,7 @@ int engine_start(struct engine *engine, const struct engine_config *config, stru
         e->feed = &e->store_feed;
     }
     snapshot_init(&e->system, NULL);
+    register_metrics(&e->metrics);
     engine->impl = e;
     return 0;
 }

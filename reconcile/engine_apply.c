@@ -277,6 +277,8 @@ static void proceed(struct run *r);
 static void on_step(struct driver_op *op, int rc, const struct err *err)
 {
     struct run *r = op->user;
+    struct engine_metrics *m = &r->s->e->metrics;
+    metric_add(rc == 0 ? m->applies : m->apply_failures, 1);
     if (rc == 0 && op->verb == DRIVER_APPLY) {
         json_array_append_new(r->applied, resource_new(op->object.live, op->object.fingerprint));
     }
@@ -311,6 +313,7 @@ static void proceed(struct run *r)
         r->op.verb = DRIVER_APPLY;
         r->op.manifest = json_array_get(r->manifests, r->next);
         r->op.revision = r->hash;
+        r->op.look_first = r->work->conflict_at_ms != 0;
     } else {
         r->op.verb = DRIVER_DELETE;
         r->op.resource = json_array_get(r->prune, prune - 1 - (r->next - manifests));

@@ -114,6 +114,7 @@ static void on_object(void *user, const struct driver_object *object, bool delet
         log_info("reconcile.drift", "shard=%u cluster=%s release=%.*s object=%.*s %s", s->id,
                  c->name, SLICE_ARG(object->release), SLICE_ARG(object->key),
                  deleted ? "deleted=true" : "changed=true");
+        metric_add(s->e->metrics.drifts, 1);
         work_get(s, e->ns, e->name, true)->drifted = true;
     }
     shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
@@ -197,6 +198,7 @@ static void sweep_cluster(struct engine_cluster *c)
         struct sweep_op *w = mem_zero(sizeof(*w));
         w->resource = json_incref(json_object_get(found, "resource"));
         w->release = slice_dup(json_text_at(found, "release"));
+        metric_add(c->shard->e->metrics.swept, 1);
         w->op = (struct driver_op){.verb = DRIVER_DELETE,
                                    .resource = w->resource,
                                    .release = w->release,

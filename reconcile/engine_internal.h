@@ -11,6 +11,7 @@
 #ifndef RECONCILE_ENGINE_INTERNAL_H
 #define RECONCILE_ENGINE_INTERNAL_H
 
+#include "base/metrics.h"
 #include "reconcile/drivers/driver.h"
 #include "reconcile/engine.h"
 #include "reconcile/feed.h"
@@ -23,12 +24,27 @@ enum {
     SUBMIT_TIMEOUT_MS = 10 * 1000,
     UNREACHABLE_AFTER_FAILURES = 2,
     BOOTSTRAP_RETRY_MS = 500,
+    PLANS_BEFORE_TRIM = 1000,
 };
 
 struct engine_shard;
 
+/* For operators: what the engine does. */
+struct engine_metrics {
+    struct metric *plans;
+    struct metric *skipped; /* nothing that they read had changed */
+    struct metric *writes;
+    struct metric *conflicts;
+    struct metric *applies;
+    struct metric *apply_failures;
+    struct metric *drifts;
+    struct metric *swept;
+    struct metric *waiting; /* keys */
+};
+
 struct engine_impl {
     struct engine *engine;
+    struct engine_metrics metrics;
     struct engine_config config;
     const struct clock *clock;
     struct feed store_feed; /* used where config.feed is NULL */
@@ -95,6 +111,7 @@ struct engine_shard {
     struct loop_timer tick; /* the queue's next due time, or more work now */
     struct loop_timer probe_tick;
     struct loop_timer sweep_tick;
+    size_t plans_since_trim;
     uint64_t bootstrap_due_ms; /* UINT64_MAX: done, or not ours to do */
     size_t tasks;              /* under way */
     size_t applies;            /* under way */

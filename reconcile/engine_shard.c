@@ -4,6 +4,7 @@
  * everything else in the shard's own, so that a cluster that does not answer holds up its own lane
  * alone. Closing: timers first, then clusters (which cancels what is under way), then tasks end;
  * when nothing is left the memory goes. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,7 +148,25 @@ void shard_enqueue_after(struct engine_shard *s, enum snapshot_kind kind, struct
 void shard_enqueue(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
                    struct slice name)
 {
+    /* Whoever asks for it knows of news that the snapshot does not show. */
+    snapshot_forget(s->snap, kind, ns, name);
     shard_enqueue_after(s, kind, ns, name, 0);
+}
+
+/* In a lane of its own: what was there when the shard was taken over does not hold up news. */
+static void enqueue_later(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                          struct slice name)
+{
+    struct buf key = {0};
+    struct buf lane = {0};
+    if (plan_has_controller(kind)) {
+        key_of(&key, kind, ns, name);
+        lane_of(s, kind, ns, name, &lane);
+        buf_add_cstr(&lane, "~");
+        queue_add(&s->queue, buf_slice(&key), ns, buf_slice(&lane), engine_mono_ms(s->e));
+    }
+    buf_free(&key);
+    buf_free(&lane);
 }
 
 void shard_enqueue_all(struct engine_shard *s)
@@ -161,7 +180,7 @@ void shard_enqueue_all(struct engine_shard *s)
         const struct snapshot_entry **all;
         size_t count = snapshot_all(s->snap, (enum snapshot_kind)kind, &arena, &all);
         for (size_t i = 0; i < count; i++) {
-            shard_enqueue(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
+            enqueue_later(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
         }
     }
     arena_free(&arena);
@@ -197,13 +216,25 @@ static void run_one(struct engine_shard *s, const struct queue_item *item)
     struct slice ns;
     struct slice name;
     struct err err;
-    struct plan *plan = mem_zero(sizeof(*plan));
     key_parse(item->key, &kind, &ns, &name);
+    const struct snapshot_entry *entry = snapshot_find(s->snap, kind, ns, name);
+    /* An entry of another snapshot has no memory of plans on this one. */
+    bool own = entry != NULL && (s->snap->system == s->snap || !snapshot_cluster_scoped(kind));
+    if (own && snapshot_unchanged(s->snap, entry)) {
+        metric_add(s->e->metrics.skipped, 1);
+        queue_done(&s->queue, item, QUEUE_DONE, engine_mono_ms(s->e));
+        return;
+    }
+    struct plan *plan = mem_zero(sizeof(*plan));
     plan_init(plan);
+    metric_add(s->e->metrics.plans, 1);
+    snapshot_trace_begin(s->snap);
     s->snap->now_ms = engine_wall_ms(s->e);
     if (plan_run(s->snap, kind, ns, name, plan, &err) != 0) {
         log_error("reconcile.plan", "shard=%u error=%s", s->id, log_q(err.message));
     }
+    bool nothing = is_empty(plan) && plan->requeue_after_ms == 0;
+    snapshot_trace_end(s->snap, entry, own && nothing);
     if (plan->requeue_after_ms > 0) {
         shard_enqueue_after(s, kind, ns, name, plan->requeue_after_ms);
     }
@@ -211,10 +242,19 @@ static void run_one(struct engine_shard *s, const struct queue_item *item)
         task_start(s, item, kind, plan);
         return;
     }
-    bool gone = snapshot_find(s->snap, kind, ns, name) == NULL;
     plan_free(plan);
     free(plan);
-    queue_done(&s->queue, item, gone ? QUEUE_GONE : QUEUE_DONE, engine_mono_ms(s->e));
+    queue_done(&s->queue, item, entry == NULL ? QUEUE_GONE : QUEUE_DONE, engine_mono_ms(s->e));
+}
+
+/* A burst of plans leaves the heap full of holes: returns them once it is over. */
+static void give_back(struct engine_shard *s, size_t done)
+{
+    s->plans_since_trim += done;
+    if (done == 0 && s->tasks == 0 && s->plans_since_trim > PLANS_BEFORE_TRIM) {
+        s->plans_since_trim = 0;
+        malloc_trim(0);
+    }
 }
 
 static void tick(struct loop_timer *timer)
@@ -235,6 +275,8 @@ static void tick(struct loop_timer *timer)
     }
     snapshot_trim(s->snap);
     snapshot_trim(&s->e->system);
+    metric_set(s->e->metrics.waiting, (int64_t)s->queue.waiting_count);
+    give_back(s, done);
     uint64_t now_ms = engine_mono_ms(s->e);
     uint64_t due_ms = queue_due_ms(&s->queue);
     uint64_t settle_ms = list_empty(&s->settling) ? UINT64_MAX : now_ms + SETTLE_TIMEOUT_MS / 4;

@@ -26,6 +26,7 @@ struct task {
     json_t *events;     /* Event objects yet to be written */
     struct arena arena; /* of the write under way */
     struct backend_submit submit;
+    struct buf old;
     struct buf body;
     char request_id[33];
     uint8_t digest[SHA256_BYTES];
@@ -61,6 +62,7 @@ static void end(struct task *t)
     free(t->plan);
     json_decref(t->events);
     json_decref(t->found);
+    buf_free(&t->old);
     buf_free(&t->body);
     buf_free(&t->audit);
     buf_free(&t->drain_name);
@@ -112,6 +114,8 @@ static void on_submitted(struct backend_submit *submit, int rc, const struct err
     struct slice ns = submit->key.ns;
     bool here = ns.len == 0 || c->shard_of == NULL ? t->s->id == 0 || c->shard_count == 1
                                                    : c->shard_of(c->user, ns) == t->s->id;
+    metric_add(t->s->e->metrics.writes, 1);
+    metric_add(t->s->e->metrics.conflicts, rc != 0 ? 1 : 0);
     if (rc == 0 && here && submit->version > t->last_version) {
         t->last_version = submit->version;
     }
@@ -243,11 +247,13 @@ static void write_next(struct task *t)
         } else if (w->if_version != 0 && entry->version != w->if_version) {
             rc = err_set(&err, ERR_CONFLICT, "it changed since it was planned");
         } else {
+            buf_clear(&t->old);
+            snapshot_body(entry, &t->old);
             old = (struct backend_object){
                 .key = {.resource = write.kind->resource, .ns = entry->ns, .name = entry->name},
-                .body = entry->body,
+                .body = buf_slice(&t->old),
                 .version = entry->version};
-            rc = object_splice(entry->body, &old.splice, &err);
+            rc = object_splice(old.body, &old.splice, &err);
             write.old = &old;
         }
     }

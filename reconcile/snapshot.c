@@ -4,8 +4,12 @@
  * bytes by json_scan() (lists through a tree) when it is put, and kept as refs: links in buckets,
  * one bucket for each (index, kind, namespace, value). Removing an entry unlinks its refs; an empty
  * bucket is freed. Trees hang on their entries, in order of use, and are forgotten by
- * snapshot_trim(), so that none vanishes under a plan. */
-#include "reconcile/snapshot.h"
+ * snapshot_trim(), so that none vanishes under a plan.
+ *
+ * Of a Release, spec.componentType.spec is cut out of the bytes (`null` stands there) and kept once
+ * for all that have the same: as bytes, and, once needed, as one tree that all their trees share.
+ */
+#include "reconcile/snapshot_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -45,6 +49,16 @@ static const struct {
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, {"spec", "bindingName", NULL}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
 };
+
+/* Bytes cut out of several objects. */
+struct snapshot_shared {
+    size_t users;
+    char *raw;
+    size_t len;
+    json_t *tree; /* NULL until needed */
+};
+
+enum { SHARED_BYTES_MIN = 256 };
 
 struct bucket {
     struct list refs;
@@ -106,6 +120,36 @@ void snapshot_init(struct snapshot *s, struct snapshot *system)
     list_init(&s->recent);
 }
 
+static void entry_key(struct buf *out, struct slice ns, struct slice name)
+{
+    buf_add(out, ns);
+    buf_add_char(out, '/');
+    buf_add(out, name);
+}
+
+static void index_key(struct buf *out, enum snapshot_index index, enum snapshot_kind kind,
+                      struct slice ns, struct slice value)
+{
+    buf_add_u8(out, (uint8_t)index);
+    buf_add_u8(out, (uint8_t)kind);
+    buf_add(out, ns);
+    buf_add_char(out, '/');
+    buf_add(out, value);
+}
+
+static void read_key(struct buf *out, enum snapshot_kind kind, struct slice ns, struct slice name)
+{
+    buf_add_char(out, 'K');
+    buf_add_u8(out, (uint8_t)kind);
+    entry_key(out, ns, name);
+}
+
+static void all_key(struct buf *out, enum snapshot_kind kind)
+{
+    buf_add_char(out, 'A');
+    buf_add_u8(out, (uint8_t)kind);
+}
+
 static void tree_drop(struct snapshot *s, struct snapshot_entry *e)
 {
     if (e->tree != NULL) {
@@ -127,8 +171,48 @@ static void ref_drop(struct snapshot *s, struct snapshot_ref *ref)
     }
 }
 
+static void shared_drop(struct snapshot *s, struct snapshot_shared *shared)
+{
+    if (shared != NULL && --shared->users == 0) {
+        map_remove(&s->shared, slice_make(shared->raw, shared->len));
+        json_decref(shared->tree);
+        free(shared->raw);
+        free(shared);
+    }
+}
+
+static struct snapshot_shared *shared_get(struct snapshot *s, struct slice raw)
+{
+    struct snapshot_shared *shared = map_get(&s->shared, raw);
+    if (shared == NULL) {
+        shared = mem_zero(sizeof(*shared));
+        shared->raw = slice_dup(raw);
+        shared->len = raw.len;
+        map_put(&s->shared, raw, shared);
+    }
+    shared->users++;
+    return shared;
+}
+
+/* Everything by which the entry may have been read. */
+static void stamp_entry(struct snapshot *s, const struct snapshot_entry *e)
+{
+    struct buf key = {0};
+    read_key(&key, e->kind, e->ns, e->name);
+    snapshot_stamp(s, buf_slice(&key));
+    buf_clear(&key);
+    all_key(&key, e->kind);
+    snapshot_stamp(s, buf_slice(&key));
+    buf_free(&key);
+    for (size_t i = 0; i < e->ref_count; i++) {
+        snapshot_stamp(s, slice_make(e->refs[i].bucket->key, e->refs[i].bucket->key_len));
+    }
+}
+
 static void entry_free(struct snapshot *s, struct snapshot_entry *e)
 {
+    shared_drop(s, e->shared);
+    free(e->memo);
     tree_drop(s, e);
     for (size_t i = 0; i < e->ref_count; i++) {
         ref_drop(s, &e->refs[i]);
@@ -150,23 +234,9 @@ void snapshot_free(struct snapshot *s)
         map_free(&s->kinds[kind]);
     }
     map_free(&s->index);
-}
-
-static void entry_key(struct buf *out, struct slice ns, struct slice name)
-{
-    buf_add(out, ns);
-    buf_add_char(out, '/');
-    buf_add(out, name);
-}
-
-static void index_key(struct buf *out, enum snapshot_index index, enum snapshot_kind kind,
-                      struct slice ns, struct slice value)
-{
-    buf_add_u8(out, (uint8_t)index);
-    buf_add_u8(out, (uint8_t)kind);
-    buf_add(out, ns);
-    buf_add_char(out, '/');
-    buf_add(out, value);
+    map_free(&s->shared);
+    free(s->stamps);
+    s->stamps = NULL;
 }
 
 static bool over_all_namespaces(enum snapshot_index index)
@@ -330,6 +400,36 @@ static void link_refs(struct snapshot *s, struct snapshot_entry *e, const struct
     buf_free(&key);
 }
 
+/* The part of a Release's bytes that is worth sharing; empty if there is none. */
+static struct slice sharable(enum snapshot_kind kind, struct slice body)
+{
+    struct slice raw = {0};
+    if (kind != SNAPSHOT_RELEASE || !json_scan(body, &raw, "spec", "componentType", "spec", NULL) ||
+        raw.len < SHARED_BYTES_MIN) {
+        return (struct slice){0};
+    }
+    return raw;
+}
+
+static void cut_out(struct buf *out, struct slice body, struct slice part)
+{
+    size_t at = (size_t)(part.data - body.data);
+    buf_add(out, slice_sub(body, 0, at));
+    buf_add_cstr(out, "null");
+    buf_add(out, slice_sub(body, at + part.len, body.len));
+}
+
+void snapshot_body(const struct snapshot_entry *e, struct buf *out)
+{
+    if (e->shared == NULL) {
+        buf_add(out, e->body);
+        return;
+    }
+    buf_add(out, slice_sub(e->body, 0, e->cut));
+    buf_add(out, slice_make(e->shared->raw, e->shared->len));
+    buf_add(out, slice_sub(e->body, e->cut + strlen("null"), e->body.len));
+}
+
 static struct snapshot_entry *entry_new(enum snapshot_kind kind, struct slice ns, struct slice name,
                                         struct slice uid, struct slice body, uint64_t version)
 {
@@ -373,7 +473,18 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
     }
     uid = json_unquote(uid, &g.arena);
     snapshot_remove(s, kind, ns, name);
-    struct snapshot_entry *e = entry_new(kind, ns, name, uid, body, version);
+    struct slice part = sharable(kind, body);
+    struct buf rest = {0};
+    if (part.len > 0) {
+        cut_out(&rest, body, part);
+    }
+    struct snapshot_entry *e =
+        entry_new(kind, ns, name, uid, part.len > 0 ? buf_slice(&rest) : body, version);
+    if (part.len > 0) {
+        e->shared = shared_get(s, part);
+        e->cut = (size_t)(part.data - body.data);
+        buf_free(&rest);
+    }
     struct snapshot_shape shape = snapshot_shape_of(kind, e->body);
     e->generation = shape.generation;
     e->deleting = shape.deleting;
@@ -383,7 +494,9 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
     struct buf key = {0};
     entry_key(&key, ns, name);
     map_put(&s->kinds[kind], buf_slice(&key), e);
-    s->body_bytes += body.len;
+    s->body_bytes += e->body.len;
+    s->clock++;
+    stamp_entry(s, e);
     buf_free(&key);
     free(g.items);
     arena_free(&g.arena);
@@ -397,6 +510,8 @@ void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice n
     entry_key(&key, ns, name);
     struct snapshot_entry *e = map_remove(&s->kinds[kind], buf_slice(&key));
     if (e != NULL) {
+        s->clock++;
+        stamp_entry(s, e);
         entry_free(s, e);
     }
     buf_free(&key);
@@ -419,23 +534,29 @@ static const struct snapshot *home_of(const struct snapshot *s, enum snapshot_ki
 const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
                                            struct slice ns, struct slice name)
 {
-    char small[256];
     const struct snapshot *home = home_of(s, kind, ns);
-    if (ns.len + 1 + name.len <= sizeof(small)) {
-        if (ns.len > 0) {
-            memcpy(small, ns.data, ns.len);
-        }
-        small[ns.len] = '/';
-        if (name.len > 0) {
-            memcpy(small + ns.len + 1, name.data, name.len);
-        }
-        return map_get(&home->kinds[kind], slice_make(small, ns.len + 1 + name.len));
-    }
     struct buf key = {0};
-    entry_key(&key, ns, name);
-    const struct snapshot_entry *e = map_get(&home->kinds[kind], buf_slice(&key));
+    read_key(&key, kind, ns, name);
+    if (s->trace != NULL) {
+        snapshot_read(s, home, buf_slice(&key));
+    }
+    /* The map's key is the same without what tells kinds apart. */
+    const struct snapshot_entry *e =
+        map_get(&home->kinds[kind], slice_sub(buf_slice(&key), 2, key.len));
     buf_free(&key);
     return e;
+}
+
+/* Hangs the shared part into a tree that was parsed without it. */
+static void hang_in(struct snapshot_entry *e)
+{
+    struct snapshot_shared *shared = e->shared;
+    struct err err;
+    if (shared->tree == NULL &&
+        json_parse(slice_make(shared->raw, shared->len), &shared->tree, &err) != 0) {
+        return;
+    }
+    json_object_set(json_at(e->tree, "spec", "componentType", NULL), "spec", shared->tree);
 }
 
 const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entry *entry)
@@ -447,6 +568,9 @@ const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entr
         struct err err;
         if (object_parse(e->body, e->version, &e->tree, &err) != 0) {
             return NULL;
+        }
+        if (e->shared != NULL) {
+            hang_in(e);
         }
         home->tree_count++;
         list_init(&e->recent);
@@ -487,6 +611,9 @@ size_t snapshot_list(const struct snapshot *s, enum snapshot_kind kind, enum sna
     struct buf key = {0};
     index_key(&key, index, kind, over_all_namespaces(index) ? (struct slice){0} : ns, value);
     struct bucket *bucket = map_get(&home->index, buf_slice(&key));
+    if (s->trace != NULL) {
+        snapshot_read(s, home, buf_slice(&key));
+    }
     buf_free(&key);
     *out = NULL;
     if (bucket == NULL) {
@@ -514,6 +641,10 @@ size_t snapshot_all(const struct snapshot *s, enum snapshot_kind kind, struct ar
 {
     const struct snapshot *home = home_of(s, kind, (struct slice){0});
     const struct map *map = &home->kinds[kind];
+    struct buf all = {0};
+    all_key(&all, kind);
+    snapshot_read(s, home, buf_slice(&all));
+    buf_free(&all);
     const struct snapshot_entry **found =
         arena_alloc(arena, (map->count + 1) * sizeof(struct snapshot_entry *));
     size_t count = 0;

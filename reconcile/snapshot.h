@@ -4,6 +4,8 @@
  * indexes by what refers to what; trees are parsed on demand and a few hundred are kept. It is fed
  * from the shard's change feed between plans, never during one, so a plan sees one version.
  *
+ * The frozen type in a Release, which is most of it, is kept once for all releases that share it.
+ *
  * Why bytes: 50,000 parsed trees are some 500 MB, as many canonical bodies about 60 MB with their
  * indexes; reading SQLite for each object would cost a query per reference, and a shard's leader
  * would compete with its own applies. A node pays only for the shards that it leads.
@@ -77,7 +79,7 @@ struct snapshot_entry {
     struct slice uid;
     uint64_t version;
     uint64_t generation; /* 0: of a kind that does not count */
-    struct slice body;   /* canonical, without resourceVersion */
+    struct slice body;   /* canonical; snapshot_body() where shared is set */
     bool deleting;
     bool applied; /* Rendered: has a status.appliedHash */
     /* private */
@@ -85,6 +87,9 @@ struct snapshot_entry {
     struct list recent;
     struct snapshot_ref *refs;
     size_t ref_count;
+    struct snapshot_shared *shared; /* cut out of body at `cut`, or NULL */
+    size_t cut;
+    struct snapshot_memo *memo;
 };
 
 /* How the world looks, beside the objects: what drivers know. NULL functions know nothing. */
@@ -131,11 +136,15 @@ struct snapshot {
     struct map kinds[SNAPSHOT_KIND_COUNT]; /* private: "ns/name" -> entry */
     struct map index;                      /* private */
     struct list recent;                    /* private: entries with a tree, newest first */
+    struct map shared;                     /* private: raw bytes -> struct snapshot_shared */
     size_t tree_count;
     size_t body_bytes;
+    uint32_t *stamps;             /* private: when what was last changed, by hash */
+    uint32_t clock;               /* private: changes so far */
+    struct snapshot_trace *trace; /* private: what the plan under way has read */
 };
 
-enum { SNAPSHOT_TREES_MAX = 512 };
+enum { SNAPSHOT_TREES_MAX = 256 };
 
 /* system: NULL if this is the system shard's own. */
 void snapshot_init(struct snapshot *s, struct snapshot *system);
@@ -149,6 +158,19 @@ void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice n
                      struct slice name);
 /* Forgets the trees beyond SNAPSHOT_TREES_MAX that were used longest ago. Between plans. */
 void snapshot_trim(struct snapshot *s);
+
+/* The stored bytes, whole. Appends to out. */
+void snapshot_body(const struct snapshot_entry *entry, struct buf *out);
+
+/* Memory of plans that came to nothing: between begin and end, what is read from s is noted; end
+ * with keep stores that with the entry. As long as none of it changes, planning the entry again
+ * would come to nothing again, and snapshot_unchanged() says so at the cost of some look-ups.
+ * What a plan reads of the world is not noted: whoever changes that calls snapshot_forget(). */
+void snapshot_trace_begin(struct snapshot *s);
+void snapshot_trace_end(struct snapshot *s, const struct snapshot_entry *entry, bool keep);
+bool snapshot_unchanged(const struct snapshot *s, const struct snapshot_entry *entry);
+void snapshot_forget(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                     struct slice name);
 
 /* What of an object a plan that reads it from elsewhere depends on, beside its status. */
 struct snapshot_shape {

@@ -136,12 +136,13 @@ static void place(struct work *w, const struct plane_cluster *c, bool cell)
         plan_create(w->plan, SNAPSHOT_RENDERED, o);
         return;
     }
-    if (!there->deleting) {
-        json_t *into = json_object_get(plan_edit(w->plan, w->s, there), "spec");
-        const char *key;
-        json_t *value;
-        json_object_foreach(spec, key, value)
-        {
+    const json_t *is = json_at(snapshot_tree(w->s, there), "spec", NULL);
+    const char *key;
+    json_t *value;
+    json_object_foreach(spec, key, value)
+    {
+        if (!there->deleting && !json_equal(json_object_get(is, key), value)) {
+            json_t *into = json_object_get(plan_edit(w->plan, w->s, there), "spec");
             json_object_set(into, key, value);
         }
     }

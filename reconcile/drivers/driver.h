@@ -96,6 +96,7 @@ struct driver_op {
     const json_t *manifest; /* APPLY: borrowed until done */
     const char *release;    /* APPLY, DELETE: "ns/name" */
     const char *revision;   /* APPLY */
+    bool look_first;        /* APPLY: after a conflict: what is remembered may be stale */
     const json_t *resource; /* DELETE: {group, version, kind, namespace, name, uid}; borrowed.
                                Done with 0 once the object is gone, not only marked. */
     void *user;

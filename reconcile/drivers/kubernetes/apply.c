@@ -5,6 +5,9 @@
  *                      no:  GET; found: the same; not found: PATCH without them, which creates, and
  *                           only while a majority has just confirmed that we lead
  *
+ * The GET is spared for what lives in a namespace, all of whose objects are ours, while a watch
+ * shows that there is no such object.
+ *
  * An update whose object changed meanwhile is refused by the cluster (409) and reported as
  * ERR_CONFLICT: what was seen is forgotten, and the engine tries again once it has been confirmed
  * anew. Objects of another control plane are left alone. */
@@ -145,6 +148,12 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
     if (seen != NULL) {
         a->uid = mem_strdup(seen->uid);
         a->version = mem_strdup(seen->version);
+        send_patch(a);
+        return;
+    }
+    const json_t *m = a->op->manifest;
+    if (l->resource->namespaced && !a->op->look_first &&
+        watch_synced(a->c, object_api_version(m), object_kind(m))) {
         send_patch(a);
         return;
     }

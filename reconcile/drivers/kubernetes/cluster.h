@@ -121,6 +121,8 @@ void apply_start(struct driver_cluster *c, struct driver_op *op);
 void remove_start(struct driver_cluster *c, struct driver_op *op);
 void removes_drop(struct driver_cluster *c);
 void watch_kind(struct driver_cluster *c, struct slice api_version, struct slice kind);
+/* Has the kind been listed whole, so that what was not seen is not there? */
+bool watch_synced(struct driver_cluster *c, struct slice api_version, struct slice kind);
 void watches_close(struct driver_cluster *c);
 
 #endif

@@ -349,6 +349,18 @@ void watch_kind(struct driver_cluster *c, struct slice api_version, struct slice
     begin(w);
 }
 
+bool watch_synced(struct driver_cluster *c, struct slice api_version, struct slice kind)
+{
+    LIST_FOREACH(link, &c->watches)
+    {
+        struct watch *w = CONTAINER_OF(link, struct watch, link);
+        if (slice_eq_cstr(api_version, w->api_version) && slice_eq_cstr(kind, w->kind)) {
+            return w->sm.state == WATCHING && w->fetching;
+        }
+    }
+    return false;
+}
+
 /* Called with c->closing set, when no request and no lookup is under way any more. Those whose
  * stream is still ending come back here when it has. */
 void watches_close(struct driver_cluster *c)
