@@ -277,8 +277,8 @@ static void proceed(struct run *r);
 static void on_step(struct driver_op *op, int rc, const struct err *err)
 {
     struct run *r = op->user;
-    struct engine_metrics *m = &r->s->e->metrics;
-    metric_add(rc == 0 ? m->applies : m->apply_failures, 1);
+    struct engine_metrics *metrics = &r->s->e->metrics;
+    metric_add(rc == 0 ? metrics->applies : metrics->apply_failures, 1);
     if (rc == 0 && op->verb == DRIVER_APPLY) {
         json_array_append_new(r->applied, resource_new(op->object.live, op->object.fingerprint));
     }
