@@ -15,8 +15,9 @@ struct route {
     struct arena arena;
 };
 
-/* A sum over so many is put off by as many milliseconds. */
-enum { ROLLUP_DELAY_MAX_MS = 500 };
+/* A sum over so many is put off by as many milliseconds; a status that is passed on, by a few, so
+ * that what changes together is told together. */
+enum { ROLLUP_DELAY_MAX_MS = 500, STATUS_DELAY_MS = 20 };
 
 static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
                      struct slice ns, struct slice value)
@@ -39,6 +40,16 @@ static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns,
 {
     if (name.len > 0 && snapshot_find(r->s, kind, ns, name) != NULL) {
         r->add(r->user, kind, ns, name, 0);
+    }
+}
+
+/* One that passes a status on. */
+static void add_summary(struct route *r, enum snapshot_kind kind, struct slice ns,
+                        struct slice name)
+{
+    const struct snapshot_entry *e = name.len > 0 ? snapshot_find(r->s, kind, ns, name) : NULL;
+    if (e != NULL) {
+        r->add(r->user, kind, ns, name, r->whole || e->deleting ? 0 : STATUS_DELAY_MS);
     }
 }
 
@@ -120,7 +131,7 @@ static void add_cell(struct route *r, struct slice ns, struct slice project,
 static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct slice environment = spec_text(o, "environment");
-    add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+    add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
     if (r->whole) {
         add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
         add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
@@ -145,7 +156,7 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
     /* A cell's status concerns its components only while they wait for it. */
     bool is_cell = owner_text(o, "componentName").len == 0 &&
                    (r->whole || json_at(o, "status", "appliedHash", NULL) == NULL);
-    add_named(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"));
+    add_summary(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"));
     if (o == NULL || !(r->whole || is_cell)) {
         return;
     }

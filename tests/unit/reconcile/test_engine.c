@@ -253,7 +253,7 @@ static int setup(void **state)
                                       .election_timeout_ms = 500,
                                       .feed = &f.memory.feed,
                                       .probe_interval_ms = 100,
-                                      .sweep_delay_ms = 300,
+                                      .sweep_delay_ms = 1500,
                                       .sweep_interval_ms = 200,
                                       .user = &f,
                                       .confirmed_age_ms = confirmed_age};
