@@ -317,6 +317,7 @@ static void on_tick(struct loop_timer *timer)
         }
         break;
     case DEV_CONNECTING:
+        dev_connect_again(d);
         break;
     case DEV_READY:
         restart_due(d);

@@ -38,10 +38,22 @@ static int render_secret(struct dev_child *plane, struct buf *out, struct err *e
     return rc;
 }
 
+/* A cluster this young may still be making its own namespaces, or electing. */
+static bool too_early(const struct dev *d, int status)
+{
+    bool passing = status == 404 || status == 503 || status == 504;
+    return passing && loop_now_ms(d->fetcher.loop) - d->started_ms < DEV_START_LIMIT_MS;
+}
+
 static void on_connected(struct fetch *f, int rc, const struct err *err)
 {
     struct dev *d = f->user;
     struct err why = {0};
+    if (rc == 0 && too_early(d, f->status)) {
+        fetch_clear(f);
+        d->connect_again = true; /* at the next tick */
+        return;
+    }
     if (rc != 0) {
         why = *err;
     } else if (f->status != 200 && f->status != 201) {
@@ -60,6 +72,7 @@ static void on_connected(struct fetch *f, int rc, const struct err *err)
 
 static void connect_next(struct dev *d)
 {
+    d->connect_again = false;
     struct err err = {0};
     if (d->connecting == d->child_count) {
         dev_connected(d, 0, NULL);
@@ -96,6 +109,13 @@ void dev_connect(struct dev *d)
 {
     d->connecting = d->node_count;
     connect_next(d);
+}
+
+void dev_connect_again(struct dev *d)
+{
+    if (d->connect_again) {
+        connect_next(d);
+    }
 }
 
 static json_t *describe_child(const struct dev_child *c)

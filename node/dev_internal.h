@@ -77,7 +77,8 @@ struct dev {
     struct buf connect_url;
     struct buf connect_body;
     char authorization[2200];
-    size_t connecting; /* the child whose credentials are being put in place */
+    size_t connecting;  /* the child whose credentials are being put in place */
+    bool connect_again; /* it was too early */
     uint64_t started_ms;
     uint64_t stop_limit_ms;
     int exit_code;
@@ -98,6 +99,7 @@ void dev_child_exited(struct dev_child *child, int64_t status, int signal);
 /* dev_connect.c: Secrets choreo-system/cluster-PLANE-CLUSTER for every plane; then dev_connected()
  * with 0 or an error. */
 void dev_connect(struct dev *d);
+void dev_connect_again(struct dev *d); /* at each tick: if it was too early before */
 void dev_connected(struct dev *d, int rc, const struct err *err);
 int dev_write_json(struct dev *d, struct err *err);
 

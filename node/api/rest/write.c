@@ -25,15 +25,18 @@ static void set_message(struct write_job *job, int rc, struct status *status, st
     struct rest_call *call = job->call;
     const struct kind *kind = call->kind;
     struct slice name = job->gate.result.name.len != 0 ? job->gate.result.name : call->path.name;
-    /* What was not found by a create is its namespace: the backend says so. */
+    /* What was not found by a create is its namespace. */
     bool creating = job->gate.result.changed && job->gate.result.verb == BACKEND_CREATE;
     if (job->gate.result.message.len != 0 && rc == job->gate.result_rc) {
         status->message = job->gate.result.message;
+    } else if (rc == ERR_NOT_FOUND && creating && call->path.ns.len != 0) {
+        (void)err_set(text, rc, "namespaces \"%.*s\" not found", SLICE_ARG(call->path.ns));
+        status->message = slice_of(text->message);
     } else if (rc == ERR_EXISTS) {
         (void)err_set(text, rc, "%.*s \"%.*s\" already exists", SLICE_ARG(kind->resource),
                       SLICE_ARG(name));
         status->message = slice_of(text->message);
-    } else if (rc == ERR_NOT_FOUND && !creating && call->path.name.len != 0) {
+    } else if (rc == ERR_NOT_FOUND && call->path.name.len != 0) {
         (void)err_set(text, rc, "%.*s \"%.*s\" not found", SLICE_ARG(kind->resource),
                       SLICE_ARG(name));
         status->message = slice_of(text->message);
