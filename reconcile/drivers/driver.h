@@ -56,6 +56,7 @@ struct driver_seen {
     uint64_t fingerprint;
     enum world_health health;
     char *message;
+    uint64_t at; /* private: which sight of all this was */
 };
 
 /* One object on a cluster, as its watch or an answer shows it. */

@@ -58,6 +58,7 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
     replace(&s->message, buf_slice(why));
     s->fingerprint = fingerprint;
     s->health = health;
+    s->at = ++c->sights;
     struct driver_object object = {.key = buf_slice(&key),
                                    .release = slice_of(s->release),
                                    .uid = slice_of(s->uid),

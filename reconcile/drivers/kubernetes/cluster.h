@@ -35,6 +35,7 @@ struct driver_cluster {
     struct map kinds;  /* "apps/v1/Deployment" -> struct resource_kind */
     struct map groups; /* "apps/v1" -> struct discovery under way or done */
     struct map seen;   /* key -> struct driver_seen */
+    uint64_t sights;   /* of objects so far */
     struct list watches;
     struct list waits; /* deletes waiting for their objects to be gone */
     struct buf epoch;

@@ -44,8 +44,9 @@ struct watch {
     struct sm sm;
     struct lookup lookup;
     const struct resource_kind *resource;
-    struct map listed; /* keys of the list being read */
-    char *version;     /* to watch from; NULL: list first */
+    struct map listed;     /* keys of the list being read */
+    uint64_t listed_since; /* what was seen later may be too new for it */
+    char *version;         /* to watch from; NULL: list first */
     struct fetch fetch;
     char *url;
     const char *headers[5];
@@ -218,7 +219,7 @@ static void watch_from_version(struct watch *w)
 
 /* ---- listing ---- */
 
-/* Forgets what was seen of the kind and is not in the list. */
+/* Forgets what was seen of the kind before the list was asked for, and is not in it. */
 static void drop_unlisted(struct watch *w)
 {
     struct buf prefix = {0};
@@ -227,7 +228,9 @@ static void drop_unlisted(struct watch *w)
     struct slice key;
     void *value;
     while (map_next(&w->c->seen, &cursor, &key, &value)) {
-        if (slice_starts_with(key, buf_slice(&prefix)) && map_get(&w->listed, key) == NULL) {
+        const struct driver_seen *seen = value;
+        if (slice_starts_with(key, buf_slice(&prefix)) && seen->at <= w->listed_since &&
+            map_get(&w->listed, key) == NULL) {
             seen_drop(w->c, key, true);
         }
     }
@@ -319,6 +322,7 @@ static void begin(struct watch *w)
     } else if (w->version == NULL) {
         map_free(&w->listed);
         w->listed = (struct map){0};
+        w->listed_since = w->c->sights;
         list_page(w, (struct slice){0});
     } else {
         watch_from_version(w);
