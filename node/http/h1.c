@@ -5,8 +5,9 @@
  * has gone to the wire the next request is parsed. Responses of unknown length are chunked; to 1.0
  * clients they end with the connection.
  * Failure path: malformed bytes get 400 (431 for too large a head) if no response has begun, and
- * the connection closes; a response that begins before its request is whole closes it, too, since
- * the rest of the body cannot be told from the next request.
+ * the connection closes; a response that begins before its request is whole closes it, too, once
+ * the rest of the body has been read and dropped (up to a limit): closing earlier would reset the
+ * connection and take the answer with it.
  * Invariants: at most one stream; `rest` is non-empty only while the parser is paused. */
 #include <assert.h>
 #include <http_parser.h>
@@ -16,7 +17,11 @@
 
 #include "node/http/conn.h"
 
-enum { PIECE_BYTES = 64 * 1024, TARGET_MAX_BYTES = 16 * 1024 };
+enum {
+    PIECE_BYTES = 64 * 1024,
+    TARGET_MAX_BYTES = 16 * 1024,
+    DROPPED_MAX_BYTES = 8 * 1024 * 1024, /* of a body that was refused */
+};
 
 struct h1 {
     http_parser parser;
@@ -355,6 +360,9 @@ static int h1_pump(struct http_conn *conn, struct err *err)
             return 0;
         }
         send_end(h, s);
+        if (s->recv.state == HTTP_RECV_BODY && s->dropped < DROPPED_MAX_BYTES) {
+            return 0;
+        }
         if (!next_request(h, err)) {
             return err->code != 0 ? err->code
                                   : err_set(err, ERR_CLOSED, "the last response was sent");

@@ -136,6 +136,19 @@ static void on_drain(struct stream *stream)
     }
 }
 
+/* Once a second at most: the world may knock as often as it likes. */
+static void log_handshake(struct http_server *server, const struct err *why)
+{
+    uint64_t now = loop_now_ms(server->loop);
+    server->handshakes_failed++;
+    if (now - server->handshake_log_ms >= 1000) {
+        log_info("http.handshake", "failed=%llu error=%s",
+                 (unsigned long long)server->handshakes_failed, log_q(why->message));
+        server->handshake_log_ms = now;
+        server->handshakes_failed = 0;
+    }
+}
+
 static void on_close(struct stream *stream, const struct err *why)
 {
     struct client *c = stream->user;
@@ -144,7 +157,7 @@ static void on_close(struct stream *stream, const struct err *why)
     if (c->open) {
         http_conn_free(&c->conn, why != NULL ? why : &gone);
     } else if (why != NULL) {
-        log_debug("http.handshake", "error=%s", log_q(why->message));
+        log_handshake(server, why);
     }
     list_remove(&c->link);
     server->conn_count--;

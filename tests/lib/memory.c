@@ -376,6 +376,10 @@ static void run_submit(struct loop_msg *msg)
         s->version = m->version;
         wake_all(m);
     }
+    if (rc == 0 && m->lost != 0) {
+        m->lost--;
+        rc = err_set(&err, ERR_TIMEOUT, "no answer in time");
+    }
     s->done(s, rc, rc != 0 ? &err : NULL);
 }
 

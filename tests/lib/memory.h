@@ -17,6 +17,7 @@ struct memory {
     /* Knobs of the tests. */
     unsigned conflicts; /* so many submits without a client's precondition fail with ERR_CONFLICT */
     unsigned stale;     /* so many BACKEND_STALE gets answer ERR_NOT_FOUND */
+    unsigned lost;      /* so many submits are executed, and end in ERR_TIMEOUT */
     unsigned failing;   /* so many reads fail with ERR_UNAVAILABLE */
     bool (*has_namespace)(struct memory *m, struct slice ns); /* NULL: all are there */
     unsigned submits;                                         /* so many came */

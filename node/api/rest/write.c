@@ -57,6 +57,10 @@ static void answer_error(struct write_job *job, int rc, const struct err *err)
     rest_status_init(job->call, rc, err, &status);
     set_message(job, rc, &status, &text);
     status.causes = &job->gate.result.causes;
+    if (rc == ERR_TIMEOUT || rc == ERR_CLOSED) {
+        /* The outcome is unknown, and client-go repeats by itself what it is told to retry. */
+        status.retry_after_s = 0;
+    }
     if (rc == ERR_UNPROCESSABLE) {
         status.kind = job->call->kind->kind; /* as Kubernetes: the kind, not the plural */
     }

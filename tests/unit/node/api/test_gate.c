@@ -161,6 +161,21 @@ static void a_backend_that_fails_is_told(void **state)
     assert_int_equal(do_write(d, ADMIT_PATCH_MERGE, "a", "{}"), ERR_UNAVAILABLE);
 }
 
+static void an_unknown_outcome_is_not_to_be_retried_blindly(void **state)
+{
+    struct door *d = *state;
+    d->memory.lost = 1;
+    door_ask(d, "POST", "/api/v1/namespaces/default/configmaps", "",
+             "{\"metadata\":{\"generateName\":\"a-\"}}");
+    assert_int_equal(door_status(d), 504);
+    door_hides(d, "retry-after"); /* client-go would, by itself, create a second one */
+    door_hides(d, "retryAfterSeconds");
+    d->memory.failing = 1;
+    door_ask(d, "GET", "/api/v1/namespaces/default/configmaps", "", NULL);
+    assert_int_equal(door_status(d), 503);
+    door_says(d, "retry-after: 1");
+}
+
 static void bad_objects_never_reach_the_backend(void **state)
 {
     struct door *d = *state;
@@ -202,6 +217,7 @@ int main(void)
         TEST(writes_that_change_nothing_are_not_submitted),
         TEST(dry_runs_submit_nothing),
         TEST(a_backend_that_fails_is_told),
+        TEST(an_unknown_outcome_is_not_to_be_retried_blindly),
         TEST(bad_objects_never_reach_the_backend),
         TEST(a_cancelled_write_still_ends_once),
     };

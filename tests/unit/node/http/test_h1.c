@@ -145,6 +145,18 @@ static void too_large_a_body_reaches_the_handler_as_an_error(void **state)
     assert_true(f->wire.finished); /* what is left of the body is not worth reading */
 }
 
+static void a_refused_body_is_read_to_its_end_before_the_connection_closes(void **state)
+{
+    struct fixture *f = *state;
+    f->body_max = 4;
+    feed(f, SLICE("PUT /big HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n12345"));
+    assert_sent(f, "HTTP/1.1 413 ");
+    assert_sent(f, "connection: close");
+    assert_false(f->wire.finished);
+    feed(f, SLICE("6789"));
+    assert_true(f->wire.finished);
+}
+
 static void a_vanished_client_resets_the_stream_which_lives_until_release(void **state)
 {
     struct fixture *f = *state;
@@ -217,6 +229,7 @@ int main(void)
         TEST(malformed_input_is_refused_and_the_connection_ends),
         TEST(too_large_a_head_is_431),
         TEST(too_large_a_body_reaches_the_handler_as_an_error),
+        TEST(a_refused_body_is_read_to_its_end_before_the_connection_closes),
         TEST(a_vanished_client_resets_the_stream_which_lives_until_release),
         TEST(a_large_response_waits_for_the_wire),
         TEST(slow_clients_are_let_go),
