@@ -17,7 +17,7 @@
 #include "plane/controller_internal.h"
 #include "proto/object.h"
 
-enum { TICK_MS = 25, HISTORY_JOBS = 3 };
+enum { TICK_MS = 25, IDLE_TICK_MS = 1000, HISTORY_JOBS = 3 };
 
 uint64_t controller__now(const struct controller *c)
 {
@@ -96,6 +96,18 @@ struct item *controller__take(struct controller *c, enum workload_kind kind,
     return item;
 }
 
+/* Has the item looked at again at its due time. */
+static void await(struct controller *c, struct item *item)
+{
+    if (!list_linked(&item->timed)) {
+        list_push_back(&c->timed, &item->timed);
+    }
+    if (!c->ticking_fast && !c->closing) {
+        c->ticking_fast = true;
+        loop_timer_start(&c->tick, TICK_MS, TICK_MS);
+    }
+}
+
 void controller__drop(struct controller *c, struct item *item)
 {
     size_t cursor = 0;
@@ -108,9 +120,7 @@ void controller__drop(struct controller *c, struct item *item)
         } else if (item->owner_uid[0] != '\0' && strcmp(other->uid, item->owner_uid) == 0) {
             other->childless = true;
             other->due_ms = controller__now(c);
-            if (!list_linked(&other->timed)) {
-                list_push_back(&c->timed, &other->timed);
-            }
+            await(c, other);
         }
     }
     if (item->busy) {
@@ -234,8 +244,8 @@ void controller__look(struct controller *c, struct item *item)
         }
     }
     json_decref(tree);
-    if (item->due_ms > 0 && !list_linked(&item->timed)) {
-        list_push_back(&c->timed, &item->timed);
+    if (item->due_ms > 0) {
+        await(c, item);
     }
 }
 
@@ -324,6 +334,10 @@ static void on_tick(struct loop_timer *timer)
             controller__look(c, item);
         }
     }
+    if (list_empty(&c->timed) && c->ticking_fast) {
+        c->ticking_fast = false;
+        loop_timer_start(&c->tick, IDLE_TICK_MS, IDLE_TICK_MS);
+    }
     if (now / 60000 != c->minute) {
         c->minute = now / 60000;
         run_cron_jobs(c, c->minute);
@@ -364,7 +378,7 @@ void controller_start(struct controller *c, struct loop *loop,
     list_init(&c->timed);
     c->minute = controller__now(c) / 60000;
     loop_timer_init(loop, &c->tick, on_tick);
-    loop_timer_start(&c->tick, TICK_MS, TICK_MS);
+    loop_timer_start(&c->tick, IDLE_TICK_MS, IDLE_TICK_MS);
     c->parts_open = 1; /* the tick; each source is one more */
     controller__feed_start(c);
 }

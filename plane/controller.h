@@ -38,7 +38,8 @@ struct controller {
     const char *never_ready[CONTROLLER_PATTERNS_MAX + 1];
     struct map items; /* "resource/ns/name" -> struct item */
     struct list timed;
-    struct loop_timer tick;
+    struct loop_timer tick; /* quick while items wait for their time, else for CronJobs alone */
+    bool ticking_fast;
     struct controller_source *sources;
     uint64_t scans; /* lists begun */
     size_t writes;  /* under way */

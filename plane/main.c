@@ -23,7 +23,7 @@
 #include "plane/admin.h"
 #include "plane/kinds.h"
 
-enum { FRONTS_MAX = 8, DRAIN_MS = 1000, TOKEN_FILE_MAX = 4096, CUT_TICK_MS = 100 };
+enum { FRONTS_MAX = 8, DRAIN_MS = 1000, TOKEN_FILE_MAX = 4096, CUT_TICK_MS = 250 };
 
 struct program;
 
