@@ -711,6 +711,102 @@ static void test_broken_frames_end_the_connection(void **state)
     }
 }
 
+/* ---- a peer that stops reading ---- */
+
+struct sleeper {
+    struct stream_listener listener;
+    struct stream stream;
+    struct fixture *f;
+    char address[64];
+    size_t taken;
+    bool connected;
+};
+
+static void sleeper_data(struct stream *s, struct slice in)
+{
+    (void)in;
+    stream_write(s, slice_make("\0\0\0\5\2\0\0\0\1", 9)); /* WELCOME; then it dozes off */
+    stream_read_stop(s);
+}
+
+static void sleeper_closed(struct stream *s, const struct err *why)
+{
+    struct sleeper *z = s->user;
+    (void)why;
+    onloop_done(&z->f->on);
+}
+
+static const struct stream_ops sleeper_ops = {NULL, sleeper_data, NULL, sleeper_closed};
+
+static void sleeper_accept(struct stream_listener *l)
+{
+    struct sleeper *z = l->user;
+    if (z->connected) {
+        stream_reject(l); /* once is enough */
+        return;
+    }
+    z->connected = true;
+    z->stream.user = z;
+    struct stream_config config = {.tls = z->f->b.server, .ops = &sleeper_ops};
+    stream_accept(l, &z->stream, &config);
+}
+
+static void start_sleeper(void *arg)
+{
+    struct sleeper *z = arg;
+    z->listener.user = z;
+    z->listener.on_accept = sleeper_accept;
+    if (stream_listen(&z->listener, &z->f->on.loop, "127.0.0.1:0", false, NULL) != 0) {
+        abort();
+    }
+    (void)snprintf(z->address, sizeof z->address, "127.0.0.1:%u",
+                   stream_listener_port(&z->listener));
+    if (transport_set_peer(z->f->a.t, "node-b", z->address, NULL) != 0) {
+        abort();
+    }
+}
+
+static void flood_sleeper(void *arg)
+{
+    struct sleeper *z = arg;
+    static char bytes[30000];
+    while (z->taken < (size_t)200 << 20 &&
+           transport_send(z->f->a.t, "node-b", 7, slice_make(bytes, sizeof bytes))) {
+        z->taken += sizeof bytes;
+    }
+}
+
+static void listener_closed(struct stream_listener *l)
+{
+    struct sleeper *z = l->user;
+    onloop_done(&z->f->on);
+}
+
+static void stop_sleeper(void *arg)
+{
+    struct sleeper *z = arg;
+    transport_remove_peer(z->f->a.t, "node-b");
+    stream_close(&z->stream);
+    stream_listener_close(&z->listener, listener_closed);
+}
+
+static void test_peer_that_stops_reading_is_hung_up(void **state)
+{
+    struct fixture *f = *state;
+    end_side(f, &f->b);
+    struct sleeper z = {.f = f};
+    onloop_call(&f->on, start_sleeper, &z);
+    onloop_wait(&f->on, "the sleeper's welcome");
+    assert_int_equal(f->a.connected, 1);
+    onloop_call(&f->on, flood_sleeper, &z);
+    assert_in_range(z.taken, 1 << 20, 40 << 20); /* its queue is bounded */
+    onloop_wait(&f->on, "the sleeper to be hung up");
+    assert_int_equal(f->a.disconnected, 1);
+    onloop_call(&f->on, stop_sleeper, &z);
+    onloop_wait(&f->on, "the sleeper's listener");
+    onloop_wait(&f->on, "the sleeper's stream");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -724,6 +820,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deadline_and_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_end_with_the_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_images, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_peer_that_stops_reading_is_hung_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_frames_end_the_connection, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
