@@ -24,7 +24,7 @@ enum {
     WAL__VERSION = 1,
     WAL__HEADER = 40,
     WAL__FIRST_OF_SEGMENT = 1,  /* flag */
-    WAL__ENTRIES_MAX = 1 << 26, /* live entries of a group: what recovery believes */
+    WAL__ENTRIES_MAX = 1 << 24, /* live entries of a group: what recovery believes */
     WAL__CARRY_BYTES = 1 << 20, /* carried with one batch at most (and one entry at least) */
 };
 
