@@ -1,6 +1,11 @@
 /* test.c: assertions on our own types; each prints what it saw before it fails. */
 #include "tests/lib/test.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 void test_slice(struct slice actual, const char *expected, const char *file, int line)
 {
     if (!slice_eq_cstr(actual, expected)) {
@@ -24,4 +29,20 @@ void test_err(int rc, const struct err *err, int code, const char *text, const c
                     err_name(rc), rc != 0 ? err->message : "success");
         _fail(file, line);
     }
+}
+
+int test_child(void (*fn)(void))
+{
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)signal(SIGABRT, SIG_DFL);
+        (void)close(STDERR_FILENO);
+        fn();
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
 }

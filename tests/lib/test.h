@@ -20,6 +20,9 @@
 /* A call failed with this code, and its message holds this text. */
 #define assert_err(rc, err, code, text) test_err((rc), (err), (code), (text), __FILE__, __LINE__)
 
+/* Runs fn in a child whose stderr is closed; returns its wait status. For what ends the program. */
+int test_child(void (*fn)(void));
+
 void test_slice(struct slice actual, const char *expected, const char *file, int line);
 void test_ok(int rc, const struct err *err, const char *file, int line);
 void test_err(int rc, const struct err *err, int code, const char *text, const char *file,

@@ -1,14 +1,10 @@
-/* Fault points, and (test_sm has no more to it) state machines that stop at an illegal move. */
+/* Fault points: armed by tests and by the environment. */
 #include "tests/lib/test.h"
 
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/fault.h"
-#include "base/sm.h"
 
 static int teardown(void **state)
 {
@@ -62,23 +58,6 @@ static void the_environment_arms_points(void **state)
     fault_from_environment();
 }
 
-/* Runs fn in a child whose stderr is closed; returns how it ended. */
-static int status_of_child(void (*fn)(void))
-{
-    (void)fflush(NULL);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        (void)signal(SIGABRT, SIG_DFL);
-        (void)close(STDERR_FILENO);
-        fn();
-        _exit(0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
 static void arm_rubbish(void)
 {
     (void)setenv("CHOREOD_FAULTS", "x=none", 1);
@@ -88,41 +67,8 @@ static void arm_rubbish(void)
 static void a_malformed_environment_ends_the_program(void **state)
 {
     (void)state;
-    int status = status_of_child(arm_rubbish);
+    int status = test_child(arm_rubbish);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
-}
-
-enum { IDLE, BUSY, DONE };
-static const struct sm_state machine[] = {
-    [IDLE] = {"idle", SM_TO(BUSY)},
-    [BUSY] = {"busy", SM_TO(IDLE) | SM_TO(DONE)},
-    [DONE] = {"done", 0},
-};
-
-static void legal_moves_are_made(void **state)
-{
-    (void)state;
-    struct sm sm;
-    sm_init(&sm, machine, IDLE);
-    assert_false(sm_can(&sm, DONE));
-    sm_move(&sm, BUSY);
-    assert_string_equal(sm_name(&sm), "busy");
-    sm_move(&sm, DONE);
-    assert_false(sm_can(&sm, IDLE));
-}
-
-static void move_illegally(void)
-{
-    struct sm sm;
-    sm_init(&sm, machine, IDLE);
-    sm_move(&sm, DONE);
-}
-
-static void an_illegal_move_aborts(void **state)
-{
-    (void)state;
-    int status = status_of_child(move_illegally);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 int main(void)
@@ -133,8 +79,6 @@ int main(void)
         cmocka_unit_test_teardown(a_sticky_point_keeps_failing_until_disarmed, teardown),
         cmocka_unit_test_teardown(the_environment_arms_points, teardown),
         cmocka_unit_test_teardown(a_malformed_environment_ends_the_program, teardown),
-        cmocka_unit_test(legal_moves_are_made),
-        cmocka_unit_test(an_illegal_move_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
