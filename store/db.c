@@ -167,7 +167,7 @@ static int set_journal(sqlite3 *sql, struct err *err)
     }
     char text[160];
     (void)snprintf(text, sizeof text,
-                   "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096;"
+                   "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -2048;"
                    "PRAGMA secure_delete = OFF; PRAGMA journal_size_limit = %d",
                    WAL_KEEP_BYTES);
     rc = sql_exec(sql, text, err);

@@ -38,7 +38,7 @@ static int open_connection(struct reader *r, const char *path, struct err *err)
     }
     int rc = db__settle(r->sql, err);
     if (rc == 0) {
-        rc = sql_exec(r->sql, "PRAGMA query_only = ON; PRAGMA cache_size = -1024", err);
+        rc = sql_exec(r->sql, "PRAGMA query_only = ON; PRAGMA cache_size = -256", err);
     }
     uint32_t schema;
     if (rc == 0) {
