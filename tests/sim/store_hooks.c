@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/apply.h"
 #include "store/db.h"
@@ -20,13 +19,14 @@
 #include "store/image.h"
 #include "store/reader.h"
 #include "store/version.h"
+#include "tests/lib/tmpdir.h"
 
-enum { SHARD = 3, PATH_BYTES = 128, IMAGE_PAGES = 64 };
+enum { SHARD = 3, PATH_BYTES = 300, IMAGE_PAGES = 64 };
 #define WALL_START_MS UINT64_C(1800000000000)
 
 struct stores {
     struct world_hooks hooks;
-    char dir[64];
+    struct tmpdir dir;
     unsigned images;
     uint64_t states[MACHINE_HISTORY];         /* digest of the state at each index; 0: not seen */
     uint64_t rows[MACHINE_HISTORY];           /* of the rows, where somebody looked */
@@ -52,7 +52,7 @@ static struct node_store *store_of(struct world_node *n)
 {
     if (n->store == NULL) {
         struct node_store *s = mem_zero(sizeof *s);
-        (void)snprintf(s->path, sizeof s->path, "%s/%s.db", stores_of(n)->dir, n->name);
+        (void)snprintf(s->path, sizeof s->path, "%s/%s.db", stores_of(n)->dir.path, n->name);
         n->store = s;
     }
     return n->store;
@@ -430,7 +430,7 @@ static void *make_image(struct world_node *n)
 {
     struct stores *all = stores_of(n);
     char *path = mem_alloc(PATH_BYTES);
-    (void)snprintf(path, PATH_BYTES, "%s/image-%u", all->dir, all->images++);
+    (void)snprintf(path, PATH_BYTES, "%s/image-%u", all->dir.path, all->images++);
     struct image image;
     struct err err;
     int rc = image_start(&image, store_of(n)->path, SHARD, path, 60000, &err);
@@ -499,22 +499,13 @@ const struct world_hooks *store_hooks_new(void)
         .install = install,
         .compare = compare,
     };
-    (void)snprintf(all->dir, sizeof all->dir, "%s/sim_store.XXXXXX",
-                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (mkdtemp(all->dir) == NULL) {
-        perror(all->dir);
-        exit(2);
-    }
+    tmpdir_make(&all->dir);
     return &all->hooks;
 }
 
 void store_hooks_free(const struct world_hooks *hooks)
 {
     struct stores *all = hooks->user;
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", all->dir);
-    if (system(command) != 0) {
-        (void)fprintf(stderr, "%s was left behind\n", all->dir);
-    }
+    tmpdir_remove(&all->dir);
     free(all);
 }

@@ -6,7 +6,7 @@
 
 #include "tests/lib/world.h"
 
-/* Databases live in a new directory under /dev/shm (else /tmp). */
+/* Databases live in a new directory under $TMPDIR; they are faster in memory (/dev/shm). */
 const struct world_hooks *store_hooks_new(void);
 /* Ends what the world left, and removes the directory. After world_free(). */
 void store_hooks_free(const struct world_hooks *hooks);

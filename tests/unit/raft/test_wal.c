@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "base/log.h"
 #include "tests/lib/disk.h"
 #include "tests/lib/tmpdir.h"
 
@@ -603,6 +604,7 @@ static void test_log_thread_failure(void **state)
 
 int main(void)
 {
+    log_setup(LOG_ERROR, LOG_TEXT); /* torn tails are what this is about */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_reopens_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_at_every_byte, setup, teardown),
