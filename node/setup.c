@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/crypto.h"
@@ -89,7 +90,10 @@ int setup_write(const struct setup *s, struct err *err)
         char path[PATH_MAX];
         struct buf text = {0};
         (void)snprintf(path, sizeof path, "%s/choreod.yaml", s->dir);
-        buf_addf(&text, "# Every key is documented in deploy/choreod.yaml.\ndataDir: %s\n", s->dir);
+        char *absolute = realpath(s->dir, NULL); /* `choreod run` may start anywhere */
+        buf_addf(&text, "# Every key is documented in deploy/choreod.yaml.\ndataDir: %s\n",
+                 absolute != NULL ? absolute : s->dir);
+        free(absolute);
         rc = file_write(path, buf_slice(&text), 0644, err);
         buf_free(&text);
     }
