@@ -380,8 +380,15 @@ static int merge_and_settle(struct applying *a, struct causes *causes, struct er
     }
     json_t *last = json_incref(a->mine->set);
     set_replace(a->mine, fieldset_of(a->intent, ctx->schema));
-    a->result = prune(merged, last, &a->managers, ctx->schema);
+    json_t *pruned = prune(merged, last, &a->managers, ctx->schema);
     json_decref(merged);
+    /* What is live has its defaults, so the result is compared with them too: else an item of an
+     * atomic list that leaves a default out would differ every time. */
+    a->result = json_deep_copy(pruned);
+    json_decref(pruned);
+    if (ctx->schema != NULL) {
+        schema_default(ctx->schema, a->result);
+    }
     struct fieldset_change change;
     fieldset_compare(a->live, a->result, ctx->schema, &change);
     if (!ctx->force) {

@@ -316,6 +316,22 @@ static void limits(void **state)
     assert_string_equal(stored_at(f, ".metadata.managedFields[0].manager"), "'kubectl'");
 }
 
+/* Items of an atomic list have defaults that the intent leaves out. */
+static void applying_again_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const char pipeline[] =
+        "{'apiVersion':'choreo.dev/v1','kind':'DeploymentPipeline','metadata':{'name':'p'},"
+        "'spec':{'promotionPaths':[{'sourceEnvironmentRef':{'name':'dev'},"
+        "'targetEnvironmentRefs':[{'name':'prod'}]}]}}";
+    assert_ok(write_op(f, "deploymentpipeline", ADMIT_APPLY, pipeline), &f->err);
+    assert_string_equal(stored_at(f, ".spec.promotionPaths[0].sourceEnvironmentRef.kind"),
+                        "'Environment'");
+    f->now_ms += 60000;
+    assert_ok(write_op(f, "deploymentpipeline", ADMIT_APPLY, pipeline), &f->err);
+    assert_false(f->result.changed);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -335,6 +351,7 @@ int main(void)
         T(strategic_is_refused),
         T(secrets_and_config),
         T(limits),
+        T(applying_again_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
