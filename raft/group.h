@@ -174,8 +174,9 @@ struct group_read {
 void group_read(struct group *g, struct group_read *read);
 /* Takes it back; its callback is not called. For deadlines. */
 void group_read_cancel(struct group *g, struct group_read *read);
-/* When a majority last confirmed this leadership (the start of that round or of the last answered
- * heartbeat), by ops.now_ms; 0: never, or not leader. For fencing. */
+/* When the last read round that a majority answered was begun, by ops.now_ms: until then,
+ * certainly, nobody else led. 0: none yet, or not leader. For fencing; whoever needs it fresh
+ * reads. */
 uint64_t group_confirmed_ms(const struct group *g);
 
 /* ---- leadership and members: one at a time per group ---- */

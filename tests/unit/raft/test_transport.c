@@ -711,6 +711,47 @@ static void test_broken_frames_end_the_connection(void **state)
     }
 }
 
+/* ---- what is refused at once ---- */
+
+static void try_nonsense(void *arg)
+{
+    struct fixture *f = arg;
+    struct err err = {0};
+    int codes[8];
+    codes[0] = transport_set_peer(f->a.t, "node-a", "127.0.0.1:1", &err); /* itself */
+    codes[1] = transport_set_peer(f->a.t, "a b", "127.0.0.1:1", &err);
+    codes[2] = transport_set_peer(f->a.t, "node-c", "nowhere", &err);
+    codes[3] = transport_set_peer(f->a.t, "node-c", NULL, &err);
+    for (int i = 0; i < 4; i++) {
+        f->call_wrong = f->call_wrong || codes[i] != ERR_INVALID;
+    }
+    int rc = 0;
+    for (int i = 0; i <= TRANSPORT_PEERS_MAX && rc == 0; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "crowd-%d", i);
+        rc = transport_set_peer(f->a.t, name, "127.0.0.1:1", &err);
+    }
+    f->call_wrong = f->call_wrong || rc != ERR_FULL;
+    struct transport_config config = {.loop = &f->on.loop,
+                                      .cluster = "test",
+                                      .node = "node-x",
+                                      .listen = f->a.listen, /* taken */
+                                      .server_tls = f->a.server,
+                                      .client_tls = f->a.client,
+                                      .ops = &ops};
+    struct transport *t;
+    f->call_wrong = f->call_wrong || transport_open(&config, &t, &err) != ERR_IO;
+    config.node = "node/x";
+    f->call_wrong = f->call_wrong || transport_open(&config, &t, &err) != ERR_INVALID;
+}
+
+static void test_nonsense_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    onloop_call(&f->on, try_nonsense, f);
+    assert_false(f->call_wrong);
+}
+
 /* ---- a peer that stops reading ---- */
 
 struct sleeper {
@@ -820,6 +861,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deadline_and_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_end_with_the_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_images, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nonsense_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_that_stops_reading_is_hung_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_frames_end_the_connection, setup, teardown),
     };
