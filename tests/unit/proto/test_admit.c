@@ -321,7 +321,7 @@ static void applying_again_changes_nothing(void **state)
 {
     struct fixture *f = *state;
     static const char pipeline[] =
-        "{'apiVersion':'choreo.dev/v1','kind':'DeploymentPipeline','metadata':{'name':'p'},"
+        "{'apiVersion':'choreo.dev/v1','kind':'DeploymentPipeline','metadata':{'name':'x'},"
         "'spec':{'promotionPaths':[{'sourceEnvironmentRef':{'name':'dev'},"
         "'targetEnvironmentRefs':[{'name':'prod'}]}]}}";
     assert_ok(write_op(f, "deploymentpipeline", ADMIT_APPLY, pipeline), &f->err);
