@@ -21,9 +21,8 @@ enum { TICK_MS = 50, NUDGE_MS = 4, CALL_MS = NODE_LEADERLESS_MS + 1000 };
 struct front *front_of(struct node_impl *n, const struct loop *loop)
 {
     for (size_t i = 0; i < NODE_FRONTS_MAX; i++) {
-        struct front *f = atomic_load_explicit(&n->front_table[i], memory_order_acquire);
-        if (f != NULL && f->loop == loop) {
-            return f;
+        if (atomic_load_explicit(&n->front_table[i].loop, memory_order_acquire) == loop) {
+            return n->front_table[i].front;
         }
     }
     return NULL;
@@ -446,6 +445,9 @@ static void run_unsubscribe(struct loop_msg *msg)
             break;
         }
     }
+    if (n->config.hooks != NULL && n->config.hooks->loop == f->loop) {
+        n->hooks_off = true;
+    }
     dispatch_close(n, f->loop);
     sub->msg.run = run_forgotten;
     loop_post(f->loop, &sub->msg);
@@ -486,11 +488,14 @@ static int open_views(struct front *f, struct err *err)
     return rc;
 }
 
+/* Two loops may be attached at once: a slot is claimed before it is filled in. Only the loop itself
+ * looks for its own slot, so it cannot see it half-made. */
 static bool take_slot(struct node_impl *n, struct front *f)
 {
     for (size_t i = 0; i < NODE_FRONTS_MAX; i++) {
-        struct front *expected = NULL;
-        if (atomic_compare_exchange_strong(&n->front_table[i], &expected, f)) {
+        const struct loop *expected = NULL;
+        if (atomic_compare_exchange_strong(&n->front_table[i].loop, &expected, f->loop)) {
+            n->front_table[i].front = f;
             return true;
         }
     }
@@ -500,8 +505,9 @@ static bool take_slot(struct node_impl *n, struct front *f)
 static void leave_slot(struct node_impl *n, const struct front *f)
 {
     for (size_t i = 0; i < NODE_FRONTS_MAX; i++) {
-        if (atomic_load(&n->front_table[i]) == f) {
-            atomic_store(&n->front_table[i], NULL);
+        if (atomic_load(&n->front_table[i].loop) == f->loop) {
+            n->front_table[i].front = NULL;
+            atomic_store(&n->front_table[i].loop, NULL);
         }
     }
 }

@@ -59,6 +59,12 @@ struct node_clock {
     uint64_t heard_ms; /* monotonic; 0: never */
 };
 
+/* One attached loop. The front is its loop's alone: nobody else may follow the pointer. */
+struct front_slot {
+    _Atomic(const struct loop *) loop; /* NULL: free */
+    struct front *front;
+};
+
 struct node_impl {
     struct node *handle;
     struct backend backend;        /* first of what fronts use: ops */
@@ -84,8 +90,8 @@ struct node_impl {
     bool tick_running;
     struct loop_timer slow_tick;
     struct loop_timer pulse; /* several times in an election timeout, where anybody reconciles */
-    _Atomic(struct front *) front_table[NODE_FRONTS_MAX]; /* who is attached; any thread */
-    struct front *fronts[NODE_FRONTS_MAX];                /* whom the consensus loop tells */
+    struct front_slot front_table[NODE_FRONTS_MAX]; /* who is attached; any thread */
+    struct front *fronts[NODE_FRONTS_MAX];          /* whom the consensus loop tells */
     size_t front_count;
     struct node_clock clocks[NODE_MEMBERS_MAX];
     size_t clock_count;
@@ -93,6 +99,7 @@ struct node_impl {
     bool clock_bad;
     struct metric *clock_metric;
     unsigned image_serial; /* keeps two images from one peer apart */
+    bool hooks_off;        /* their loop is detached: nobody is told any more */
     bool stopping;
     uint64_t balance_ms; /* no transfer for balance before */
     struct call *balancing;

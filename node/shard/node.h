@@ -61,7 +61,8 @@ int node_create(const char *dir, const struct node_identity *identity,
 /* Errors: ERR_NOT_FOUND (no identity there), ERR_INVALID (file and line), ERR_IO. */
 int node_load(const char *dir, struct node_identity *identity, struct err *err);
 
-/* What the reconciler is told; all calls come on `loop`. */
+/* What the reconciler is told; all calls come on `loop`. They end when that loop is detached, or
+ * the node has stopped; it must live until then. */
 struct node_hooks {
     struct loop *loop;
     void *user;

@@ -118,7 +118,7 @@ static void run_hook(struct loop_msg *msg)
 static void post_hook(struct replica *r, struct hook_msg fields)
 {
     const struct node_hooks *hooks = r->node->config.hooks;
-    if (hooks == NULL) {
+    if (hooks == NULL || r->node->hooks_off) {
         return;
     }
     struct hook_msg *m = mem_alloc(sizeof(*m));
