@@ -102,6 +102,7 @@ struct node_impl {
     bool hooks_off;        /* their loop is detached: nobody is told any more */
     bool stopping;
     uint64_t balance_ms; /* no transfer for balance before */
+    uint64_t stirred_ms; /* when a leader or a connection last changed */
     struct call *balancing;
     struct node_member members[NODE_MEMBERS_MAX];
     size_t member_count;

@@ -421,6 +421,7 @@ static void on_read(struct group_read *read, int status)
 static void on_change(struct group_change *change, int status, const struct err *err)
 {
     struct call *call = CONTAINER_OF(change, struct call, change);
+    leader_pump(call->replica); /* a transfer that came to nothing held up what waits */
     if (status == ERR_NOT_LEADER || status == ERR_CLOSED) {
         dispatch_again(call, true);
     } else {
@@ -530,6 +531,7 @@ void leader_housekeep(struct replica *r, uint64_t now_ms)
     if (l->sm.state != LEADER_SERVING) {
         return;
     }
+    leader_pump(r); /* should ever a word from the group be missed */
     uint64_t wall_ms = node_wall_ms(r->node);
     bool used = l->closed_at_ms != 0 && now_ms - l->closed_at_ms < CEILING_USED_MS;
     if (used && l->ceiling < version_at(wall_ms + CEILING_RENEW_MS, r->shard)) {

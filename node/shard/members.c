@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "node/shard/internal.h"
 
-enum { BALANCE_MS = 1500, TRANSFER_MS = 5000, BALANCE_LAG_MAX = 256 };
+enum { BALANCE_MS = 500, CALM_MS = 2000, TRANSFER_MS = 5000, BALANCE_LAG_MAX = 256 };
 
 static const struct node_member *find(const struct node_member *members, size_t count,
                                       const char *name)
@@ -91,6 +91,7 @@ static bool choose(const struct replica *r, char name[GROUP_NAME_MAX + 1], size_
         const struct group_server_status *s = &status.servers[i];
         if (s->server.role != GROUP_VOTER || !s->in_touch ||
             s->match + BALANCE_LAG_MAX < status.last ||
+            !transport_connected(r->node->transport, s->server.name) ||
             strcmp(s->server.name, r->node->identity.self.name) == 0) {
             continue;
         }
@@ -107,10 +108,8 @@ static bool choose(const struct replica *r, char name[GROUP_NAME_MAX + 1], size_
 void members_balance(struct node_impl *n)
 {
     uint64_t now = node_now_ms(n);
-    if (n->balance_ms == 0) {
-        n->balance_ms = now + BALANCE_MS;
-    }
-    if (n->balancing != NULL || n->stopping || n->clock_bad || now < n->balance_ms) {
+    bool calm = now - n->stirred_ms >= CALM_MS; /* who has just died may still look in touch */
+    if (n->balancing != NULL || n->stopping || n->clock_bad || now < n->balance_ms || !calm) {
         return;
     }
     size_t own = led_by(n, n->identity.self.name);

@@ -97,6 +97,7 @@ static void on_connected(void *user, const char *peer)
 {
     struct node_impl *n = user;
     log_info("node.connected", "peer=%s", peer);
+    n->stirred_ms = node_now_ms(n);
     for (uint32_t i = 0; i < n->identity.shards; i++) {
         if (strcmp(n->replicas[i].leader_name, peer) == 0) {
             dispatch_leader_changed(&n->replicas[i]);
@@ -110,6 +111,7 @@ static void on_connected(void *user, const char *peer)
 static void on_disconnected(void *user, const char *peer, const struct err *why)
 {
     struct node_impl *n = user;
+    n->stirred_ms = node_now_ms(n);
     if (!n->stopping) {
         log_info("node.disconnected", "peer=%s why=%s", peer,
                  log_q(why != NULL ? why->message : "closed"));

@@ -71,6 +71,7 @@ static void set_leader(struct replica *r, const char *name)
         return;
     }
     (void)snprintf(r->leader_name, sizeof(r->leader_name), "%s", name);
+    r->node->stirred_ms = node_now_ms(r->node);
     if (name[0] != '\0') {
         r->leaderless_ms = 0;
     } else if (r->leaderless_ms == 0) {
