@@ -35,21 +35,35 @@ static struct workload_view view_of(const struct controller *c, const struct ite
 
 /* ---- items ---- */
 
+static void key_text(enum workload_kind kind, const struct backend_key *key, struct buf *out)
+{
+    buf_addf(out, "%s/%.*s/%.*s", workload_resources[kind], SLICE_ARG(key->ns),
+             SLICE_ARG(key->name));
+}
+
+struct item *controller__find(struct controller *c, enum workload_kind kind,
+                              const struct backend_key *key)
+{
+    struct buf text = {0};
+    key_text(kind, key, &text);
+    struct item *item = map_get(&c->items, buf_slice(&text));
+    buf_free(&text);
+    return item;
+}
+
 static struct item *item_of(struct controller *c, enum workload_kind kind,
                             const struct backend_key *key)
 {
-    struct buf text = {0};
-    buf_addf(&text, "%s/%.*s/%.*s", workload_resources[kind], SLICE_ARG(key->ns),
-             SLICE_ARG(key->name));
-    struct item *item = map_get(&c->items, buf_slice(&text));
+    struct item *item = controller__find(c, kind, key);
     if (item == NULL) {
+        struct buf text = {0};
+        key_text(kind, key, &text);
         item = mem_zero(sizeof *item);
         item->kind = kind;
-        item->key = mem_strdup(buf_cstr(&text));
+        item->key = buf_take(&text);
         list_init(&item->timed);
-        (void)map_put(&c->items, buf_slice(&text), item);
+        (void)map_put(&c->items, slice_of(item->key), item);
     }
-    buf_free(&text);
     return item;
 }
 

@@ -125,14 +125,16 @@ static void on_event(struct backend_watch *watch, enum backend_event event,
     if (c->closing) {
         return;
     }
-    struct item *item = controller__take(c, s->kind, object);
-    if (item == NULL) {
+    if (event == BACKEND_DELETED) {
+        struct item *gone = controller__find(c, s->kind, &object->key);
+        if (gone != NULL) {
+            controller__drop(c, gone);
+        }
         return;
     }
-    item->scan = s->scan;
-    if (event == BACKEND_DELETED) {
-        controller__drop(c, item);
-    } else {
+    struct item *item = controller__take(c, s->kind, object);
+    if (item != NULL) {
+        item->scan = s->scan;
         controller__look(c, item);
     }
 }

@@ -38,6 +38,9 @@ struct controller_source {
 /* The item of an object that is there now; NULL if its bytes make no sense. */
 struct item *controller__take(struct controller *c, enum workload_kind kind,
                               const struct backend_object *object);
+/* What is known of it, or NULL. */
+struct item *controller__find(struct controller *c, enum workload_kind kind,
+                              const struct backend_key *key);
 /* Its object is gone: so is what it owned, and its owner is looked at again. */
 void controller__drop(struct controller *c, struct item *item);
 void controller__look(struct controller *c, struct item *item);
