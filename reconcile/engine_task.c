@@ -43,7 +43,7 @@ struct task {
     struct backend_list list;
     json_t *found; /* names of the page */
     bool drained_any;
-    struct buf drain_name;
+    struct buf drain_name; /* the last one of a page that is not the last */
 };
 
 static void step(struct task *t);
@@ -359,7 +359,16 @@ static void drain_listed(struct backend_list *list, int rc, const struct err *er
         settle(t, QUEUE_RETRY);
         return;
     }
-    t->drain_kind++;
+    /* A long list goes on behind this page's last name, so that what cannot go (a finalizer holds
+     * it) is met once. */
+    size_t count = json_array_size(t->found);
+    buf_clear(&t->drain_name);
+    if (list->more && count > 0) {
+        const json_t *last = json_array_get(t->found, count - 1);
+        buf_add(&t->drain_name, json_text_at(last, "name"));
+    } else {
+        t->drain_kind++;
+    }
     drain_next(t);
 }
 
@@ -397,15 +406,17 @@ static void drain_next(struct task *t)
         if (kind->namespaced && (kind->verbs & KIND_LIST) != 0 &&
             (kind->verbs & KIND_DELETE) != 0 &&
             snapshot_kind_of(kind->resource) == SNAPSHOT_KIND_COUNT) {
-            t->list =
-                (struct backend_list){.loop = c->loop,
-                                      .resource = kind->resource,
-                                      .ns = t->plan->drain_ns,
-                                      .limit = 100,
-                                      .deadline_ms = engine_mono_ms(t->s->e) + SUBMIT_TIMEOUT_MS,
-                                      .user = t,
-                                      .row = drain_row,
-                                      .done = drain_listed};
+            t->list = (struct backend_list){
+                .loop = c->loop,
+                .resource = kind->resource,
+                .ns = t->plan->drain_ns,
+                .after_ns = t->drain_name.len > 0 ? t->plan->drain_ns : (struct slice){0},
+                .after_name = buf_slice(&t->drain_name),
+                .limit = 100,
+                .deadline_ms = engine_mono_ms(t->s->e) + SUBMIT_TIMEOUT_MS,
+                .user = t,
+                .row = drain_row,
+                .done = drain_listed};
             c->backend->ops->list(c->backend, &t->list);
             return;
         }
