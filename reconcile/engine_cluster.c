@@ -1,14 +1,10 @@
-/* engine_cluster.c: a led shard's connections to clusters.
+/* engine_cluster.c: a led shard's connections to clusters, and probes.
  *
- * There is one for each cluster of a plane whose credentials exist; new credentials make a new one.
- * What a watch tells of an object is compared with the inventory of its RenderedRelease: an unknown
- * fingerprint is looked at closely (does the object still say what the manifest says?), and if it
- * does not, or the object is gone, that is drift, and the release is applied again at once. Objects
- * whose release is not there any more are left-overs: they are deleted, but not before the shard
- * has been led for sweep_delay_ms, when nothing of a former leader is under way any more.
- *
- * The system shard's leader alone probes: its findings become the planes' status. */
-#include <inttypes.h>
+ * There is a connection for each cluster of a plane whose credentials exist; new credentials make a
+ * new one. One that cannot be made says why to whoever asks for it. The system shard's leader alone
+ * probes: its findings become the planes' status. A cluster that answered before is asked once more
+ * before it is called unreachable. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,196 +26,6 @@ struct engine_cluster *cluster_find(struct engine_shard *s, struct slice plane,
     struct engine_cluster *c = map_get(&s->clusters, buf_slice(&key));
     buf_free(&key);
     return c;
-}
-
-/* ---- drift ---- */
-
-static const json_t *inventory_of(struct engine_shard *s, const struct snapshot_entry *e)
-{
-    struct work *w = work_get(s, e->ns, e->name, false);
-    if (w != NULL && w->resources != NULL) {
-        return w->resources;
-    }
-    return json_at(snapshot_tree(s->snap, e), "status", "resources", NULL);
-}
-
-static const json_t *inventory_row(const json_t *inventory, struct slice key)
-{
-    size_t i;
-    json_t *row;
-    json_array_foreach((json_t *)(uintptr_t)inventory, i, row)
-    {
-        if (slice_eq(json_text_at(row, "id"), key)) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
-static bool still_right(struct engine_shard *s, const struct snapshot_entry *e,
-                        const struct driver_object *object)
-{
-    struct arena arena = {0};
-    struct buf key = {0};
-    json_t *manifests = NULL;
-    const char *reason;
-    struct err err;
-    bool right = true; /* what is not wanted, or cannot be rendered, is no drift */
-    if (rendered_manifests(s->snap, snapshot_tree(s->snap, e), &arena, &manifests, &reason, &err) ==
-        0) {
-        size_t i;
-        json_t *manifest;
-        json_array_foreach(manifests, i, manifest)
-        {
-            buf_clear(&key);
-            manifest_key(manifest, &key);
-            if (slice_eq(buf_slice(&key), object->key)) {
-                right = driver_kubernetes.satisfies(object->live, manifest);
-            }
-        }
-    }
-    json_decref(manifests);
-    buf_free(&key);
-    arena_free(&arena);
-    return right;
-}
-
-static const struct snapshot_entry *release_of(struct engine_shard *s, struct slice release)
-{
-    struct slice rest = release;
-    struct slice ns;
-    if (!slice_split(&rest, '/', &ns)) {
-        return NULL;
-    }
-    return snapshot_find(s->snap, SNAPSHOT_RENDERED, ns, rest);
-}
-
-static void on_object(void *user, const struct driver_object *object, bool deleted)
-{
-    struct engine_cluster *c = user;
-    struct engine_shard *s = c->shard;
-    const struct snapshot_entry *e = release_of(s, object->release);
-    if (s->closing || e == NULL) {
-        return; /* a left-over: the sweep sees to it */
-    }
-    struct work *w = work_get(s, e->ns, e->name, false);
-    const json_t *row = inventory_row(inventory_of(s, e), object->key);
-    char fingerprint[17];
-    snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, object->fingerprint);
-    bool known = slice_eq_cstr(json_text_at(row, "hash"), fingerprint);
-    bool busy = w != NULL && w->busy;
-    bool drift =
-        !busy && !e->deleting && row != NULL && (deleted || (!known && !still_right(s, e, object)));
-    if (drift) {
-        log_info("reconcile.drift", "shard=%u cluster=%s release=%.*s object=%.*s %s", s->id,
-                 c->name, SLICE_ARG(object->release), SLICE_ARG(object->key),
-                 deleted ? "deleted=true" : "changed=true");
-        metric_add(s->e->metrics.drifts, 1);
-        work_get(s, e->ns, e->name, true)->drifted = true;
-    }
-    shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
-}
-
-/* ---- left-overs ---- */
-
-struct sweep_op {
-    struct driver_op op;
-    json_t *resource;
-    char *release;
-};
-
-static void on_swept(struct driver_op *op, int rc, const struct err *err)
-{
-    struct sweep_op *w = CONTAINER_OF(op, struct sweep_op, op);
-    struct buf key = {0};
-    resource_key(w->resource, &key);
-    log_info("reconcile.swept", "object=%s release=%s error=%s", buf_cstr(&key), w->release,
-             log_q(rc != 0 ? err->message : ""));
-    buf_free(&key);
-    json_decref(w->resource);
-    free(w->release);
-    free(w);
-}
-
-/* "apps/v1/Deployment/ns/name" taken apart again. */
-static json_t *resource_of_key(struct slice key, const struct driver_seen *seen)
-{
-    struct slice parts[5] = {0};
-    size_t count = 0;
-    struct slice rest = key;
-    while (count < 5 && slice_split(&rest, '/', &parts[count])) {
-        count++;
-    }
-    size_t at = count == 5 ? 1 : 0;
-    json_t *resource =
-        json_pack("{s:o, s:o, s:o, s:s}", "version", json_str(parts[at]), "kind",
-                  json_str(parts[at + 1]), "name", json_str(parts[at + 3]), "uid", seen->uid);
-    if (count == 5) {
-        json_object_set_new(resource, "group", json_str(parts[0]));
-    }
-    if (parts[at + 2].len > 0) {
-        json_object_set_new(resource, "namespace", json_str(parts[at + 2]));
-    }
-    return resource;
-}
-
-struct sweep {
-    struct engine_cluster *c;
-    json_t *found; /* [{resource, release}] */
-};
-
-static void sweep_object(void *user, struct slice key, const struct driver_seen *seen)
-{
-    struct sweep *sweep = user;
-    struct engine_shard *s = sweep->c->shard;
-    const struct snapshot_entry *e = release_of(s, slice_of(seen->release));
-    if (e != NULL) {
-        struct work *w = work_get(s, e->ns, e->name, false);
-        const json_t *tree = snapshot_tree(s->snap, e);
-        bool settled = (w == NULL || (!w->busy && w->reason[0] == '\0')) &&
-                       condition_is(tree, "Applied", "True");
-        if (!settled || inventory_row(inventory_of(s, e), key) != NULL) {
-            return;
-        }
-    }
-    json_array_append_new(
-        sweep->found,
-        json_pack("{s:o, s:s}", "resource", resource_of_key(key, seen), "release", seen->release));
-}
-
-static void sweep_cluster(struct engine_cluster *c)
-{
-    struct sweep sweep = {.c = c, .found = json_array()};
-    driver_kubernetes.each(c->driver, &sweep, sweep_object);
-    size_t i;
-    json_t *found;
-    json_array_foreach(sweep.found, i, found)
-    {
-        struct sweep_op *w = mem_zero(sizeof(*w));
-        w->resource = json_incref(json_object_get(found, "resource"));
-        w->release = slice_dup(json_text_at(found, "release"));
-        metric_add(c->shard->e->metrics.swept, 1);
-        w->op = (struct driver_op){.verb = DRIVER_DELETE,
-                                   .resource = w->resource,
-                                   .release = w->release,
-                                   .done = on_swept};
-        driver_kubernetes.start(c->driver, &w->op);
-    }
-    json_decref(sweep.found);
-}
-
-static void on_sweep_tick(struct loop_timer *timer)
-{
-    struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, sweep_tick);
-    size_t cursor = 0;
-    struct slice key;
-    void *value;
-    while (map_next(&s->clusters, &cursor, &key, &value)) {
-        struct engine_cluster *c = value;
-        if (c->driver != NULL && !c->closing) {
-            sweep_cluster(c);
-        }
-    }
 }
 
 /* ---- probes ---- */
@@ -261,7 +67,12 @@ static void on_probed(struct driver_op *op, int rc, const struct err *err)
     c->failures++;
     bool was_ready = c->state != NULL && slice_eq_cstr(json_text_at(c->state, "state"), "Ready");
     if (!was_ready || c->failures >= UNREACHABLE_AFTER_FAILURES) {
-        set_state(c, "Unreachable", err->message);
+        char text[ERR_MESSAGE_MAX + 160];
+        snprintf(text, sizeof(text),
+                 "%s (is the cluster up, and the kubeconfig in Secret choreo-system/cluster-%s-%s "
+                 "right?)",
+                 err->message, c->plane, c->name);
+        set_state(c, "Unreachable", text);
     } else {
         probe(c); /* once more before anybody is alarmed */
     }
@@ -295,7 +106,7 @@ static void on_probe_tick(struct loop_timer *timer)
 void clusters_tick_start(struct engine_shard *s)
 {
     const struct engine_config *c = &s->e->config;
-    loop_timer_init(c->loop, &s->sweep_tick, on_sweep_tick);
+    loop_timer_init(c->loop, &s->sweep_tick, clusters_sweep);
     loop_timer_start(&s->sweep_tick, c->sweep_delay_ms, c->sweep_interval_ms);
     loop_timer_init(c->loop, &s->probe_tick, on_probe_tick);
     if (s->id == 0) {
@@ -336,13 +147,6 @@ static bool may_create(void *user)
     const struct engine_config *config = &c->shard->e->config;
     return config->confirmed_age_ms == NULL ||
            config->confirmed_age_ms(config->user, c->shard->id) <= config->election_timeout_ms;
-}
-
-static void on_synced(void *user, struct slice api_version, struct slice kind)
-{
-    struct engine_cluster *c = user;
-    log_debug("reconcile.synced", "shard=%u cluster=%s kind=%.*s/%.*s", c->shard->id, c->name,
-              SLICE_ARG(api_version), SLICE_ARG(kind));
 }
 
 static void cluster_free(struct engine_cluster *c)
@@ -414,8 +218,8 @@ static void cluster_open(struct engine_shard *s, struct slice plane, struct slic
                                    .requests_per_second = 400 / s->e->config.shard_count + 50,
                                    .user = c,
                                    .may_create = may_create,
-                                   .on_object = on_object,
-                                   .on_synced = on_synced};
+                                   .on_object = cluster_on_object,
+                                   .on_synced = cluster_on_synced};
     int rc = kubeconfig_of(snapshot_tree(s->snap, secret), &kubeconfig, &c->error);
     if (rc == 0) {
         config.kubeconfig = buf_slice(&kubeconfig);

@@ -4,7 +4,8 @@
  *   engine_shard.c   a led shard: queue -> plan -> task
  *   engine_task.c    a task carries one plan out: writes, then what should be on a cluster
  *   engine_apply.c   what was done for a RenderedRelease, and doing it
- *   engine_cluster.c connections to clusters, probes, drift, left-overs
+ *   engine_cluster.c connections to clusters, probes
+ *   engine_watch.c   drift and left-overs
  *   route.c          which keys an object's change concerns
  *
  * Thread: the loop's. */
@@ -173,6 +174,11 @@ json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster
 /* Watches the kinds of these manifests on the cluster. */
 void cluster_watch(struct engine_cluster *c, const json_t *manifests);
 void clusters_watch_inventories(struct engine_shard *s);
+
+/* ---- engine_watch.c ---- */
+void cluster_on_object(void *user, const struct driver_object *object, bool deleted);
+void cluster_on_synced(void *user, struct slice api_version, struct slice kind);
+void clusters_sweep(struct loop_timer *timer); /* shard.sweep_tick */
 
 /* ---- route.c ---- */
 /* Calls add for every key that must be looked at again because this object changed: once with the

@@ -485,7 +485,13 @@ void task_start(struct engine_shard *s, const struct queue_item *item, enum snap
         t->item = *item;
     }
     for (size_t i = 0; i < plan->event_count; i++) {
-        json_array_append_new(t->events, event_object(s, &plan->events[i]));
+        const struct plan_event *e = &plan->events[i];
+        if (e->warning) { /* on record also where the namespace takes no events any more */
+            log_warn("reconcile.warning", "shard=%u object=%.*s/%.*s reason=%s message=%s", s->id,
+                     SLICE_ARG(object_ns(e->regarding)), SLICE_ARG(object_name(e->regarding)),
+                     e->reason, log_q(e->message));
+        }
+        json_array_append_new(t->events, event_object(s, e));
     }
     detach(plan);
     s->tasks++;

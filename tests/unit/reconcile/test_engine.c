@@ -1,5 +1,6 @@
 /* The engine, end to end in one process: objects in memory, controllers, the Kubernetes driver over
  * real HTTP, and a small Kubernetes server. From a Component to a Deployment and back to Ready. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "tests/lib/test.h"
@@ -7,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/yaml.h"
 #include "proto/admit.h"
+#include "reconcile/drivers/driver.h"
 #include "tests/lib/kube.h"
 #include "tests/unit/reconcile/memory.h"
 
@@ -464,6 +466,46 @@ static void test_drift_is_corrected_within_a_second(void **state)
     buf_free(&key);
 }
 
+static void test_what_went_while_nobody_led_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    assert_true(happens(f, settled, LIMIT_MS));
+    call(f, unlead_now);
+    json_t *service = on_cluster(&f->kube, "Service");
+    struct buf key = {0};
+    manifest_key(service, &key);
+    kube_remove(&f->kube, buf_cstr(&key));
+    lead(f);
+    assert_true(happens(f, service_is_back, LIMIT_MS));
+    buf_free(&key);
+}
+
+static bool second_has_it(struct fixture *f)
+{
+    return on_cluster(&f->second, "Deployment") != NULL &&
+           on_cluster(&f->second, "Service") != NULL;
+}
+
+static void test_new_credentials_may_lead_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    struct buf config = {0};
+    struct buf encoded = {0};
+    struct buf patch = {0};
+    start_web(f);
+    assert_true(happens(f, settled, LIMIT_MS));
+    kube_config(&f->second, &config);
+    base64_encode(&encoded, buf_slice(&config));
+    buf_addf(&patch, "{\"data\": {\"kubeconfig\": \"%s\"}}", buf_cstr(&encoded));
+    change(f, ADMIT_PATCH_MERGE, "secrets", "choreo-system", "cluster-development-development",
+           buf_cstr(&patch));
+    assert_true(happens(f, second_has_it, LIMIT_MS));
+    buf_free(&config);
+    buf_free(&encoded);
+    buf_free(&patch);
+}
+
 static void test_what_others_add_is_no_drift(void **state)
 {
     struct fixture *f = *state;
@@ -655,6 +697,8 @@ int main(void)
         TEST(test_deleting_removes_everything),
         TEST(test_deleting_the_organization_drains_it),
         TEST(test_drift_is_corrected_within_a_second),
+        TEST(test_what_went_while_nobody_led_comes_back),
+        TEST(test_new_credentials_may_lead_elsewhere),
         TEST(test_what_others_add_is_no_drift),
         TEST(test_a_dead_cluster_delays_no_other),
         TEST(test_a_refused_manifest_is_told_and_tried_again),
@@ -665,5 +709,6 @@ int main(void)
         TEST(test_a_bad_kubeconfig_is_explained),
         TEST(test_refused_writes_are_tried_again),
     };
+    signal(SIGPIPE, SIG_IGN); /* as the programs do */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,14 +158,110 @@ static void test_trees_are_bounded(void **state)
     assert_non_null(snapshot_get(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("c0")));
 }
 
+/* What a plan that looks at these things would read. */
+static void read_some(struct fixture *f)
+{
+    snapshot_find(&f->shard, SNAPSHOT_PROJECT, SLICE("a"), SLICE("shop"));
+    snapshot_find(&f->shard, SNAPSHOT_DATAPLANE, (struct slice){0}, SLICE("p"));
+    count(f, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, "a", "web");
+}
+
+static const struct snapshot_entry *traced(struct fixture *f)
+{
+    const struct snapshot_entry *e =
+        snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"));
+    snapshot_trace_begin(&f->shard);
+    read_some(f);
+    snapshot_trace_end(&f->shard, e, true);
+    assert_true(snapshot_unchanged(&f->shard, e));
+    return e;
+}
+
+static void test_what_a_plan_has_read_is_known(void **state)
+{
+    struct fixture *f = *state;
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "web", 1, json_object());
+    const struct snapshot_entry *e =
+        snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"));
+    assert_false(snapshot_unchanged(&f->shard, e)); /* never planned */
+    e = traced(f);
+    put(&f->shard, SNAPSHOT_PIPELINE, "a", "other", 2, json_object());
+    assert_true(snapshot_unchanged(&f->shard, e));
+    /* One that was looked for and absent comes; a list grows; the system shard's changes. */
+    put(&f->shard, SNAPSHOT_PROJECT, "a", "shop", 3, json_object());
+    assert_false(snapshot_unchanged(&f->shard, e));
+    e = traced(f);
+    put(&f->shard, SNAPSHOT_BINDING, "a", "b", 4,
+        json_pack("{s:{s:s}}", "owner", "componentName", "web"));
+    assert_false(snapshot_unchanged(&f->shard, e));
+    e = traced(f);
+    snapshot_remove(&f->shard, SNAPSHOT_BINDING, SLICE("a"), SLICE("b"));
+    assert_false(snapshot_unchanged(&f->shard, e));
+    e = traced(f);
+    put(&f->system, SNAPSHOT_DATAPLANE, "", "p", 5, json_object());
+    assert_false(snapshot_unchanged(&f->shard, e));
+    e = traced(f);
+    snapshot_forget(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"));
+    assert_false(snapshot_unchanged(&f->shard, e));
+    /* A plan that came to something is not remembered. */
+    snapshot_trace_begin(&f->shard);
+    snapshot_trace_end(&f->shard, e, false);
+    assert_false(snapshot_unchanged(&f->shard, e));
+}
+
+static json_t *release_spec(void)
+{
+    json_t *resources = json_array();
+    for (int i = 0; i < 50; i++) {
+        json_array_append_new(resources, json_pack("{s:s, s:i}", "id", "deployment", "number", i));
+    }
+    return json_pack("{s:{s:s, s:s}, s:{s:s, s:{s:o}}, s:{s:s}}", "owner", "projectName", "shop",
+                     "componentName", "web", "componentType", "name", "service", "spec",
+                     "resources", resources, "workload", "zz", "after the type");
+}
+
+static void test_frozen_types_are_kept_once(void **state)
+{
+    struct fixture *f = *state;
+    struct buf body = {0};
+    struct buf expected = {0};
+    put(&f->shard, SNAPSHOT_RELEASE, "a", "r1", 1, release_spec());
+    put(&f->shard, SNAPSHOT_RELEASE, "a", "r2", 2, release_spec());
+    const struct snapshot_entry *r1 =
+        snapshot_find(&f->shard, SNAPSHOT_RELEASE, SLICE("a"), SLICE("r1"));
+    const struct snapshot_entry *r2 =
+        snapshot_find(&f->shard, SNAPSHOT_RELEASE, SLICE("a"), SLICE("r2"));
+    assert_int_equal(f->shard.shared.count, 1);
+    assert_true(f->shard.body_bytes < 1000);
+    const json_t *one =
+        json_at(snapshot_tree(&f->shard, r1), "spec", "componentType", "spec", NULL);
+    const json_t *two =
+        json_at(snapshot_tree(&f->shard, r2), "spec", "componentType", "spec", NULL);
+    assert_ptr_equal(one, two);
+    json_t *spec = release_spec();
+    assert_true(json_equal(json_at(snapshot_tree(&f->shard, r1), "spec", NULL), spec));
+    /* Whole again, byte by byte. */
+    json_canonical(spec, &expected);
+    snapshot_body(r1, &body);
+    assert_true(slice_find(buf_slice(&body), buf_slice(&expected)) != SIZE_MAX);
+    json_decref(spec);
+    snapshot_remove(&f->shard, SNAPSHOT_RELEASE, SLICE("a"), SLICE("r1"));
+    assert_int_equal(f->shard.shared.count, 1);
+    snapshot_remove(&f->shard, SNAPSHOT_RELEASE, SLICE("a"), SLICE("r2"));
+    assert_int_equal(f->shard.shared.count, 0);
+    buf_free(&body);
+    buf_free(&expected);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_objects_come_change_and_go), TEST(test_indexes_by_reference),
-        TEST(test_lists_are_in_order_of_name), TEST(test_the_system_shard_is_behind_it),
-        TEST(test_damaged_bodies_are_refused), TEST(test_trees_are_bounded),
+        TEST(test_objects_come_change_and_go),    TEST(test_indexes_by_reference),
+        TEST(test_lists_are_in_order_of_name),    TEST(test_the_system_shard_is_behind_it),
+        TEST(test_damaged_bodies_are_refused),    TEST(test_trees_are_bounded),
+        TEST(test_what_a_plan_has_read_is_known), TEST(test_frozen_types_are_kept_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

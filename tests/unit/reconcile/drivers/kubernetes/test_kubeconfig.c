@@ -90,7 +90,7 @@ static void test_what_is_wrong_is_said(void **state)
             "not a https:// address");
     refused(ANONYMOUS "clusters: [{name: k, cluster: {server: 'https://a b'}}]\n", "no address");
     refused(ANONYMOUS "clusters: [{name: k, cluster: {server: 'https://h', "
-                      "certificate-authority: /home/me/ca.crt}}]\n",
+                      "certificate-authority: /etc/ca.crt}}]\n",
             "embed the file");
     refused(ANONYMOUS "clusters: [{name: k, cluster: {server: 'https://h', "
                       "certificate-authority-data: '***'}}]\n",

@@ -1,0 +1,151 @@
+/* snapshot_index.c: what an object refers to, read from its bytes.
+ *
+ * References that are single strings are scanned for without building a tree; only lists are
+ * parsed. Whatever is absent or of the wrong type refers to nothing. */
+#include "reconcile/snapshot_internal.h"
+
+#include <stdlib.h>
+
+/* A reference that is one string of the object. */
+static const struct {
+    enum snapshot_kind kind;
+    enum snapshot_index index;
+    const char *path[3];
+} scalars[] = {
+    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, {"spec", "project", NULL}},
+    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, {"spec", "type", NULL}},
+    {SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, {"spec", "deploymentPipeline", NULL}},
+    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
+    {SNAPSHOT_RELEASE, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
+    {SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "releaseName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environmentName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, {"spec", "bindingName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
+};
+
+static void gather_add(struct gather *g, enum snapshot_index index, struct slice value)
+{
+    if (value.len == 0) {
+        return;
+    }
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->items[i].index == index && slice_eq(g->items[i].value, value)) {
+            return;
+        }
+    }
+    if (g->count == g->cap) {
+        g->cap = g->cap == 0 ? 8 : g->cap * 2;
+        g->items = mem_resize(g->items, g->cap * sizeof(*g->items));
+    }
+    g->items[g->count++] = (struct wanted_ref){.index = index, .value = value};
+}
+
+static bool gather_has(const struct gather *g, enum snapshot_index index)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->items[i].index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct slice scan(struct gather *g, struct slice body, const char *const path[3])
+{
+    struct slice raw;
+    bool found = path[2] != NULL ? json_scan(body, &raw, path[0], path[1], path[2], NULL)
+                                 : json_scan(body, &raw, path[0], path[1], NULL);
+    if (!found || raw.len == 0 || raw.data[0] != '"') {
+        return (struct slice){0};
+    }
+    return json_unquote(raw, &g->arena);
+}
+
+static struct slice joined(struct gather *g, struct slice a, struct slice b)
+{
+    if (a.len == 0 || b.len == 0) {
+        return (struct slice){0};
+    }
+    return slice_of(arena_printf(&g->arena, "%.*s/%.*s", SLICE_ARG(a), SLICE_ARG(b)));
+}
+
+static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice body)
+{
+    static const char *const project[] = {"spec", "owner", "projectName"};
+    static const char *const component[] = {"spec", "owner", "componentName"};
+    static const char *const environment[] = {"spec", "environmentName", NULL};
+    static const char *const bound[] = {"spec", "environment", NULL};
+    static const char *const plane[] = {"spec", "dataPlane", NULL};
+    static const char *const cluster[] = {"spec", "cluster", NULL};
+    if (kind == SNAPSHOT_BINDING) {
+        gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, body, project), scan(g, body, bound)));
+        return;
+    }
+    struct slice cell = joined(g, scan(g, body, project), scan(g, body, environment));
+    struct slice place = joined(g, scan(g, body, plane), scan(g, body, cluster));
+    gather_add(g, SNAPSHOT_BY_CLUSTER, place);
+    if (scan(g, body, component).len == 0) {
+        gather_add(g, SNAPSHOT_BY_CELL, cell);
+    } else {
+        gather_add(g, SNAPSHOT_BY_MEMBER, joined(g, cell, place));
+    }
+}
+
+static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice body)
+{
+    json_t *tree = NULL;
+    struct slice spec;
+    struct err err;
+    if (!json_scan(body, &spec, "spec", NULL) || json_parse(spec, &tree, &err) != 0) {
+        return;
+    }
+    size_t i;
+    json_t *item;
+    if (kind == SNAPSHOT_PROJECT) {
+        json_array_foreach(json_object_get(tree, "components"), i, item)
+        {
+            gather_add(g, SNAPSHOT_BY_LISTED, arena_copy(&g->arena, json_text_at(item, "name")));
+        }
+    } else {
+        json_array_foreach(json_object_get(tree, "promotionPaths"), i, item)
+        {
+            struct slice name = json_text(json_at(item, "sourceEnvironmentRef", "name", NULL));
+            gather_add(g, SNAPSHOT_BY_ENVIRONMENT, arena_copy(&g->arena, name));
+            size_t k;
+            json_t *target;
+            json_array_foreach(json_object_get(item, "targetEnvironmentRefs"), k, target)
+            {
+                name = json_text_at(target, "name");
+                gather_add(g, SNAPSHOT_BY_ENVIRONMENT, arena_copy(&g->arena, name));
+            }
+        }
+    }
+    json_decref(tree);
+}
+
+void gather_refs(struct gather *g, const struct snapshot_entry *e)
+{
+    if (e->ns.len > 0) {
+        gather_add(g, SNAPSHOT_BY_NS, e->ns);
+    }
+    for (size_t i = 0; i < sizeof(scalars) / sizeof(scalars[0]); i++) {
+        if (scalars[i].kind == e->kind) {
+            gather_add(g, scalars[i].index, scan(g, e->body, scalars[i].path));
+        }
+    }
+    if (e->kind == SNAPSHOT_COMPONENT && !gather_has(g, SNAPSHOT_BY_PROJECT)) {
+        gather_add(g, SNAPSHOT_BY_PROJECT, SLICE("-"));
+    }
+    if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING) {
+        gather_cell(g, e->kind, e->body);
+    }
+    if (e->kind == SNAPSHOT_PROJECT || e->kind == SNAPSHOT_PIPELINE) {
+        gather_lists(g, e->kind, e->body);
+    }
+}
