@@ -80,4 +80,14 @@ check "deletecollection" api -i -X DELETE "$cm?labelSelector=n" && says 200 Succ
 check "collection deleted" api "$cm" && hides '"c01"' && says '"yam"'
 check "openapi v3" api "$URL/openapi/v3" && says paths
 check "readyz" anonymous "$URL/readyz?verbose" && says "[+]memory ok" "readyz check passed"
+
+# What is no TLS ends alone, with a line in the log.
+port=${URL##*:}
+exec 3<>"/dev/tcp/127.0.0.1/$port" && printf 'GET / HTTP/1.0\r\n\r\n' >&3
+timeout 5 cat <&3 >"$DIR/discard"
+exec 3>&-
+what="a broken handshake"
+out=$(grep http.handshake "$DIR/server.log")
+says "failed=1"
+check "others do not notice" anonymous "$URL/livez" && says ok
 finish
