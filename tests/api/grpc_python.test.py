@@ -28,7 +28,7 @@ def main():
     sys.path.insert(0, work)
     from choreo.v1 import services_pb2 as pb  # pylint: disable=import-outside-toplevel
 
-    port = random.randrange(20000, 50000)
+    port = random.randrange(15000, 32000)
     directory = os.path.join(work, "cluster")
     cluster = subprocess.Popen(
         [os.path.join(BIN, "choreod"), "dev", "--dir", directory, "--nodes", "1", "--shards", "1",

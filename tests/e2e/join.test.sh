@@ -6,7 +6,7 @@ set -euo pipefail
 bin=${CHOREO_BIN:?}
 work=$(mktemp -d)
 pids=()
-port=$((20000 + RANDOM % 30000))
+port=$((15000 + RANDOM % 17000)) # below the ports that the kernel hands out
 finish() {
     status=$?
     for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null || true; done

@@ -30,7 +30,7 @@ class Cluster:
 
     def __init__(self, directory):
         self.directory = directory
-        port = random.randrange(20000, 50000)
+        port = random.randrange(15000, 32000)
         self.process = subprocess.Popen(
             [os.path.join(BIN, "choreod"), "dev", "--dir", directory, "--nodes", "3", "--shards",
              str(SHARDS), "--planes", "", "--base-port", str(port)], stdout=subprocess.PIPE)
