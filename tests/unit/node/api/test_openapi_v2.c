@@ -33,19 +33,20 @@ static void info_paths_and_definitions_have_their_places(void **state)
 static void schemas_carry_types_and_extensions(void **state)
 {
     (void)state;
-    assert_encodes("{\"definitions\":{\"D\":{\"type\":\"string\",\"x-a\":1}}}", "0a03322e30"
-                                                                                "1200"
-                                                                                "4200"
-                                                                                "4a20"
-                                                                                "0a1d"
-                                                                                "0a0144"
-                                                                                "1218"
-                                                                                "b20108"
-                                                                                "0a06737472696e67"
-                                                                                "fa010b"
-                                                                                "0a03782d61"
-                                                                                "1204"
-                                                                                "1202310a");
+    const char *json = "{\"definitions\":{\"D\":{\"type\":\"string\",\"x-a\":1}}}";
+    assert_encodes(json, "0a03322e30"
+                         "1200"
+                         "4200"
+                         "4a20"
+                         "0a1e"
+                         "0a0144"
+                         "1219"
+                         "b20108"
+                         "0a06737472696e67"
+                         "fa010b"
+                         "0a03782d61"
+                         "1204"
+                         "1202310a");
 }
 
 /* Paths{2: Named{1: "/p", 2: PathItem{8: Operation(patch){8: Parameters{1: {2: {3: query}}}}}}} */
