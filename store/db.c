@@ -14,12 +14,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 #include "base/log.h"
 #include "store/db_internal.h"
 
-enum { BUSY_TIMEOUT_MS = 5000, WAL_KEEP_BYTES = 8 * 1024 * 1024 };
+enum {
+    BUSY_TIMEOUT_MS = 5000,
+    WAL_KEEP_BYTES = 8 * 1024 * 1024,
+    CHECKPOINT_TRIES = 4, /* ordinary reads end within microseconds */
+    CHECKPOINT_PAUSE_US = 500,
+};
 
 /* Step i makes schema version i + 1. */
 static const char *const migrations[] = {
@@ -369,10 +375,16 @@ int db_checkpoint(struct db *db, uint64_t *index, struct err *err)
     }
     int frames = 0;
     int copied = 0;
-    int rc = sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
-    if (rc != SQLITE_OK) {
-        (void)sql_error(db->sql, rc, "checkpoint", err);
-        return err_wrap(err, "database %s", db->path);
+    for (int tries = 0; tries < CHECKPOINT_TRIES && (tries == 0 || copied < frames); tries++) {
+        if (tries > 0) {
+            (void)usleep(CHECKPOINT_PAUSE_US); /* a read that began before the last commit */
+        }
+        int rc =
+            sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+        if (rc != SQLITE_OK) {
+            (void)sql_error(db->sql, rc, "checkpoint", err);
+            return err_wrap(err, "database %s", db->path);
+        }
     }
     if (copied < frames) {
         return err_set(err, ERR_BUSY, "checkpoint %s: a reader pins %d of %d frames", db->path,

@@ -64,7 +64,8 @@ uint64_t db_present(const struct db_state *state);
 
 /* Copies every frame of the write-ahead log into the database file and syncs it. *index is the
  * applied index that is now durable in SQLite.
- * Errors: ERR_BUSY (a reader pins old frames; try again later), ERR_IO, ERR_FULL. */
+ * Errors: ERR_BUSY (a reader pins old frames for longer than a moment; try again later), ERR_IO,
+ * ERR_FULL. */
 int db_checkpoint(struct db *db, uint64_t *index, struct err *err);
 /* Frames waiting to be checkpointed, in bytes: for deciding when. */
 uint64_t db_wal_bytes(const struct db *db);
