@@ -19,6 +19,7 @@
 #include "node/api/gate.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/crypto.h"
@@ -225,6 +226,26 @@ static void submit(struct gate_write *w)
 
 /* ---- admission ---- */
 
+/* A request with an id of the client's, when it comes again, makes the same uid and name: what is
+ * answered is then what the first execution stored. */
+static void derive_names(const struct gate_write *w, uint8_t random[5], char uid[37])
+{
+    uint8_t hash[SHA256_BYTES];
+    struct buf text = {0};
+    struct buf hex = {0};
+    buf_addf(&text, "%d %.*s ", w->name_attempts, SLICE_ARG(w->subject->user));
+    buf_add(&text, w->request_id);
+    crypto_sha256(buf_slice(&text), hash);
+    memcpy(random, hash + 16, 5);
+    hash[6] = (uint8_t)((hash[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 1 */
+    hash[8] = (uint8_t)((hash[8] & 0x3f) | 0x80);
+    hex_encode(&hex, slice_make(hash, 16));
+    const char *h = buf_cstr(&hex);
+    (void)snprintf(uid, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", h, h + 8, h + 12, h + 16, h + 20);
+    buf_free(&text);
+    buf_free(&hex);
+}
+
 static void fill_admit(struct gate_write *w, struct admit_request *r)
 {
     uint8_t random[5];
@@ -246,8 +267,12 @@ static void fill_admit(struct gate_write *w, struct admit_request *r)
         .propagation = w->propagation,
         .now_ms = w->api->clock->wall_ms(w->api->clock),
     };
-    crypto_uuid(r->uid);
-    crypto_random(random, sizeof(random));
+    if (w->asked_id) {
+        derive_names(w, random, r->uid);
+    } else {
+        crypto_uuid(r->uid);
+        crypto_random(random, sizeof(random));
+    }
     admit_suffix(random, r->suffix);
 }
 

@@ -299,10 +299,10 @@ static int set_request_id(struct rest_call *call, struct gate_write *w, struct e
     if (id.len == 0) {
         return 0;
     }
-    if (id.len < 16 || id.len > 64 || (issued.len != 0 && !slice_u64(issued, &w->issued_ms))) {
+    if (id.len < 16 || id.len > 64 || !slice_u64(issued, &w->issued_ms) || w->issued_ms == 0) {
         return err_set(err, ERR_INVALID,
-                       "x-choreo-request-id is 16 to 64 bytes, x-choreo-request-issued-ms a "
-                       "number of milliseconds since 1970");
+                       "x-choreo-request-id is 16 to 64 bytes, and comes with "
+                       "x-choreo-request-issued-ms, the milliseconds since 1970 of its first use");
     }
     w->request_id = id;
     return 0;

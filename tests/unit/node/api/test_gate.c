@@ -188,6 +188,27 @@ static void bad_objects_never_reach_the_backend(void **state)
     assert_int_equal(d->memory.submits, 0);
 }
 
+static void a_repeated_request_id_makes_the_same_names(void **state)
+{
+    struct door *d = *state;
+    struct write t[2];
+    for (int i = 0; i < 2; i++) {
+        prepare(d, &t[i], ADMIT_CREATE, "", "{\"metadata\":{\"generateName\":\"g-\"}}");
+        t[i].gate.request_id = SLICE("0123456789abcdef");
+        t[i].gate.issued_ms = 1;
+        t[i].gate.dry_run = true;
+        run(&t[i]);
+        assert_int_equal(t[i].rc, 0);
+    }
+    assert_true(slice_eq(t[0].gate.object.body, t[1].gate.object.body)); /* uid and name in it */
+    assert_int_equal(t[0].gate.result.name.len, 7);
+    clear(&t[0]);
+    clear(&t[1]);
+    door_ask(d, "POST", "/api/v1/namespaces/default/configmaps",
+             "x-choreo-request-id: 0123456789abcdef\r\n", "{\"metadata\":{\"name\":\"a\"}}");
+    assert_int_equal(door_status(d), 400); /* without the time of its issue it means nothing */
+}
+
 static void cancel(void *arg)
 {
     struct write *t = arg;
@@ -220,6 +241,7 @@ int main(void)
         TEST(an_unknown_outcome_is_not_to_be_retried_blindly),
         TEST(bad_objects_never_reach_the_backend),
         TEST(a_cancelled_write_still_ends_once),
+        TEST(a_repeated_request_id_makes_the_same_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
