@@ -128,6 +128,23 @@ static void add_cell(struct route *r, struct slice ns, struct slice project,
     add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell));
 }
 
+/* What depends on a component's endpoints is rendered with their addresses. */
+static void add_dependants(struct route *r, struct slice ns, struct slice component)
+{
+    const struct snapshot_entry **releases;
+    size_t count = component.len > 0 ? snapshot_list(r->s, SNAPSHOT_RELEASE, SNAPSHOT_BY_DEPENDENCY,
+                                                     ns, component, &r->arena, &releases)
+                                     : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct snapshot_entry **bindings;
+        size_t n = snapshot_list(r->s, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, releases[i]->name,
+                                 &r->arena, &bindings);
+        for (size_t k = 0; k < n; k++) {
+            add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, bindings[k]->name);
+        }
+    }
+}
+
 static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct slice environment = spec_text(o, "environment");
@@ -136,6 +153,7 @@ static void route_binding(struct route *r, struct slice ns, struct slice name, c
         add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
         add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
         add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, name);
+        add_dependants(r, ns, owner_text(o, "componentName"));
         /* The cell, which goes with its last binding. */
         add_cell(r, ns, owner_text(o, "projectName"), environment);
     }
@@ -271,6 +289,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     case SNAPSHOT_RELEASE:
         add_named(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
         add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
+        add_dependants(&r, ns, owner_text(o, "componentName"));
         break;
     case SNAPSHOT_BINDING:
         route_binding(&r, ns, name, o);

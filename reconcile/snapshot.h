@@ -68,6 +68,7 @@ enum snapshot_index {
     SNAPSHOT_BY_CELL,        /* Binding, and Rendered of cells: "PROJECT/ENVIRONMENT" */
     SNAPSHOT_BY_MEMBER,      /* Rendered of components: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
     SNAPSHOT_BY_CLUSTER,     /* Rendered, over all namespaces: "PLANE/CLUSTER" */
+    SNAPSHOT_BY_DEPENDENCY,  /* Release: each component that it depends on */
     SNAPSHOT_BY_TYPE,        /* Component, over all namespaces: spec.type's name */
     SNAPSHOT_INDEX_COUNT
 };

@@ -97,6 +97,25 @@ static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice 
     }
 }
 
+/* The components that a release depends on: most have none, so only that part is parsed. */
+static void gather_dependencies(struct gather *g, struct slice body)
+{
+    struct slice raw;
+    json_t *list = NULL;
+    size_t i;
+    json_t *item;
+    if (!json_scan(body, &raw, "spec", "workload", "dependencies", "endpoints", NULL) ||
+        json_parse(raw, &list, NULL) != 0) {
+        return;
+    }
+    json_array_foreach(list, i, item)
+    {
+        gather_add(g, SNAPSHOT_BY_DEPENDENCY,
+                   arena_copy(&g->arena, json_text_at(item, "component")));
+    }
+    json_decref(list);
+}
+
 static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice body)
 {
     json_t *tree = NULL;
@@ -144,6 +163,9 @@ void gather_refs(struct gather *g, const struct snapshot_entry *e)
     }
     if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING) {
         gather_cell(g, e->kind, e->body);
+    }
+    if (e->kind == SNAPSHOT_RELEASE) {
+        gather_dependencies(g, e->body);
     }
     if (e->kind == SNAPSHOT_PROJECT || e->kind == SNAPSHOT_PIPELINE) {
         gather_lists(g, e->kind, e->body);

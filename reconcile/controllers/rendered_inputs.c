@@ -20,6 +20,7 @@ struct inputs {
     struct render_identity id;
     const json_t *environment;
     const json_t *plane;
+    json_t *own_plane; /* the plane as this cluster sees it, if that differs; ours */
     const json_t *organization;
     const json_t *binding;
     const json_t *release;
@@ -35,6 +36,22 @@ static struct slice uid_in(const struct snapshot *s, enum snapshot_kind kind, st
 {
     const struct snapshot_entry *e = snapshot_find(s, kind, ns, name);
     return e != NULL ? e->uid : (struct slice){0};
+}
+
+/* A cluster's own gateway stands before its plane's. NULL: it has none. */
+static json_t *plane_of_cluster(const struct inputs *in, const json_t *plane)
+{
+    struct plane_cluster *clusters;
+    size_t count = plane_clusters(plane, in->arena, &clusters);
+    for (size_t i = 0; i < count; i++) {
+        json_t *gateway = json_object_get(clusters[i].spec, "gateway");
+        if (gateway != NULL && slice_eq(clusters[i].name, spec_text(in->rendered, "cluster"))) {
+            json_t *own = json_copy(json_object_get(plane, "spec"));
+            json_object_set(own, "gateway", gateway);
+            return own;
+        }
+    }
+    return NULL;
 }
 
 static void identify(struct inputs *in)
@@ -56,6 +73,8 @@ static void identify(struct inputs *in)
     const json_t *org = snapshot_get(s, SNAPSHOT_ORGANIZATION, none, in->ns);
     in->environment = json_at(env, "spec", NULL);
     in->plane = json_at(plane, "spec", NULL);
+    in->own_plane = plane_of_cluster(in, plane);
+    in->plane = in->own_plane != NULL ? in->own_plane : in->plane;
     in->organization = json_at(org, "spec", NULL);
 }
 
@@ -201,24 +220,31 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
     return rc;
 }
 
+static int render(struct inputs *in, json_t **manifests, const char **reason, struct err *err)
+{
+    if (in->environment == NULL) {
+        *reason = "EnvironmentNotFound";
+        return err_set(err, ERR_NOT_FOUND, "there is no environment \"%.*s\"",
+                       SLICE_ARG(in->id.environment));
+    }
+    if (!rendered_is_cell(in->rendered)) {
+        return render_workload(in, manifests, reason, err);
+    }
+    *reason = "RenderFailed";
+    const struct render_cell cell = {
+        .id = in->id, .environment = in->environment, .organization = in->organization};
+    return render_cell(&cell, manifests, err);
+}
+
 int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,
                        json_t **manifests, const char **reason, struct err *err)
 {
     struct inputs in = {.s = s, .rendered = rendered, .arena = arena};
     *manifests = NULL;
     identify(&in);
-    if (in.environment == NULL) {
-        *reason = "EnvironmentNotFound";
-        return err_set(err, ERR_NOT_FOUND, "there is no environment \"%.*s\"",
-                       SLICE_ARG(in.id.environment));
-    }
-    if (!rendered_is_cell(rendered)) {
-        return render_workload(&in, manifests, reason, err);
-    }
-    *reason = "RenderFailed";
-    const struct render_cell cell = {
-        .id = in.id, .environment = in.environment, .organization = in.organization};
-    return render_cell(&cell, manifests, err);
+    int rc = render(&in, manifests, reason, err);
+    json_decref(in.own_plane);
+    return rc;
 }
 
 void rendered_hash(const json_t *manifests, char out[65])

@@ -687,6 +687,27 @@ static void test_refused_writes_are_tried_again(void **state)
     start_web(f);
 }
 
+static bool waits_for_api(struct fixture *f)
+{
+    const json_t *c = object_condition(component(f), "Ready");
+    return slice_eq_cstr(json_text_at(c, "reason"), "DependencyNotFound");
+}
+
+static void test_a_dependency_that_comes_later_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    put(f, platform);
+    put_secret(f, "development", "development", &f->kube);
+    lead(f);
+    put(f, "apiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: web, namespace: acme}\n"
+           "spec:\n  image: nginx:1\n  endpoints: [{name: http, port: 80}]\n"
+           "  dependencies: [{name: backend, type: component, component: api, endpoint: rest}]\n");
+    assert_true(happens(f, waits_for_api, LIMIT_MS));
+    put(f, "apiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: api, namespace: acme}\n"
+           "spec:\n  image: nginx:1\n  endpoints: [{name: rest, port: 8080}]\n");
+    assert_true(happens(f, is_ready, LIMIT_MS));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -708,6 +729,7 @@ int main(void)
         TEST(test_health_rolls_up),
         TEST(test_a_bad_kubeconfig_is_explained),
         TEST(test_refused_writes_are_tried_again),
+        TEST(test_a_dependency_that_comes_later_is_waited_for),
     };
     signal(SIGPIPE, SIG_IGN); /* as the programs do */
     return cmocka_run_group_tests(tests, NULL, NULL);
