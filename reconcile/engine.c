@@ -158,13 +158,46 @@ static int load(struct feeding *f, uint32_t shard, uint64_t *version)
     return rc;
 }
 
+/* Changes are copied first: what they lead to is not done while a view of the database is pinned.
+ */
+struct batch {
+    struct arena arena;
+    struct feed_row *rows;
+    size_t count;
+    size_t cap;
+};
+
+static void gather_row(void *arg, const struct feed_row *row)
+{
+    struct batch *b = arg;
+    if (snapshot_kind_of(row->resource) == SNAPSHOT_KIND_COUNT) {
+        return;
+    }
+    if (b->count == b->cap) {
+        b->cap = b->cap == 0 ? 16 : b->cap * 2;
+        b->rows = mem_resize(b->rows, b->cap * sizeof(*b->rows));
+    }
+    struct feed_row *copy = &b->rows[b->count++];
+    *copy = *row;
+    copy->resource = arena_copy(&b->arena, row->resource);
+    copy->ns = arena_copy(&b->arena, row->ns);
+    copy->name = arena_copy(&b->arena, row->name);
+    copy->body = arena_copy(&b->arena, row->body);
+}
+
 static void advance(struct feeding *f, uint32_t shard, uint64_t *since, uint64_t to)
 {
     struct err err;
+    struct batch batch = {0};
     if (to <= *since) {
         return;
     }
-    int rc = f->e->feed->changes(f->e->feed->user, shard, *since, to, on_row, f, &err);
+    int rc = f->e->feed->changes(f->e->feed->user, shard, *since, to, gather_row, &batch, &err);
+    for (size_t i = 0; rc == 0 && i < batch.count; i++) {
+        on_row(f, &batch.rows[i]);
+    }
+    arena_free(&batch.arena);
+    free(batch.rows);
     if (rc == ERR_GONE) {
         rc = load(f, shard, since);
     } else if (rc == 0) {
