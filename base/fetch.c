@@ -69,7 +69,7 @@ static void finish_with(struct fetch_impl *i, int code, const char *why)
     finish(i, code, &err);
 }
 
-static int code_of(CURLcode rc)
+static int code_of(CURLcode rc, const char *why)
 {
     switch ((int)rc) {
     case CURLE_URL_MALFORMAT:
@@ -78,9 +78,14 @@ static int code_of(CURLcode rc)
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
         return ERR_UNAUTHENTICATED;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        /* The server refused us if it said so in TLS; else the connection broke. Only the text
+         * tells the two apart: with TLS 1.3 the refusal comes after the handshake. */
+        return strstr(why, " alert ") != NULL ? ERR_UNAUTHENTICATED : ERR_UNAVAILABLE;
     default:
         return ERR_UNAVAILABLE;
     }
@@ -93,7 +98,7 @@ static void finish_by_curl(struct fetch_impl *i, CURLcode rc)
     } else if (i->too_large) {
         finish_with(i, ERR_TOO_LARGE, "the response is larger than allowed");
     } else if (rc != CURLE_OK) {
-        finish_with(i, code_of(rc), i->why[0] != '\0' ? i->why : curl_easy_strerror(rc));
+        finish_with(i, code_of(rc, i->why), i->why[0] != '\0' ? i->why : curl_easy_strerror(rc));
     } else {
         finish(i, 0, NULL);
     }

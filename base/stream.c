@@ -1,6 +1,6 @@
 /* stream.c: a TLS connection's life.
  *
- *                       failure, stream_close()
+ *                       failure (of TLS: through LINGERING), stream_close()
  *          +-----------+------------+-----------+-----------+
  *          |           |            |           |           v
  *     CONNECTING -> HANDSHAKE -> OPEN -> FINISHING -> LINGERING -> CLOSING -> on_close
@@ -11,10 +11,13 @@
  * another; the user sees up to 64 KB at once. Out: stream_write() appends to plain and asks for a
  * turn; at the end of the iteration everything queued is encrypted together and offered to the
  * kernel at once. Only what the kernel does not take is kept, and no more is encrypted until it
- * has: so memory beyond the user's own queue is one batch. Failure path: the first error is kept,
- * the handles are closed, on_close tells it. libuv's callbacks come after that too, and find
- * CLOSING. Invariants: user callbacks come from libuv's callbacks or the turn only; impl lives
- * until held_count is 0; buffers of an idle stream are empty and unallocated. */
+ * has: so memory beyond the user's own queue is one batch.
+ *
+ * Failure path: the first error is kept, the handles are closed, on_close tells it. When TLS fails,
+ * its alert gets a second to arrive. libuv's callbacks come after all that too, and find CLOSING.
+ *
+ * Invariants: user callbacks come from libuv's callbacks or the turn only; impl lives until
+ * held_count is 0; buffers of an idle stream are empty and unallocated. */
 #include "base/stream_internal.h"
 
 #include <assert.h>
@@ -29,14 +32,15 @@ enum {
     BATCH_BYTES = 256 * 1024,       /* encrypted at a time */
     KEPT_BUFFER_BYTES = 512 * 1024, /* a larger one is freed, not kept for the next stream */
     FINISH_LIMIT_MS = 5000,
+    REFUSE_LIMIT_MS = 1000,
     HANDSHAKE_DEFAULT_MS = 10000,
     KEEPALIVE_S = 30,
 };
 
 static const struct sm_state states[] = {
     [CONNECTING] = {"connecting", SM_TO(HANDSHAKE) | SM_TO(CLOSING)},
-    [HANDSHAKE] = {"handshake", SM_TO(OPEN) | SM_TO(CLOSING)},
-    [OPEN] = {"open", SM_TO(FINISHING) | SM_TO(CLOSING)},
+    [HANDSHAKE] = {"handshake", SM_TO(OPEN) | SM_TO(LINGERING) | SM_TO(CLOSING)},
+    [OPEN] = {"open", SM_TO(FINISHING) | SM_TO(LINGERING) | SM_TO(CLOSING)},
     [FINISHING] = {"finishing", SM_TO(LINGERING) | SM_TO(CLOSING)},
     [LINGERING] = {"lingering", SM_TO(CLOSING)},
     [CLOSING] = {"closing", 0},
@@ -159,8 +163,10 @@ void stream__fail(struct stream_impl *i, const struct err *why)
         return;
     }
     /* While lingering all has been said: how the peer hangs up does not matter. */
-    i->failed = i->sm.state != LINGERING;
-    i->why = *why;
+    if (i->sm.state != LINGERING) {
+        i->failed = true;
+        i->why = *why;
+    }
     begin_close(i);
 }
 
@@ -177,16 +183,10 @@ __attribute__((format(printf, 3, 4))) static void fail(struct stream_impl *i, in
     stream__fail(i, &why);
 }
 
-/* An error of the session, which lacks the peer's name. */
-static void fail_tls(struct stream_impl *i, struct err *why)
-{
-    (void)err_wrap(why, "%s", i->remote);
-    stream__fail(i, why);
-}
-
 /* ---- out ---- */
 
 static void send_all(struct stream_impl *i);
+static void refuse(struct stream_impl *i, struct err *why);
 
 static void on_written(uv_write_t *req, int status)
 {
@@ -242,7 +242,7 @@ static bool encrypt_batch(struct stream_impl *i)
     struct err why;
     take_spare(&i->cipher);
     if (tls__write(&i->tls, queued, &why) != TLS_DONE) {
-        fail_tls(i, &why);
+        refuse(i, &why);
         return false;
     }
     i->plain_at += queued.len;
@@ -262,12 +262,11 @@ static void on_shut(uv_shutdown_t *req, int status)
     (void)status; /* the timer or the peer's end closes, whatever came of it */
 }
 
-/* All is sent: says goodbye and waits for the peer's. Closing with unread input would make the
- * kernel reset the connection, and the peer might lose what we sent last. */
+/* Sends the last words and waits for the peer's end. Closing with unread input would make the
+ * kernel reset the connection, and the peer might lose what we said last. */
 static void linger(struct stream_impl *i)
 {
     sm_move(&i->sm, LINGERING);
-    tls__say_goodbye(&i->tls);
     send_cipher(i);
     if (is_closing(i)) {
         return;
@@ -278,10 +277,28 @@ static void linger(struct stream_impl *i)
     }
 }
 
+/* TLS has failed. What it wants the peer to know (an alert: which certificate was refused, and why)
+ * should arrive before we close. */
+static void refuse(struct stream_impl *i, struct err *why)
+{
+    if (i->sm.state == LINGERING) {
+        return; /* what comes now is thrown away */
+    }
+    i->failed = true;
+    i->why = *why;
+    (void)err_wrap(&i->why, "%s", i->remote);
+    loop_timer_start(&i->timer, REFUSE_LIMIT_MS, 0);
+    if (!i->receiving) {
+        loop_defer(i->loop, &i->turn); /* to notice the peer's end */
+    }
+    linger(i);
+}
+
 static void settle(struct stream_impl *i)
 {
     bool idle = i->plain.len == 0 && i->cipher.len == 0 && !i->write_busy;
     if (i->sm.state == FINISHING && idle) {
+        tls__say_goodbye(&i->tls);
         linger(i);
     } else if (i->sm.state == OPEN && i->above_low_water &&
                stream_pending_bytes(i->stream) <= i->low_water_bytes) {
@@ -360,7 +377,8 @@ static void read_open(struct stream_impl *i)
             return; /* an end or a failure is told again when reading goes on */
         }
         if (result == TLS_FAILED) {
-            fail_tls(i, &why);
+            refuse(i, &why);
+            return;
         } else if (result == TLS_END) {
             peer_end(i);
             return;
@@ -379,11 +397,11 @@ static void handshake(struct stream_impl *i)
         result = TLS_FAILED;
         (void)err_set(&why, ERR_CLOSED, "the peer ended the handshake");
     }
-    send_cipher(i); /* an alert, too */
     if (result == TLS_FAILED) {
-        fail_tls(i, &why);
+        refuse(i, &why);
         return;
     }
+    send_cipher(i);
     if (result == TLS_WANT_INPUT || is_closing(i)) {
         return;
     }

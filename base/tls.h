@@ -48,7 +48,7 @@ struct stream;
 struct stream_ops {
     void (*on_open)(struct stream *s);                  /* handshake done; may be NULL */
     void (*on_data)(struct stream *s, struct slice in); /* borrowed for the call */
-    void (*on_drain)(struct stream *s); /* the queue fell to or below low_water; may be NULL */
+    void (*on_drain)(struct stream *s); /* the queue, once above, fell to low_water; may be NULL */
     /* The last callback: why is NULL after our own stream_close() or stream_finish(), or the peer's
      * clean end. Errors: ERR_UNAVAILABLE (no such host, refused, reset), ERR_UNAUTHENTICATED
      * (handshake failed, wrong peer), ERR_TIMEOUT (handshake, or a finish that the peer did not

@@ -503,7 +503,7 @@ static void both_sides_must_be_trusted(void **state)
     use_config(f);
     one->done = 0;
     one = run(f, "GET", "/hello"); /* the server demands a certificate */
-    assert_int_not_equal(one->rc, 0);
+    assert_ended(one, ERR_UNAUTHENTICATED, "alert");
     f->config.ca_pem = SLICE("rubbish");
     use_config(f);
     assert_err(f->rc, &f->err, ERR_INVALID, "CA: no certificate in PEM form");
