@@ -43,19 +43,6 @@ int stream__split_address(const char *address, char *host, size_t host_max, char
 
 static void try_address(struct stream_impl *i, const struct sockaddr *address);
 
-__attribute__((format(printf, 3, 4))) static void fail(struct stream_impl *i, int code,
-                                                       const char *format, ...)
-{
-    struct err why;
-    char text[ERR_MESSAGE_MAX];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    (void)err_set(&why, code, "%s: %s", i->remote, text);
-    stream__fail(i, &why);
-}
-
 static void free_addresses(struct stream_impl *i)
 {
     uv_freeaddrinfo(i->addresses);
@@ -66,7 +53,7 @@ static void free_addresses(struct stream_impl *i)
 static void on_retry_closed(uv_handle_t *handle)
 {
     struct stream_impl *i = handle->data;
-    if (i->sm.state == CLOSING) {
+    if (stream__is_closing(i)) {
         free_addresses(i);
     } else {
         const struct sockaddr *address = i->next->ai_addr;
@@ -81,7 +68,7 @@ static void connect_failed(struct stream_impl *i, int status)
 {
     if (i->next == NULL) {
         free_addresses(i);
-        fail(i, ERR_UNAVAILABLE, "connect: %s", uv_strerror(status));
+        stream__failf(i, ERR_UNAVAILABLE, "connect: %s", uv_strerror(status));
         return;
     }
     i->tcp_open = false; /* a socket connects once: the next address needs a new one */
@@ -91,7 +78,7 @@ static void connect_failed(struct stream_impl *i, int status)
 static void on_connect(uv_connect_t *req, int status)
 {
     struct stream_impl *i = req->data;
-    if (i->sm.state == CLOSING) {
+    if (stream__is_closing(i)) {
         free_addresses(i);
     } else if (status != 0) {
         connect_failed(i, status);
@@ -116,12 +103,12 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *foun
     struct stream_impl *i = req->data;
     i->resolve_busy = false;
     i->addresses = found;
-    if (i->sm.state == CLOSING) {
+    if (stream__is_closing(i)) {
         free_addresses(i);
     } else if (status != 0 || found == NULL) {
         free_addresses(i);
-        fail(i, ERR_UNAVAILABLE, "resolve: %s",
-             status != 0 ? uv_strerror(status) : "the name has no address");
+        stream__failf(i, ERR_UNAVAILABLE, "resolve: %s",
+                      status != 0 ? uv_strerror(status) : "the name has no address");
     } else {
         i->next = found->ai_next;
         try_address(i, found->ai_addr);
@@ -146,7 +133,7 @@ void stream_connect(struct stream *s, struct loop *loop, const char *address,
     assert(!config->tls->server);
     struct stream_impl *i = stream__new(s, loop, server_name, config);
     (void)snprintf(i->remote, sizeof i->remote, "%s", address);
-    if (i->sm.state == CLOSING) {
+    if (stream__is_closing(i)) {
         return;
     }
     int rc = stream__split_address(address, host, sizeof host, port, sizeof port, &why);
@@ -165,7 +152,7 @@ void stream_connect(struct stream *s, struct loop *loop, const char *address,
     i->resolving.data = i;
     rc = uv_getaddrinfo(&loop->uv, &i->resolving, on_resolved, host, port, &hints);
     if (rc != 0) {
-        fail(i, ERR_UNAVAILABLE, "resolve: %s", uv_strerror(rc));
+        stream__failf(i, ERR_UNAVAILABLE, "resolve: %s", uv_strerror(rc));
         return;
     }
     i->resolve_busy = true;
@@ -290,7 +277,7 @@ void stream_accept(struct stream_listener *l, struct stream *s, const struct str
     struct stream_listener_impl *from = l->impl;
     assert(from->waiting && config->tls->server);
     struct stream_impl *i = stream__new(s, from->loop, NULL, config);
-    if (i->sm.state == CLOSING) {
+    if (stream__is_closing(i)) {
         stream_reject(l);
         return;
     }
@@ -298,7 +285,7 @@ void stream_accept(struct stream_listener *l, struct stream *s, const struct str
     stream__open_tcp(i);
     int rc = uv_accept((uv_stream_t *)&from->tcp, (uv_stream_t *)&i->tcp);
     if (rc != 0) {
-        fail(i, ERR_UNAVAILABLE, "accept: %s", uv_strerror(rc));
+        stream__failf(i, ERR_UNAVAILABLE, "accept: %s", uv_strerror(rc));
         return;
     }
     stream__connected(i);

@@ -1,4 +1,5 @@
-/* stream_internal.h: between stream.c (a connection's life) and stream_connect.c (how it begins).
+/* stream_internal.h: between stream.c (a connection's life), stream_connect.c (how it begins) and
+ * stream_io.c (its bytes).
  * Owner: stream.c allocates, and frees after on_close. Thread: the stream's loop's. */
 #ifndef BASE_STREAM_INTERNAL_H
 #define BASE_STREAM_INTERNAL_H
@@ -62,6 +63,24 @@ void stream__open_tcp(struct stream_impl *i);
 void stream__connected(struct stream_impl *i);
 /* Takes why (whose code is set) and begins to close. Does nothing to a stream that is closing. */
 void stream__fail(struct stream_impl *i, const struct err *why);
+/* The same with "remote: " before the message. */
+void stream__failf(struct stream_impl *i, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void stream__begin_close(struct stream_impl *i);
+
+static inline bool stream__is_closing(const struct stream_impl *i)
+{
+    return i->sm.state == CLOSING;
+}
+
+/* stream_io.c. The turn resumes reading and sends; the handshake goes on with what has come. */
+void stream__turn(struct loop_task *task);
+void stream__handshake(struct stream_impl *i);
+void stream__start_reading(struct stream_impl *i);
+void stream__stop_reading(struct stream_impl *i);
+void stream__send_cipher(struct stream_impl *i);
+void stream__take_spare(struct buf *b); /* memory for an unallocated buffer, if there is some */
+
 /* One thing less is held. */
 void stream__release(struct stream_impl *i);
 /* Cuts "host:port" or "[v6]:port". host gets the part without brackets. */
