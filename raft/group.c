@@ -178,7 +178,16 @@ void group_tick(struct group *g)
 
 void group_peer_lost(struct group *g, const char *name)
 {
-    if (g->raft == NULL || g->dead || !has_leader(g) || g->install != INSTALL_NONE) {
+    if (g->raft == NULL || g->dead) {
+        return;
+    }
+    for (size_t i = 0; i < GROUP_SERVERS_MAX; i++) {
+        if (g->peers[i].id != 0 && strcmp(g->peers[i].name, name) == 0) {
+            g->peers[i].heard = false; /* until it answers again */
+        }
+    }
+    group__target_lost(g, name);
+    if (!has_leader(g) || g->install != INSTALL_NONE) {
         return;
     }
     const struct group_server *leader =

@@ -131,7 +131,8 @@ void group_free(struct group *g);
 void group_receive(struct group *g, const char *from, struct slice message);
 void group_tick(struct group *g);
 /* The connection from that node has closed. If it is the leader, the election starts early
- * (pre-vote keeps that harmless when the leader lives). */
+ * (pre-vote keeps that harmless when the leader lives). A leader counts it as out of touch until
+ * it answers again, and gives up a transfer to it. */
 void group_peer_lost(struct group *g, const char *name);
 /* That node can be reached (again). If no leader is known, the election need not wait for its whole
  * timeout: at a cluster's start, whoever could vote is here now. */

@@ -117,8 +117,24 @@ void group_transfer(struct group *g, struct group_change *c, const char *name)
         end(g, ERR_CONFLICT, "the target is not another voter");
     } else {
         g->change.server_id = target->id;
+        (void)snprintf(g->change.name, sizeof g->change.name, "%s", target->name);
         g->change.deadline_ms = group__now(g) + g->config.election_timeout_ms;
     }
+}
+
+/* It cannot take over now: go on leading at once, rather than after libraft's own time-out. Should
+ * it have been told to stand already and win after all, that is an election like any other. */
+void group__target_lost(struct group *g, const char *name)
+{
+    struct group__change *c = &g->change;
+    if (c->request == NULL || c->kind != CHANGE_TRANSFER || !group__is_leader(g) ||
+        strcmp(c->name, name) != 0) {
+        return;
+    }
+    g->raft->leader_state.transferee = 0;
+    g->raft->leader_state.transferring = false;
+    end(g, ERR_TIMEOUT, "the target cannot be reached");
+    group__soon(g);
 }
 
 static void settle_transfer(struct group *g)

@@ -192,6 +192,7 @@ uint64_t group__read_deadline(const struct group *g); /* UINT64_MAX: none */
 /* group_change.c */
 void group__settle_change(struct group *g);
 void group__lose_change(struct group *g, int status);
+void group__target_lost(struct group *g, const char *name); /* ends a transfer to that node */
 uint64_t group__change_deadline(const struct group *g);
 
 /* group_snapshot.c */

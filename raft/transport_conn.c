@@ -111,13 +111,23 @@ void transport__drop_queues(struct peer *p)
     buf_clear(&p->urgent);
 }
 
+/* Keeps the memory for the next time, unless a flood made it large. */
+static void empty(struct buf *b)
+{
+    if (b->cap > TRANSPORT__KEPT_BYTES) {
+        buf_free(b);
+    } else {
+        buf_clear(b);
+    }
+}
+
 void transport__feed(struct peer *p, bool images)
 {
     while (transport__can_send(p) &&
            stream_pending_bytes(&p->out->stream) < TRANSPORT__AHEAD_BYTES) {
         if (p->urgent.len > 0) {
             stream_write(&p->out->stream, buf_slice(&p->urgent));
-            buf_clear(&p->urgent);
+            empty(&p->urgent);
         } else if (!list_empty(&p->bulk)) {
             struct frame *f = CONTAINER_OF(p->bulk.next, struct frame, link);
             stream_write(&p->out->stream, slice_make(f->bytes, f->len));

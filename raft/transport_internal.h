@@ -17,6 +17,7 @@ enum {
     TRANSPORT__AHEAD_BYTES = 256 << 10, /* given to the stream before the kernel took them */
     TRANSPORT__SMALL = 32 << 10,        /* larger messages and requests are cut into parts */
     TRANSPORT__URGENT_MAX = 32 << 20,
+    TRANSPORT__KEPT_BYTES = 256 << 10,   /* of a lane's memory when it is empty */
     TRANSPORT__GROUP_BULK_MAX = 8 << 20, /* of one group's messages waiting for one peer */
     TRANSPORT__PARTIAL_MAX = 64,         /* messages and requests of a peer half received */
     TRANSPORT__FRAME_MAX = TRANSPORT_CHUNK_MAX + 256,

@@ -115,6 +115,16 @@ bool wal_pending(const struct wal *w)
            (w->pending.len > 0 || w->carrying || w->wake_asked || (w->mark_asked && !w->marked));
 }
 
+/* Keeps the memory for the next batch, unless a rare one made it large. */
+static void empty(struct buf *b)
+{
+    if (b->cap > WAL__KEPT_BYTES) {
+        buf_free(b);
+    } else {
+        buf_clear(b);
+    }
+}
+
 /* Makes a job of everything queued. */
 static void cut(struct wal *w)
 {
@@ -134,7 +144,7 @@ static void cut(struct wal *w)
         put_batch(w, &job->batch, 0, buf_slice(&w->pending));
         w->marked = mark;
     }
-    buf_clear(&w->pending);
+    empty(&w->pending);
     w->mark_asked = false;
     w->wake_asked = false;
     if (rotation_due(w)) {
@@ -170,6 +180,8 @@ static void fire_waiters(struct wal *w)
 static void finished(struct wal *w)
 {
     w->writing = false;
+    empty(&w->job.batch);
+    empty(&w->job.head);
     if (w->job.err.code != 0) {
         fail(w);
         return;

@@ -23,9 +23,10 @@ enum {
     WAL__MAGIC = 0x4357414c, /* "CWAL" */
     WAL__VERSION = 1,
     WAL__HEADER = 40,
-    WAL__FIRST_OF_SEGMENT = 1,  /* flag */
-    WAL__ENTRIES_MAX = 1 << 24, /* live entries of a group: what recovery believes */
-    WAL__CARRY_BYTES = 1 << 20, /* carried with one batch at most (and one entry at least) */
+    WAL__KEPT_BYTES = 512 << 10, /* of a batch's memory between batches */
+    WAL__FIRST_OF_SEGMENT = 1,   /* flag */
+    WAL__ENTRIES_MAX = 1 << 24,  /* live entries of a group: what recovery believes */
+    WAL__CARRY_BYTES = 1 << 20,  /* carried with one batch at most (and one entry at least) */
 };
 
 enum wal_record {

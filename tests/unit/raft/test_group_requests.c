@@ -204,6 +204,15 @@ static void test_transfers(void **state)
     world_run(w, 1000);
     assert_int_equal(a.status, ERR_TIMEOUT);
     assert_int_equal(world_leader(w), leader);
+    /* With the news that its connection closed, it is given up at once. */
+    a = fresh();
+    group_transfer(g, &a.change, w->nodes[target].name);
+    world_run(w, 10);
+    assert_int_equal(a.status, -1);
+    group_peer_lost(g, w->nodes[target].name);
+    world_run(w, 1);
+    assert_int_equal(a.status, ERR_TIMEOUT);
+    assert_true(group_can_propose(g));
     a = fresh();
     group_propose(g, &a.proposal, SLICE("\0\0\0\0still here"));
     assert_int_equal(answer(w, &a), 0);
