@@ -3,7 +3,9 @@
  * Twice a second each node sends its peers a note with its monotonic time; the peer returns it with
  * its own wall clock; half the way there and back is the error. A node whose clock is more than
  * NODE_CLOCK_OFFSET_MAX_MS from the majority's median gives its leaderships away and says so:
- * stamps would run ahead, or be held up by others' ceilings. Invariants: a measurement older than
+ * stamps would run ahead, or be held up by others' ceilings.
+ *
+ * Invariants: a measurement older than
  * HEARD_MS does not count; without a majority there is no judgement. */
 #include <stdlib.h>
 #include <string.h>

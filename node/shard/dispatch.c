@@ -9,9 +9,11 @@
  *
  * A call that came from another node is never forwarded a second time: that node is told
  * ERR_NOT_LEADER and looks for the leader itself.
+ *
  * Failure path: what may have reached a leader ends with ERR_TIMEOUT (outcome unknown) at the
  * deadline, what certainly did not with ERR_UNAVAILABLE. A write is sent again with the same bytes,
  * so with the same request id: it is executed once.
+ *
  * Invariants: a call is in exactly one place: the leader's hands, `forwarded`, `waiting`. */
 #include <assert.h>
 #include <string.h>

@@ -58,6 +58,8 @@ struct front_shard {
     uint64_t nudge_at_ms; /* not before */
 };
 
+enum { FRONT_TICK_MS = 50 };
+
 struct front {
     struct node_impl *node;
     struct loop *loop;
@@ -88,6 +90,15 @@ void front_call_done(struct front *f);
 void front_wake(struct front *f);
 /* Makes lagging shards close what the foremost has reached, if anybody watches them merged. */
 void front_nudge(struct front *f);
+
+/* Between front.c and attach.c. */
+void front__tell(struct front *f, const struct replica *r, bool reset);
+void front__on_wake(struct loop_msg *msg);
+void front__on_timer(struct loop_timer *timer);
+/* Those past their deadline; with rc, all. */
+void front__fail_wants(struct front *f, uint64_t now, int rc);
+/* Closes a detaching front when nothing more can come. */
+void front__close_if_quiet(struct front *f);
 
 /* The router's parts: what wakes and deadlines mean for its requests. */
 void router_tick(struct front *f, uint64_t now_ms);

@@ -2,8 +2,11 @@
  *
  * Happy path: node_create() checks the identity, writes the member lists, then node.yaml last: a
  * directory without it is not a node's. node_load() reads it back.
+ *
  * Failure path: bytes on disk are a person's to edit, so every field is checked again on reading
- * and an error names file and field. Invariants: node.yaml never changes after it was written;
+ * and an error names file and field.
+ *
+ * Invariants: node.yaml never changes after it was written;
  * files are replaced whole. */
 #include "node/shard/identity.h"
 

@@ -119,6 +119,12 @@ void node_fatal(struct node_impl *n, const struct err *err);
 uint64_t node_now_ms(const struct node_impl *n); /* monotonic, the consensus loop's */
 uint64_t node_wall_ms(const struct node_impl *n);
 
+/* ---- consensus.c ---- */
+extern const struct transport_ops node__transport_ops;
+void node__tick(struct loop_timer *timer);
+void node__slow_tick(struct loop_timer *timer);
+void node__pulse(struct loop_timer *timer);
+
 /* ---- replica.c ---- */
 /* Opens the database; before the loops run. */
 int replica_open(struct replica *r, struct node_impl *n, uint32_t shard, struct err *err);

@@ -4,8 +4,10 @@
  * loop itself, so that by the time it runs, every entry that was in the mailbox is queued, and all
  * (up to BATCH_*) go into one SQLite transaction. When enough has gathered in SQLite's log, or
  * after CHECKPOINT_MS, a checkpoint makes it durable, and the Raft log below it may go.
+ *
  * Failure path: a full disk is waited for (nothing was committed; the entries stay queued); any
  * other error ends the process, because this replica would differ from the others.
+ *
  * Invariants: entries are applied in order, once; durable() only names indexes below which
  * everything is synced. */
 #include "node/shard/keeper.h"

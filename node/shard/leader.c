@@ -5,8 +5,10 @@
  * encodes one entry and proposes it; what arrives while it is outstanding gathers for the next. The
  * keeper's outcomes are put on the batch, and the group's word that it is committed and applied
  * sends the answers.
+ *
  * Failure path: lost leadership gives every call back to dispatch, which asks the next leader with
  * the same request id; for proposed ones the outcome is unknown until that leader answers.
+ *
  * Invariants: stamps rise strictly over leaders; a closing at t is answered only when t is at or
  * below an applied version or below an applied ceiling; at most one ceiling is being committed. */
 #include "node/shard/leader.h"
@@ -19,17 +21,6 @@
 #include "node/shard/internal.h"
 #include "store/command.h"
 #include "store/version.h"
-
-enum {
-    CEILING_RENEW_MS = 1500, /* what must be left of a used one */
-    CEILING_USED_MS = 2000,  /* used: asked for a closing so lately */
-    HOUSEKEEPING_MS = 30000,
-    HOUSEKEEPING_AGAIN_MS = 50,
-    HOUSEKEEPING_ROWS = 1000,
-};
-
-static const uint64_t AUDIT_KEPT_MS = UINT64_C(90) * 24 * 3600 * 1000;
-static const uint64_t HISTORY_LEAST_MS = UINT64_C(5) * 60 * 1000;
 
 static const struct sm_state states[] = {
     [LEADER_IDLE] = {"idle", SM_TO(LEADER_OPENING)},
@@ -55,11 +46,6 @@ void leader_init(struct leader *l)
     list_init(&l->queue);
     list_init(&l->flying);
     list_init(&l->closes);
-}
-
-static uint64_t now_version(const struct replica *r)
-{
-    return version_at(node_wall_ms(r->node), r->shard);
 }
 
 static void drop_outcomes(struct batch *b)
@@ -147,7 +133,7 @@ void leader_ready(struct replica *r)
     l->ceiling = r->state.ceiling;
     l->last =
         r->state.last_version > r->state.stamp_floor ? r->state.last_version : r->state.stamp_floor;
-    l->housekeeping_ms = node_now_ms(r->node) + HOUSEKEEPING_MS;
+    l->housekeeping_ms = node_now_ms(r->node) + LEADER_HOUSEKEEPING_MS;
     l->open_index = r->state.applied_index;
     leader_pump(r);
     if (leader_tick(r, node_now_ms(r->node))) {
@@ -282,126 +268,6 @@ void leader_pump(struct replica *r)
     arena_free(&arena);
 }
 
-/* ---- internal commands ---- */
-
-static void on_internal(struct call *call)
-{
-    struct leader *l = &call->replica->leader;
-    if (call->user == &l->ceiling_asked) {
-        l->ceiling_asked = 0;
-        if (l->sm.state == LEADER_SERVING && leader_tick(call->replica, node_now_ms(call->node))) {
-            dispatch_need_tick(call->node);
-        }
-    } else if (call->user == &l->housekeeping) {
-        l->housekeeping = false;
-        l->housekeeping_ms = node_now_ms(call->node) + HOUSEKEEPING_AGAIN_MS;
-        if (call->rc != 0 || call->version >= l->housekeeping_goal) {
-            l->housekeeping_turn++;
-        }
-    }
-    if (call->rc != 0 && call->rc != ERR_CLOSED && call->rc != ERR_NOT_LEADER) {
-        log_warn("shard.housekeeping", "shard=%u error=%s", call->shard, log_q(call->err.message));
-    }
-    call_free(call);
-}
-
-/* Queues a command of the leader's own. token tells on_internal() whose it was. */
-static void submit_own(struct replica *r, const struct command *command, void *token)
-{
-    struct call *call = call_new(CALL_SUBMIT, r->shard, 0);
-    call->deadline_ms = node_now_ms(r->node) + 10000;
-    call->node = r->node;
-    call->replica = r;
-    call->own = true;
-    call->user = token;
-    call->done = on_internal;
-    struct err err;
-    int rc = command_encode(command, &call->request, &err);
-    assert(rc == 0);
-    leader_take(r, call);
-}
-
-/* ---- closings ---- */
-
-static void ask_ceiling(struct replica *r, uint64_t at_least)
-{
-    struct leader *l = &r->leader;
-    uint64_t ceiling = version_at(node_wall_ms(r->node) + LEADER_CEILING_MS, r->shard);
-    if (at_least >= ceiling) {
-        ceiling = at_least + 1;
-    }
-    if (l->ceiling_asked != 0 || ceiling <= l->ceiling) {
-        return;
-    }
-    l->ceiling_asked = ceiling;
-    submit_own(r, &(struct command){.kind = COMMAND_CEILING, .ceiling = ceiling},
-               &l->ceiling_asked);
-}
-
-static uint64_t last_index(const struct replica *r)
-{
-    struct group_status status;
-    group_status(r->group, &status);
-    return status.last;
-}
-
-/* Answers a closing, or says false: it has to wait. */
-static bool try_close(struct replica *r, struct call *call, uint64_t now_ms)
-{
-    struct leader *l = &r->leader;
-    uint64_t t = call->close_version;
-    if (t <= l->applied) {
-        call->index = r->state.applied_index;
-        call->version = l->applied;
-        dispatch_done(call, 0, NULL);
-        return true;
-    }
-    uint64_t now = now_version(r);
-    uint64_t least = call->close_trusted
-                         ? version_at(node_wall_ms(r->node) + LEADER_SKEW_MAX_MS, r->shard)
-                         : now;
-    if (t > least && t > l->last) { /* ahead of the clock */
-        bool wait = !call->close_trusted && now_ms < call->wait_until_ms;
-        if (!wait) {
-            struct err err;
-            err_set(&err, ERR_TIMEOUT, "version %llu is ahead of the clock of shard %u's leader",
-                    (unsigned long long)t, r->shard);
-            dispatch_done(call, ERR_TIMEOUT, &err);
-        }
-        return !wait;
-    }
-    if (t >= l->ceiling) {
-        ask_ceiling(r, t);
-        return false;
-    }
-    if (t > l->last) {
-        l->last = t;
-    }
-    call->index = last_index(r);
-    call->version = t;
-    dispatch_done(call, 0, NULL);
-    return true;
-}
-
-bool leader_tick(struct replica *r, uint64_t now_ms)
-{
-    struct leader *l = &r->leader;
-    if (l->sm.state != LEADER_SERVING) {
-        return !list_empty(&l->closes);
-    }
-    struct list waiting;
-    list_init(&waiting);
-    list_splice_back(&waiting, &l->closes);
-    struct list *link;
-    while ((link = list_pop_front(&waiting)) != NULL) {
-        struct call *call = CONTAINER_OF(link, struct call, link);
-        if (!try_close(r, call, now_ms)) {
-            list_push_back(&l->closes, &call->link);
-        }
-    }
-    return !list_empty(&l->closes);
-}
-
 /* ---- taking calls ---- */
 
 static void on_read(struct group_read *read, int status)
@@ -412,7 +278,7 @@ static void on_read(struct group_read *read, int status)
         dispatch_again(call, false);
         return;
     }
-    uint64_t now = now_version(r);
+    uint64_t now = leader__now(r);
     call->index = read->commit_index;
     call->version = now > r->leader.last ? now : r->leader.last;
     dispatch_done(call, 0, NULL);
@@ -486,69 +352,5 @@ void leader_take(struct replica *r, struct call *call)
         }
     } else {
         take_change(r, call);
-    }
-}
-
-/* ---- housekeeping ---- */
-
-static bool compact(struct replica *r, uint64_t wall_ms)
-{
-    uint64_t history_ms = r->node->config.history_ms;
-    if (history_ms < HISTORY_LEAST_MS) {
-        history_ms = HISTORY_LEAST_MS;
-    }
-    uint64_t before = version_at(wall_ms - history_ms, r->shard);
-    if (r->state.compacted >= r->state.last_version || r->state.compacted >= before) {
-        return false;
-    }
-    r->leader.housekeeping_goal = before;
-    submit_own(r,
-               &(struct command){.kind = COMMAND_COMPACT,
-                                 .compact = {.before = before,
-                                             .rows_max = HOUSEKEEPING_ROWS,
-                                             .audit_before_ms = wall_ms - AUDIT_KEPT_MS}},
-               &r->leader.housekeeping);
-    return true;
-}
-
-static bool expire(struct replica *r, uint64_t wall_ms)
-{
-    uint64_t before_ms = wall_ms - REQUEST_WINDOW_MS - REQUEST_AHEAD_MS;
-    if (r->state.expired_ms >= before_ms ||
-        r->state.expired_ms > version_wall_ms(r->state.last_version) + REQUEST_AHEAD_MS) {
-        return false;
-    }
-    submit_own(r,
-               &(struct command){.kind = COMMAND_EXPIRE_REQUESTS,
-                                 .expire = {.before_ms = before_ms, .rows_max = HOUSEKEEPING_ROWS}},
-               &r->leader.housekeeping);
-    return true;
-}
-
-void leader_housekeep(struct replica *r, uint64_t now_ms)
-{
-    struct leader *l = &r->leader;
-    if (l->sm.state != LEADER_SERVING) {
-        return;
-    }
-    leader_pump(r); /* should ever a word from the group be missed */
-    uint64_t wall_ms = node_wall_ms(r->node);
-    bool used = l->closed_at_ms != 0 && now_ms - l->closed_at_ms < CEILING_USED_MS;
-    if (used && l->ceiling < version_at(wall_ms + CEILING_RENEW_MS, r->shard)) {
-        ask_ceiling(r, 0);
-    }
-    if (l->housekeeping || now_ms < l->housekeeping_ms) {
-        return;
-    }
-    if (l->housekeeping_turn == 0) {
-        l->housekeeping = compact(r, wall_ms);
-        l->housekeeping_turn += l->housekeeping ? 0 : 1;
-    }
-    if (!l->housekeeping && l->housekeeping_turn == 1) {
-        l->housekeeping = expire(r, wall_ms);
-    }
-    if (!l->housekeeping) {
-        l->housekeeping_turn = 0;
-        l->housekeeping_ms = now_ms + HOUSEKEEPING_MS;
     }
 }

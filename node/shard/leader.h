@@ -26,6 +26,7 @@ enum {
     LEADER_CEILING_MS = 3000, /* a ceiling is so far ahead of the clock */
     LEADER_CLOSE_WAIT_MS = 3000,
     LEADER_SKEW_MAX_MS = 5000, /* a version further ahead of our clock is refused */
+    LEADER_HOUSEKEEPING_MS = 30000,
     LEADER_QUEUE_BYTES_MAX = 64 << 20,
 };
 
@@ -55,6 +56,9 @@ void leader_ready(struct replica *r);
 void leader_end(struct replica *r);
 /* What the keeper applied; before group_applied(). */
 void leader_applied(struct replica *r, const struct keeper_applied *applied);
+
+/* The clock as a version: the least of now. */
+uint64_t leader__now(const struct replica *r);
 
 /* Takes the call; it ends in dispatch_done() or, with leadership lost, dispatch_again(). Only when
  * not IDLE. */

@@ -1,8 +1,8 @@
 /* members.c: the consensus loop's view of who is in the cluster, and the spread of leaderships.
  *
  * Addresses come from the system shard's member objects (tenants.c reads them); a changed address
- * is dialled anew, a member gone is hung up on. Every few seconds a node that leads at least two
- * shards more than another voter gives it one. */
+ * is dialled anew, a member gone is hung up on. When all has been calm for a while, a node that
+ * leads at least two shards more than another voter gives it one. */
 #include <stdio.h>
 #include <string.h>
 

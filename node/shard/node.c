@@ -4,8 +4,10 @@
  * consensus loop, the peers' port and every shard's group; last the internal front. Stop is the
  * reverse, after leaderships were handed over: groups and transport, databases (checkpointed), log
  * (synced and marked), threads.
+ *
  * Failure path: whatever cannot start is undone by the same code that stops; the error names it.
  * A fatal error later (log lost, database damaged) goes to config.fatal, which ends the process.
+ *
  * Invariants: `started` exists once the log is known to hold the groups: from then on, a log
  * without them has been lost, and this identity must not vote again. */
 #include "node/shard/node.h"
@@ -77,115 +79,6 @@ uint64_t node_wall_ms(const struct node_impl *n)
     return n->clock->wall_ms(n->clock);
 }
 
-/* ---- the transport's news ---- */
-
-static void on_message(void *user, const char *peer, uint32_t group, struct slice bytes)
-{
-    struct node_impl *n = user;
-    if (group < n->identity.shards && n->replicas[group].group != NULL) {
-        group_receive(n->replicas[group].group, peer, bytes);
-        replica_confirmed(&n->replicas[group]);
-    }
-}
-
-static void on_note(void *user, const char *peer, uint32_t kind, struct slice bytes)
-{
-    clocks_note(user, peer, kind, bytes);
-}
-
-static void on_connected(void *user, const char *peer)
-{
-    struct node_impl *n = user;
-    log_info("node.connected", "peer=%s", peer);
-    n->stirred_ms = node_now_ms(n);
-    for (uint32_t i = 0; i < n->identity.shards; i++) {
-        if (strcmp(n->replicas[i].leader_name, peer) == 0) {
-            dispatch_leader_changed(&n->replicas[i]);
-        }
-        if (n->replicas[i].group != NULL) {
-            group_peer_found(n->replicas[i].group, peer);
-        }
-    }
-}
-
-static void on_disconnected(void *user, const char *peer, const struct err *why)
-{
-    struct node_impl *n = user;
-    n->stirred_ms = node_now_ms(n);
-    if (!n->stopping) {
-        log_info("node.disconnected", "peer=%s why=%s", peer,
-                 log_q(why != NULL ? why->message : "closed"));
-    }
-    for (uint32_t i = 0; i < n->identity.shards; i++) {
-        if (n->replicas[i].group != NULL) {
-            group_peer_lost(n->replicas[i].group, peer);
-        }
-    }
-}
-
-static void on_request(void *user, struct transport_served *served, const char *peer,
-                       uint32_t channel, struct slice request)
-{
-    (void)peer;
-    if (channel != NODE_CALLS_CHANNEL) {
-        transport_end(served, ERR_UNSUPPORTED, "a channel that this node's release does not know");
-        return;
-    }
-    dispatch_serve(user, served, request);
-}
-
-static void on_image(void *user, struct transport_arrival *arrival, const char *peer,
-                     uint32_t group, struct slice header)
-{
-    images_arrive(user, arrival, peer, group, header);
-}
-
-static const struct transport_ops transport_ops = {
-    .message = on_message,
-    .note = on_note,
-    .connected = on_connected,
-    .disconnected = on_disconnected,
-    .request = on_request,
-    .image = on_image,
-};
-
-/* ---- timers ---- */
-
-static void on_tick(struct loop_timer *timer)
-{
-    struct node_impl *n = CONTAINER_OF(timer, struct node_impl, tick);
-    uint64_t now = node_now_ms(n);
-    bool more = false;
-    for (uint32_t i = 0; i < n->identity.shards; i++) {
-        more = dispatch_tick(&n->replicas[i], now) || more;
-        more = leader_tick(&n->replicas[i], now) || more;
-    }
-    if (!more) {
-        n->tick_running = false;
-        loop_timer_stop(&n->tick);
-    }
-}
-
-static void on_slow_tick(struct loop_timer *timer)
-{
-    struct node_impl *n = CONTAINER_OF(timer, struct node_impl, slow_tick);
-    uint64_t now = node_now_ms(n);
-    clocks_tick(n);
-    for (uint32_t i = 0; i < n->identity.shards; i++) {
-        leader_housekeep(&n->replicas[i], now);
-    }
-    members_balance(n);
-    status_publish(n);
-}
-
-static void on_pulse(struct loop_timer *timer)
-{
-    struct node_impl *n = CONTAINER_OF(timer, struct node_impl, pulse);
-    for (uint32_t i = 0; i < n->identity.shards; i++) {
-        replica_pulse(&n->replicas[i]);
-    }
-}
-
 /* ---- starting ---- */
 
 static void on_wal_failed(void *user, const struct err *err)
@@ -224,7 +117,7 @@ static int start_transport(struct node_impl *n, struct err *err)
         .listen = listen != NULL ? listen : n->identity.self.peer,
         .server_tls = n->server_tls,
         .client_tls = n->client_tls,
-        .ops = &transport_ops,
+        .ops = &node__transport_ops,
         .user = n,
     };
     return transport_open(&config, &n->transport, err);
@@ -238,10 +131,10 @@ static void start_consensus(void *arg)
     if (s->rc != 0) {
         return;
     }
-    loop_timer_init(&n->consensus, &n->tick, on_tick);
-    loop_timer_init(&n->consensus, &n->slow_tick, on_slow_tick);
+    loop_timer_init(&n->consensus, &n->tick, node__tick);
+    loop_timer_init(&n->consensus, &n->slow_tick, node__slow_tick);
     loop_timer_start(&n->slow_tick, NODE_SLOW_TICK_MS, NODE_SLOW_TICK_MS);
-    loop_timer_init(&n->consensus, &n->pulse, on_pulse);
+    loop_timer_init(&n->consensus, &n->pulse, node__pulse);
     if (n->config.hooks != NULL) {
         uint64_t election_ms = n->identity.election_timeout_ms;
         uint64_t every_ms = (election_ms != 0 ? election_ms : ELECTION_MS) / PULSES;

@@ -8,6 +8,7 @@
  *
  * Failure path: every step may be done again, so an interrupted operation is simply asked for anew
  * and goes on where it was. "Busy" and "outcome unknown" are repeated until the deadline.
+ *
  * Invariants: a member's object is written before anything is sent to it (it holds the address),
  * and removed after the last shard has let it go. */
 #include <stdlib.h>

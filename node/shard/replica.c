@@ -3,8 +3,10 @@
  * Happy path: the group hands committed, durable entries to the keeper; the keeper's transactions
  * come back as messages; their outcomes go to the leader, their index to the group, the present to
  * the fronts. A complete checkpoint lets the group cut its log.
+ *
  * Failure path: an inconsistency in the group or the database ends the process (node_fatal): the
  * log and SQLite are made to be reopened after that.
+ *
  * Invariants: the group's applied index never passes the keeper's; outcomes reach the leader before
  * the group says that the entry is applied. */
 #include <stdio.h>

@@ -1,47 +1,18 @@
 /* router.c: struct backend over the shards: which shard, how fresh, then the view.
  *
  * Happy path: a read wants the freshness that was asked for (front.h) of its shard, or of all of
- * them, and is then answered from the front's own databases. A write is encoded once and called to
- * the shard's leader; whoever leads, it is executed once.
+ * them, and is then answered from the front's own databases. Writes are submit.c's.
  * A list over all namespaces takes the greatest clock T of all leaders, each confirmed after the
- * list came, has every shard close T, and reads each as of T. An Organization's namespace has a row
- * in its home shard: made before its creation is answered, marked before its deletion. What is left
- * half-done by a crash is repaired (tenants.c). Failure path: at the deadline a read is ERR_TIMEOUT
- * or ERR_UNAVAILABLE, a write ERR_TIMEOUT: its call may still be under way, and a retry of the same
- * id finds its outcome. Invariants: done runs once, never inside the backend's functions; every run
- * is in front.runs. */
+ * list came, has every shard close T, and reads each as of T.
+ *
+ * Failure path: at the deadline a read is ERR_TIMEOUT, or ERR_UNAVAILABLE without a leader.
+ *
+ * Invariants: done runs once, never inside the backend's functions; every run is in front.runs. */
+#include "node/shard/router.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/json.h"
-#include "node/shard/front.h"
-#include "store/command.h"
-
-enum run_kind { RUN_GET, RUN_LIST, RUN_SUBMIT, RUN_OUTCOME };
-enum { AT_LEAST_WAIT_MS = 3000, CALL_GRACE_MS = 200, DEADLINE_DEFAULT_MS = 30000 };
-
-struct run {
-    struct list link; /* front.runs */
-    struct front *front;
-    enum run_kind kind;
-    void *request; /* backend_get, _list or _submit */
-    uint64_t deadline_ms;
-    bool over; /* rc is the answer; done comes with the next wake */
-    bool all;  /* a list over all shards */
-    int rc;
-    struct err err;
-    uint32_t shard;
-    /* reads */
-    struct want *wants; /* one, or one for each shard */
-    size_t want_count;
-    size_t wanted; /* still under way */
-    uint64_t version;
-    bool closing; /* a list's second phase */
-    /* writes */
-    struct call *call; /* under way */
-    int step;
-};
 
 /* ---- where things live ---- */
 
@@ -58,7 +29,7 @@ static uint32_t jump_hash(uint64_t key, uint32_t buckets)
     return (uint32_t)b;
 }
 
-static uint32_t shard_of(const struct node_impl *n, struct slice ns)
+uint32_t router_shard_of(const struct node_impl *n, struct slice ns)
 {
     uint32_t shards = n->identity.shards;
     if (shards == 1 || ns.len == 0 || slice_eq(ns, SLICE("choreo-system"))) {
@@ -69,7 +40,7 @@ static uint32_t shard_of(const struct node_impl *n, struct slice ns)
 
 uint32_t node_shard_of(const struct node *handle, struct slice ns)
 {
-    return shard_of(handle->impl, ns);
+    return router_shard_of(handle->impl, ns);
 }
 
 static bool cluster_scoped(const struct node_impl *n, struct slice resource)
@@ -92,7 +63,7 @@ static bool reaches_all(const struct node_impl *n, struct slice resource, struct
 
 /* ---- runs ---- */
 
-static struct front *front_for(struct backend *b, const struct loop *loop)
+struct front *router_front(struct backend *b, const struct loop *loop)
 {
     struct node_impl *n = CONTAINER_OF(b, struct node_impl, backend);
     struct front *f = front_of(n, loop);
@@ -100,8 +71,8 @@ static struct front *front_for(struct backend *b, const struct loop *loop)
     return f;
 }
 
-static struct run *run_new(struct front *f, enum run_kind kind, void *request, uint64_t deadline_ms,
-                           size_t wants)
+struct run *run_new(struct front *f, enum run_kind kind, void *request, uint64_t deadline_ms,
+                    size_t wants)
 {
     struct run *run = mem_zero(sizeof(*run) + wants * sizeof(struct want));
     run->front = f;
@@ -114,7 +85,7 @@ static struct run *run_new(struct front *f, enum run_kind kind, void *request, u
     return run;
 }
 
-static void run_free(struct run *run)
+void run_free(struct run *run)
 {
     for (size_t i = 0; i < run->want_count; i++) {
         front_want_cancel(&run->wants[i]);
@@ -126,8 +97,7 @@ static void run_free(struct run *run)
     free(run);
 }
 
-/* Ends a run with an error, or a write or outcome with what it has. Not inside backend_ops. */
-static void run_answer(struct run *run, int rc, const struct err *err)
+void run_answer(struct run *run, int rc, const struct err *err)
 {
     void *request = run->request;
     enum run_kind kind = run->kind;
@@ -149,8 +119,7 @@ static void run_answer(struct run *run, int rc, const struct err *err)
     }
 }
 
-/* The same from inside backend_ops: with the next wake. */
-static void run_later(struct run *run, int rc, const struct err *err)
+void run_later(struct run *run, int rc, const struct err *err)
 {
     run->over = true;
     run->rc = rc;
@@ -278,17 +247,17 @@ static void read_at(struct run *run, enum backend_consistency consistency, uint6
 
 static void router_get(struct backend *b, struct backend_get *get)
 {
-    struct front *f = front_for(b, get->loop);
+    struct front *f = router_front(b, get->loop);
     struct run *run = run_new(f, RUN_GET, get, get->deadline_ms, 1);
-    run->shard = shard_of(f->node, get->key.ns);
+    run->shard = router_shard_of(f->node, get->key.ns);
     read_at(run, get->consistency, get->version);
 }
 
 static void router_outcome(struct backend *b, struct backend_submit *submit)
 {
-    struct front *f = front_for(b, submit->loop);
+    struct front *f = router_front(b, submit->loop);
     struct run *run = run_new(f, RUN_OUTCOME, submit, submit->deadline_ms, 1);
-    run->shard = shard_of(f->node, submit->key.ns);
+    run->shard = router_shard_of(f->node, submit->key.ns);
     read_at(run, BACKEND_LINEARIZABLE, 0);
 }
 
@@ -367,12 +336,12 @@ static void list_all(struct run *run, const struct backend_list *list)
 
 static void router_list(struct backend *b, struct backend_list *list)
 {
-    struct front *f = front_for(b, list->loop);
+    struct front *f = router_front(b, list->loop);
     bool all = reaches_all(f->node, list->resource, list->ns);
     struct run *run =
         run_new(f, RUN_LIST, list, list->deadline_ms, all ? f->shard_count : (size_t)1);
     run->all = all;
-    run->shard = shard_of(f->node, list->ns);
+    run->shard = router_shard_of(f->node, list->ns);
     if (all) {
         list_all(run, list);
     } else {
@@ -407,7 +376,7 @@ static void reach(struct front *f, uint32_t shard, uint64_t version)
 
 static void router_watch_start(struct backend *b, struct backend_watch *watch)
 {
-    struct front *f = front_for(b, watch->loop);
+    struct front *f = router_front(b, watch->loop);
     if (reaches_all(f->node, watch->resource, watch->ns)) {
         for (uint32_t i = 0; i < f->shard_count; i++) {
             reach(f, i, watch->since);
@@ -415,7 +384,7 @@ static void router_watch_start(struct backend *b, struct backend_watch *watch)
         merge_watch_start(&f->merge, watch);
         front_nudge(f);
     } else {
-        uint32_t shard = shard_of(f->node, watch->ns);
+        uint32_t shard = router_shard_of(f->node, watch->ns);
         reach(f, shard, watch->since);
         view_watch_start(&f->shards[shard].view, watch);
     }
@@ -431,7 +400,7 @@ static void router_watch_stop(struct backend *b, struct backend_watch *watch)
     if (reaches_all(n, watch->resource, watch->ns)) {
         merge_watch_stop(&f->merge, watch);
     } else {
-        view_watch_stop(&f->shards[shard_of(n, watch->ns)].view, watch);
+        view_watch_stop(&f->shards[router_shard_of(n, watch->ns)].view, watch);
     }
 }
 
@@ -445,148 +414,7 @@ static void router_watch_resume(struct backend *b, struct backend_watch *watch)
     if (reaches_all(n, watch->resource, watch->ns)) {
         merge_watch_resume(&f->merge, watch);
     } else {
-        view_watch_resume(&f->shards[shard_of(n, watch->ns)].view, watch);
-    }
-}
-
-/* ---- writes ---- */
-
-static bool owns_namespace(const struct backend_submit *submit)
-{
-    return submit->key.ns.len == 0 &&
-           slice_eq(submit->key.resource, SLICE(NODE_ORGANIZATION_RESOURCE));
-}
-
-static bool deleting(const struct backend_submit *submit)
-{
-    struct slice value;
-    return json_scan(submit->body, &value, "metadata", "deletionTimestamp", NULL);
-}
-
-/* What a write to a namespace's owner takes, in order. The marks follow the write, which may be
- * refused; a crash between them is repaired (tenants.c). */
-enum step { STEP_WRITE, STEP_MARK_ACTIVE, STEP_MARK_TERMINATING, STEP_MARK_GONE, STEP_END };
-
-static bool step_needed(const struct backend_submit *submit, int step)
-{
-    bool owner = owns_namespace(submit);
-    switch ((enum step)step) {
-    case STEP_WRITE:
-        return true;
-    case STEP_MARK_ACTIVE:
-        return owner && submit->verb == BACKEND_CREATE;
-    case STEP_MARK_TERMINATING:
-        return owner && (submit->verb == BACKEND_DELETE ||
-                         (submit->verb == BACKEND_UPDATE && deleting(submit)));
-    case STEP_MARK_GONE:
-        return owner && submit->verb == BACKEND_DELETE;
-    case STEP_END:
-        break;
-    }
-    return false;
-}
-
-static enum namespace_state mark_of(int step)
-{
-    if (step == STEP_MARK_ACTIVE) {
-        return NAMESPACE_ACTIVE;
-    }
-    return step == STEP_MARK_GONE ? NAMESPACE_GONE : NAMESPACE_TERMINATING;
-}
-
-static int encode_step(const struct run *run, const struct backend_submit *submit,
-                       struct call *call, struct err *err)
-{
-    struct command command = {0};
-    if (run->step == STEP_WRITE) {
-        command_from_submit(submit, &command);
-    } else {
-        command = (struct command){.kind = COMMAND_NAMESPACE,
-                                   .mark = {.name = submit->key.name, .state = mark_of(run->step)}};
-    }
-    return command_encode(&command, &call->request, err);
-}
-
-static void on_step(struct call *call);
-
-/* Starts the next step that is needed; false when the run is at its end, with *rc and err. */
-static bool next_step(struct run *run, int *rc, struct err *err)
-{
-    struct backend_submit *submit = run->request;
-    *rc = 0;
-    while (run->step < STEP_END && !step_needed(submit, run->step)) {
-        run->step++;
-    }
-    if (run->step == STEP_END) {
-        return false;
-    }
-    struct front *f = run->front;
-    uint32_t shard = run->step == STEP_WRITE ? run->shard : shard_of(f->node, submit->key.name);
-    struct call *call = call_new(CALL_SUBMIT, shard, run->deadline_ms);
-    *rc = encode_step(run, submit, call, err);
-    if (*rc != 0) {
-        call_free(call);
-        return false;
-    }
-    call->home = f->loop;
-    call->front = f;
-    call->user = run;
-    call->done = on_step;
-    run->call = call;
-    front_call(f, call);
-    return true;
-}
-
-/* Of a mark only that it could not be made counts; "still holds objects" is a later mark's matter.
- */
-static bool refused(const struct run *run, int rc)
-{
-    return rc != 0 && (run->step == STEP_WRITE || rc == ERR_TIMEOUT || rc == ERR_UNAVAILABLE ||
-                       rc == ERR_CLOSED || rc == ERR_BUSY);
-}
-
-static void take_step(struct run *run, const struct call *call)
-{
-    struct backend_submit *submit = run->request;
-    struct err err = call->err;
-    int rc = call->rc;
-    run->call = NULL;
-    if (run->over) {
-        return; /* its end is on its way */
-    }
-    if (refused(run, rc)) {
-        run_answer(run, rc, &err);
-        return;
-    }
-    if (run->step == STEP_WRITE) {
-        submit->version = call->version;
-    }
-    run->step++;
-    if (!next_step(run, &rc, &err)) {
-        run_answer(run, rc, &err);
-    }
-}
-
-static void on_step(struct call *call)
-{
-    struct front *f = call->front;
-    if (call->user != NULL) {
-        take_step(call->user, call);
-    }
-    call_free(call);
-    front_call_done(f);
-}
-
-static void router_submit(struct backend *b, struct backend_submit *submit)
-{
-    struct front *f = front_for(b, submit->loop);
-    struct run *run = run_new(f, RUN_SUBMIT, submit, submit->deadline_ms, 0);
-    run->shard = shard_of(f->node, submit->key.ns);
-    submit->version = 0;
-    struct err err;
-    int rc = 0;
-    if (!next_step(run, &rc, &err)) {
-        run_later(run, rc, &err);
+        view_watch_resume(&f->shards[router_shard_of(n, watch->ns)].view, watch);
     }
 }
 

@@ -2,7 +2,9 @@
  *
  * The consensus loop writes a fresh copy onto the board at every change of leadership and twice a
  * second; readers copy it. The board has a mutex of its own, the one outside base/: a status must
- * be had while a loop is stuck, which a message to that loop could not do. Invariants: the mutex is
+ * be had while a loop is stuck, which a message to that loop could not do.
+ *
+ * Invariants: the mutex is
  * held for copying only. */
 #include <pthread.h>
 #include <stdlib.h>
