@@ -4,7 +4,8 @@
  * Check, cheapest first: length, three parts, header says ES256 (so that neither "none" nor a
  * symmetric algorithm keyed with our public key is ever tried), issuer and audience, then the
  * signature, then the times. The claims are read before the signature only to tell "of another
- * cluster" from "forged"; nothing of them is used until it verified. */
+ * cluster" from "forged"; nothing of them is used until it verified. A token that verified is known
+ * for a while (known.h); its times are checked each time. */
 #include "node/auth/token.h"
 
 #include <cjose/cjose.h>
@@ -13,18 +14,22 @@
 
 #include "base/crypto.h"
 #include "base/json.h"
+#include "node/auth/known.h"
 
 #define ISSUER "choreod"
 enum { CLOCK_SLACK_MS = 60 * 1000 };
 
 struct token_key {
     cjose_jwk_t *jwk;
+    uint64_t id; /* of this key in this process, never used again: for known.h */
 };
 
 static int adopt(cjose_jwk_t *jwk, struct token_key **key)
 {
+    static _Atomic uint64_t last_id;
     *key = mem_alloc(sizeof **key);
     (*key)->jwk = jwk;
+    (*key)->id = ++last_id;
     return 0;
 }
 
@@ -139,7 +144,7 @@ static int read_claims(cjose_jws_t *jws, json_t **claims)
     return json_parse(slice_make(text, len), claims, NULL);
 }
 
-static int check_times(const json_t *claims, uint64_t now_wall_ms, struct err *err)
+static int read_times(const json_t *claims, struct known_times *times, struct err *err)
 {
     const json_t *issued = json_at(claims, "iat", NULL);
     const json_t *expires = json_at(claims, "exp", NULL);
@@ -147,12 +152,19 @@ static int check_times(const json_t *claims, uint64_t now_wall_ms, struct err *e
         return err_set(err, ERR_UNAUTHENTICATED,
                        "the token says not when it was issued or expires");
     }
-    json_int_t now_s = (json_int_t)(now_wall_ms / 1000);
-    if (json_integer_value(expires) <= now_s) {
+    times->issued_s = json_integer_value(issued);
+    times->expires_s = json_integer_value(expires);
+    return 0;
+}
+
+static int check_times(const struct known_times *times, uint64_t now_wall_ms, struct err *err)
+{
+    int64_t now_s = (int64_t)(now_wall_ms / 1000);
+    if (times->expires_s <= now_s) {
         return err_set(err, ERR_UNAUTHENTICATED, "the token expired %lld s ago: get a new one",
-                       (long long)(now_s - json_integer_value(expires)));
+                       (long long)(now_s - times->expires_s));
     }
-    if (json_integer_value(issued) > now_s + CLOCK_SLACK_MS / 1000) {
+    if (times->issued_s > now_s + CLOCK_SLACK_MS / 1000) {
         return err_set(err, ERR_UNAUTHENTICATED,
                        "the token was issued in the future: check this node's clock");
     }
@@ -177,12 +189,23 @@ static int read_subject(const json_t *claims, struct arena *arena, struct subjec
     return 0;
 }
 
-int token_check(const struct token_key *key, const char *cluster, struct slice token,
-                uint64_t now_wall_ms, struct arena *arena, struct subject *subject, struct err *err)
+static void digest_token(const struct token_key *key, const char *cluster, struct slice token,
+                         uint8_t digest[SHA256_BYTES])
 {
-    if (token.len == 0 || token.len > TOKEN_BYTES_MAX || !is_es256(token)) {
-        return err_set(err, ERR_UNAUTHENTICATED, "the bearer token is not one of choreod's");
-    }
+    struct buf text = {0};
+    buf_add_be64(&text, key->id);
+    buf_add_be32(&text, (uint32_t)strlen(cluster));
+    buf_add_cstr(&text, cluster);
+    buf_add(&text, token);
+    crypto_sha256(buf_slice(&text), digest);
+    buf_free(&text);
+}
+
+/* The whole check, signature and all, but for the times. */
+static int verify(const struct token_key *key, const char *cluster, struct slice token,
+                  struct arena *arena, struct subject *subject, struct known_times *times,
+                  struct err *err)
+{
     cjose_jws_t *jws = cjose_jws_import(token.data, token.len, NULL);
     json_t *claims = NULL;
     int rc = 0;
@@ -193,10 +216,29 @@ int token_check(const struct token_key *key, const char *cluster, struct slice t
         rc = err_set(err, ERR_UNAUTHENTICATED, "the token is for another cluster than this one");
     } else if (!cjose_jws_verify(jws, key->jwk, NULL)) {
         rc = err_set(err, ERR_UNAUTHENTICATED, "the token's signature does not verify");
-    } else if ((rc = check_times(claims, now_wall_ms, err)) == 0) {
+    } else if ((rc = read_times(claims, times, err)) == 0) {
         rc = read_subject(claims, arena, subject, err);
     }
     json_decref(claims);
     cjose_jws_release(jws);
     return rc;
+}
+
+int token_check(const struct token_key *key, const char *cluster, struct slice token,
+                uint64_t now_wall_ms, struct arena *arena, struct subject *subject, struct err *err)
+{
+    if (token.len == 0 || token.len > TOKEN_BYTES_MAX || !is_es256(token)) {
+        return err_set(err, ERR_UNAUTHENTICATED, "the bearer token is not one of choreod's");
+    }
+    uint8_t digest[SHA256_BYTES];
+    struct known_times times;
+    digest_token(key, cluster, token, digest);
+    if (!known_find(digest, arena, subject, &times)) {
+        int rc = verify(key, cluster, token, arena, subject, &times, err);
+        if (rc != 0) {
+            return rc;
+        }
+        known_keep(digest, subject, &times);
+    }
+    return check_times(&times, now_wall_ms, err);
 }

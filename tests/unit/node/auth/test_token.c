@@ -62,6 +62,29 @@ static void a_token_gives_back_its_subject(void **state)
     assert_true(subject_in(&f->subject, GROUP_VIEWER));
 }
 
+static void a_known_token_is_still_checked(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 3; i++) {
+        f->subject = (struct subject){0};
+        assert_int_equal(check(f, "c1", buf_slice(&f->token), now_ms + 1000), 0);
+        assert_true(slice_eq_cstr(f->subject.user, "ada"));
+        assert_int_equal(f->subject.group_count, 1);
+        assert_true(subject_in(&f->subject, GROUP_VIEWER));
+    }
+    assert_int_equal(check(f, "c1", buf_slice(&f->token), now_ms + 2 * (uint64_t)HOUR_MS),
+                     ERR_UNAUTHENTICATED);
+    assert_int_equal(check(f, "c2", buf_slice(&f->token), now_ms), ERR_UNAUTHENTICATED);
+    f->token.data[f->token.len - 3] ^= 1;
+    assert_int_equal(check(f, "c1", buf_slice(&f->token), now_ms), ERR_UNAUTHENTICATED);
+    f->token.data[f->token.len - 3] ^= 1;
+    struct token_key *other = NULL; /* most likely where the first one was */
+    token_key_free(f->key);
+    assert_int_equal(token_key_new(&other, &f->err), 0);
+    f->key = other;
+    assert_int_equal(check(f, "c1", buf_slice(&f->token), now_ms), ERR_UNAUTHENTICATED);
+}
+
 static void a_saved_key_checks_what_it_signed(void **state)
 {
     struct fixture *f = *state;
@@ -161,6 +184,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(a_token_gives_back_its_subject),
+        T(a_known_token_is_still_checked),
         T(a_saved_key_checks_what_it_signed),
         T(an_expired_token_says_so),
         T(a_token_of_the_future_says_so),
