@@ -133,7 +133,7 @@ void leader_ready(struct replica *r)
     l->ceiling = r->state.ceiling;
     l->last =
         r->state.last_version > r->state.stamp_floor ? r->state.last_version : r->state.stamp_floor;
-    l->housekeeping_ms = node_now_ms(r->node) + LEADER_HOUSEKEEPING_MS;
+    l->housekeeping_ms = node_now_ms(r->node) + leader__housekeeping_ms(r);
     l->open_index = r->state.applied_index;
     leader_pump(r);
     if (leader_tick(r, node_now_ms(r->node))) {

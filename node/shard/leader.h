@@ -59,6 +59,7 @@ void leader_applied(struct replica *r, const struct keeper_applied *applied);
 
 /* The clock as a version: the least of now. */
 uint64_t leader__now(const struct replica *r);
+uint64_t leader__housekeeping_ms(const struct replica *r);
 
 /* Takes the call; it ends in dispatch_done() or, with leadership lost, dispatch_again(). Only when
  * not IDLE. */

@@ -31,6 +31,12 @@ uint64_t leader__now(const struct replica *r)
     return version_at(node_wall_ms(r->node), r->shard);
 }
 
+uint64_t leader__housekeeping_ms(const struct replica *r)
+{
+    uint32_t asked_ms = r->node->config.housekeeping_ms;
+    return asked_ms != 0 ? asked_ms : (uint32_t)LEADER_HOUSEKEEPING_MS;
+}
+
 /* ---- internal commands ---- */
 
 static void on_internal(struct call *call)
@@ -183,6 +189,7 @@ static bool expire(struct replica *r, uint64_t wall_ms)
         r->state.expired_ms > version_wall_ms(r->state.last_version) + REQUEST_AHEAD_MS) {
         return false;
     }
+    r->leader.housekeeping_goal = before_ms;
     submit_own(r,
                &(struct command){.kind = COMMAND_EXPIRE_REQUESTS,
                                  .expire = {.before_ms = before_ms, .rows_max = HOUSEKEEPING_ROWS}},
@@ -214,6 +221,6 @@ void leader_housekeep(struct replica *r, uint64_t now_ms)
     }
     if (!l->housekeeping) {
         l->housekeeping_turn = 0;
-        l->housekeeping_ms = now_ms + LEADER_HOUSEKEEPING_MS;
+        l->housekeeping_ms = now_ms + leader__housekeeping_ms(r);
     }
 }

@@ -192,10 +192,92 @@ static void an_orderly_stop_hands_over_and_a_whole_restart_keeps_all(void **stat
     cluster_end(&c);
 }
 
+static _Atomic uint64_t turned_ms; /* how far the test has turned the wall clock */
+
+static uint64_t turned_wall_ms(const struct clock *clock)
+{
+    (void)clock;
+    return clock_system.wall_ms(&clock_system) + atomic_load(&turned_ms);
+}
+
+static uint64_t plain_mono_ms(const struct clock *clock)
+{
+    (void)clock;
+    return clock_system.mono_ms(&clock_system);
+}
+
+static const struct clock turned = {.mono_ms = plain_mono_ms, .wall_ms = turned_wall_ms};
+
+static void keep_house_often(struct node_config *config)
+{
+    config->clock = &turned;
+    config->housekeeping_ms = 50;
+}
+
+static uint64_t last_index(struct cluster *c)
+{
+    struct node_status status;
+    node_status(&c->members[0].node, &status);
+    uint64_t index = status.shards[0].last_index;
+    free(status.shards);
+    return index;
+}
+
+static void old_versions_and_requests_are_forgotten(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 1, 1, 1);
+    c.tune = keep_house_often;
+    cluster_start(&c, 0);
+    await_default(&c);
+    uint64_t first = 0;
+    struct write w = {.verb = BACKEND_CREATE,
+                      .ns = "default",
+                      .name = "old",
+                      .value = "1",
+                      .request_id = "0123456789abcdef0123",
+                      .issued_ms = clock_system.wall_ms(&clock_system)};
+    assert_int_equal(put(&c, 0, w, &first), 0);
+    w = (struct write){.verb = BACKEND_UPDATE, .ns = "default", .name = "old", .value = "2"};
+    assert_int_equal(put(&c, 0, w, NULL), 0);
+    struct sync s;
+    assert_ok(get(&c, 0, "default", "old", BACKEND_EXACT, first, &s), &s.err);
+    assert_string_equal(s.body, "1");
+    atomic_store(&turned_ms, 11 * 60 * 1000);
+    int rc = 0;
+    for (int i = 0; i < 500 && rc != ERR_GONE; i++) {
+        uv_sleep(10);
+        rc = get(&c, 0, "default", "old", BACKEND_EXACT, first, &s);
+    }
+    assert_int_equal(rc, ERR_GONE);
+    assert_ok(get(&c, 0, "default", "old", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    assert_string_equal(s.body, "2");
+    /* A retry of a request that is forgotten is not carried out again. */
+    w = (struct write){.verb = BACKEND_CREATE,
+                       .ns = "default",
+                       .name = "old",
+                       .value = "1",
+                       .request_id = "0123456789abcdef0123",
+                       .issued_ms = clock_system.wall_ms(&clock_system)};
+    assert_int_equal(put(&c, 0, w, NULL), ERR_TIMEOUT);
+    /* With nothing left to remove, nothing more is written. */
+    atomic_store(&turned_ms, 22 * 60 * 1000);
+    uint64_t index = 0;
+    for (int i = 0; i < 20 && last_index(&c) != index; i++) {
+        index = last_index(&c);
+        uv_sleep(1100); /* the status is a copy made twice a second */
+    }
+    assert_int_equal(last_index(&c), index);
+    atomic_store(&turned_ms, 0);
+    cluster_end(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_id_is_executed_once),
+        cmocka_unit_test(old_versions_and_requests_are_forgotten),
         cmocka_unit_test(writes_through_any_node_are_read_on_all),
         cmocka_unit_test(a_watch_on_a_follower_sees_every_change_in_order),
         cmocka_unit_test(the_leader_is_lost_and_writes_go_on),
