@@ -20,7 +20,8 @@
 #include "reconcile/queue.h"
 
 enum {
-    PLANS_AT_ONCE_MAX = 64,   /* per turn of the loop */
+    PLANS_AT_ONCE_MAX = 64,   /* per turn of the loop, */
+    PLANS_AT_ONCE_MS = 4,     /* and no longer: others wait for the loop too */
     SETTLE_TIMEOUT_MS = 2000, /* a task waits so long to see its own writes */
     SUBMIT_TIMEOUT_MS = 10 * 1000,
     UNREACHABLE_AFTER_FAILURES = 2,

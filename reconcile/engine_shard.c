@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "reconcile/controllers/common.h"
@@ -269,7 +270,9 @@ static void tick(struct loop_timer *timer)
     if (engine_mono_ms(s->e) >= s->bootstrap_due_ms) {
         bootstrap(s);
     }
-    while (done < PLANS_AT_ONCE_MAX && queue_take(&s->queue, engine_mono_ms(s->e), &item)) {
+    uint64_t until_ns = clock_mono_ns() + PLANS_AT_ONCE_MS * UINT64_C(1000000);
+    while (done < PLANS_AT_ONCE_MAX && clock_mono_ns() < until_ns &&
+           queue_take(&s->queue, engine_mono_ms(s->e), &item)) {
         run_one(s, &item);
         done++;
     }
@@ -282,7 +285,7 @@ static void tick(struct loop_timer *timer)
     uint64_t settle_ms = list_empty(&s->settling) ? UINT64_MAX : now_ms + SETTLE_TIMEOUT_MS / 4;
     due_ms = due_ms < settle_ms ? due_ms : settle_ms;
     due_ms = due_ms < s->bootstrap_due_ms ? due_ms : s->bootstrap_due_ms;
-    if (done == PLANS_AT_ONCE_MAX) {
+    if (s->queue.waiting_count > 0 && done > 0) {
         loop_timer_start(&s->tick, 0, 0);
     } else if (due_ms != UINT64_MAX) {
         loop_timer_start(&s->tick, due_ms > now_ms ? due_ms - now_ms : 0, 0);

@@ -77,6 +77,13 @@ static const struct snapshot_entry *release_of(struct engine_shard *s, struct sl
     return snapshot_find(s->snap, SNAPSHOT_RENDERED, ns, rest);
 }
 
+/* Does the release's status say of the object what is seen of it? Numbers in flux do not count. */
+static bool told(const json_t *rendered, const struct driver_object *object)
+{
+    const json_t *row = inventory_row(json_at(rendered, "status", "resources", NULL), object->key);
+    return slice_eq_cstr(json_text_at(row, "healthStatus"), world_health_name(object->health));
+}
+
 void cluster_on_object(void *user, const struct driver_object *object, bool deleted)
 {
     struct engine_cluster *c = user;
@@ -100,29 +107,24 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
         metric_add(s->e->metrics.drifts, 1);
         work_get(s, e->ns, e->name, true)->drifted = true;
     }
-    shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
+    if (drift || deleted || !told(snapshot_tree(s->snap, e), object)) {
+        shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
+    }
 }
 
-/* An object of the release's inventory that a whole list of its kind does not hold. */
-static struct slice missing_object(struct engine_cluster *c, const struct snapshot_entry *e,
-                                   struct slice api_version, struct slice kind)
+/* An object of the release's inventory that is not on the cluster; empty: all are. */
+static struct slice missing_object(struct engine_cluster *c, const struct snapshot_entry *e)
 {
-    struct buf version = {0};
-    struct slice missing = {0};
     size_t i;
     json_t *row;
     json_array_foreach((json_t *)(uintptr_t)inventory_of(c->shard, e), i, row)
     {
-        buf_clear(&version);
-        resource_api_version(row, &version);
-        if (missing.len == 0 && slice_eq(json_text_at(row, "kind"), kind) &&
-            slice_eq(buf_slice(&version), api_version) &&
-            driver_kubernetes.seen(c->driver, json_text_at(row, "id")) == NULL) {
-            missing = json_text_at(row, "id");
+        struct slice id = json_text_at(row, "id");
+        if (driver_kubernetes.seen(c->driver, id) == NULL) {
+            return id;
         }
     }
-    buf_free(&version);
-    return missing;
+    return (struct slice){0};
 }
 
 void cluster_on_synced(void *user, struct slice api_version, struct slice kind)
@@ -130,6 +132,11 @@ void cluster_on_synced(void *user, struct slice api_version, struct slice kind)
     struct engine_cluster *c = user;
     struct engine_shard *s = c->shard;
     struct arena arena = {0};
+    log_debug("reconcile.synced", "shard=%u cluster=%s kind=%.*s/%.*s", s->id, c->name,
+              SLICE_ARG(api_version), SLICE_ARG(kind));
+    if (c->driver == NULL || !driver_kubernetes.synced(c->driver)) {
+        return;
+    }
     const char *place = arena_printf(&arena, "%s/%s", c->plane, c->name);
     const struct snapshot_entry **rendered;
     size_t count = s->closing
@@ -139,9 +146,8 @@ void cluster_on_synced(void *user, struct slice api_version, struct slice kind)
     for (size_t i = 0; i < count; i++) {
         const struct snapshot_entry *e = rendered[i];
         struct work *w = work_get(s, e->ns, e->name, false);
-        struct slice missing = e->deleting || (w != NULL && w->busy)
-                                   ? (struct slice){0}
-                                   : missing_object(c, e, api_version, kind);
+        struct slice missing =
+            e->deleting || (w != NULL && w->busy) ? (struct slice){0} : missing_object(c, e);
         if (missing.len > 0) {
             log_info("reconcile.drift",
                      "shard=%u cluster=%s release=%.*s/%.*s object=%.*s "

@@ -151,7 +151,8 @@ static void lane_settle(struct queue *q, struct lane *lane)
 {
     bool wanted = !list_empty(&lane->tenants) && lane->working < q->config.lane_workers;
     if (wanted && !list_linked(&lane->ready)) {
-        list_push_back(&q->ready, &lane->ready);
+        bool later = slice_ends_with(lane->name, SLICE("~"));
+        list_push_back(later ? &q->ready_later : &q->ready, &lane->ready);
     }
     if (!wanted) {
         list_remove(&lane->ready);
@@ -225,6 +226,7 @@ void queue_init(struct queue *q, const struct queue_config *config)
     q->config.backoff_max_ms = config->backoff_max_ms != 0 ? config->backoff_max_ms : 60 * 1000;
     q->config.lane_workers = config->lane_workers != 0 ? config->lane_workers : 32;
     list_init(&q->ready);
+    list_init(&q->ready_later);
 }
 
 void queue_free(struct queue *q)
@@ -305,10 +307,11 @@ static void wake_due(struct queue *q, uint64_t now_ms)
 bool queue_take(struct queue *q, uint64_t now_ms, struct queue_item *item)
 {
     wake_due(q, now_ms);
-    if (list_empty(&q->ready)) {
+    struct list *from = list_empty(&q->ready) ? &q->ready_later : &q->ready;
+    if (list_empty(from)) {
         return false;
     }
-    struct lane *lane = CONTAINER_OF(q->ready.next, struct lane, ready);
+    struct lane *lane = CONTAINER_OF(from->next, struct lane, ready);
     struct tenant *tenant = CONTAINER_OF(lane->tenants.next, struct tenant, link);
     struct queue_entry *e = CONTAINER_OF(tenant->keys.next, struct queue_entry, link);
     list_remove(&tenant->link);

@@ -4,6 +4,7 @@
  * it is worked on comes again afterwards. Keys wait in *lanes* (a cluster, or the shard itself):
  * each lane has so many workers of its own that a dead cluster holds up nobody else. Within a lane
  * *tenants* (namespaces) take turns, so that one tenant's thousand keys do not delay another's one.
+ * A lane whose name ends in '~' is taken from only while no other is ready: for what can wait.
  * Failures come back with exponential backoff and jitter; delays wait in a heap.
  *
  * Pure: time and randomness come from the caller.
@@ -35,6 +36,7 @@ struct queue {
     struct map entries;        /* private: key -> entry, waiting, delayed or under way */
     struct map lanes;          /* private: name -> lane */
     struct list ready;         /* private: lanes that have both keys and a free worker, in turn */
+    struct list ready_later;   /* private: those that can wait */
     struct queue_entry **heap; /* private: by due time */
     size_t heap_count;
     size_t heap_cap;

@@ -81,7 +81,7 @@ struct driver_config {
     bool (*may_create)(void *user);
     /* The object is there, new or changed (deleted: it is gone). */
     void (*on_object)(void *user, const struct driver_object *object, bool deleted);
-    /* A kind's list has been read whole: what was not told is not there. */
+    /* One more kind's list has been read whole. */
     void (*on_synced)(void *user, struct slice api_version, struct slice kind);
 };
 
@@ -118,6 +118,8 @@ struct driver_ops {
     void (*watch)(struct driver_cluster *c, struct slice api_version, struct slice kind);
     /* NULL: not there, as far as is known. Valid until the loop's next turn. */
     const struct driver_seen *(*seen)(struct driver_cluster *c, struct slice key);
+    /* Has every watched kind been listed whole, so that what was not seen is not there? */
+    bool (*synced)(struct driver_cluster *c);
     /* Every object that is known: those of releases that are no more are left-overs. */
     void (*each)(struct driver_cluster *c, void *user,
                  void (*object)(void *user, struct slice key, const struct driver_seen *seen));

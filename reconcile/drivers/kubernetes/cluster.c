@@ -317,6 +317,7 @@ const struct driver_ops driver_kubernetes = {
     .start = start,
     .watch = watch_kind,
     .seen = find_seen,
+    .synced = watches_synced,
     .each = each_seen,
     .satisfies = live_satisfies,
     .close = close_cluster,

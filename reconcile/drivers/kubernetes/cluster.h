@@ -124,6 +124,8 @@ void removes_drop(struct driver_cluster *c);
 void watch_kind(struct driver_cluster *c, struct slice api_version, struct slice kind);
 /* Has the kind been listed whole, so that what was not seen is not there? */
 bool watch_synced(struct driver_cluster *c, struct slice api_version, struct slice kind);
+/* All kinds, at least once. */
+bool watches_synced(struct driver_cluster *c);
 void watches_close(struct driver_cluster *c);
 
 #endif

@@ -135,6 +135,12 @@ uint64_t live_fingerprint(const json_t *live)
     for (size_t i = 0; i < sizeof(bookkeeping) / sizeof(bookkeeping[0]); i++) {
         json_object_del(metadata, bookkeeping[i]);
     }
+    /* A Deployment's controller counts its rollouts in an annotation. */
+    json_t *annotations = json_copy(json_object_get(metadata, "annotations"));
+    if (annotations != NULL) {
+        json_object_del(annotations, "deployment.kubernetes.io/revision");
+        json_object_set_new(metadata, "annotations", annotations);
+    }
     if (metadata != NULL) {
         json_object_set_new(copy, "metadata", metadata);
     }

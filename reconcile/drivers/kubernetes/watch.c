@@ -55,7 +55,8 @@ struct watch {
     uint32_t wait_ms;
     uint64_t started_ms;
     bool fetching;
-    bool heard; /* an event came on this stream */
+    bool heard;  /* an event came on this stream */
+    bool synced; /* a list has been read whole, or there is no such kind */
     bool closing;
 };
 
@@ -237,6 +238,15 @@ static void drop_unlisted(struct watch *w)
     buf_free(&prefix);
 }
 
+static void tell_synced(struct watch *w)
+{
+    const struct driver_config *config = &w->c->config;
+    w->synced = true;
+    if (config->on_synced != NULL && !w->c->closing) {
+        config->on_synced(config->user, slice_of(w->api_version), slice_of(w->kind));
+    }
+}
+
 static void on_page(struct request *r, int rc, const struct err *err)
 {
     struct watch *w = r->user;
@@ -268,10 +278,7 @@ static void on_page(struct request *r, int rc, const struct err *err)
     map_free(&w->listed);
     w->listed = (struct map){0};
     w->wait_ms = 0;
-    struct driver_config *config = &w->c->config;
-    if (config->on_synced != NULL) {
-        config->on_synced(config->user, slice_of(w->api_version), slice_of(w->kind));
-    }
+    tell_synced(w);
     if (w->version == NULL) {
         struct err none;
         err_set(&none, ERR_UNAVAILABLE, "the list has no resourceVersion");
@@ -301,6 +308,9 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
     struct watch *w = l->user;
     w->resource = l->resource;
     lookup_free(l);
+    if (rc == ERR_NOT_FOUND && !w->synced) {
+        tell_synced(w); /* nothing of an unknown kind is there */
+    }
     if (rc != 0) {
         retry(w, err);
         return;
@@ -351,6 +361,17 @@ void watch_kind(struct driver_cluster *c, struct slice api_version, struct slice
     loop_timer_init(c->config.loop, &w->backoff, on_backoff);
     list_push_back(&c->watches, &w->link);
     begin(w);
+}
+
+bool watches_synced(struct driver_cluster *c)
+{
+    LIST_FOREACH(link, &c->watches)
+    {
+        if (!CONTAINER_OF(link, struct watch, link)->synced) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool watch_synced(struct driver_cluster *c, struct slice api_version, struct slice kind)

@@ -119,6 +119,22 @@ static void test_a_full_lane_holds_up_nobody_else(void **state)
     queue_done(&f->q, &three, QUEUE_DONE, 0);
 }
 
+static void test_what_can_wait_waits(void **state)
+{
+    struct fixture *f = *state;
+    add(f, "old1", "t", "~");
+    add(f, "old2", "t", "~");
+    add(f, "news", "t", "");
+    struct queue_item item = take(f, 0, "news");
+    queue_done(&f->q, &item, QUEUE_DONE, 0);
+    add(f, "old2", "t", ""); /* becomes news */
+    item = take(f, 0, "old2");
+    queue_done(&f->q, &item, QUEUE_DONE, 0);
+    item = take(f, 0, "old1");
+    queue_done(&f->q, &item, QUEUE_DONE, 0);
+    nothing(f, 0);
+}
+
 static void test_failures_back_off_and_success_forgets(void **state)
 {
     struct fixture *f = *state;
@@ -239,6 +255,7 @@ int main(void)
         TEST(test_added_while_worked_on_comes_again),
         TEST(test_tenants_take_turns),
         TEST(test_a_full_lane_holds_up_nobody_else),
+        TEST(test_what_can_wait_waits),
         TEST(test_failures_back_off_and_success_forgets),
         TEST(test_news_overtake_a_backoff),
         TEST(test_backoff_is_bounded_and_jittered),
