@@ -29,6 +29,8 @@ static const struct sm_state states[] = {
 };
 
 /* One proposed entry and who waits for it. */
+enum { OPENING_MAX = 3 };
+
 struct batch {
     struct group_proposal proposal;
     struct list link; /* leader.flying */
@@ -36,7 +38,7 @@ struct batch {
     struct list calls; /* in the order of commands */
     size_t count;
     struct outcome *outcomes; /* NULL until applied here */
-    bool open;
+    size_t opening; /* commands of our own at its front: Open, and what a new shard starts with */
 };
 
 void leader_init(struct leader *l)
@@ -100,6 +102,24 @@ static struct batch *batch_new(struct replica *r)
     return b;
 }
 
+/* `default` and choreo-system exist from a cluster's first Open on, in their home shards. A log
+ * that holds more than its first configuration has had that Open. */
+static size_t first_namespaces(const struct replica *r, struct command *commands)
+{
+    static const char *const names[] = {"choreo-system", "default"};
+    struct group_status status;
+    size_t count = 0;
+    group_status(r->group, &status);
+    for (size_t i = 0; i < 2 && status.last <= 1; i++) {
+        if (node_shard_of(r->node->handle, slice_of(names[i])) == r->shard) {
+            commands[count++] =
+                (struct command){.kind = COMMAND_NAMESPACE,
+                                 .mark = {.name = slice_of(names[i]), .state = NAMESPACE_ACTIVE}};
+        }
+    }
+    return count;
+}
+
 void leader_begin(struct replica *r, uint64_t term)
 {
     struct leader *l = &r->leader;
@@ -109,18 +129,20 @@ void leader_begin(struct replica *r, uint64_t term)
     l->closed_at_ms = 0;
     l->housekeeping = false;
     l->housekeeping_turn = 0;
-    struct command command = {
-        .kind = COMMAND_OPEN,
-        .open = {.term = term,
-                 .incarnation = r->node->identity.incarnation,
-                 .ceiling = version_at(node_wall_ms(r->node) + LEADER_CEILING_MS, r->shard)}};
-    struct entry entry = {.time_ms = node_wall_ms(r->node), .commands = &command, .count = 1};
+    struct command commands[OPENING_MAX] = {
+        {.kind = COMMAND_OPEN,
+         .open = {.term = term,
+                  .incarnation = r->node->identity.incarnation,
+                  .ceiling = version_at(node_wall_ms(r->node) + LEADER_CEILING_MS, r->shard)}}};
+    struct entry entry = {.time_ms = node_wall_ms(r->node),
+                          .commands = commands,
+                          .count = 1 + first_namespaces(r, commands + 1)};
     struct buf bytes = {0};
     struct err err;
     int rc = entry_encode(&entry, &bytes, &err);
     assert(rc == 0); /* nothing in it came from outside */
     struct batch *b = batch_new(r);
-    b->open = true;
+    b->opening = entry.count;
     group_propose(r->group, &b->proposal, buf_slice(&bytes));
     buf_free(&bytes);
 }
@@ -178,7 +200,7 @@ void leader_applied(struct replica *r, const struct keeper_applied *applied)
         struct batch *b = CONTAINER_OF(link, struct batch, link);
         for (size_t i = 0; i < applied->span_count; i++) {
             const struct apply_span *span = &applied->spans[i];
-            if (span->index != b->proposal.index || span->count != b->count + b->open) {
+            if (span->index != b->proposal.index || span->count != b->count + b->opening) {
                 continue;
             }
             size_t bytes = span->count * sizeof(struct outcome);
