@@ -39,6 +39,7 @@ struct replica {
     struct keeper keeper;
     struct loop_timer timer; /* group_tick */
     bool timer_open;
+    bool handed_over; /* its leadership was given away, or could not be: we are stopping */
     struct leader leader;
     struct db_state state; /* as last applied */
     uint64_t present;

@@ -29,7 +29,7 @@
 #include "node/shard/internal.h"
 
 enum { ELECTION_MS = 500, PULSES = 5 };
-enum { HAND_OVER_MS = 2000, HAND_OVER_POLL_MS = 20 };
+enum { HAND_OVER_MS = 2000, HAND_OVER_POLL_MS = 5 };
 
 #define STARTED_FILE "started"
 
@@ -336,16 +336,18 @@ struct handing {
     bool any;
 };
 
+/* Each shard once: nodes that stop together would else pass it round for ever. */
 static void hand_over(void *arg)
 {
     struct handing *h = arg;
     struct node_impl *n = h->node;
-    h->any = false;
-    for (uint32_t i = 0; i < n->identity.shards; i++) {
+    h->any = n->balancing != NULL;
+    for (uint32_t i = 0; i < n->identity.shards && !h->any; i++) {
         struct replica *r = &n->replicas[i];
         struct group_status status;
         group_status(r->group, &status);
-        if (r->leader.sm.state != LEADER_IDLE && status.server_count > 1) {
+        if (r->leader.sm.state != LEADER_IDLE && status.server_count > 1 && !r->handed_over) {
+            r->handed_over = true;
             h->any = true;
             members_transfer_away(r, NULL);
         }
