@@ -33,7 +33,7 @@ static void run_subscribe(struct loop_msg *msg)
     assert(n->front_count < NODE_FRONTS_MAX);
     n->fronts[n->front_count++] = sub->front;
     for (uint32_t i = 0; i < n->identity.shards; i++) {
-        front__tell(sub->front, &n->replicas[i], false);
+        front__tell(sub->front, &n->replicas[i]);
     }
     free(sub);
 }

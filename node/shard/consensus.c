@@ -100,7 +100,11 @@ void node__slow_tick(struct loop_timer *timer)
     uint64_t now = node_now_ms(n);
     clocks_tick(n);
     for (uint32_t i = 0; i < n->identity.shards; i++) {
+        const struct replica *r = &n->replicas[i];
         leader_housekeep(&n->replicas[i], now);
+        if (r->leaderless_ms != 0 && now - r->leaderless_ms > n->config.leaderless_ms) {
+            fronts_leaderless(r);
+        }
     }
     members_balance(n);
     status_publish(n);

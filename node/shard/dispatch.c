@@ -212,7 +212,8 @@ bool dispatch_tick(struct replica *r, uint64_t now_ms)
     {
         struct call *call = CONTAINER_OF(link, struct call, link);
         bool unknown = call->kind == CALL_SUBMIT && call->tried;
-        if (now_ms >= call->deadline_ms || (leaderless > NODE_LEADERLESS_MS && !unknown)) {
+        if (now_ms >= call->deadline_ms ||
+            (leaderless > r->node->config.leaderless_ms && !unknown)) {
             give_up(r, call, leaderless);
         } else if (now_ms >= call->retry_at_ms) {
             list_remove(&call->link);

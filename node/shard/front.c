@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 
-enum { NUDGE_MS = 4, CALL_MS = NODE_LEADERLESS_MS + 1000 };
+enum { NUDGE_MS = 4, CALL_GRACE_MS = 1000 };
 
 /* ---- wants ---- */
 
@@ -100,8 +100,9 @@ static void ask(struct front *f, uint32_t shard, enum want_kind kind, struct lis
     *a = (struct ask){.front = f, .shard = shard, .kind = kind, .shared = shared};
     list_init(&a->riders);
     list_splice_back(&a->riders, wants);
-    struct call *call = call_new(kind == WANT_CLOSED ? CALL_CLOSE : CALL_READ, shard,
-                                 loop_now_ms(f->loop) + CALL_MS);
+    struct call *call =
+        call_new(kind == WANT_CLOSED ? CALL_CLOSE : CALL_READ, shard,
+                 loop_now_ms(f->loop) + f->node->config.leaderless_ms + CALL_GRACE_MS);
     call->home = f->loop;
     call->user = a;
     call->done = on_answer;
@@ -293,65 +294,91 @@ void front__on_wake(struct loop_msg *msg)
 
 /* ---- news from the consensus loop ---- */
 
+enum news_kind { NEWS_APPLIED, NEWS_RESET, NEWS_LEADERLESS };
+
 struct news {
     struct loop_msg msg;
     struct front *front;
     uint32_t shard;
-    bool reset;
+    enum news_kind kind;
     uint64_t applied;
     uint64_t present;
 };
 
+static void take_applied(struct front *f, struct front_shard *s, const struct news *news)
+{
+    s->applied = news->applied;
+    s->present = news->present;
+    view_advance(&s->view, s->present, s->present);
+    LIST_FOREACH(link, &s->applying)
+    {
+        struct want *want = CONTAINER_OF(link, struct want, link);
+        if (want->index <= s->applied) {
+            wait_applied(f, want);
+        }
+    }
+    merge_advance(&f->merge);
+    nudge(f);
+}
+
 static void take_news(struct loop_msg *msg)
 {
+    static const char alone[] = "the shard has had no leader for too long: watch again later";
     struct news *news = CONTAINER_OF(msg, struct news, msg);
     struct front *f = news->front;
     struct front_shard *s = &f->shards[news->shard];
-    if (!f->detaching && news->reset) {
+    if (f->detaching) {
+        /* too late */
+    } else if (news->kind == NEWS_RESET) {
         struct err err;
         if (view_reopen(&s->view, &err) != 0) {
             node_fatal(f->node, &err);
         }
-    } else if (!f->detaching && news->applied >= s->applied) {
-        s->applied = news->applied;
-        s->present = news->present;
-        view_advance(&s->view, s->present, s->present);
-        LIST_FOREACH(link, &s->applying)
-        {
-            struct want *want = CONTAINER_OF(link, struct want, link);
-            if (want->index <= s->applied) {
-                wait_applied(f, want);
-            }
-        }
-        merge_advance(&f->merge);
-        nudge(f);
+    } else if (news->kind == NEWS_LEADERLESS) {
+        view_end_watches(&s->view, ERR_UNAVAILABLE, alone);
+        merge_end_watches(&f->merge, ERR_UNAVAILABLE, alone);
+    } else if (news->applied >= s->applied) {
+        take_applied(f, s, news);
     }
     free(news);
     drain(f);
 }
 
-void front__tell(struct front *f, const struct replica *r, bool reset)
+static void tell(struct front *f, const struct replica *r, enum news_kind kind)
 {
     struct news *news = mem_zero(sizeof(*news));
     *news = (struct news){.msg.run = take_news,
                           .front = f,
                           .shard = r->shard,
-                          .reset = reset,
+                          .kind = kind,
                           .applied = r->state.applied_index,
                           .present = r->present};
     loop_post(f->loop, &news->msg);
 }
 
-void fronts_applied(struct replica *r)
+void front__tell(struct front *f, const struct replica *r)
+{
+    tell(f, r, NEWS_APPLIED);
+}
+
+static void tell_all(const struct replica *r, enum news_kind kind)
 {
     for (size_t i = 0; i < r->node->front_count; i++) {
-        front__tell(r->node->fronts[i], r, false);
+        tell(r->node->fronts[i], r, kind);
     }
 }
 
-void fronts_reset(struct replica *r)
+void fronts_applied(const struct replica *r)
 {
-    for (size_t i = 0; i < r->node->front_count; i++) {
-        front__tell(r->node->fronts[i], r, true);
-    }
+    tell_all(r, NEWS_APPLIED);
+}
+
+void fronts_reset(const struct replica *r)
+{
+    tell_all(r, NEWS_RESET);
+}
+
+void fronts_leaderless(const struct replica *r)
+{
+    tell_all(r, NEWS_LEADERLESS);
 }

@@ -92,7 +92,7 @@ void front_wake(struct front *f);
 void front_nudge(struct front *f);
 
 /* Between front.c and attach.c. */
-void front__tell(struct front *f, const struct replica *r, bool reset);
+void front__tell(struct front *f, const struct replica *r);
 void front__on_wake(struct loop_msg *msg);
 void front__on_timer(struct loop_timer *timer);
 /* Those past their deadline; with rc, all. */

@@ -185,8 +185,10 @@ void tenants_stop(struct node_impl *n);
 
 /* ---- front.c ---- */
 /* From the consensus loop to every front. */
-void fronts_applied(struct replica *r);
-void fronts_reset(struct replica *r);
+void fronts_applied(const struct replica *r);
+void fronts_reset(const struct replica *r);
+/* Ends the shard's watches, and the merged ones: their clients should look for another node. */
+void fronts_leaderless(const struct replica *r);
 
 extern const struct backend_ops router_ops;
 

@@ -309,6 +309,9 @@ int node_start(struct node *handle, const struct node_config *config, struct err
     handle->impl = n;
     n->handle = handle;
     n->config = *config;
+    if (n->config.leaderless_ms == 0) {
+        n->config.leaderless_ms = NODE_LEADERLESS_MS;
+    }
     n->clock = config->clock != NULL ? config->clock : &clock_system;
     n->dir = mem_strdup(config->dir);
     n->board = status_board_new();

@@ -56,6 +56,41 @@ static void without_a_majority_nothing_is_acknowledged(void **state)
     cluster_end(&c);
 }
 
+static void hurry(struct node_config *config)
+{
+    config->leaderless_ms = 600;
+}
+
+static void watches_on_a_lonely_node_end(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct sync s;
+    cluster_make(&c, 3, 3, 2);
+    c.tune = hurry;
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    make_acme(&c);
+    assert_ok(list(&c, 2, "", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    struct watching *one = watch_start(&c, 2, "acme", s.version);
+    struct watching *all = watch_start(&c, 2, "", s.version);
+    cluster_stop(&c, 0, false);
+    cluster_stop(&c, 1, false);
+    for (int i = 0; i < 600 && (atomic_load(&one->ended) == 0 || atomic_load(&all->ended) == 0);
+         i++) {
+        uv_sleep(10);
+    }
+    assert_int_equal(atomic_load(&one->ended), ERR_UNAVAILABLE);
+    assert_int_equal(atomic_load(&all->ended), ERR_UNAVAILABLE);
+    /* Reads do not wait for their deadline, either. */
+    assert_int_equal(list(&c, 2, "", BACKEND_LINEARIZABLE, 0, &s), ERR_UNAVAILABLE);
+    assert_int_equal(get(&c, 2, "acme", "x", BACKEND_LINEARIZABLE, 0, &s), ERR_UNAVAILABLE);
+    watch_free(one);
+    watch_free(all);
+    cluster_end(&c);
+}
+
 static void nodes_hold_the_same_rows(void **state)
 {
     (void)state;
@@ -205,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_lost_log_is_told),
         cmocka_unit_test(what_is_not_this_nodes_is_refused),
         cmocka_unit_test(without_a_majority_nothing_is_acknowledged),
+        cmocka_unit_test(watches_on_a_lonely_node_end),
         cmocka_unit_test(nodes_hold_the_same_rows),
         cmocka_unit_test(a_node_whose_clock_is_off_gives_its_leaderships_away),
     };
