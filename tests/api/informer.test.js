@@ -69,8 +69,11 @@ check('an informer sees every change in order, through leaders that move and die
   const note = o => seen.push([o.metadata.name, Number(o.data?.n), BigInt(o.metadata.resourceVersion)]);
   informer.on('add', note);
   informer.on('update', note);
-  let restarts = 0;
-  informer.on('error', () => { restarts++; setTimeout(() => informer.start(), 100); });
+  let restarts = 0, stopped = false;
+  informer.on('error', () => {
+    restarts++;
+    if (!stopped) setTimeout(() => stopped || informer.start().catch(() => {}), 100);
+  });
   await informer.start();
 
   // The node that the kubeconfig names must live: others lead, and are killed.
@@ -106,6 +109,7 @@ check('an informer sees every change in order, through leaders that move and die
   }
   await until('the last change', () => seen.some(([, value]) => value === n - 1));
   await sleep(300);
+  stopped = true;
   await informer.stop();
 
   for (let name = 0; name < 5; name++) {
