@@ -388,6 +388,9 @@ int engine_start(struct engine *engine, const struct engine_config *config, stru
     if (e->config.sweep_delay_ms == 0) {
         e->config.sweep_delay_ms = 15 * 1000;
     }
+    if (e->config.cluster_requests_per_second == 0) {
+        e->config.cluster_requests_per_second = 4000;
+    }
     if (e->config.sweep_interval_ms == 0) {
         e->config.sweep_interval_ms = 60 * 1000;
     }

@@ -39,6 +39,9 @@ struct engine_config {
     /* How long before a cluster that never answers is given up on deletion; 0: 10 minutes. */
     uint64_t abandon_after_ms;
     uint32_t probe_interval_ms; /* 0: 5 s */
+    /* Requests that one cluster may be asked by all shards together; each gets its share. 0: 4000
+     */
+    uint32_t cluster_requests_per_second;
     uint32_t sweep_delay_ms;    /* before a new leader's first delete of the unplanned; 0: 15 s */
     uint32_t sweep_interval_ms; /* between two sweeps; 0: 60 s */
     void *user;

@@ -200,6 +200,14 @@ static int kubeconfig_of(const json_t *secret, struct buf *out, struct err *err)
     return 0;
 }
 
+/* At least so much that a shard of many is not starved by those that are idle. */
+static uint32_t share_of_budget(const struct engine_impl *e)
+{
+    enum { LEAST = 100 };
+    uint32_t share = e->config.cluster_requests_per_second / e->config.shard_count;
+    return share > LEAST ? share : LEAST;
+}
+
 static void cluster_open(struct engine_shard *s, struct slice plane, struct slice name,
                          const struct snapshot_entry *secret)
 {
@@ -215,7 +223,7 @@ static void cluster_open(struct engine_shard *s, struct slice plane, struct slic
                                    .plane = c->plane,
                                    .cluster = c->name,
                                    .epoch = s->epoch,
-                                   .requests_per_second = 400 / s->e->config.shard_count + 50,
+                                   .requests_per_second = share_of_budget(s->e),
                                    .user = c,
                                    .may_create = may_create,
                                    .on_object = cluster_on_object,
