@@ -18,7 +18,7 @@ enum {
     REQUEST_TIMEOUT_MS = 10 * 1000,
     RESPONSE_BYTES_MAX = 8 * 1024 * 1024,
     REQUESTS_AT_ONCE_MAX = 64,
-    SELECTOR_PAGE = 500,
+    SELECTOR_PAGE = 100, /* small: what comes of a page is done in one turn of the loop */
 };
 
 struct driver_cluster {
