@@ -599,6 +599,7 @@ void group_status(const struct group *g, struct group_status *status)
         .ready = group_ready(g),
         .quarantined = g->raft == NULL,
         .installing = g->install != INSTALL_NONE,
+        .changing = g->change.request != NULL,
         .term = g->log->term,
         .applied = g->applied,
         .first = g->log->first,

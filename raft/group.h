@@ -232,6 +232,7 @@ struct group_status {
     bool ready;       /* leading, and its Open is applied */
     bool quarantined; /* reloading itself after an inconsistency */
     bool installing;
+    bool changing; /* on the leader: a change of members or a transfer is under way */
     uint64_t term;
     uint64_t commit;
     uint64_t applied;

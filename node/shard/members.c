@@ -81,11 +81,28 @@ static size_t led_by(const struct node_impl *n, const char *name)
     return count;
 }
 
+/* A shard whose members are being changed keeps its leader: with the leadership would go what it
+ * knows of how far a newcomer has caught up, and the change would begin anew. */
+static bool settled(const struct group_status *status)
+{
+    size_t voters = 0;
+    bool newcomer = false;
+    for (size_t i = 0; i < status->server_count; i++) {
+        bool votes = status->servers[i].server.role == GROUP_VOTER;
+        voters += votes;
+        newcomer = newcomer || (!votes && status->servers[i].in_touch);
+    }
+    return !status->changing && (!newcomer || voters >= GROUP_VOTERS_MAX);
+}
+
 /* A voter of the group that could take over at once and leads the fewest shards. */
 static bool choose(const struct replica *r, char name[GROUP_NAME_MAX + 1], size_t *least)
 {
     struct group_status status;
     group_status(r->group, &status);
+    if (!settled(&status)) {
+        return false;
+    }
     bool found = false;
     for (size_t i = 0; i < status.server_count; i++) {
         const struct group_server_status *s = &status.servers[i];
