@@ -188,7 +188,8 @@ struct node_op {
  * forwarded to the leader. Errors: ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_TIMEOUT. */
 void node_transfer(struct node *n, struct node_op *op, uint32_t shard, const char *to);
 /* Adds a member to every shard: standby, caught up, then voter; resumable: done again, it goes on
- * where it was. Errors: ERR_EXISTS (id or name of another), ERR_FULL (voters), ERR_TIMEOUT. */
+ * where it was. Where five vote already, it stays a standby. Errors: ERR_EXISTS (id or name of
+ * another), ERR_TIMEOUT. */
 void node_join(struct node *n, struct node_op *op, const struct node_member *member);
 /* Removes a member, dead or alive, from every shard. Errors: ERR_NOT_FOUND, ERR_CONFLICT (would
  * leave fewer than two voters), ERR_TIMEOUT. */

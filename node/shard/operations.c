@@ -7,7 +7,8 @@
  *   remove   for each shard: leadership away if the node has it, then out; member object
  *
  * Failure path: every step may be done again, so an interrupted operation is simply asked for anew
- * and goes on where it was. "Busy" and "outcome unknown" are repeated until the deadline.
+ * and goes on where it was. "Busy" and "outcome unknown" are repeated until the deadline, each time
+ * against the shard's present leader: leaderships may move between any two steps.
  *
  * Invariants: a member's object is written before anything is sent to it (it holds the address),
  * and removed after the last shard has let it go. */
@@ -22,7 +23,7 @@
 
 enum op_kind { OP_TRANSFER, OP_JOIN, OP_REMOVE };
 enum op_phase { PHASE_OBJECT, PHASE_FIRST, PHASE_SECOND };
-enum { AGAIN_MS = 200, STEP_MS = 15000 };
+enum { AGAIN_MS = 200, STEP_MS = 5000, CONFLICTS_MAX = 5 };
 
 struct operation {
     struct node_op *op;
@@ -31,6 +32,7 @@ struct operation {
     uint64_t deadline_ms;
     enum op_phase phase;
     uint32_t shard;
+    unsigned conflicts; /* on this shard, one after the other */
     struct loop_timer timer;
     /* the member object's write */
     struct backend_get get;
@@ -93,6 +95,7 @@ static void again(struct operation *o, int rc, const struct err *err)
 static void next_shard(struct operation *o)
 {
     o->phase = PHASE_FIRST;
+    o->conflicts = 0;
     o->shard++;
     go_on(o);
 }
@@ -102,22 +105,59 @@ static bool worth_repeating(int rc)
     return rc == ERR_BUSY || rc == ERR_TIMEOUT || rc == ERR_UNAVAILABLE || rc == ERR_NOT_LEADER;
 }
 
+/* Has the shard come already to what the step wants, or to the most that there is of it? */
+static bool is_so(enum call_kind kind, int rc)
+{
+    switch (kind) {
+    case CALL_ADD:
+        return rc == 0 || rc == ERR_EXISTS;
+    case CALL_PROMOTE:
+        return rc == 0 || rc == ERR_CONFLICT; /* as many vote as may: it stands by */
+    case CALL_REMOVE:
+        return rc == 0 || rc == ERR_NOT_FOUND;
+    case CALL_SUBMIT:
+    case CALL_READ:
+    case CALL_CLOSE:
+    case CALL_TRANSFER:
+    case CALL_KIND_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* The member leads the shard, and nobody in touch could take over. */
+static void no_successor(struct operation *o)
+{
+    struct err err;
+    int rc = err_set(&err, ERR_CONFLICT, "shard %u: %s leads it, and there is no other voter to",
+                     o->shard, o->op->member.name);
+    if (++o->conflicts < CONFLICTS_MAX) {
+        again(o, rc, &err);
+    } else {
+        finish(o, rc, &err);
+    }
+}
+
 static void take_answer(struct operation *o, enum call_kind kind, int rc, const struct err *err)
 {
-    bool there = kind == CALL_ADD || kind == CALL_PROMOTE ? rc == ERR_EXISTS : rc == ERR_NOT_FOUND;
     if (o->kind == OP_TRANSFER && rc == ERR_BUSY) {
         again(o, rc, err); /* the leader is not settled yet */
     } else if (o->kind == OP_TRANSFER) {
         finish(o, rc, err);
-    } else if (rc == 0 || there) {
-        if (kind == CALL_ADD) {
-            o->phase = PHASE_SECOND;
-            go_on(o);
-        } else if (kind == CALL_TRANSFER) {
-            again(o, ERR_TIMEOUT, err); /* look who leads now */
-        } else {
-            next_shard(o);
-        }
+    } else if (kind == CALL_TRANSFER && rc == 0) {
+        again(o, ERR_TIMEOUT, err); /* look who leads now */
+    } else if (kind == CALL_TRANSFER && rc == ERR_NOT_FOUND) {
+        no_successor(o);
+    } else if (kind == CALL_ADD && is_so(kind, rc)) {
+        o->phase = PHASE_SECOND;
+        go_on(o);
+    } else if (is_so(kind, rc)) {
+        next_shard(o);
+    } else if (kind == CALL_PROMOTE && rc == ERR_NOT_FOUND) {
+        o->phase = PHASE_FIRST; /* an addition that its leader did not outlive */
+        again(o, rc, err);
+    } else if (rc == ERR_CONFLICT && ++o->conflicts < CONFLICTS_MAX) {
+        again(o, rc, err); /* it may have come to lead what it is to be removed from */
     } else if (worth_repeating(rc)) {
         again(o, rc, err);
     } else {
@@ -166,8 +206,8 @@ static void ask(struct operation *o, enum call_kind kind)
 static void on_object_written(struct backend_submit *submit, int rc, const struct err *err)
 {
     struct operation *o = submit->user;
-    if (o->kind == OP_REMOVE) {
-        finish(o, rc == ERR_NOT_FOUND ? 0 : rc, err);
+    if (o->kind == OP_REMOVE && (rc == 0 || rc == ERR_NOT_FOUND)) {
+        finish(o, 0, NULL);
     } else if (rc != 0) {
         again(o, rc, err);
     } else {

@@ -22,7 +22,7 @@
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"
 
-enum { CLUSTER_NODES_MAX = 5, CLUSTER_WAIT_MS = 15000 };
+enum { CLUSTER_NODES_MAX = 6, CLUSTER_WAIT_MS = 15000 };
 
 #define UNUSED __attribute__((unused))
 #define CLUSTER_ID "11111111-2222-3333-4444-555555555555"

@@ -114,6 +114,79 @@ static void a_node_joins_from_an_image_and_another_is_removed(void **state)
     cluster_end(&c);
 }
 
+/* Asks for the shard's leadership to go to the node, and waits; that may be refused. */
+static void push(struct cluster *c, uint32_t shard, size_t to)
+{
+    struct member *m = &c->members[2];
+    struct node_op op = op_for(m);
+    node_transfer(&m->node, &op, shard, c->members[to].info.name);
+    onloop_wait(&m->front, "a transfer");
+}
+
+/* One operation through the first node, with leaderships moved about below it until it ends; the
+ * first time after so many ms. */
+static void among_transfers(struct cluster *c, uint32_t after_ms, const struct node_member *join,
+                            const char *remove)
+{
+    struct member *m = &c->members[0];
+    struct node_op op = op_for(m);
+    if (join != NULL) {
+        node_join(&m->node, &op, join);
+    } else {
+        node_remove(&m->node, &op, remove);
+    }
+    uv_sleep(after_ms);
+    for (uint32_t i = 0; i < 6; i++) {
+        push(c, i % c->shards, (i + 1) % 4);
+    }
+    onloop_wait(&m->front, join != NULL ? "a join" : "a removal");
+    assert_ok(op.rc, &op.err);
+}
+
+static void leaderships_that_move_at_any_step_hold_up_no_join_or_removal(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct err err;
+    cluster_make(&c, 4, 3, 2);
+    for (size_t i = 0; i < 4; i++) {
+        assert_ok(member_start(&c, i, NULL, &err), &err);
+    }
+    (void)await_leader(&c, 0);
+    (void)await_leader(&c, 1);
+    for (uint32_t after_ms = 0; after_ms < 120; after_ms += 20) {
+        among_transfers(&c, after_ms, &c.members[3].info, NULL);
+        expect_voter(&c, 0, "node-4", true);
+        push(&c, after_ms / 20 % 2, 3); /* what is removed may lead */
+        among_transfers(&c, after_ms, NULL, "node-4");
+        expect_voter(&c, 0, "node-4", false);
+    }
+    cluster_end(&c);
+}
+
+static void a_sixth_node_stands_by(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct err err;
+    cluster_make(&c, 6, 5, 1);
+    for (size_t i = 0; i < 6; i++) {
+        assert_ok(member_start(&c, i, NULL, &err), &err);
+    }
+    size_t leader = await_leader(&c, 0);
+    join(&c, 1, 5);
+    uv_sleep(1000); /* a status is at most half a second old */
+    struct node_status status;
+    node_status(&c.members[leader].node, &status);
+    assert_int_equal(status.shards[0].peer_count, 6);
+    for (size_t i = 0; i < 6; i++) {
+        const struct node_peer_status *p = &status.shards[0].peers[i];
+        assert_int_equal(p->voter, strcmp(p->name, "node-6") != 0);
+    }
+    free(status.shards);
+    cluster_end(&c);
+}
+
 static void a_follower_that_fell_behind_is_given_an_image(void **state)
 {
     (void)state;
@@ -261,6 +334,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_joins_from_an_image_and_another_is_removed),
+        cmocka_unit_test(leaderships_that_move_at_any_step_hold_up_no_join_or_removal),
+        cmocka_unit_test(a_sixth_node_stands_by),
         cmocka_unit_test(a_follower_that_fell_behind_is_given_an_image),
         cmocka_unit_test(the_reconciler_is_told_of_leaderships_and_changes),
     };
