@@ -22,7 +22,7 @@
 #include "node/setup.h"
 
 enum {
-    ASK_TIMEOUT_MS = 130 * 1000, /* longer than the server's own limit */
+    ASK_TIMEOUT_MS = 20 * 1000, /* longer than the server's own limit */
     ASK_AGAIN_MS = 1000,
     REQUEST_TIMEOUT_MS = 15 * 1000,
     RESPONSE_MAX = 1 << 20,
@@ -355,6 +355,8 @@ static void on_asked(struct fetch *f, int rc, const struct err *err)
     }
     if (why.code != 0) {
         log_warn("join.ask", "url=%s error=%s", buf_cstr(&j->url), log_q(why.message));
+    } else {
+        finish(j); /* the leaders have said so; what is here follows */
     }
 }
 
