@@ -45,11 +45,11 @@ uint32_t node_shard_of(const struct node *handle, struct slice ns)
 
 static bool cluster_scoped(const struct node_impl *n, struct slice resource)
 {
-    if (n->config.cluster_scoped != NULL) {
-        return n->config.cluster_scoped(resource);
-    }
     if (slice_eq(resource, SLICE(NODE_MEMBER_RESOURCE))) {
         return true;
+    }
+    if (n->config.cluster_scoped != NULL) {
+        return n->config.cluster_scoped(resource);
     }
     const struct kind *kind = kind_by_resource(&n->kinds, resource);
     return kind != NULL && !kind->namespaced;
