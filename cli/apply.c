@@ -223,6 +223,8 @@ static int apply_one(struct applying *a, const struct document *d, struct err *e
     object.json = (ProtobufCBinaryData){json.len, (uint8_t *)json.data};
     options.field_manager = arena_cstr(&arena, slice_of(a->manager));
     options.has_force = options.has_dry_run = options.has_request_id = true;
+    options.has_validation = true;
+    options.validation = CHOREO__V1__VALIDATION__VALIDATION_STRICT; /* a typing error is an error */
     options.force = a->force;
     options.dry_run = a->dry_run;
     options.request_id = (ProtobufCBinaryData){sizeof id - 1, (uint8_t *)id};

@@ -66,9 +66,10 @@ static void print_line(const struct print_table *t, const char *const *cells, co
 
 void print_flush(struct print_table *t, bool titles)
 {
-    size_t widths[PRINT_COLUMNS_MAX];
+    size_t *widths = t->widths;
     for (size_t i = 0; i < t->columns; i++) {
-        widths[i] = width_of(t->titles[i]);
+        size_t title = width_of(t->titles[i]);
+        widths[i] = title > widths[i] ? title : widths[i];
         for (size_t r = 0; r < t->rows; r++) {
             size_t w = width_of(t->cells[r * t->columns + i]);
             widths[i] = w > widths[i] ? w : widths[i];

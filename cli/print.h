@@ -13,6 +13,7 @@ struct print_table {
     struct arena arena;
     const char *titles[PRINT_COLUMNS_MAX];
     size_t columns;
+    size_t widths[PRINT_COLUMNS_MAX]; /* private: of all rows so far, so that later ones line up */
     const char **cells;
     size_t rows;
     size_t cap; /* private */
