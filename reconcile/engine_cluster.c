@@ -127,9 +127,11 @@ bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
     const struct driver_seen *seen =
         driver_kubernetes.seen(c->driver, json_text_at(resource, "id"));
     if (seen == NULL) {
-        return false;
+        *out = (struct world_object){.missing = true, .message = ""};
+        return driver_kubernetes.synced(c->driver);
     }
-    *out = (struct world_object){.health = seen->health, .message = seen->message};
+    *out = (struct world_object){
+        .fingerprint = seen->fingerprint, .health = seen->health, .message = seen->message};
     return true;
 }
 

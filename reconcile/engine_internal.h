@@ -131,6 +131,9 @@ void shard_check_closed(struct engine_shard *s);
 void shard_enqueue_all(struct engine_shard *s);
 void shard_enqueue(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
                    struct slice name);
+/* In the background, after all news. */
+void shard_enqueue_later(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                         struct slice name);
 void shard_enqueue_after(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
                          struct slice name, uint64_t after_ms);
 void shard_pump(struct engine_shard *s); /* soon, from the loop */

@@ -155,12 +155,13 @@ void shard_enqueue(struct engine_shard *s, enum snapshot_kind kind, struct slice
 }
 
 /* In a lane of its own: what was there when the shard was taken over does not hold up news. */
-static void enqueue_later(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
-                          struct slice name)
+void shard_enqueue_later(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                         struct slice name)
 {
     struct buf key = {0};
     struct buf lane = {0};
-    if (plan_has_controller(kind)) {
+    if (plan_has_controller(kind) && !s->closing) {
+        snapshot_forget(s->snap, kind, ns, name);
         key_of(&key, kind, ns, name);
         lane_of(s, kind, ns, name, &lane);
         buf_add_cstr(&lane, "~");
@@ -168,6 +169,7 @@ static void enqueue_later(struct engine_shard *s, enum snapshot_kind kind, struc
     }
     buf_free(&key);
     buf_free(&lane);
+    shard_pump(s);
 }
 
 void shard_enqueue_all(struct engine_shard *s)
@@ -181,7 +183,7 @@ void shard_enqueue_all(struct engine_shard *s)
         const struct snapshot_entry **all;
         size_t count = snapshot_all(s->snap, (enum snapshot_kind)kind, &arena, &all);
         for (size_t i = 0; i < count; i++) {
-            enqueue_later(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
+            shard_enqueue_later(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
         }
     }
     arena_free(&arena);

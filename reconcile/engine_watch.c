@@ -2,9 +2,9 @@
  *
  * What a watch tells of an object is compared with the inventory of its RenderedRelease: an unknown
  * fingerprint is looked at closely (does the object still say what the manifest says?), and if it
- * does not, or the object is gone, that is drift, and the release is applied again at once. So is
- * what a whole list lacks: it went while nobody watched, or the credentials lead to another cluster
- * than before. Objects
+ * does not, or the object is gone, that is drift, and the release is applied again at once. What
+ * changed or went while nobody watched is found by the releases' plans once all has been listed.
+ * Objects
  * whose release is not there any more are left-overs: they are deleted, but not before the shard
  * has been led for sweep_delay_ms, when nothing of a former leader is under way any more. */
 #include <inttypes.h>
@@ -84,6 +84,24 @@ static bool told(const json_t *rendered, const struct driver_object *object)
     return slice_eq_cstr(json_text_at(row, "healthStatus"), world_health_name(object->health));
 }
 
+/* Notes in the inventory that the object is like this now, and rightly so. */
+static void accept_change(struct engine_shard *s, const struct snapshot_entry *e, struct slice key,
+                          const char *fingerprint)
+{
+    struct work *w = work_get(s, e->ns, e->name, true);
+    const json_t *before = inventory_of(s, e);
+    json_t *after = json_deep_copy(before);
+    json_t *row = (json_t *)(uintptr_t)inventory_row(after, key);
+    json_object_set_new(row, "hash", json_string(fingerprint));
+    if (w->hash[0] == '\0') {
+        struct slice hash =
+            json_text(json_at(snapshot_tree(s->snap, e), "status", "appliedHash", NULL));
+        snprintf(w->hash, sizeof(w->hash), "%.*s", SLICE_ARG(hash));
+    }
+    json_decref(w->resources);
+    w->resources = after;
+}
+
 void cluster_on_object(void *user, const struct driver_object *object, bool deleted)
 {
     struct engine_cluster *c = user;
@@ -107,26 +125,16 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
         metric_add(s->e->metrics.drifts, 1);
         work_get(s, e->ns, e->name, true)->drifted = true;
     }
-    if (drift || deleted || !told(snapshot_tree(s->snap, e), object)) {
+    bool accepted = !drift && !deleted && !busy && row != NULL && !known;
+    if (accepted) {
+        accept_change(s, e, object->key, fingerprint);
+    }
+    if (drift || deleted || accepted || !told(snapshot_tree(s->snap, e), object)) {
         shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
     }
 }
 
-/* An object of the release's inventory that is not on the cluster; empty: all are. */
-static struct slice missing_object(struct engine_cluster *c, const struct snapshot_entry *e)
-{
-    size_t i;
-    json_t *row;
-    json_array_foreach((json_t *)(uintptr_t)inventory_of(c->shard, e), i, row)
-    {
-        struct slice id = json_text_at(row, "id");
-        if (driver_kubernetes.seen(c->driver, id) == NULL) {
-            return id;
-        }
-    }
-    return (struct slice){0};
-}
-
+/* Every release on the cluster is compared with what is there, in the background. */
 void cluster_on_synced(void *user, struct slice api_version, struct slice kind)
 {
     struct engine_cluster *c = user;
@@ -134,29 +142,15 @@ void cluster_on_synced(void *user, struct slice api_version, struct slice kind)
     struct arena arena = {0};
     log_debug("reconcile.synced", "shard=%u cluster=%s kind=%.*s/%.*s", s->id, c->name,
               SLICE_ARG(api_version), SLICE_ARG(kind));
-    if (c->driver == NULL || !driver_kubernetes.synced(c->driver)) {
+    if (s->closing || c->driver == NULL || !driver_kubernetes.synced(c->driver)) {
         return;
     }
     const char *place = arena_printf(&arena, "%s/%s", c->plane, c->name);
     const struct snapshot_entry **rendered;
-    size_t count = s->closing
-                       ? 0
-                       : snapshot_list(s->snap, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER,
-                                       (struct slice){0}, slice_of(place), &arena, &rendered);
+    size_t count = snapshot_list(s->snap, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, (struct slice){0},
+                                 slice_of(place), &arena, &rendered);
     for (size_t i = 0; i < count; i++) {
-        const struct snapshot_entry *e = rendered[i];
-        struct work *w = work_get(s, e->ns, e->name, false);
-        struct slice missing =
-            e->deleting || (w != NULL && w->busy) ? (struct slice){0} : missing_object(c, e);
-        if (missing.len > 0) {
-            log_info("reconcile.drift",
-                     "shard=%u cluster=%s release=%.*s/%.*s object=%.*s "
-                     "missing=true",
-                     s->id, c->name, SLICE_ARG(e->ns), SLICE_ARG(e->name), SLICE_ARG(missing));
-            metric_add(s->e->metrics.drifts, 1);
-            work_get(s, e->ns, e->name, true)->drifted = true;
-            shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
-        }
+        shard_enqueue_later(s, SNAPSHOT_RENDERED, rendered[i]->ns, rendered[i]->name);
     }
     arena_free(&arena);
 }

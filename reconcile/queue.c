@@ -133,6 +133,11 @@ static void heap_drop(struct queue *q, struct queue_entry *e)
 
 /* ---- lanes and tenants ---- */
 
+static bool can_wait(struct slice lane)
+{
+    return slice_ends_with(lane, SLICE("~"));
+}
+
 static struct lane *lane_get(struct queue *q, struct slice name)
 {
     struct lane *lane = map_get(&q->lanes, name);
@@ -151,8 +156,7 @@ static void lane_settle(struct queue *q, struct lane *lane)
 {
     bool wanted = !list_empty(&lane->tenants) && lane->working < q->config.lane_workers;
     if (wanted && !list_linked(&lane->ready)) {
-        bool later = slice_ends_with(lane->name, SLICE("~"));
-        list_push_back(later ? &q->ready_later : &q->ready, &lane->ready);
+        list_push_back(can_wait(lane->name) ? &q->ready_later : &q->ready, &lane->ready);
     }
     if (!wanted) {
         list_remove(&lane->ready);
@@ -264,8 +268,9 @@ void queue_add(struct queue *q, struct slice key, struct slice tenant, struct sl
         return; /* its lane and tenant are fixed until queue_done() */
     }
     if (e->waiting_in != NULL) {
-        if (slice_eq(e->lane, lane) && slice_eq(e->tenant, tenant)) {
-            return;
+        bool same = slice_eq(e->lane, lane) && slice_eq(e->tenant, tenant);
+        if (same || (can_wait(lane) && !can_wait(e->lane))) {
+            return; /* news stay news */
         }
         struct lane *old = lane_get(q, e->lane);
         wait_off(q, old, e);

@@ -98,6 +98,8 @@ enum world_health { HEALTH_UNKNOWN, HEALTH_PROGRESSING, HEALTH_HEALTHY, HEALTH_D
 const char *world_health_name(enum world_health health);
 
 struct world_object {
+    bool missing;         /* it is known that it is not there */
+    uint64_t fingerprint; /* of what it is like; compared with the inventory's hash */
     enum world_health health;
     const char *message; /* why it is not healthy; "" */
 };

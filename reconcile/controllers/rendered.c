@@ -11,6 +11,8 @@
  * abandoned is told in an Event, and swept by the shard's leader should the cluster come back. */
 #include "reconcile/controllers/rendered.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "reconcile/controllers/binding.h"
@@ -333,6 +335,31 @@ static void want(struct work *w, json_t *manifests, const char *hash)
     }
 }
 
+/* Is something of the inventory gone from the cluster, or not what it was when it was applied? What
+ * others may change of an object is noted in the inventory as it happens. */
+static bool changed_there(const struct work *w)
+{
+    const struct world *world = w->s->world;
+    size_t i;
+    json_t *row;
+    if (world == NULL || world->object == NULL) {
+        return false;
+    }
+    json_array_foreach((json_t *)(uintptr_t)w->inventory, i, row)
+    {
+        struct world_object object = {0};
+        char fingerprint[17];
+        if (!world->object(world->user, w->plane, w->cluster, row, &object)) {
+            continue;
+        }
+        snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, object.fingerprint);
+        if (object.missing || !slice_eq_cstr(json_text_at(row, "hash"), fingerprint)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A component's objects need their cell's namespace first. */
 static bool cell_is_there(struct work *w)
 {
@@ -364,7 +391,7 @@ static void plan_apply(struct work *w, json_t *manifests)
     char hash[65];
     rendered_hash(manifests, hash);
     bool current = strcmp(hash, w->applied) == 0;
-    if (current && !w->world.drifted) {
+    if (current && !w->world.drifted && !changed_there(w)) {
         report(w, hash);
         return;
     }

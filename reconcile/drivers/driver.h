@@ -79,7 +79,8 @@ struct driver_config {
     uint32_t requests_per_second; /* this shard's share; 0: 50 */
     void *user;
     bool (*may_create)(void *user);
-    /* The object is there, new or changed (deleted: it is gone). */
+    /* The object is there, new or changed (deleted: it is gone). Not told of what a kind's first
+     * list holds. */
     void (*on_object)(void *user, const struct driver_object *object, bool deleted);
     /* One more kind's list has been read whole. */
     void (*on_synced)(void *user, struct slice api_version, struct slice kind);

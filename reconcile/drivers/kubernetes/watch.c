@@ -265,7 +265,8 @@ static void on_page(struct request *r, int rc, const struct err *err)
         buf_clear(&key);
         manifest_key(item, &key);
         map_put(&w->listed, buf_slice(&key), w);
-        seen_put(w->c, item, true, NULL, NULL);
+        /* The first list is no news of single objects: on_synced() is the news. */
+        seen_put(w->c, item, w->synced, NULL, NULL);
     }
     buf_free(&key);
     struct slice next = json_text(json_at(r->tree, "metadata", "continue", NULL));

@@ -78,6 +78,10 @@ static bool world_object(void *user, struct slice plane, struct slice cluster,
         }
     }
     out->message = json_string_value(json_object_get(o, "message")) ?: "";
+    out->missing = json_is_true(json_object_get(o, "missing"));
+    const char *hash =
+        json_string_value(json_object_get(o, "changed") ?: json_object_get(resource, "hash"));
+    out->fingerprint = strtoull(hash, NULL, 16);
     return true;
 }
 

@@ -130,6 +130,10 @@ static void test_what_can_wait_waits(void **state)
     add(f, "old2", "t", ""); /* becomes news */
     item = take(f, 0, "old2");
     queue_done(&f->q, &item, QUEUE_DONE, 0);
+    add(f, "news", "t", "");
+    add(f, "news", "t", "~"); /* stays news */
+    item = take(f, 0, "news");
+    queue_done(&f->q, &item, QUEUE_DONE, 0);
     item = take(f, 0, "old1");
     queue_done(&f->q, &item, QUEUE_DONE, 0);
     nothing(f, 0);
