@@ -88,6 +88,15 @@ static void run_forgotten(struct loop_msg *msg)
     free(sub);
 }
 
+static void run_end_operations(struct loop_msg *msg)
+{
+    struct subscription *sub = CONTAINER_OF(msg, struct subscription, msg);
+    struct front *f = sub->front;
+    operations_end(f->node, f->loop);
+    sub->msg.run = run_forgotten;
+    loop_post(f->loop, &sub->msg); /* behind their answers */
+}
+
 static void run_unsubscribe(struct loop_msg *msg)
 {
     struct subscription *sub = CONTAINER_OF(msg, struct subscription, msg);
@@ -103,8 +112,8 @@ static void run_unsubscribe(struct loop_msg *msg)
         n->hooks_off = true;
     }
     dispatch_close(n, f->loop);
-    sub->msg.run = run_forgotten;
-    loop_post(f->loop, &sub->msg);
+    sub->msg.run = run_end_operations;
+    loop_post(&n->internal, &sub->msg);
 }
 
 static void post_subscription(struct front *f, void (*run)(struct loop_msg *msg))

@@ -109,6 +109,7 @@ struct node_impl {
     size_t member_count;
     struct status_board *board; /* status.c's */
     struct tenants *tenants;    /* tenants.c's, on the internal loop */
+    struct list operations;     /* operations.c's, on the internal loop */
     size_t closing;             /* handles still open */
     uv_sem_t closed;
 };
@@ -178,6 +179,10 @@ void members_transfer_away(struct replica *r, const char *to);
 struct status_board *status_board_new(void);
 void status_board_free(struct status_board *board);
 void status_publish(struct node_impl *n);
+
+/* ---- operations.c ---- */
+/* Answers that loop's with ERR_CLOSED; on the internal loop. */
+void operations_end(struct node_impl *n, const struct loop *loop);
 
 /* ---- tenants.c: members and namespaces seen from the internal loop ---- */
 int tenants_start(struct node_impl *n, struct err *err);

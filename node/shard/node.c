@@ -315,6 +315,7 @@ int node_start(struct node *handle, const struct node_config *config, struct err
     n->clock = config->clock != NULL ? config->clock : &clock_system;
     n->dir = mem_strdup(config->dir);
     n->board = status_board_new();
+    list_init(&n->operations);
     n->backend.ops = &router_ops;
     n->clock_metric = metric_gauge("choreod_node_clock_offset_milliseconds", NULL,
                                    "The majority's median wall clock minus this node's.");

@@ -26,14 +26,17 @@ enum op_phase { PHASE_OBJECT, PHASE_FIRST, PHASE_SECOND };
 enum { AGAIN_MS = 200, STEP_MS = 5000, CONFLICTS_MAX = 5 };
 
 struct operation {
-    struct node_op *op;
+    struct list link;   /* node_impl.operations */
+    struct node_op *op; /* NULL: it has been answered, and nothing more is begun */
     struct node_impl *node;
+    struct node_member member;
     enum op_kind kind;
     uint64_t deadline_ms;
     enum op_phase phase;
     uint32_t shard;
     unsigned conflicts; /* on this shard, one after the other */
     struct loop_timer timer;
+    bool resting; /* until the timer fires; nothing else is under way */
     /* the member object's write */
     struct backend_get get;
     struct backend_submit submit;
@@ -54,16 +57,25 @@ static void run_op_done(struct loop_msg *msg)
     op->done(op, op->rc, &op->err);
 }
 
-static void on_timer_closed(struct loop_timer *timer)
+static void answer(struct operation *o)
 {
-    struct operation *o = CONTAINER_OF(timer, struct operation, timer);
     struct node_op *op = o->op;
+    o->op = NULL;
     op->rc = o->rc;
     op->err = o->err;
     op->msg.run = run_op_done;
+    loop_post(op->loop, &op->msg);
+}
+
+static void on_timer_closed(struct loop_timer *timer)
+{
+    struct operation *o = CONTAINER_OF(timer, struct operation, timer);
+    if (o->op != NULL) {
+        answer(o);
+    }
+    list_remove(&o->link);
     buf_free(&o->body);
     free(o);
-    loop_post(op->loop, &op->msg);
 }
 
 static void finish(struct operation *o, int rc, const struct err *err)
@@ -83,9 +95,10 @@ static void on_again(struct loop_timer *timer)
 /* Repeats the step a little later, or ends at the deadline with what the step came to. */
 static void again(struct operation *o, int rc, const struct err *err)
 {
-    if (loop_now_ms(&o->node->internal) >= o->deadline_ms) {
+    if (o->op == NULL || loop_now_ms(&o->node->internal) >= o->deadline_ms) {
         finish(o, rc, err);
     } else {
+        o->resting = true;
         loop_timer_start(&o->timer, AGAIN_MS, 0);
     }
 }
@@ -130,7 +143,7 @@ static void no_successor(struct operation *o)
 {
     struct err err;
     int rc = err_set(&err, ERR_CONFLICT, "shard %u: %s leads it, and there is no other voter to",
-                     o->shard, o->op->member.name);
+                     o->shard, o->member.name);
     if (++o->conflicts < CONFLICTS_MAX) {
         again(o, rc, &err);
     } else {
@@ -194,9 +207,9 @@ static void ask(struct operation *o, enum call_kind kind)
     call->user = o;
     call->done = on_answer;
     if (kind != CALL_TRANSFER) {
-        call_set_server(call, o->op->member.id, o->op->member.name);
+        call_set_server(call, o->member.id, o->member.name);
     } else if (o->kind == OP_TRANSFER) {
-        buf_add_cstr(&call->request, o->op->member.name);
+        buf_add_cstr(&call->request, o->member.name);
     }
     front_call(f, call);
 }
@@ -224,7 +237,7 @@ static void write_object(struct operation *o, enum backend_verb verb, struct sli
     crypto_sha256(body, o->digest);
     o->submit = (struct backend_submit){
         .loop = &n->internal,
-        .key = {.resource = SLICE(NODE_MEMBER_RESOURCE), .name = slice_of(o->op->member.name)},
+        .key = {.resource = SLICE(NODE_MEMBER_RESOURCE), .name = slice_of(o->member.name)},
         .verb = verb,
         .body = body,
         .splice = splice,
@@ -242,8 +255,8 @@ static void write_object(struct operation *o, enum backend_verb verb, struct sli
 
 static void create_object(struct operation *o)
 {
-    json_t *tree = object_new("cluster.choreo.dev/v1", "Node", (struct slice){0},
-                              slice_of(o->op->member.name));
+    json_t *tree =
+        object_new("cluster.choreo.dev/v1", "Node", (struct slice){0}, slice_of(o->member.name));
     json_t *metadata = json_child(tree, "metadata");
     char created[32];
     char uid[37];
@@ -252,7 +265,7 @@ static void create_object(struct operation *o)
     json_object_set_new(metadata, "creationTimestamp", json_string(created));
     json_object_set_new(metadata, "generation", json_integer(1));
     json_object_set_new(metadata, "uid", json_string(uid));
-    json_object_set_new(tree, "spec", identity_member_json(&o->op->member));
+    json_object_set_new(tree, "spec", identity_member_json(&o->member));
     struct err err;
     uint32_t splice = 0;
     buf_clear(&o->body);
@@ -278,7 +291,7 @@ static void take_object(struct operation *o, const struct backend_object *object
     json_decref(tree);
     if (rc != 0) {
         finish(o, rc, &err);
-    } else if (o->kind == OP_JOIN && member.id != o->op->member.id) {
+    } else if (o->kind == OP_JOIN && member.id != o->member.id) {
         rc = err_set(&err, ERR_EXISTS, "a node %s with another id is a member: remove it first",
                      member.name);
         finish(o, rc, &err);
@@ -290,7 +303,7 @@ static void take_object(struct operation *o, const struct backend_object *object
         buf_add(&o->body, object->body);
         write_object(o, BACKEND_DELETE, buf_slice(&o->body), object->splice);
     } else {
-        o->op->member = member;
+        o->member = member;
         o->phase = PHASE_FIRST;
         go_on(o);
     }
@@ -305,7 +318,7 @@ static void on_object(struct backend_get *get, int rc, const struct err *err)
         finish(o, 0, NULL);
     } else if (rc == ERR_NOT_FOUND) {
         struct err own;
-        finish(o, err_set(&own, ERR_NOT_FOUND, "no node %s is a member", o->op->member.name), &own);
+        finish(o, err_set(&own, ERR_NOT_FOUND, "no node %s is a member", o->member.name), &own);
     } else if (rc != 0) {
         again(o, rc, err);
     } else {
@@ -318,7 +331,7 @@ static void get_object(struct operation *o)
     struct node_impl *n = o->node;
     o->get = (struct backend_get){
         .loop = &n->internal,
-        .key = {.resource = SLICE(NODE_MEMBER_RESOURCE), .name = slice_of(o->op->member.name)},
+        .key = {.resource = SLICE(NODE_MEMBER_RESOURCE), .name = slice_of(o->member.name)},
         .consistency = BACKEND_LINEARIZABLE,
         .deadline_ms = loop_now_ms(&n->internal) + STEP_MS,
         .user = o,
@@ -334,14 +347,15 @@ static bool leads(const struct operation *o)
     struct node_status status;
     node_status(o->node->handle, &status);
     bool yes = o->shard < status.shard_count &&
-               strcmp(status.shards[o->shard].leader, o->op->member.name) == 0;
+               strcmp(status.shards[o->shard].leader, o->member.name) == 0;
     free(status.shards);
     return yes;
 }
 
 static void go_on(struct operation *o)
 {
-    if (o->node->tenants == NULL) {
+    o->resting = false;
+    if (o->op == NULL || o->node->tenants == NULL) {
         struct err err;
         finish(o, err_set(&err, ERR_CLOSED, "the node is shutting down"), &err);
     } else if (o->kind == OP_TRANSFER) {
@@ -367,11 +381,30 @@ static void begin(struct loop_msg *msg)
     struct operation *o = mem_zero(sizeof(*o));
     o->op = op;
     o->node = op->node->impl;
+    o->member = op->member;
+    list_push_back(&o->node->operations, &o->link);
     o->kind = (enum op_kind)op->kind;
     o->deadline_ms = op->deadline_ms;
     o->shard = op->shard;
     loop_timer_init(&o->node->internal, &o->timer, on_again);
     go_on(o);
+}
+
+void operations_end(struct node_impl *n, const struct loop *loop)
+{
+    struct list *next;
+    for (struct list *link = n->operations.next; link != &n->operations; link = next) {
+        next = link->next;
+        struct operation *o = CONTAINER_OF(link, struct operation, link);
+        if (o->op == NULL || o->op->loop != loop) {
+            continue;
+        }
+        o->rc = err_set(&o->err, ERR_CLOSED, "the node is shutting down");
+        answer(o);
+        if (o->resting) {
+            loop_timer_close(&o->timer, on_timer_closed);
+        }
+    }
 }
 
 static void start(struct node *n, struct node_op *op, enum op_kind kind)

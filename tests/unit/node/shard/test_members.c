@@ -164,6 +164,34 @@ static void leaderships_that_move_at_any_step_hold_up_no_join_or_removal(void **
     cluster_end(&c);
 }
 
+static void op_noted(struct node_op *op, int rc, const struct err *err)
+{
+    (void)err;
+    int *outcome = op->user;
+    *outcome = rc;
+}
+
+static void a_loop_that_lets_go_hears_of_its_operations_first(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 4, 3, 2);
+    for (size_t i = 0; i < 3; i++) {
+        cluster_start(&c, i);
+    }
+    (void)await_leader(&c, 0);
+    struct member *m = &c.members[0];
+    int outcome = -1; /* is written by the loop, and read once it is stopped */
+    struct node_op op = op_for(m);
+    op.user = &outcome;
+    op.done = op_noted;
+    node_join(&m->node, &op, &c.members[3].info); /* which never starts */
+    uv_sleep(500);
+    cluster_stop(&c, 0, true);
+    assert_int_equal(outcome, ERR_CLOSED);
+    cluster_end(&c);
+}
+
 static void a_sixth_node_stands_by(void **state)
 {
     (void)state;
@@ -335,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_joins_from_an_image_and_another_is_removed),
         cmocka_unit_test(leaderships_that_move_at_any_step_hold_up_no_join_or_removal),
+        cmocka_unit_test(a_loop_that_lets_go_hears_of_its_operations_first),
         cmocka_unit_test(a_sixth_node_stands_by),
         cmocka_unit_test(a_follower_that_fell_behind_is_given_an_image),
         cmocka_unit_test(the_reconciler_is_told_of_leaderships_and_changes),
