@@ -183,7 +183,12 @@ void shard_enqueue_all(struct engine_shard *s)
         const struct snapshot_entry **all;
         size_t count = snapshot_all(s->snap, (enum snapshot_kind)kind, &arena, &all);
         for (size_t i = 0; i < count; i++) {
-            shard_enqueue_later(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
+            /* What nobody has acted on yet goes first. */
+            if (all[i]->settled) {
+                shard_enqueue_later(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
+            } else {
+                shard_enqueue(s, (enum snapshot_kind)kind, all[i]->ns, all[i]->name);
+            }
         }
     }
     arena_free(&arena);

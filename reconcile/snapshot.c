@@ -301,6 +301,12 @@ struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice bo
         slice_u64(raw, &shape.generation);
     }
     shape.deleting = json_scan(body, &raw, "metadata", "deletionTimestamp", NULL);
+    uint64_t observed = 0;
+    if (json_scan(body, &raw, "status", "observedGeneration", NULL)) {
+        slice_u64(raw, &observed);
+    }
+    bool counts = shape.generation != 0 && kind != SNAPSHOT_RELEASE;
+    shape.settled = !shape.deleting && (!counts || observed == shape.generation);
     shape.applied =
         kind == SNAPSHOT_RENDERED && json_scan(body, &raw, "status", "appliedHash", NULL);
     return shape;
@@ -334,6 +340,7 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
     e->generation = shape.generation;
     e->deleting = shape.deleting;
     e->applied = shape.applied;
+    e->settled = shape.settled;
     gather_refs(&g, e);
     link_refs(s, e, &g);
     struct buf key = {0};

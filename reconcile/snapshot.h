@@ -83,6 +83,7 @@ struct snapshot_entry {
     struct slice body;   /* canonical; snapshot_body() where shared is set */
     bool deleting;
     bool applied; /* Rendered: has a status.appliedHash */
+    bool settled; /* its status speaks of its newest spec, and it is not being deleted */
     /* private */
     json_t *tree;
     struct list recent;
@@ -180,6 +181,7 @@ struct snapshot_shape {
     uint64_t generation;
     bool deleting;
     bool applied;
+    bool settled;
 };
 struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice body);
 
