@@ -19,7 +19,7 @@ enum {
     RECORD_BYTES = 16 * 1024,
     BATCH_BYTES = 256 * 1024,       /* encrypted at a time */
     KEPT_BUFFER_BYTES = 512 * 1024, /* a larger one is freed, not kept for the next stream */
-    REFUSE_LIMIT_MS = 1000,
+    LINGER_LIMIT_MS = 1000, /* an idle peer does not notice our end, and may never hang up */
 };
 
 /* What the streams of one thread share, since only one of them is in a callback at a time. */
@@ -187,7 +187,7 @@ static void refuse(struct stream_impl *i, struct err *why)
     i->failed = true;
     i->why = *why;
     (void)err_wrap(&i->why, "%s", i->remote);
-    loop_timer_start(&i->timer, REFUSE_LIMIT_MS, 0);
+    loop_timer_start(&i->timer, LINGER_LIMIT_MS, 0);
     if (!i->receiving) {
         loop_defer(i->loop, &i->turn); /* to notice the peer's end */
     }
@@ -199,6 +199,7 @@ static void settle(struct stream_impl *i)
     bool idle = i->plain.len == 0 && i->cipher.len == 0 && !i->write_busy;
     if (i->sm.state == FINISHING && idle) {
         tls__say_goodbye(&i->tls);
+        loop_timer_start(&i->timer, LINGER_LIMIT_MS, 0);
         linger(i);
     } else if (i->sm.state == OPEN && i->above_low_water &&
                stream_pending_bytes(i->stream) <= i->low_water_bytes) {
