@@ -149,6 +149,56 @@ static void test_standby_gets_an_image(void **state)
     finish(w);
 }
 
+static bool changed(struct world *w)
+{
+    return !w->change.busy;
+}
+
+static bool joined(struct world *w)
+{
+    struct group_status s;
+    int leader = world_leader(w);
+    if (leader < 0 || w->change.busy) {
+        return false;
+    }
+    group_status(w->nodes[leader].group, &s);
+    for (size_t i = 0; i < s.server_count; i++) {
+        if (s.servers[i].server.id == w->nodes[3].server_id) {
+            bool votes = s.servers[i].server.role == GROUP_VOTER;
+            if (!votes) {
+                (void)world_promote(w, 3);
+            }
+            return votes;
+        }
+    }
+    (void)world_join(w, 3);
+    return false;
+}
+
+/* The leader dies so many ms into a join or a promotion, and another goes on with it: whatever the
+ * first had begun, asking until it is so ends. */
+static void test_a_join_outlives_its_leader(void **state)
+{
+    (void)state;
+    for (uint64_t ms = 0; ms < 60; ms += 3) {
+        struct world *w = quiet_world(3, ms % 2 == 0 ? 20 : 0);
+        world_run(w, 1500);
+        assert_true(world_join(w, 3));
+        if (ms >= 30) {
+            assert_true(world_run_until(w, changed, 1000));
+            assert_true(world_promote(w, 3));
+        }
+        world_run(w, ms % 30);
+        int leader = world_leader(w);
+        world_crash(w, leader);
+        w->change.busy = false; /* nobody is left to answer */
+        assert_true(world_run_until(w, world_has_leader, 3000));
+        assert_true(world_run_until(w, joined, 5000));
+        world_start(w, leader);
+        finish(w);
+    }
+}
+
 static void test_transfers(void **state)
 {
     (void)state;
@@ -308,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_single_node_restarts_in_a_new_term),
         cmocka_unit_test(test_two_voters_do_not_become_one),
         cmocka_unit_test(test_standby_gets_an_image),
+        cmocka_unit_test(test_a_join_outlives_its_leader),
         cmocka_unit_test(test_transfers),
         cmocka_unit_test(test_reads_need_a_majority),
         cmocka_unit_test(test_lost_connection_hastens_the_election),
