@@ -9,8 +9,8 @@
  * shows that there is no such object.
  *
  * An update whose object changed meanwhile is refused by the cluster (409) and reported as
- * ERR_CONFLICT: what was seen is forgotten, and the engine tries again once it has been confirmed
- * anew. Objects of another control plane are left alone. */
+ * ERR_CONFLICT: the engine tries again, looking first, once it has been confirmed anew. Objects of
+ * another control plane are left alone. */
 #include "reconcile/drivers/kubernetes/cluster.h"
 
 #include <stdlib.h>
@@ -75,7 +75,7 @@ static void on_patch(struct request *r, int rc, const struct err *err)
     struct apply *a = r->user;
     struct buf message = {0};
     a->op->retry_after_ms = r->retry_after_ms;
-    if (rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) {
+    if (rc == ERR_NOT_FOUND) {
         seen_drop(a->c, buf_slice(&a->key), false);
     }
     if (rc == 0) {
@@ -145,7 +145,7 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
         return;
     }
     const struct driver_seen *seen = map_get(&a->c->seen, buf_slice(&a->key));
-    if (seen != NULL) {
+    if (seen != NULL && !a->op->look_first) {
         a->uid = mem_strdup(seen->uid);
         a->version = mem_strdup(seen->version);
         send_patch(a);
