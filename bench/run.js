@@ -188,7 +188,10 @@ async function startTimes() {
   const times = [];
   for (let i = 0; i < rounds; i++) {
     const cluster = await start({nodes: 1, planes: ''});
-    const log = fs.readFileSync(path.join(cluster.dir, 'log/node-1.log'), 'utf8');
+    const log = await until('the log to say so', () => {
+      const text = fs.readFileSync(path.join(cluster.dir, 'log/node-1.log'), 'utf8');
+      return text.includes(' node.ready ') && text;
+    });
     const at = event => Date.parse(new RegExp(`^(\\S+) \\w+ +${event}`, 'm').exec(log)[1]);
     times.push(at('node.ready') - at('node.start'));
     await cluster.stop();
