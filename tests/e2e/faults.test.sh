@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Bad input and faults: each is answered by one clear line and the right exit code, and what was
+# acknowledged before is there after.
+set -euo pipefail
+
+bin=${CHOREO_BIN:?}
+work=$(mktemp -d)
+pid=
+port=$((15000 + RANDOM % 17000)) # below the ports that the kernel hands out
+finish() {
+    status=$?
+    [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
+    [ $status -eq 0 ] || tail -n 15 "$work"/*.log >&2 || true
+    rm -rf "$work"
+    exit $status
+}
+trap finish EXIT
+cd "$work"
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+passed=0
+ok() { passed=$((passed + 1)); echo "ok $passed - $*"; }
+expect() { # expect CODE TEXT COMMAND...
+    local code=$1 text=$2 output rc=0
+    shift 2
+    output=$(timeout 20 "$@" 2>&1) || rc=$?
+    [ "$rc" = "$code" ] || fail "$*: exit code $rc, not $code: $output"
+    case $output in *"$text"*) ;; *) fail "$*: not \"$text\" but: $output" ;; esac
+}
+start() {
+    "$bin/choreod" run --dir one >>one.log 2>&1 &
+    pid=$!
+    for _ in $(seq 150); do
+        kubectl --kubeconfig one/admin.kubeconfig get --raw /readyz >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    fail "the node does not become ready"
+}
+stop() { kill "$pid"; wait "$pid" || fail "SIGTERM ends with $?"; pid=; }
+kube() { kubectl --kubeconfig one/admin.kubeconfig "$@"; }
+
+for name in one other; do
+    "$bin/choreod" init --dir $name --name one --api 127.0.0.1:$port --peers 127.0.0.1:$((port + 1)) --shards 2 >/dev/null
+done
+start
+kube create configmap kept --from-literal=a=1 >/dev/null
+
+python3 -c 'import json; print(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": "x" * 1600000}}))' >big.json
+expect 1 "over the limit of 1572864 bytes" kubectl --kubeconfig one/admin.kubeconfig create -f big.json
+token() { "$bin/choreod" token create --dir "$1" --user ops --group system:masters --ttl "$2"; }
+context() {
+    printf 'current-context: t\ncontexts:\n  - name: t\n    endpoints: ["https://127.0.0.1:%s"]\n    certificateAuthority: %s\n    token: %s\n' \
+        "$port" "$work/one/pki/ca.crt" "$2" >"$1"
+}
+context good.yaml "$(token one 1h)"
+context short.yaml "$(token one 1s)"
+context strange.yaml "$(token other 1h)"
+expect 1 "Too long" "$bin/choreo" --config good.yaml apply -f big.json
+ok "a manifest that is too large is refused by both doors"
+sleep 2
+expect 4 "the token expired" "$bin/choreo" --config short.yaml get configmaps
+expect 4 "for another cluster" "$bin/choreo" --config strange.yaml get configmaps
+ok "an expired token and one of another cluster are refused"
+
+for at in "$port" $((port + 1)); do
+    python3 - "$at" <<'P'
+import socket, sys
+for what in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\0\1\2garbage" * 50):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5)
+    s.sendall(what)
+    try:
+        s.recv(4096)
+    except ConnectionError:
+        pass
+P
+done
+grep -q 'http.handshake failed=' one.log || fail "a broken handshake is logged"
+[ "$(kube get configmap kept -o 'jsonpath={.data.a}')" = 1 ] || fail "it serves on"
+ok "broken handshakes are hung up on, and the node serves on"
+stop
+
+fresh() {
+    rm -rf x
+    cp -r one x
+    sed -i "s,^dataDir:.*,dataDir: $work/x," x/choreod.yaml
+}
+fresh; cp other/node.yaml x/
+expect 2 "certificate is another node's" "$bin/choreod" run --dir x
+fresh; cp other/pki/* x/pki/
+expect 2 "certificate is another node's" "$bin/choreod" run --dir x
+ok "another node's identity or certificate is refused"
+fresh; rm -rf x/wal
+expect 1 "its votes are lost" "$bin/choreod" run --dir x
+fresh
+python3 -c 'import glob
+f = sorted(glob.glob("x/wal/*.log"))[-1]; b = bytearray(open(f, "rb").read()); b[len(b) // 2] ^= 1; open(f, "wb").write(b)'
+expect 1 "checksum is wrong" "$bin/choreod" run --dir x
+ok "a lost or damaged log is refused"
+fresh; rm -f x/shards/000/state.db-*; printf 'damage%.0s' {1..99} | dd of=x/shards/000/state.db conv=notrunc status=none
+expect 1 "file is not a database" "$bin/choreod" run --dir x
+ok "a damaged database is refused"
+for point in wal.append wal.sync; do
+    fresh
+    expect 1 "node.fatal" env CHOREOD_FAULTS=$point=3 "$bin/choreod" run --dir x
+done
+ok "a log that cannot be written ends the node"
+start
+[ "$(kube get configmap kept -o 'jsonpath={.data.a}')" = 1 ] || fail "an acknowledged write is lost"
+stop
+ok "what was acknowledged is there"
+echo "$passed passed, 0 failed"
