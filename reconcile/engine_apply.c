@@ -7,6 +7,7 @@
  *
  * A conflict (somebody changed the object between our look and our write) is not told to anybody:
  * it is tried again after a majority has confirmed this leader anew. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,7 @@ static void work_free(struct work *w)
 {
     map_remove(&w->shard->works, slice_of(w->key));
     json_decref(w->resources);
+    json_decref(w->accepted);
     free(w->message);
     free(w->key);
     free(w);
@@ -227,6 +229,39 @@ static void set_resources(struct work *w, json_t *rows)
     w->resources = rows;
 }
 
+void work_accept(struct work *w, struct slice id, const char *fingerprint)
+{
+    char *key = slice_dup(id);
+    if (w->accepted == NULL) {
+        w->accepted = json_object();
+    }
+    json_object_set_new(w->accepted, key, json_string(fingerprint));
+    free(key);
+}
+
+/* What the cluster's own controllers made of an object after it was applied (an address, say) is
+ * part of what it should be like. */
+static void take_accepted(struct run *r)
+{
+    struct work *w = r->work;
+    size_t i;
+    json_t *row;
+    json_array_foreach(r->applied, i, row)
+    {
+        const char *id = json_string_value(json_object_get(row, "id"));
+        json_t *fingerprint = json_object_get(w->accepted, id);
+        const struct driver_seen *seen =
+            fingerprint != NULL ? driver_kubernetes.seen(r->cluster->driver, slice_of(id)) : NULL;
+        char now[17];
+        snprintf(now, sizeof(now), "%016" PRIx64, seen != NULL ? seen->fingerprint : 0);
+        if (seen != NULL && slice_eq_cstr(json_text(fingerprint), now)) {
+            json_object_set(row, "hash", fingerprint);
+        }
+    }
+    json_decref(w->accepted);
+    w->accepted = NULL;
+}
+
 static const json_t *known_inventory(const struct work *w)
 {
     if (w->resources != NULL) {
@@ -242,6 +277,9 @@ static void finish(struct run *r, int rc, const struct err *err)
     struct work *w = r->work;
     struct task *task = r->task;
     w->busy = false;
+    if (r->cluster != NULL && r->cluster->driver != NULL) {
+        take_accepted(r);
+    }
     if (rc == 0 && r->manifests != NULL) {
         set_resources(w, json_incref(r->applied));
         memcpy(w->hash, r->hash, sizeof(w->hash));

@@ -90,6 +90,7 @@ struct work {
     char hash[65];
     char failed_hash[65];
     json_t *resources;
+    json_t *accepted; /* during a run: id -> fingerprint that the cluster's own made of an object */
     char reason[64];
     char *message;
     uint32_t failures;
@@ -160,6 +161,8 @@ struct work *work_get(struct engine_shard *s, struct slice ns, struct slice name
 void works_free(struct engine_shard *s);
 /* Frees what needs no remembering: the object is gone, or its status says it all. */
 void work_forget(struct engine_shard *s, struct slice ns, struct slice name);
+/* The object was seen to be like this, and rightly so, while its release is being applied. */
+void work_accept(struct work *w, struct slice id, const char *fingerprint);
 bool work_world(void *user, struct slice ns, struct slice name, struct world_release *out);
 /* Carries desired out; task_applied() when it ended. */
 void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct slice name,

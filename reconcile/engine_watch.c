@@ -116,6 +116,9 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
     snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, object->fingerprint);
     bool known = slice_eq_cstr(json_text_at(row, "hash"), fingerprint);
     bool busy = w != NULL && w->busy;
+    if (busy && !deleted && still_right(s, e, object)) {
+        work_accept(w, object->key, fingerprint); /* the run's end takes it up */
+    }
     bool drift =
         !busy && !e->deleting && row != NULL && (deleted || (!known && !still_right(s, e, object)));
     if (drift) {
