@@ -35,6 +35,14 @@ static bool replace(char **owned, struct slice value)
     return true;
 }
 
+/* Is a resourceVersion later than another? A guess where versions are not numbers; it only decides
+ * which of two sights of an object is believed until the next one. */
+static bool later(const char *a, struct slice b)
+{
+    struct slice x = slice_of(a);
+    return x.len != b.len ? x.len > b.len : slice_cmp(x, b) > 0;
+}
+
 void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct driver_object *out,
               struct buf *message)
 {
@@ -50,9 +58,24 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
     }
     uint64_t fingerprint = live_fingerprint(live);
     enum world_health health = live_health(live, why);
+    struct slice version = json_text(json_at(live, "metadata", "resourceVersion", NULL));
+    /* The watch may be ahead of an answer. */
+    bool stale = out != NULL && s->uid != NULL && slice_eq_cstr(object_uid(live), s->uid) &&
+                 later(s->version, version);
+    if (stale) {
+        *out = (struct driver_object){.release = slice_of(s->release),
+                                      .uid = slice_of(s->uid),
+                                      .fingerprint = fingerprint,
+                                      .health = s->health,
+                                      .message = s->message,
+                                      .live = live};
+        buf_free(&key);
+        buf_free(&own_message);
+        return;
+    }
     news |= s->fingerprint != fingerprint || s->health != health;
     news |= replace(&s->uid, object_uid(live));
-    replace(&s->version, json_text(json_at(live, "metadata", "resourceVersion", NULL)));
+    replace(&s->version, version);
     news |= replace(&s->release, object_annotation(live, DRIVER_ANNOTATION_RELEASE));
     /* Progress in numbers is told while it lasts, and is no news by itself. */
     replace(&s->message, buf_slice(why));
