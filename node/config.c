@@ -40,6 +40,7 @@ static const struct key keys[] = {
     {"peers.listen", KEY_ADDRESS, AT(peer_listen), 0, 0, NULL},
     {"shards.loops", KEY_COUNT, AT(shard_loops), 0, 16, NULL},
     {"shards.history", KEY_DURATION, AT(history_ms), 5 * 60 * 1000, 7 * 24 * 3600 * 1000ULL, NULL},
+    {"clusters.requestsPerSecond", KEY_COUNT, AT(cluster_requests_per_second), 1, 100000, NULL},
     {"reconcile", KEY_BOOL, AT(reconcile), 0, 0, NULL},
     {"log.level", KEY_CHOICE, AT(log_level), 0, 0, levels},
     {"log.format", KEY_CHOICE, AT(log_format), 0, 0, formats},
@@ -222,6 +223,7 @@ int config_parse(struct config *c, struct slice text, const char *name, struct e
         .history_ms = 5 * 60 * 1000,
         .log_level = LOG_INFO,
         .log_format = LOG_TEXT,
+        .cluster_requests_per_second = 4000,
         .reconcile = true,
     };
     struct reading r = {.config = c, .text = text, .name = name, .err = err};

@@ -21,6 +21,7 @@ struct config {
     uint64_t history_ms;
     enum log_level log_level;
     enum log_format log_format;
+    uint32_t cluster_requests_per_second; /* to one cluster, all shards together */
     bool reconcile;     /* false: this node never reconciles, it only replicates and serves */
     struct arena arena; /* private: holds the strings */
 };

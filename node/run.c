@@ -223,6 +223,8 @@ static int start_engine(struct run *r, struct err *err)
                                          .cluster = r->identity.cluster,
                                          .shard_count = r->identity.shards,
                                          .election_timeout_ms = r->identity.election_timeout_ms,
+                                         .cluster_requests_per_second =
+                                             r->config.cluster_requests_per_second,
                                          .user = &r->node,
                                          .confirmed_age_ms = confirmed_age,
                                          .shard_of = shard_of,

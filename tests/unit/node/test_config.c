@@ -51,6 +51,7 @@ static void every_key_is_read(void **state)
     assert_string_equal(c.peer_listen, "0.0.0.0:7444");
     assert_int_equal(c.shard_loops, 2);
     assert_int_equal(c.history_ms, 5400000);
+    assert_int_equal(c.cluster_requests_per_second, 90);
     assert_false(c.reconcile);
     assert_int_equal(c.log_level, LOG_DEBUG);
     assert_int_equal(c.log_format, LOG_JSON);
@@ -109,8 +110,9 @@ static void the_documented_file_documents_every_key(void **state)
     struct buf text = {0};
     struct err err = {0};
     assert_int_equal(file_read(SOURCE_DIR "/deploy/choreod.yaml", 65536, &text, &err), 0);
-    static const char *const keys[] = {"dataDir:", "listen:",    "certFile:", "keyFile:", "loops:",
-                                       "history:", "reconcile:", "level:",    "format:"};
+    static const char *const keys[] = {
+        "dataDir:",           "listen:",    "certFile:", "keyFile:", "loops:", "history:",
+        "requestsPerSecond:", "reconcile:", "level:",    "format:"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         assert_true(slice_find(buf_slice(&text), slice_of(keys[i])) != SIZE_MAX);
     }
