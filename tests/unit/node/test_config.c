@@ -40,6 +40,7 @@ static void every_key_is_read(void **state)
               "api: {listen: '[::1]:7443', loops: 3, certFile: /dev/null, keyFile: /dev/null}\n"
               "peers: {listen: 0.0.0.0:7444}\n"
               "shards: {loops: 2, history: 1h30m}\n"
+              "clusters: {requestsPerSecond: 90}\n"
               "reconcile: false\n"
               "log: {level: debug, format: json}\n",
               &c, &err);
