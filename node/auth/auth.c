@@ -112,8 +112,15 @@ static const char *const public_paths[] = {
     "/livez",   "/readyz",  "/healthz",    "/livez/",
     "/readyz/", "/version", "/pki/ca.crt", "/grpc.health.v1.Health/",
     NULL};
-static const char *const discovery_paths[] = {"/api",      "/api/", "/apis", "/apis/",
-                                              "/openapi/", "/",     NULL};
+static const char *const discovery_paths[] = {"/api",
+                                              "/api/",
+                                              "/apis",
+                                              "/apis/",
+                                              "/openapi/",
+                                              "/",
+                                              "/grpc.reflection.v1.ServerReflection/",
+                                              "/grpc.reflection.v1alpha.ServerReflection/",
+                                              NULL};
 static const char *const viewer_paths[] = {"/metrics", "/cluster/v1/status",
                                            "/choreo.v1.ClusterService/Status",
                                            "/choreo.v1.ClusterService/Members", NULL};

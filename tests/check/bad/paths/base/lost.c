@@ -1,1 +1,1 @@
-/* See /work/notes for more. */
+/* See /home/somebody/notes for more. */
