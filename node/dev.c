@@ -260,8 +260,7 @@ static void end(struct dev *d)
     (void)unlink(path);
     dev_control_close(d);
     loop_timer_close(&d->tick, NULL);
-    uv_close((uv_handle_t *)&d->on_int, NULL);
-    uv_close((uv_handle_t *)&d->on_term, NULL);
+    stop_signals_close(&d->signals);
     if (d->fetcher.impl != NULL) {
         fetcher_close(&d->fetcher, NULL);
     }
@@ -330,10 +329,11 @@ static void on_tick(struct loop_timer *timer)
     }
 }
 
-static void on_signal(uv_signal_t *handle, int signal)
+static void on_stop_signal(struct stop_signals *signals, int signal, bool again)
 {
     (void)signal;
-    begin_stop(handle->data, 0);
+    (void)again;
+    begin_stop(CONTAINER_OF(signals, struct dev, signals), 0);
 }
 
 static int start(struct dev *d, struct err *err)
@@ -342,12 +342,7 @@ static int start(struct dev *d, struct err *err)
                                            .connect_timeout_ms = PROBE_TIMEOUT_MS};
     sm_init(&d->sm, states, DEV_STARTING);
     loop_timer_init(&d->loop, &d->tick, on_tick);
-    d->on_int.data = d;
-    d->on_term.data = d;
-    (void)uv_signal_init(&d->loop.uv, &d->on_int);
-    (void)uv_signal_init(&d->loop.uv, &d->on_term);
-    (void)uv_signal_start(&d->on_int, on_signal, SIGINT);
-    (void)uv_signal_start(&d->on_term, on_signal, SIGTERM);
+    stop_signals_init(&d->signals, &d->loop, on_stop_signal);
     (void)snprintf(d->authorization, sizeof d->authorization, "authorization: Bearer %s", d->token);
     d->started_ms = loop_now_ms(&d->loop);
     loop_timer_start(&d->tick, TICK_MS, TICK_MS);

@@ -11,7 +11,7 @@
 #define NODE_DEV_INTERNAL_H
 
 #include "base/fetch.h"
-#include "base/loop.h"
+#include "base/signals.h"
 #include "base/sm.h"
 #include "node/setup.h"
 
@@ -70,8 +70,7 @@ struct dev {
     size_t node_count;
     size_t child_count; /* nodes first, then planes */
     struct loop_timer tick;
-    uv_signal_t on_int;
-    uv_signal_t on_term;
+    struct stop_signals signals;
     struct fetcher fetcher;
     struct fetch connect;
     struct buf connect_url;

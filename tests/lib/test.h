@@ -20,7 +20,7 @@
 /* A call failed with this code, and its message holds this text. */
 #define assert_err(rc, err, code, text) test_err((rc), (err), (code), (text), __FILE__, __LINE__)
 
-/* Runs fn in a child whose stderr is closed; returns its wait status. For what ends the program. */
+/* Runs fn in a child that says nothing; returns its wait status. For what ends the program. */
 int test_child(void (*fn)(void));
 
 void test_slice(struct slice actual, const char *expected, const char *file, int line);
