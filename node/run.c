@@ -25,7 +25,6 @@
 #include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "node/api/api.h"
 #include "node/api/grpc/door.h"
 #include "node/api/namespaces.h"
@@ -83,28 +82,6 @@ struct run {
 };
 
 /* ---- what the doors ask of us ---- */
-
-static int authenticate(struct api *api, const struct tls_peer *peer, struct slice authorization,
-                        struct arena *arena, struct subject *subject, struct err *err)
-{
-    const struct run *r = api->user;
-    return auth_authenticate(&r->auth, peer, authorization, api->clock->wall_ms(api->clock), arena,
-                             subject, err);
-}
-
-static int authorize(struct api *api, const struct auth_request *request, struct err *err)
-{
-    (void)api;
-    return auth_authorize(request, err);
-}
-
-static void serve_metrics(struct api_call *call)
-{
-    struct buf text = {0};
-    metrics_render(&text);
-    api_call_respond(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&text));
-    buf_free(&text);
-}
 
 static int check_shards(struct api *api, void *user, struct err *err)
 {
@@ -241,8 +218,7 @@ static void prepare_api(struct run *r)
     namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds);
     const struct api_config config = {.backend = &r->namespaces.backend,
                                       .kinds = &r->kinds,
-                                      .authenticate = authenticate,
-                                      .authorize = authorize,
+                                      .auth = &r->auth,
                                       .name = "choreod",
                                       .grpc = grpc_accept,
                                       .grpc_user = &r->grpc,
@@ -257,8 +233,6 @@ static void prepare_api(struct run *r)
     grpc_add(&r->grpc, &grpc_health_service);
     grpc_add(&r->grpc, &grpc_reflection_service);
     grpc_add(&r->grpc, &grpc_reflection_alpha_service);
-    const struct api_route metrics = {.method = "GET", .path = "/metrics", .serve = serve_metrics};
-    api_add_route(&r->api, &metrics);
     const struct api_check shards = {.name = "shards", .check = check_shards, .user = r};
     api_add_check(&r->api, &shards);
     /* Every node derives the same key, so that a list begun on one can go on on another. */

@@ -18,7 +18,6 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "node/http/server.h"
 #include "plane/admin.h"
 #include "plane/kinds.h"
@@ -77,28 +76,6 @@ struct program {
 };
 
 /* ---- what the door asks ---- */
-
-static int authenticate(struct api *api, const struct tls_peer *peer, struct slice authorization,
-                        struct arena *arena, struct subject *subject, struct err *err)
-{
-    const struct program *p = api->user;
-    return auth_authenticate(&p->auth, peer, authorization, api->clock->wall_ms(api->clock), arena,
-                             subject, err);
-}
-
-static int authorize(struct api *api, const struct auth_request *request, struct err *err)
-{
-    (void)api;
-    return auth_authorize(request, err);
-}
-
-static void serve_metrics(struct api_call *call)
-{
-    struct buf text = {0};
-    metrics_render(&text);
-    api_call_respond(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&text));
-    buf_free(&text);
-}
 
 static void route(struct http_server *server, struct http_stream *stream)
 {
@@ -193,8 +170,7 @@ static void prepare_api(struct program *p)
     kinds_init(&p->kinds);
     const struct api_config config = {.backend = &p->backend.backend,
                                       .kinds = kinds_first(&p->kinds),
-                                      .authenticate = authenticate,
-                                      .authorize = authorize,
+                                      .auth = &p->auth,
                                       .name = "choreo-plane",
                                       .user = p};
     api_init(&p->api, &config);
@@ -210,8 +186,6 @@ static void prepare_api(struct program *p)
     atomic_store(&p->faults.error_per_mille, p->error_percent * 10);
     atomic_store(&p->faults.error_codes, FAULT_429 | FAULT_500 | FAULT_409);
     admin_routes(&p->admin);
-    const struct api_route metrics = {.method = "GET", .path = "/metrics", .serve = serve_metrics};
-    api_add_route(&p->api, &metrics);
 }
 
 static int start_front(struct program *p, struct front *f, const char *address, struct err *err)

@@ -23,7 +23,7 @@ struct api;
 struct api_call;
 struct status;
 
-/* A path served besides the doors: /metrics, an admin endpoint. */
+/* A path served besides the doors: an admin endpoint. */
 struct api_route {
     const char *method; /* NULL: any */
     const char *path;   /* exact; with "/" at its end: everything below, too */
@@ -44,10 +44,10 @@ enum { API_ROUTES_MAX = 16, API_CHECKS_MAX = 16 };
 struct api_config {
     struct backend *backend;
     const struct kind_registry *kinds; /* borrowed */
-    /* As auth_authenticate() and auth_authorize(). */
+    const struct auth *auth;           /* who may come in; borrowed */
+    /* Instead of auth_authenticate() by auth, in tests. */
     int (*authenticate)(struct api *api, const struct tls_peer *peer, struct slice authorization,
                         struct arena *arena, struct subject *subject, struct err *err);
-    int (*authorize)(struct api *api, const struct auth_request *request, struct err *err);
     const struct clock *clock; /* NULL: the system's */
     const char *name;          /* of the program, in /version and default field managers */
     uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */
@@ -89,7 +89,7 @@ void api_accept(struct api *api, struct http_stream *stream);
  * Errors: ERR_UNAUTHENTICATED. */
 int api_authenticate(struct api *api, struct http_stream *stream, struct subject *subject,
                      struct err *err);
-/* May they: fills in the subject. Errors: ERR_UNAUTHENTICATED, ERR_FORBIDDEN. */
+/* May they: auth_authorize(). Errors: ERR_UNAUTHENTICATED, ERR_FORBIDDEN. */
 int api_authorize(struct api *api, const struct auth_request *request, struct err *err);
 
 /* ---- one call of a route of the program's ---- */

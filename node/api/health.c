@@ -1,13 +1,15 @@
 /* health.c: the paths that every server has.
  *
  * /livez and /readyz run the program's checks, each for itself too (/readyz/NAME), and say "ok" or
- * 503 with what failed; ?verbose lists them all. /version is what clients compare themselves with.
+ * 503 with what failed; ?verbose lists them all. /version is what clients compare themselves with,
+ * /metrics what the process has counted.
  * /openapi serves the documents of docs.h with an ETag, so that clients fetch each once. */
 #include "node/api/health.h"
 
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/metrics.h"
 #include "node/api/docs.h"
 
 /* The Kubernetes API level that the REST door follows. */
@@ -30,7 +32,8 @@ bool health_serves(struct slice path)
 {
     struct slice rest;
     return is_health(path, &rest) || slice_eq_cstr(path, "/version") ||
-           slice_eq_cstr(path, "/version/") || slice_starts_with(path, SLICE("/openapi/"));
+           slice_eq_cstr(path, "/version/") || slice_eq_cstr(path, "/metrics") ||
+           slice_starts_with(path, SLICE("/openapi/"));
 }
 
 /* ---- checks ---- */
@@ -89,6 +92,14 @@ static void serve_version(struct api_call *call)
              "\"platform\":\"linux/%s\"}\n",
              call->api->config.name, known ? host.machine : "unknown");
     api_call_respond(call, 200, "application/json", buf_slice(&text));
+    buf_free(&text);
+}
+
+static void serve_metrics(struct api_call *call)
+{
+    struct buf text = {0};
+    metrics_render(&text);
+    api_call_respond(call, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&text));
     buf_free(&text);
 }
 
@@ -178,6 +189,8 @@ void health_serve(struct api_call *call)
         serve_checks(call, rest.len != 0 ? slice_sub(rest, 1, rest.len) : rest);
     } else if (slice_starts_with(path, SLICE("/version"))) {
         serve_version(call);
+    } else if (slice_eq_cstr(path, "/metrics")) {
+        serve_metrics(call);
     } else {
         serve_openapi(call);
     }

@@ -1,4 +1,5 @@
-/* health.h: the paths that every server has: /livez, /readyz, /healthz, /version, /openapi/...
+/* health.h: the paths that every server has: /livez, /readyz, /healthz, /version, /metrics,
+ * /openapi/...
  * Thread: the stream's loop. */
 #ifndef NODE_API_HEALTH_H
 #define NODE_API_HEALTH_H

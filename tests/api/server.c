@@ -65,12 +65,6 @@ static int authenticate(struct api *api, const struct tls_peer *peer, struct sli
     return 0;
 }
 
-static int authorize(struct api *api, const struct auth_request *request, struct err *err)
-{
-    (void)api;
-    return auth_authorize(request, err);
-}
-
 static void route(struct http_server *server, struct http_stream *stream)
 {
     struct program *p = server->user;
@@ -255,7 +249,6 @@ int main(int argc, char **argv)
         .backend = &p.memory.backend,
         .kinds = &p.kinds,
         .authenticate = authenticate,
-        .authorize = authorize,
         .name = "api-server",
     };
     api_init(&p.api, &config);

@@ -78,12 +78,6 @@ static int door_authenticate(struct api *api, const struct tls_peer *peer,
     return 0;
 }
 
-static int door_authorize(struct api *api, const struct auth_request *request, struct err *err)
-{
-    (void)api;
-    return auth_authorize(request, err);
-}
-
 static void door_route(struct http_server *server, struct http_stream *stream)
 {
     struct door *d = server->user;
@@ -149,7 +143,6 @@ static inline int door_setup(void **state)
         .backend = &d->memory.backend,
         .kinds = &d->kinds,
         .authenticate = door_authenticate,
-        .authorize = door_authorize,
         .clock = &d->clock.clock,
         .name = "test",
     };
