@@ -205,12 +205,18 @@ static int share_port(uv_tcp_t *tcp)
     return rc;
 }
 
-static int listen_on(struct stream_listener_impl *i, const struct sockaddr *address, bool shared)
+/* The first to have a port binds it before it shares it: who else has it, sharing or not, is an
+ * error. */
+static int listen_on(struct stream_listener_impl *i, const struct sockaddr *address,
+                     enum stream_port sharing)
 {
     i->tcp.data = i;
-    int rc = shared ? share_port(&i->tcp) : 0;
+    int rc = sharing == STREAM_PORT_SHARED ? share_port(&i->tcp) : 0;
     if (rc == 0) {
         rc = uv_tcp_bind(&i->tcp, address, 0);
+    }
+    if (rc == 0 && sharing == STREAM_PORT_FIRST) {
+        rc = share_port(&i->tcp);
     }
     if (rc == 0) {
         rc = uv_listen((uv_stream_t *)&i->tcp, BACKLOG, on_connection);
@@ -219,7 +225,7 @@ static int listen_on(struct stream_listener_impl *i, const struct sockaddr *addr
 }
 
 int stream_listen(struct stream_listener *l, struct loop *loop, const char *address,
-                  bool shared_port, struct err *err)
+                  enum stream_port sharing, struct err *err)
 {
     char host[HOST_MAX];
     char port[PORT_MAX];
@@ -243,7 +249,7 @@ int stream_listen(struct stream_listener *l, struct loop *loop, const char *addr
     if (rc != 0) {
         free(i);
     } else {
-        rc = listen_on(i, found->ai_addr, shared_port);
+        rc = listen_on(i, found->ai_addr, sharing);
         if (rc != 0) {
             uv_close((uv_handle_t *)&i->tcp, on_orphan_closed);
         }

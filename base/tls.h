@@ -70,6 +70,11 @@ struct stream {
     struct stream_impl *impl; /* private */
 };
 
+/* Several listeners of one process may have one port, among which the kernel spreads connections
+ * (one for each front loop): the first is FIRST, so that a port of another program is never shared.
+ */
+enum stream_port { STREAM_PORT_OWN, STREAM_PORT_FIRST, STREAM_PORT_SHARED };
+
 /* Listens; each on_accept must call stream_accept() or stream_reject() before it returns. */
 struct stream_listener {
     void *user;
@@ -78,11 +83,10 @@ struct stream_listener {
 };
 
 /* address is "host:port" or "[v6]:port", numeric or a name (which blocks: for start-up); an empty
- * host means every address. user and on_accept are set before. shared_port: several listeners of
- * one port, among which the kernel spreads connections (one for each front loop). With port 0 the
- * kernel chooses; stream_listener_port() tells. Errors: ERR_INVALID, ERR_IO ("address in use"). */
+ * host means every address. user and on_accept are set before. With port 0 the kernel chooses;
+ * stream_listener_port() tells. Errors: ERR_INVALID, ERR_IO ("address in use"). */
 int stream_listen(struct stream_listener *l, struct loop *loop, const char *address,
-                  bool shared_port, struct err *err);
+                  enum stream_port sharing, struct err *err);
 uint16_t stream_listener_port(const struct stream_listener *l);
 void stream_listener_close(struct stream_listener *l, void (*closed)(struct stream_listener *l));
 /* Failure arrives through on_close. s->user is the user's and is kept. */

@@ -12,8 +12,6 @@
  * node hands its leaderships over, syncs and marks its log. A second signal skips the waiting.
  * A lost disk ends the process at once (node_config.fatal): what is acknowledged lies elsewhere. */
 #include <limits.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +23,7 @@
 #include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "node/api/api.h"
 #include "node/api/grpc/door.h"
 #include "node/api/namespaces.h"
@@ -32,24 +31,12 @@
 #include "node/cluster_service.h"
 #include "node/commands.h"
 #include "node/config.h"
-#include "node/http/server.h"
+#include "node/http/fronts.h"
 #include "node/join.h"
 #include "node/setup.h"
 #include "reconcile/engine.h"
 
-enum { FRONTS_MAX = 16, DRAIN_MS = 3000, PEM_BYTES_MAX = 1 << 20, READY_TICK_MS = 100 };
-
-struct run;
-
-/* One thread that serves the API. */
-struct front {
-    struct run *run;
-    struct loop loop;
-    struct http_server server;
-    struct loop_msg stop;
-    bool loop_open;
-    bool started;
-};
+enum { DRAIN_MS = 3000, PEM_BYTES_MAX = 1 << 20, READY_TICK_MS = 100 };
 
 struct run {
     struct config config;
@@ -65,20 +52,16 @@ struct run {
     struct grpc grpc;
     struct namespaces namespaces;
     struct api api;
-    struct front fronts[FRONTS_MAX];
+    struct fronts fronts;
     struct loop reconcile;
     struct engine engine;
     struct loop_msg engine_stop;
     struct loop main;
     struct join join;
-    uv_signal_t on_int;
-    uv_signal_t on_term;
+    struct stop_signals signals;
     struct loop_timer ready_tick;
-    bool node_open;
-    bool engine_open;
-    bool stopping;
-    atomic_int parts_left; /* front loops and the engine, while stopping */
-    struct loop_msg part_gone;
+    int parts_left; /* the fronts and the engine, while stopping */
+    struct loop_msg engine_gone;
 };
 
 /* ---- what the doors ask of us ---- */
@@ -127,8 +110,8 @@ static const char *database_of(void *user, uint32_t shard)
 
 static void route(struct http_server *server, struct http_stream *stream)
 {
-    struct front *f = server->user;
-    api_accept(&f->run->api, stream);
+    struct run *r = server->user;
+    api_accept(&r->api, stream);
 }
 
 /* ---- starting ---- */
@@ -184,9 +167,7 @@ static int start_node(struct run *r, struct err *err)
                                        .hooks = r->config.reconcile ? &r->hooks : NULL,
                                        .cluster_scoped = cluster_scoped,
                                        .fatal = on_fatal};
-    int rc = node_start(&r->node, &config, err);
-    r->node_open = rc == 0;
-    return rc;
+    return node_start(&r->node, &config, err);
 }
 
 static int start_engine(struct run *r, struct err *err)
@@ -208,9 +189,7 @@ static int start_engine(struct run *r, struct err *err)
                                          .database = database_of};
     int rc = node_attach(&r->node, &r->reconcile, err);
     rc = rc != 0 ? rc : engine_start(&r->engine, &config, err);
-    rc = rc != 0 ? rc : loop_start(&r->reconcile, err);
-    r->engine_open = rc == 0;
-    return rc;
+    return rc != 0 ? rc : loop_start(&r->reconcile, err);
 }
 
 static void prepare_api(struct run *r)
@@ -244,32 +223,34 @@ static void prepare_api(struct run *r)
     buf_free(&jwk);
 }
 
-static int start_front(struct run *r, struct front *f, const char *address, struct err *err)
+static int attach_front(void *user, struct loop *loop, struct err *err)
 {
-    const struct http_server_config config = {
-        .tls = r->tls, .address = address, .shared_port = true, .route = route};
-    f->run = r;
-    f->server.user = f;
-    int rc = loop_init(&f->loop, "front", err);
-    f->loop_open = rc == 0;
-    rc = rc != 0 ? rc : node_attach(&r->node, &f->loop, err);
-    rc = rc != 0 ? rc : http_server_start(&f->server, &f->loop, &config, err);
-    rc = rc != 0 ? rc : loop_start(&f->loop, err);
-    f->started = rc == 0;
-    return rc;
+    struct run *r = user;
+    return node_attach(&r->node, loop, err);
+}
+
+static void detach_front(void *user, struct loop *loop, void (*detached)(void *arg), void *arg)
+{
+    struct run *r = user;
+    node_detach(&r->node, loop, detached, arg);
 }
 
 static int start_fronts(struct run *r, struct err *err)
 {
-    const char *address =
-        r->config.api_listen != NULL ? r->config.api_listen : r->identity.self.api;
+    const struct fronts_config config = {
+        .home = &r->main,
+        .count = r->config.api_loops,
+        .tls = r->tls,
+        .address = r->config.api_listen != NULL ? r->config.api_listen : r->identity.self.api,
+        .user = r,
+        .attach = attach_front,
+        .detach = detach_front,
+        .route = route,
+    };
     prepare_api(r);
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < r->config.api_loops; i++) {
-        rc = start_front(r, &r->fronts[i], address, err);
-    }
+    int rc = fronts_start(&r->fronts, &config, err);
     if (rc == 0) {
-        log_info("api.listen", "address=%s loops=%u", log_q(address), r->config.api_loops);
+        log_info("api.listen", "address=%s loops=%u", log_q(config.address), config.count);
     }
     return rc;
 }
@@ -279,50 +260,34 @@ static int start_fronts(struct run *r, struct err *err)
 static void end_main(struct join *join)
 {
     struct run *r = CONTAINER_OF(join, struct run, join);
-    uv_close((uv_handle_t *)&r->on_int, NULL);
-    uv_close((uv_handle_t *)&r->on_term, NULL);
+    stop_signals_close(&r->signals);
     loop_timer_close(&r->ready_tick, NULL);
     loop_stop(&r->main);
 }
 
-static void all_parts_gone(struct loop_msg *msg)
-{
-    struct run *r = CONTAINER_OF(msg, struct run, part_gone);
-    join_close(&r->join, end_main);
-}
-
 static void part_gone(struct run *r)
 {
-    if (atomic_fetch_sub(&r->parts_left, 1) == 1) {
-        r->part_gone.run = all_parts_gone;
-        loop_post(&r->main, &r->part_gone);
+    if (--r->parts_left == 0) {
+        join_close(&r->join, end_main);
     }
 }
 
-static void front_detached(void *user)
+static void fronts_closed(struct fronts *fronts)
 {
-    struct front *f = user;
-    loop_stop(&f->loop);
-    part_gone(f->run);
+    part_gone(CONTAINER_OF(fronts, struct run, fronts));
 }
 
-static void front_closed(struct http_server *server)
+static void engine_gone(struct loop_msg *msg)
 {
-    struct front *f = server->user;
-    node_detach(&f->run->node, &f->loop, front_detached, f);
-}
-
-static void stop_front(struct loop_msg *msg)
-{
-    struct front *f = CONTAINER_OF(msg, struct front, stop);
-    http_server_close(&f->server, DRAIN_MS, front_closed);
+    part_gone(CONTAINER_OF(msg, struct run, engine_gone));
 }
 
 static void reconcile_detached(void *user)
 {
     struct run *r = user;
     loop_stop(&r->reconcile);
-    part_gone(r);
+    r->engine_gone.run = engine_gone;
+    loop_post(&r->main, &r->engine_gone);
 }
 
 static void engine_stopped(struct engine *engine)
@@ -337,37 +302,22 @@ static void stop_engine(struct loop_msg *msg)
     engine_stop(&r->engine, engine_stopped);
 }
 
-static void begin_stop(struct run *r)
+static void on_stop_signal(struct stop_signals *signals, int signal, bool again)
 {
-    (void)sd_notify(0, "STOPPING=1");
-    r->stopping = true;
-    int parts = r->engine_open ? 1 : 0;
-    for (uint32_t i = 0; i < r->config.api_loops; i++) {
-        parts += r->fronts[i].started ? 1 : 0;
-    }
-    atomic_store(&r->parts_left, parts + 1); /* one more, given up below: none ends it early */
-    for (uint32_t i = 0; i < r->config.api_loops; i++) {
-        if (r->fronts[i].started) {
-            r->fronts[i].stop.run = stop_front;
-            loop_post(&r->fronts[i].loop, &r->fronts[i].stop);
-        }
-    }
-    if (r->engine_open) {
-        r->engine_stop.run = stop_engine;
-        loop_post(&r->reconcile, &r->engine_stop);
-    }
-    part_gone(r);
-}
-
-static void on_signal(uv_signal_t *handle, int signal)
-{
-    struct run *r = handle->data;
-    if (r->stopping) {
+    struct run *r = CONTAINER_OF(signals, struct run, signals);
+    if (again) {
         log_warn("node.stop", "signal=%d again=true", signal);
         _exit(1);
     }
     log_info("node.stop", "signal=%d", signal);
-    begin_stop(r);
+    (void)sd_notify(0, "STOPPING=1");
+    r->parts_left = 1;
+    fronts_close(&r->fronts, DRAIN_MS, fronts_closed);
+    if (r->config.reconcile) {
+        r->parts_left++;
+        r->engine_stop.run = stop_engine;
+        loop_post(&r->reconcile, &r->engine_stop);
+    }
 }
 
 /* ---- the process ---- */
@@ -385,12 +335,7 @@ static void on_ready_tick(struct loop_timer *timer)
 
 static int start_main(struct run *r, struct err *err)
 {
-    r->on_int.data = r;
-    r->on_term.data = r;
-    (void)uv_signal_init(&r->main.uv, &r->on_int);
-    (void)uv_signal_init(&r->main.uv, &r->on_term);
-    (void)uv_signal_start(&r->on_int, on_signal, SIGINT);
-    (void)uv_signal_start(&r->on_term, on_signal, SIGTERM);
+    stop_signals_init(&r->signals, &r->main, on_stop_signal);
     loop_timer_init(&r->main, &r->ready_tick, on_ready_tick);
     loop_timer_start(&r->ready_tick, 0, READY_TICK_MS);
     return join_start(&r->join, &r->main, &r->node, r->config.data_dir, &r->credentials, err);
@@ -398,16 +343,10 @@ static int start_main(struct run *r, struct err *err)
 
 static void close_all(struct run *r)
 {
-    for (uint32_t i = 0; i < FRONTS_MAX; i++) {
-        if (r->fronts[i].loop_open) {
-            loop_join(&r->fronts[i].loop);
-        }
-    }
+    fronts_join(&r->fronts);
     loop_join(&r->reconcile);
-    if (r->node_open) {
-        node_stop(&r->node);
-        api_free(&r->api);
-    }
+    node_stop(&r->node);
+    api_free(&r->api);
     loop_join(&r->main);
     tls_unref(r->tls);
     kind_registry_free(&r->kinds);

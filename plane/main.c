@@ -18,21 +18,12 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "node/http/server.h"
+#include "base/signals.h"
+#include "node/http/fronts.h"
 #include "plane/admin.h"
 #include "plane/kinds.h"
 
-enum { FRONTS_MAX = 8, DRAIN_MS = 1000, TOKEN_FILE_MAX = 4096, CUT_TICK_MS = 250 };
-
-struct program;
-
-struct front {
-    struct program *program;
-    struct loop loop;
-    struct http_server server;
-    struct loop_msg stop;
-    bool started;
-};
+enum { LOOPS_MAX = 8, DRAIN_MS = 1000, TOKEN_FILE_MAX = 4096, CUT_TICK_MS = 250 };
 
 struct program {
     /* from the command line */
@@ -67,20 +58,18 @@ struct program {
     struct loop_msg control_stop;
     struct loop_timer cut_tick; /* on the control loop */
     uint64_t cut_at_ms;
-    struct front fronts[FRONTS_MAX];
-    uv_signal_t on_int;
-    uv_signal_t on_term;
-    bool stopping;
-    atomic_int parts_left;
-    struct loop_msg part_gone;
+    struct fronts fronts;
+    struct stop_signals signals;
+    int parts_left; /* the fronts and the control loop, while stopping */
+    struct loop_msg control_gone;
 };
 
 /* ---- what the door asks ---- */
 
 static void route(struct http_server *server, struct http_stream *stream)
 {
-    struct front *f = server->user;
-    faults_route(&f->program->faults, &f->program->api, stream);
+    struct program *p = server->user;
+    faults_route(&p->faults, &p->api, stream);
 }
 
 static void on_mutation(void *user, const struct plane_mutation *mutation)
@@ -188,86 +177,73 @@ static void prepare_api(struct program *p)
     admin_routes(&p->admin);
 }
 
-static int start_front(struct program *p, struct front *f, const char *address, struct err *err)
+static int attach_front(void *user, struct loop *loop, struct err *err)
 {
-    const struct http_server_config config = {
-        .tls = p->tls, .address = address, .shared_port = p->loops > 1, .route = route};
-    f->program = p;
-    f->server.user = f;
-    int rc = loop_init(&f->loop, "front", err);
-    rc = rc != 0 ? rc : plane_backend_attach(&p->backend, &f->loop, err);
-    rc = rc != 0 ? rc : http_server_start(&f->server, &f->loop, &config, err);
-    rc = rc != 0 ? rc : loop_start(&f->loop, err);
-    f->started = rc == 0;
-    return rc;
+    struct program *p = user;
+    return plane_backend_attach(&p->backend, loop, err);
 }
 
-/* Every front listens on the same port; if the kernel chooses it, the first one's. */
-static int start_fronts(struct program *p, struct err *err)
+static void detach_front(void *user, struct loop *loop, void (*detached)(void *arg), void *arg)
+{
+    struct program *p = user;
+    plane_backend_detach(&p->backend, loop, detached, arg);
+}
+
+/* The address that clients use: the port is known once it is listened on. */
+static void say_ready(struct program *p)
 {
     char address[300];
-    char host[256];
     const char *colon = strrchr(p->listen, ':');
-    int rc = 0;
-    (void)snprintf(address, sizeof address, "%s", p->listen);
-    for (uint32_t i = 0; rc == 0 && i < p->loops; i++) {
-        rc = start_front(p, &p->fronts[i], address, err);
-        if (rc == 0 && i == 0 && colon != NULL) {
-            (void)snprintf(host, sizeof host, "%.*s", (int)(colon - p->listen), p->listen);
-            (void)snprintf(address, sizeof address, "%s:%u", host,
-                           http_server_port(&p->fronts[0].server));
-        }
-    }
+    (void)snprintf(address, sizeof address, "%.*s:%u", (int)(colon - p->listen), p->listen,
+                   fronts_port(&p->fronts));
+    log_info("plane.ready", "name=%s region=%s address=%s", p->name, p->region, address);
+    (void)printf("ready https://%s\n", address);
+    (void)fflush(stdout);
+}
+
+static int start_fronts(struct program *p, struct err *err)
+{
+    const struct fronts_config config = {.home = &p->main,
+                                         .count = p->loops,
+                                         .tls = p->tls,
+                                         .address = p->listen,
+                                         .user = p,
+                                         .attach = attach_front,
+                                         .detach = detach_front,
+                                         .route = route};
+    int rc = fronts_start(&p->fronts, &config, err);
     if (rc == 0) {
-        log_info("plane.ready", "name=%s region=%s address=%s", p->name, p->region, address);
-        (void)printf("ready https://%s\n", address);
-        (void)fflush(stdout);
+        say_ready(p);
     }
     return rc;
 }
 
 /* ---- stopping ---- */
 
-static void all_parts_gone(struct loop_msg *msg)
-{
-    struct program *p = CONTAINER_OF(msg, struct program, part_gone);
-    uv_close((uv_handle_t *)&p->on_int, NULL);
-    uv_close((uv_handle_t *)&p->on_term, NULL);
-    loop_stop(&p->main);
-}
-
 static void part_gone(struct program *p)
 {
-    if (atomic_fetch_sub(&p->parts_left, 1) == 1) {
-        p->part_gone.run = all_parts_gone;
-        loop_post(&p->main, &p->part_gone);
+    if (--p->parts_left == 0) {
+        stop_signals_close(&p->signals);
+        loop_stop(&p->main);
     }
 }
 
-static void front_detached(void *user)
+static void fronts_closed(struct fronts *fronts)
 {
-    struct front *f = user;
-    loop_stop(&f->loop);
-    part_gone(f->program);
+    part_gone(CONTAINER_OF(fronts, struct program, fronts));
 }
 
-static void front_closed(struct http_server *server)
+static void control_gone(struct loop_msg *msg)
 {
-    struct front *f = server->user;
-    plane_backend_detach(&f->program->backend, &f->loop, front_detached, f);
-}
-
-static void stop_front(struct loop_msg *msg)
-{
-    struct front *f = CONTAINER_OF(msg, struct front, stop);
-    http_server_close(&f->server, DRAIN_MS, front_closed);
+    part_gone(CONTAINER_OF(msg, struct program, control_gone));
 }
 
 static void control_detached(void *user)
 {
     struct program *p = user;
     loop_stop(&p->control);
-    part_gone(p);
+    p->control_gone.run = control_gone;
+    loop_post(&p->main, &p->control_gone);
 }
 
 static void kinds_closed(struct kinds *kinds)
@@ -289,19 +265,15 @@ static void stop_control(struct loop_msg *msg)
     controller_close(&p->controller, controller_closed);
 }
 
-static void on_signal(uv_signal_t *handle, int signal)
+static void on_stop_signal(struct stop_signals *signals, int signal, bool again)
 {
-    struct program *p = handle->data;
-    if (p->stopping) {
+    struct program *p = CONTAINER_OF(signals, struct program, signals);
+    if (again) {
         _exit(1);
     }
     log_info("plane.stop", "signal=%d", signal);
-    p->stopping = true;
-    atomic_store(&p->parts_left, (int)p->loops + 1);
-    for (uint32_t i = 0; i < p->loops; i++) {
-        p->fronts[i].stop.run = stop_front;
-        loop_post(&p->fronts[i].loop, &p->fronts[i].stop);
-    }
+    p->parts_left = 2;
+    fronts_close(&p->fronts, DRAIN_MS, fronts_closed);
     p->control_stop.run = stop_control;
     loop_post(&p->control, &p->control_stop);
 }
@@ -345,7 +317,7 @@ static int parse(struct program *p, int argc, char **argv, bool *asked_help, str
         {"key", 0, ARGS_STRING, &p->key, 0, 0},
         {"token-file", 0, ARGS_STRING, &p->token_file, 0, 0},
         {"client-ca", 0, ARGS_STRING, &p->client_ca, 0, 0},
-        {"loops", 0, ARGS_COUNT, &p->loops, 1, FRONTS_MAX},
+        {"loops", 0, ARGS_COUNT, &p->loops, 1, LOOPS_MAX},
         {"ready-delay", 0, ARGS_DURATION, &p->ready_delay_ms, 0, 0},
         {"pods", 0, ARGS_COUNT, &p->pods, 0, WORKLOAD_PODS_MAX},
         {"never-ready", 0, ARGS_LIST, &p->never_ready, 0, 0},
@@ -376,12 +348,7 @@ static int start(struct program *p, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    p->on_int.data = p;
-    p->on_term.data = p;
-    (void)uv_signal_init(&p->main.uv, &p->on_int);
-    (void)uv_signal_init(&p->main.uv, &p->on_term);
-    (void)uv_signal_start(&p->on_int, on_signal, SIGINT);
-    (void)uv_signal_start(&p->on_term, on_signal, SIGTERM);
+    stop_signals_init(&p->signals, &p->main, on_stop_signal);
     prepare_api(p);
     rc = start_control(p, err);
     return rc != 0 ? rc : start_fronts(p, err);
@@ -389,9 +356,7 @@ static int start(struct program *p, struct err *err)
 
 static void close_all(struct program *p)
 {
-    for (uint32_t i = 0; i < p->loops; i++) {
-        loop_join(&p->fronts[i].loop);
-    }
+    fronts_join(&p->fronts);
     loop_join(&p->control);
     free((void *)(uintptr_t)p->backend.config.path);
     plane_backend_close(&p->backend);

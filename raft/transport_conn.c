@@ -429,7 +429,7 @@ int transport__listen(struct transport *t, struct err *err)
 {
     t->listener.user = t;
     t->listener.on_accept = on_accept;
-    return stream_listen(&t->listener, t->config.loop, t->config.listen, false, err);
+    return stream_listen(&t->listener, t->config.loop, t->config.listen, STREAM_PORT_OWN, err);
 }
 
 static void ping(struct conn *c, uint64_t now)

@@ -220,7 +220,7 @@ int http_server_start(struct http_server *server, struct loop *loop,
                       const struct http_server_config *config, struct err *err)
 {
     server->listener = (struct stream_listener){.user = server, .on_accept = on_accept};
-    int rc = stream_listen(&server->listener, loop, config->address, config->shared_port, err);
+    int rc = stream_listen(&server->listener, loop, config->address, config->port, err);
     if (rc != 0) {
         return err_wrap(err, "listen for the API");
     }

@@ -1,6 +1,6 @@
 /* server.h: an HTTP server on one loop: HTTP/2 and HTTP/1.1 over TLS, chosen by ALPN.
  *
- * Several servers, one per front loop, may share a port (config.shared_port).
+ * Several servers, one per front loop, may share a port (config.port).
  * Owner:  the caller embeds struct http_server; its memory is the caller's again from closed on.
  * Thread: the loop's, for every call and callback. */
 #ifndef NODE_HTTP_SERVER_H
@@ -30,7 +30,7 @@ struct http_server;
 struct http_server_config {
     struct tls *tls;     /* referenced. Its ALPN is http_alpn[] */
     const char *address; /* "host:port"; port 0: the kernel chooses */
-    bool shared_port;
+    enum stream_port port;
     struct http_limits limits;
     /* Must set stream->handler; from here on the stream is the handler's. */
     void (*route)(struct http_server *server, struct http_stream *stream);

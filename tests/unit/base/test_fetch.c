@@ -232,7 +232,7 @@ static void listen_fn(void *arg)
     list_init(&f->conns);
     f->listener.user = f;
     f->listener.on_accept = on_accept;
-    f->rc = stream_listen(&f->listener, &f->o.loop, "127.0.0.1:0", false, &f->err);
+    f->rc = stream_listen(&f->listener, &f->o.loop, "127.0.0.1:0", STREAM_PORT_OWN, &f->err);
     if (f->rc == 0) {
         (void)snprintf(f->base, sizeof f->base, "https://127.0.0.1:%u",
                        stream_listener_port(&f->listener));
