@@ -4,17 +4,6 @@
 
 #include "store/digest.h"
 
-static void make_acme(struct cluster *c)
-{
-    assert_int_equal(put(c, 0,
-                         (struct write){.verb = BACKEND_CREATE,
-                                        .resource = "organizations.choreo.dev",
-                                        .ns = "",
-                                        .name = "acme"},
-                         NULL),
-                     0);
-}
-
 static int put_soon(struct cluster *c, size_t i, const char *name)
 {
     c->deadline_ms = 700;
@@ -28,11 +17,8 @@ static void without_a_majority_nothing_is_acknowledged(void **state)
     (void)state;
     struct cluster c;
     struct sync s;
-    cluster_make(&c, 3, 3, 1);
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
-    make_acme(&c);
+    cluster_found(&c, 3, 1, NULL);
+    make_organization(&c, 0, "acme");
     assert_int_equal(put_soon(&c, 0, "before"), 0);
     size_t leader = await_leader(&c, 0);
     size_t other = another(&c, leader);
@@ -66,12 +52,8 @@ static void watches_on_a_lonely_node_end(void **state)
     (void)state;
     struct cluster c;
     struct sync s;
-    cluster_make(&c, 3, 3, 2);
-    c.tune = hurry;
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
-    make_acme(&c);
+    cluster_found(&c, 3, 2, hurry);
+    make_organization(&c, 0, "acme");
     assert_ok(list(&c, 2, "", BACKEND_LINEARIZABLE, 0, &s), &s.err);
     struct watching *one = watch_start(&c, 2, "acme", s.version);
     struct watching *all = watch_start(&c, 2, "", s.version);
@@ -95,11 +77,8 @@ static void nodes_hold_the_same_rows(void **state)
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 3, 3, 1);
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
-    make_acme(&c);
+    cluster_found(&c, 3, 1, NULL);
+    make_organization(&c, 0, "acme");
     for (int k = 0; k < 30; k++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "d-%d", k % 10);
@@ -139,9 +118,8 @@ static void a_lost_log_is_told(void **state)
     (void)state;
     struct cluster c;
     struct err err;
-    cluster_make(&c, 1, 1, 1);
-    cluster_start(&c, 0);
-    make_acme(&c);
+    cluster_found(&c, 1, 1, NULL);
+    make_organization(&c, 0, "acme");
     cluster_stop(&c, 0, true);
     char log[512];
     char lost[512];
@@ -187,25 +165,11 @@ static void what_is_not_this_nodes_is_refused(void **state)
     cluster_end(&c);
 }
 
-static uint64_t late_wall_ms(const struct clock *clock)
-{
-    (void)clock;
-    return clock_system.wall_ms(&clock_system) + 1500;
-}
-
-static uint64_t mono_ms(const struct clock *clock)
-{
-    (void)clock;
-    return clock_system.mono_ms(&clock_system);
-}
-
-static const struct clock late = {.mono_ms = mono_ms, .wall_ms = late_wall_ms};
-
 static void first_is_late(struct node_config *config)
 {
     size_t len = strlen(config->dir);
     if (config->dir[len - 1] == '1') {
-        config->clock = &late;
+        config->clock = &cluster_clock;
     }
 }
 
@@ -213,12 +177,9 @@ static void a_node_whose_clock_is_off_gives_its_leaderships_away(void **state)
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 3, 3, 2);
-    c.tune = first_is_late;
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
-    make_acme(&c);
+    atomic_store(&cluster_clock_ahead_ms, 1500);
+    cluster_found(&c, 3, 2, first_is_late);
+    make_organization(&c, 0, "acme");
     bool leads = true;
     int64_t offset = 0;
     for (int waited = 0; waited < CLUSTER_WAIT_MS && (leads || offset == 0); waited += 50) {
@@ -232,6 +193,7 @@ static void a_node_whose_clock_is_off_gives_its_leaderships_away(void **state)
     assert_false(leads);
     assert_in_range(offset, 1300, 1700);
     cluster_end(&c);
+    atomic_store(&cluster_clock_ahead_ms, 0);
 }
 
 int main(void)

@@ -10,40 +10,18 @@ static void tune(struct node_config *config)
     config->checkpoint_ms = 50;
 }
 
-static void op_done(struct node_op *op, int rc, const struct err *err)
-{
-    struct member *m = op->user;
-    op->rc = rc;
-    op->err = rc != 0 ? *err : (struct err){0};
-    onloop_done(&m->front);
-}
-
-static struct node_op op_for(struct member *m)
-{
-    return (struct node_op){.loop = &m->front.loop,
-                            .deadline_ms = clock_mono_ns() / 1000000 + CLUSTER_WAIT_MS,
-                            .user = m,
-                            .done = op_done};
-}
-
 static void join(struct cluster *c, size_t through, size_t joiner)
 {
     struct member *m = &c->members[through];
     struct node_op op = op_for(m);
     node_join(&m->node, &op, &c->members[joiner].info);
-    onloop_wait(&m->front, "a join");
+    op_wait(&op, "a join");
     assert_ok(op.rc, &op.err);
 }
 
 static void fill(struct cluster *c)
 {
-    assert_int_equal(put(c, 0,
-                         (struct write){.verb = BACKEND_CREATE,
-                                        .resource = "organizations.choreo.dev",
-                                        .ns = "",
-                                        .name = "acme"},
-                         NULL),
-                     0);
+    make_organization(c, 0, "acme");
     for (int i = 0; i < OBJECTS; i++) {
         char name[32];
         (void)snprintf(name, sizeof(name), "o-%03d", i);
@@ -102,25 +80,16 @@ static void a_node_joins_from_an_image_and_another_is_removed(void **state)
     struct member *m = &c.members[3];
     struct node_op op = op_for(m);
     node_remove(&m->node, &op, "node-1");
-    onloop_wait(&m->front, "a removal");
+    op_wait(&op, "a removal");
     assert_ok(op.rc, &op.err);
     expect_voter(&c, 3, "node-1", false);
     op = op_for(m);
     node_remove(&m->node, &op, "node-1");
-    onloop_wait(&m->front, "a removal");
+    op_wait(&op, "a removal");
     assert_int_equal(op.rc, ERR_NOT_FOUND);
     assert_int_equal(
         put(&c, 3, (struct write){.verb = BACKEND_CREATE, .ns = "acme", .name = "later"}, NULL), 0);
     cluster_end(&c);
-}
-
-/* Asks for the shard's leadership to go to the node, and waits; that may be refused. */
-static void push(struct cluster *c, uint32_t shard, size_t to)
-{
-    struct member *m = &c->members[2];
-    struct node_op op = op_for(m);
-    node_transfer(&m->node, &op, shard, c->members[to].info.name);
-    onloop_wait(&m->front, "a transfer");
 }
 
 /* One operation through the first node, with leaderships moved about below it until it ends; the
@@ -137,9 +106,9 @@ static void among_transfers(struct cluster *c, uint32_t after_ms, const struct n
     }
     uv_sleep(after_ms);
     for (uint32_t i = 0; i < 6; i++) {
-        push(c, i % c->shards, (i + 1) % 4);
+        (void)transfer(c, 2, i % c->shards, (i + 1) % 4); /* may be refused */
     }
-    onloop_wait(&m->front, join != NULL ? "a join" : "a removal");
+    op_wait(&op, join != NULL ? "a join" : "a removal");
     assert_ok(op.rc, &op.err);
 }
 
@@ -157,7 +126,7 @@ static void leaderships_that_move_at_any_step_hold_up_no_join_or_removal(void **
     for (uint32_t after_ms = 0; after_ms < 120; after_ms += 20) {
         among_transfers(&c, after_ms, &c.members[3].info, NULL);
         expect_voter(&c, 0, "node-4", true);
-        push(&c, after_ms / 20 % 2, 3); /* what is removed may lead */
+        (void)transfer(&c, 2, after_ms / 20 % 2, 3); /* what is removed may lead */
         among_transfers(&c, after_ms, NULL, "node-4");
         expect_voter(&c, 0, "node-4", false);
     }
@@ -220,11 +189,7 @@ static void a_follower_that_fell_behind_is_given_an_image(void **state)
     (void)state;
     struct cluster c;
     struct sync s;
-    cluster_make(&c, 3, 3, 2);
-    c.tune = tune;
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
+    cluster_found(&c, 3, 2, tune);
     fill(&c);
     uint32_t shard = node_shard_of(&c.members[0].node, SLICE("acme"));
     size_t behind = another(&c, await_leader(&c, shard));
@@ -315,13 +280,7 @@ static void the_reconciler_is_told_of_leaderships_and_changes(void **state)
     }
     size_t leader = await_leader(&c, 1);
     uint64_t version = 0;
-    assert_int_equal(put(&c, leader,
-                         (struct write){.verb = BACKEND_CREATE,
-                                        .resource = "organizations.choreo.dev",
-                                        .ns = "",
-                                        .name = "acme"},
-                         NULL),
-                     0);
+    make_organization(&c, leader, "acme");
     assert_int_equal(put(&c, leader,
                          (struct write){.verb = BACKEND_CREATE, .ns = "acme", .name = "x"},
                          &version),

@@ -28,10 +28,7 @@ static void writes_through_any_node_are_read_on_all(void **state)
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 3, 3, 1);
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
+    cluster_found(&c, 3, 1, NULL);
     await_default(&c);
     size_t leader = await_leader(&c, 0);
     size_t follower = another(&c, leader);
@@ -81,8 +78,7 @@ static void a_request_id_is_executed_once(void **state)
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 1, 1, 1);
-    cluster_start(&c, 0);
+    cluster_found(&c, 1, 1, NULL);
     await_default(&c);
     struct write w = {.verb = BACKEND_CREATE,
                       .ns = "default",
@@ -104,10 +100,7 @@ static void a_watch_on_a_follower_sees_every_change_in_order(void **state)
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 3, 3, 1);
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
+    cluster_found(&c, 3, 1, NULL);
     await_default(&c);
     size_t follower = another(&c, await_leader(&c, 0));
     struct sync s;
@@ -132,10 +125,7 @@ static void the_leader_is_lost_and_writes_go_on(void **state)
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 3, 3, 1);
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
+    cluster_found(&c, 3, 1, NULL);
     await_default(&c);
     for (int round = 0; round < 3; round++) {
         char name[32];
@@ -166,10 +156,7 @@ static void an_orderly_stop_hands_over_and_a_whole_restart_keeps_all(void **stat
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 3, 3, 1);
-    for (size_t i = 0; i < 3; i++) {
-        cluster_start(&c, i);
-    }
+    cluster_found(&c, 3, 1, NULL);
     await_default(&c);
     size_t leader = await_leader(&c, 0);
     assert_int_equal(
@@ -192,25 +179,9 @@ static void an_orderly_stop_hands_over_and_a_whole_restart_keeps_all(void **stat
     cluster_end(&c);
 }
 
-static _Atomic uint64_t turned_ms; /* how far the test has turned the wall clock */
-
-static uint64_t turned_wall_ms(const struct clock *clock)
-{
-    (void)clock;
-    return clock_system.wall_ms(&clock_system) + atomic_load(&turned_ms);
-}
-
-static uint64_t plain_mono_ms(const struct clock *clock)
-{
-    (void)clock;
-    return clock_system.mono_ms(&clock_system);
-}
-
-static const struct clock turned = {.mono_ms = plain_mono_ms, .wall_ms = turned_wall_ms};
-
 static void keep_house_often(struct node_config *config)
 {
-    config->clock = &turned;
+    config->clock = &cluster_clock;
     config->housekeeping_ms = 50;
 }
 
@@ -227,9 +198,7 @@ static void old_versions_and_requests_are_forgotten(void **state)
 {
     (void)state;
     struct cluster c;
-    cluster_make(&c, 1, 1, 1);
-    c.tune = keep_house_often;
-    cluster_start(&c, 0);
+    cluster_found(&c, 1, 1, keep_house_often);
     await_default(&c);
     uint64_t first = 0;
     struct write w = {.verb = BACKEND_CREATE,
@@ -244,7 +213,7 @@ static void old_versions_and_requests_are_forgotten(void **state)
     struct sync s;
     assert_ok(get(&c, 0, "default", "old", BACKEND_EXACT, first, &s), &s.err);
     assert_string_equal(s.body, "1");
-    atomic_store(&turned_ms, 11 * 60 * 1000);
+    atomic_store(&cluster_clock_ahead_ms, 11 * 60 * 1000);
     int rc = 0;
     for (int i = 0; i < 500 && rc != ERR_GONE; i++) {
         uv_sleep(10);
@@ -262,14 +231,14 @@ static void old_versions_and_requests_are_forgotten(void **state)
                        .issued_ms = clock_system.wall_ms(&clock_system)};
     assert_int_equal(put(&c, 0, w, NULL), ERR_TIMEOUT);
     /* With nothing left to remove, nothing more is written. */
-    atomic_store(&turned_ms, 22 * 60 * 1000);
+    atomic_store(&cluster_clock_ahead_ms, 22 * 60 * 1000);
     uint64_t index = 0;
     for (int i = 0; i < 20 && last_index(&c) != index; i++) {
         index = last_index(&c);
         uv_sleep(1100); /* the status is a copy made twice a second */
     }
     assert_int_equal(last_index(&c), index);
-    atomic_store(&turned_ms, 0);
+    atomic_store(&cluster_clock_ahead_ms, 0);
     cluster_end(&c);
 }
 
