@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { KEYS_ON_STACK = 48, WRITE_DEPTH_MAX = 8 * JSON_DEPTH_MAX };
 
 __attribute__((constructor)) static void use_aborting_allocator(void)
@@ -136,6 +138,19 @@ static void write_real(struct buf *out, double value)
     }
 }
 
+/* Pretty text is for people. */
+static void write_string(struct writer *w, struct slice s)
+{
+    if (!w->pretty || text_shown(s) == s.len) {
+        json_quote(w->out, s);
+        return;
+    }
+    struct buf quoted = {0};
+    json_quote(&quoted, s);
+    text_add_escaped(w->out, buf_slice(&quoted), TEXT_JSON);
+    buf_free(&quoted);
+}
+
 static void write_break(struct writer *w, unsigned depth)
 {
     if (w->pretty) {
@@ -182,7 +197,7 @@ static void write_object(struct writer *w, const json_t *object, unsigned depth)
             buf_add_char(w->out, ',');
         }
         write_break(w, depth + 1);
-        json_quote(w->out, members[i].key);
+        write_string(w, members[i].key);
         buf_add_cstr(w->out, w->pretty ? ": " : ":");
         write_value(w, members[i].value, depth + 1);
     }
@@ -223,7 +238,7 @@ static void write_value(struct writer *w, const json_t *value, unsigned depth)
         write_array(w, value, depth);
         break;
     case JSON_STRING:
-        json_quote(w->out, json_text(value));
+        write_string(w, json_text(value));
         break;
     case JSON_INTEGER:
         buf_addf(w->out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));

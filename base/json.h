@@ -20,7 +20,8 @@ enum { JSON_DEPTH_MAX = 128 };
 int json_parse(struct slice text, json_t **tree, struct err *err);
 /* Canonical bytes. */
 void json_canonical(const json_t *tree, struct buf *out);
-/* The same with two-space indentation, keys in insertion order, for people. */
+/* The same with two-space indentation, keys in insertion order, for people: what may not be shown
+ * (text.h) is an escape. */
 void json_pretty(const json_t *tree, struct buf *out);
 
 /* Levels of nesting: 0 for a scalar, 1 for {}; stops counting at JSON_DEPTH_MAX + 1. The functions

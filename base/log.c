@@ -5,8 +5,8 @@
  * JSON, the same fields are taken apart again: a field is key=value, its value quoted or bare.
  * Failure path: a line that is too long is cut; a write that fails is given up, for there is no
  * place left to say so.
- * Invariant: no byte below 0x20, no DEL, no C1 control and no malformed UTF-8 leaves this file:
- * what users send must not be able to drive an operator's terminal or to forge a line. */
+ * Invariant: nothing that may not be shown (text.h) leaves this file: what users send must not be
+ * able to drive an operator's terminal or to forge a line. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 
 enum { LINE_MAX_BYTES = 4096, QUOTED_MAX_BYTES = 1024, QUOTED_SLOTS = 8 };
 
@@ -41,71 +42,38 @@ static bool is_bare(unsigned char c)
     return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
 }
 
-/* Length of a UTF-8 character of two bytes or more that may be shown, else 0. C1 controls are
- * U+0080 to U+009F. */
-static size_t shown_utf8(const unsigned char *p)
-{
-    size_t len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80) { /* the NUL at the end stops it here at the latest */
-            return 0;
-        }
-    }
-    bool odd = (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe0 && p[1] < 0xa0) ||
-               (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-               (p[0] == 0xf4 && p[1] > 0x8f);
-    return odd ? 0 : len;
-}
-
 const char *log_q(const char *s)
 {
     static _Thread_local char slots[QUOTED_SLOTS][QUOTED_MAX_BYTES];
     static _Thread_local unsigned next;
-    const unsigned char *p = (const unsigned char *)(s != NULL ? s : "");
-    size_t plain = 0;
-    while (is_bare(p[plain])) {
-        plain++;
-    }
+    struct slice rest = slice_of(s);
     char *out = slots[next++ % QUOTED_SLOTS];
-    if (plain > 0 && p[plain] == '\0' && plain < QUOTED_MAX_BYTES) {
-        memcpy(out, p, plain + 1);
+    size_t len = 0;
+    while (len < rest.len && is_bare((unsigned char)rest.data[len])) {
+        len++;
+    }
+    if (len > 0 && len == rest.len && len < QUOTED_MAX_BYTES) {
+        memcpy(out, rest.data, len);
+        out[len] = '\0';
         return out;
     }
-    size_t len = 0;
+    len = 0;
     out[len++] = '"';
-    while (*p != '\0' && len < QUOTED_MAX_BYTES - 16) {
-        size_t wide = shown_utf8(p);
-        if (wide > 0) {
-            memcpy(out + len, p, wide);
-            len += wide;
-            p += wide;
-        } else if (*p == '"' || *p == '\\') {
+    while (rest.len > 0 && len < QUOTED_MAX_BYTES - 16) {
+        struct text_char c = text_first(rest);
+        if (c.code == '"' || c.code == '\\' || c.code == '\n' || c.code == '\t') {
             out[len++] = '\\';
-            out[len++] = (char)*p++;
-        } else if (*p == '\n' || *p == '\t') {
-            out[len++] = '\\';
-            out[len++] = *p++ == '\n' ? 'n' : 't';
-        } else if (*p < 0x20 || *p >= 0x7f) {
-            len += (size_t)snprintf(out + len, 7, "\\u%04x", *p++);
+            out[len++] = c.code == '\n' ? 'n' : c.code == '\t' ? 't' : (char)c.code;
+        } else if (c.shown) {
+            memcpy(out + len, rest.data, c.len);
+            len += c.len;
         } else {
-            out[len++] = (char)*p++;
+            len += text_escape(out + len, c.code, TEXT_JSON);
         }
+        rest = slice_sub(rest, c.len, SIZE_MAX);
     }
-    memcpy(out + len, *p != '\0' ? "...\"" : "\"", *p != '\0' ? 5 : 2);
+    memcpy(out + len, rest.len > 0 ? "...\"" : "\"", rest.len > 0 ? 5 : 2);
     return out;
-}
-
-/* Replaces what must not be shown; the text is NUL-terminated. */
-static void make_harmless(char *text)
-{
-    unsigned char *p = (unsigned char *)text;
-    while (*p != '\0') {
-        size_t wide = shown_utf8(p);
-        if (wide == 0 && (*p < 0x20 || *p >= 0x7f)) {
-            *p = '?';
-        }
-        p += wide > 0 ? wide : 1;
-    }
 }
 
 static size_t quoted_length(struct slice text)
@@ -184,7 +152,8 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
     va_start(args, fields);
     (void)vsnprintf(text, sizeof text, fields, args);
     va_end(args);
-    make_harmless(text);
+    struct buf shown = {0};
+    text_add_shown(&shown, slice_of(text), "");
 
     char when[21];
     uint64_t now_ms = clock_system.wall_ms(&clock_system);
@@ -195,14 +164,17 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
         buf_addf(&line, "{\"time\":\"%s.%03uZ\",\"level\":\"%s\",\"event\":", when,
                  (unsigned)(now_ms % 1000), level_names[level]);
         json_quote(&line, slice_of(event));
-        add_json_fields(&line, slice_of(text));
+        add_json_fields(&line, buf_slice(&shown));
         buf_add_cstr(&line, "}\n");
     } else {
-        buf_addf(&line, "%s.%03uZ %-5s %s%s%s\n", when, (unsigned)(now_ms % 1000),
-                 level_names[level], event, text[0] != '\0' ? " " : "", text);
+        buf_addf(&line, "%s.%03uZ %-5s %s%s", when, (unsigned)(now_ms % 1000), level_names[level],
+                 event, shown.len > 0 ? " " : "");
+        buf_add(&line, buf_slice(&shown));
+        buf_add_char(&line, '\n');
     }
     int saved = errno; /* callers log between a failure and its use of errno */
     write_all(buf_slice(&line));
     errno = saved;
+    buf_free(&shown);
     buf_free(&line);
 }

@@ -2,14 +2,16 @@
  *
  * Block style; a sequence stands at its key's indentation, as kubectl prints it. A string is plain
  * where every reader takes it for that string (YAML 1.1 readers too: "yes", 0755 and 1:20 are
- * quoted), a literal block where it has lines, else in double quotes, whose JSON escapes YAML
- * shares.
+ * quoted), a literal block where it has lines, else in double quotes, whose escapes are
+ * JSON's but beyond U+FFFF. What may not be shown (text.h) is always an escape.
  * Invariant: yaml_parse() of the output gives the tree back. */
 #include "base/yaml.h"
 
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/text.h"
 
 enum {
     KEY_MAX_BYTES = 1000,
@@ -68,34 +70,29 @@ static bool plain_is_safe(struct slice s)
     return !slice_starts_with(s, SLICE("...")) && !is_special_word(s) && !resembles_number(s);
 }
 
-/* Printable UTF-8 without the odd line breaks. */
-static bool beyond_ascii_is_safe(struct slice s)
-{
-    for (size_t i = 0; i + 1 < s.len; i++) {
-        const unsigned char *p = (const unsigned char *)s.data + i;
-        if ((p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xe2 && p[1] == 0x80) ||
-            (p[0] == 0xef && (p[1] == 0xbb || p[1] == 0xbf))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Whether a literal block gives the string back: it has lines, the first is not indented or empty
  * (which would need an indentation indicator), and nothing needs an escape. */
 static bool literal_is_safe(struct slice s)
 {
     if (slice_find(s, SLICE("\n")) == SIZE_MAX || s.data[0] == ' ' || s.data[0] == '\n' ||
-        s.data[0] == '\t' || !beyond_ascii_is_safe(s)) {
+        s.data[0] == '\t') {
         return false;
     }
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f) {
+    for (size_t i = text_shown(s); i < s.len; i += 1 + text_shown(slice_sub(s, i + 1, SIZE_MAX))) {
+        if (s.data[i] != '\n' && s.data[i] != '\t') {
             return false;
         }
     }
-    return true;
+    return slice_find(s, SLICE("\xef\xbf\xbe")) == SIZE_MAX &&
+           slice_find(s, SLICE("\xef\xbf\xbf")) == SIZE_MAX;
+}
+
+static void emit_quoted(struct buf *out, struct slice s)
+{
+    struct buf quoted = {0};
+    json_quote(&quoted, s);
+    text_add_escaped(out, buf_slice(&quoted), TEXT_YAML);
+    buf_free(&quoted);
 }
 
 static void emit_indent(struct buf *out, unsigned indent)
@@ -140,7 +137,7 @@ static void emit_string(struct buf *out, struct slice s, unsigned indent)
         emit_literal(out, s, indent > 0 ? indent : 1);
         return;
     } else {
-        json_quote(out, s);
+        emit_quoted(out, s);
     }
     buf_add_char(out, '\n');
 }
@@ -151,7 +148,7 @@ static void emit_key(struct buf *out, struct slice key, unsigned indent)
     if (plain_is_safe(key)) {
         buf_add(out, key);
     } else {
-        json_quote(out, key);
+        emit_quoted(out, key);
     }
     if (out->len - before > KEY_MAX_BYTES) {
         struct buf quoted = {0};

@@ -135,6 +135,25 @@ static void pretty_keeps_the_order_of_keys(void **state)
     buf_free(&out);
 }
 
+static void pretty_hides_nothing(void **state)
+{
+    (void)state;
+    json_t *tree = parse("{\"k\xc2\x9b\":\"a\xe2\x80\xae\\\"\x7f\",\"tag\":\"\xf3\xa0\x81\x81\"}");
+    struct buf out = {0};
+    json_pretty(tree, &out);
+    assert_slice(buf_slice(&out), "{\n  \"k\\u009b\": \"a\\u202e\\\"\\u007f\",\n"
+                                  "  \"tag\": \"\\udb40\\udc41\"\n}");
+    json_t *back = parse(buf_cstr(&out));
+    assert_true(json_equal(tree, back));
+    /* What is stored keeps the bytes. */
+    buf_clear(&out);
+    json_canonical(tree, &out);
+    assert_int_not_equal(slice_find(buf_slice(&out), SLICE("\xe2\x80\xae")), SIZE_MAX);
+    json_decref(back);
+    json_decref(tree);
+    buf_free(&out);
+}
+
 static void lookups_tolerate_absence(void **state)
 {
     (void)state;
@@ -243,6 +262,7 @@ int main(void)
         cmocka_unit_test(bad_documents_are_refused_with_their_place),
         cmocka_unit_test(depth_is_bounded_but_not_by_brackets_in_strings),
         cmocka_unit_test(pretty_keeps_the_order_of_keys),
+        cmocka_unit_test(pretty_hides_nothing),
         cmocka_unit_test(lookups_tolerate_absence),
         cmocka_unit_test(strings_from_anywhere_become_utf8),
         cmocka_unit_test(scan_finds_members_in_stored_bytes),

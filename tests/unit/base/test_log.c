@@ -77,7 +77,10 @@ static void values_are_quoted_when_they_need_it(void **state)
     assert_string_equal(log_q("two words"), "\"two words\"");
     assert_string_equal(log_q("a=\"\\"), "\"a=\\\"\\\\\"");
     assert_string_equal(log_q("l1\nl2\x1b[31m\x7f"), "\"l1\\nl2\\u001b[31m\\u007f\"");
-    assert_string_equal(log_q("\xc3\xa9 \xc2\x9b \xff"), "\"\xc3\xa9 \\u00c2\\u009b \\u00ff\"");
+    assert_string_equal(log_q("\xc3\xa9 \xc2\x9b \xff"), "\"\xc3\xa9 \\u009b \\u00ff\"");
+    assert_string_equal(log_q("a\xe2\x80\xae"
+                              "b"),
+                        "\"a\\u202eb\"");
     const char *first = log_q("1");
     for (int i = 0; i < 7; i++) {
         (void)log_q("other");
@@ -95,7 +98,7 @@ static void values_are_quoted_when_they_need_it(void **state)
 static void control_characters_never_get_out(void **state)
 {
     struct fixture *f = *state;
-    log_info("x", "user=%s", "evil\n2026 forged\x1b[2J\xc2\x9b\xff");
+    log_info("x", "user=%s", "evil\n2026 forged\x1b[2J\xc2\x9b\xff\xe2\x80\xae");
     assert_string_equal(written(f) + 24, " info  x user=evil?2026 forged?[2J???\n");
 }
 

@@ -228,6 +228,21 @@ static void output_is_for_people(void **state)
     buf_free(&out);
 }
 
+static void output_hides_nothing(void **state)
+{
+    (void)state;
+    json_t *tree =
+        json_pack("{s:s, s:s, s:s, s:s}", "k\xc2\x9b", "a\x7f", "b", "l1\nl2\xe2\x80\xae\n", "c",
+                  "dash \xe2\x80\x94\nand\n", "d", "\xf3\xa0\x81\x81");
+    struct buf out = {0};
+    yaml_emit(tree, &out);
+    assert_slice(buf_slice(&out),
+                 "\"k\\u009b\": \"a\\u007f\"\nb: \"l1\\nl2\\u202e\\n\"\nc: |\n  dash "
+                 "\xe2\x80\x94\n  and\nd: \"\\U000e0041\"\n");
+    json_decref(tree);
+    buf_free(&out);
+}
+
 static void assert_round_trip(json_t *tree)
 {
     struct buf out = {0};
@@ -285,6 +300,13 @@ static void any_string_survives_a_round_trip(void **state)
                                          "---",
                                          "\xe2\x80\xa8",
                                          "\xef\xbb\xbf",
+                                         "\xc2\x9b",
+                                         "\xe2\x80\xae",
+                                         "\xe2\x80\x94",
+                                         "\xe2\x81\xa6",
+                                         "\xf0\x9f\x98\x80",
+                                         "\xf3\xa0\x81\x81",
+                                         "\xef\xbf\xbf",
                                          "..."};
     uint32_t r = 42;
     for (int i = 0; i < 4000; i++) {
@@ -333,6 +355,7 @@ int main(void)
         cmocka_unit_test(documents_come_in_order_with_their_lines),
         cmocka_unit_test(lines_of_paths_are_found),
         cmocka_unit_test(output_is_for_people),
+        cmocka_unit_test(output_hides_nothing),
         cmocka_unit_test(any_string_survives_a_round_trip),
         cmocka_unit_test(long_keys_survive_a_round_trip),
     };
