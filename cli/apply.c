@@ -194,12 +194,12 @@ static void print_result(struct applying *a, const Choreo__V1__ObjectResponse *r
                        : response->changed ? "configured"
                                            : "unchanged";
     for (size_t i = 0; i < response->n_warnings; i++) {
-        (void)fprintf(stderr, "Warning: %s\n", response->warnings[i]);
+        print_err("Warning: %s\n", response->warnings[i]);
     }
     if (a->cli.output == OUTPUT_NAME) {
-        (void)printf("%s\n", title_of(a, sent));
+        print_out("%s\n", title_of(a, sent));
     } else if (a->cli.output == OUTPUT_TABLE || a->cli.output == OUTPUT_WIDE) {
-        (void)printf("%s %s%s\n", title_of(a, sent), what, a->dry_run ? " (dry run)" : "");
+        print_out("%s %s%s\n", title_of(a, sent), what, a->dry_run ? " (dry run)" : "");
         (void)fflush(stdout);
     } else if (cli_object(response->object, &tree, &err) == 0) {
         (a->cli.output == OUTPUT_JSON ? print_json : print_yaml)(tree);
@@ -277,7 +277,7 @@ int command_apply(int argc, char **argv)
         if (failures++ == 0) {
             first = err;
         } else {
-            (void)fprintf(stderr, "choreo apply: %s\n", err.message);
+            print_err("choreo apply: %s\n", err.message);
         }
     }
     for (size_t i = 0; i < a.count; i++) {

@@ -31,7 +31,8 @@ struct attempt {
     bool (*each)(const ProtobufCMessage *message, void *user);
     void *user;
     bool delivered; /* each() has run: going on is the caller's business */
-    bool stopped;   /* by each() */
+    bool stopped;   /* by each(), or because it is broken */
+    bool broken;    /* a message that does not decode */
     bool done;
     int rc;
     struct err err;
@@ -169,11 +170,20 @@ static void take_status(struct attempt *a)
 
 /* ---- one try ---- */
 
+static int does_not_decode(const struct attempt *a, struct err *err)
+{
+    const struct client *c = a->client;
+    return err_set(err, ERR_INTERNAL, "%s: the answer does not decode as %s",
+                   c->settings->endpoints[c->endpoint], a->type->name);
+}
+
 static void on_done(struct fetch *f, int rc, const struct err *err)
 {
     struct attempt *a = f->user;
     a->done = true;
-    if (a->stopped) {
+    if (a->broken) {
+        a->rc = does_not_decode(a, &a->err);
+    } else if (a->stopped) {
         a->rc = 0;
     } else if (rc != 0) {
         a->rc =
@@ -189,14 +199,22 @@ static void on_data(struct fetch *f, struct slice in)
     buf_add(&a->frames, in);
     while (!a->stopped && a->frames.len >= FRAME_HEAD_BYTES) {
         uint32_t len = be32_get(a->frames.data + 1);
-        if (len > RESPONSE_MAX || a->frames.len - FRAME_HEAD_BYTES < len) {
+        if (len <= RESPONSE_MAX && a->frames.len - FRAME_HEAD_BYTES < len) {
+            break; /* the rest of it will come */
+        }
+        ProtobufCMessage *message =
+            len > RESPONSE_MAX
+                ? NULL
+                : protobuf_c_message_unpack(a->type, NULL, len,
+                                            (const uint8_t *)a->frames.data + FRAME_HEAD_BYTES);
+        if (message == NULL) {
+            a->stopped = true;
+            a->broken = true;
             break;
         }
-        ProtobufCMessage *message = protobuf_c_message_unpack(
-            a->type, NULL, len, (const uint8_t *)a->frames.data + FRAME_HEAD_BYTES);
         buf_shift(&a->frames, FRAME_HEAD_BYTES + len);
         a->delivered = true;
-        a->stopped = message == NULL || !a->each(message, a->user);
+        a->stopped = !a->each(message, a->user);
         protobuf_c_message_free_unpacked(message, NULL);
     }
     if (a->stopped) {
@@ -301,33 +319,30 @@ static void arena_give_back(void *arena, void *p)
     (void)p;
 }
 
-static int read_response(struct attempt *a, const ProtobufCMessageDescriptor *type,
-                         struct arena *arena, ProtobufCMessage **response, struct err *err)
+static int read_response(struct attempt *a, struct arena *arena, ProtobufCMessage **response,
+                         struct err *err)
 {
     ProtobufCAllocator allocator = {arena_take, arena_give_back, arena};
     struct slice in = buf_slice(&a->fetch.response);
     *response = NULL;
     if (in.len >= FRAME_HEAD_BYTES && be32_get(in.data + 1) == in.len - FRAME_HEAD_BYTES) {
-        *response = protobuf_c_message_unpack(type, &allocator, in.len - FRAME_HEAD_BYTES,
+        *response = protobuf_c_message_unpack(a->type, &allocator, in.len - FRAME_HEAD_BYTES,
                                               (const uint8_t *)in.data + FRAME_HEAD_BYTES);
     }
-    return *response != NULL
-               ? 0
-               : err_set(err, ERR_INTERNAL, "%s: the answer does not decode as %s",
-                         a->client->settings->endpoints[a->client->endpoint], type->name);
+    return *response != NULL ? 0 : does_not_decode(a, err);
 }
 
 int client_call(struct client *c, const char *method, const ProtobufCMessage *request,
                 const ProtobufCMessageDescriptor *response_type, struct arena *arena,
                 ProtobufCMessage **response, struct err *err)
 {
-    struct attempt a = {0};
+    struct attempt a = {.type = response_type};
     struct buf frame = frame_of(request);
     go_round(c, &a, method, buf_slice(&frame), c->timeout_ms, false);
     if (a.rc != 0) {
         *err = a.err;
     } else {
-        a.rc = read_response(&a, response_type, arena, response, err);
+        a.rc = read_response(&a, arena, response, err);
     }
     fetch_clear(&a.fetch);
     buf_free(&frame);

@@ -136,7 +136,7 @@ static void print_shards(struct cli *c, const Choreo__V1__StatusResponse *s)
     static const char *const titles[] = {"SHARD",   "LEADER", "TERM",    "COMMIT",
                                          "APPLIED", "VOTERS", "STANDBYS"};
     struct print_table table;
-    (void)printf("cluster %s, answered by %s (choreod %s)\n\n", s->cluster_id, s->node, s->version);
+    print_out("cluster %s, answered by %s (choreod %s)\n\n", s->cluster_id, s->node, s->version);
     print_init(&table, titles, 7);
     for (size_t i = 0; i < s->n_shards; i++) {
         const Choreo__V1__ShardStatus *shard = s->shards[i];
@@ -153,7 +153,7 @@ static void print_shards(struct cli *c, const Choreo__V1__StatusResponse *s)
     }
     print_flush(&table, true);
     print_free(&table);
-    (void)putchar('\n');
+    print_out("\n");
     print_members(c, s->members, s->n_members);
 }
 
@@ -191,8 +191,8 @@ static int transfer(struct cli *c, struct err *err)
         client_call(&c->client, "choreo.v1.ClusterService/TransferLeader", &request.base,
                     &choreo__v1__transfer_leader_response__descriptor, &c->arena, &message, err);
     if (rc == 0) {
-        (void)printf("shard %u is led by %s\n", request.shard,
-                     ((const Choreo__V1__TransferLeaderResponse *)message)->leader);
+        print_out("shard %u is led by %s\n", request.shard,
+                  ((const Choreo__V1__TransferLeaderResponse *)message)->leader);
     }
     return rc;
 }
@@ -205,11 +205,11 @@ static int remove_member(struct cli *c, struct err *err)
         return err_set(err, ERR_INVALID, "usage: choreo cluster remove NODE");
     }
     request.name = arena_cstr(&c->arena, slice_of(c->args.items[1]));
-    (void)fprintf(stderr, "removing %s from every shard...\n", request.name);
+    print_err("removing %s from every shard...\n", request.name);
     int rc = client_call(&c->client, "choreo.v1.ClusterService/RemoveMember", &request.base,
                          &choreo__v1__remove_member_response__descriptor, &c->arena, &message, err);
     if (rc == 0) {
-        (void)printf("%s removed\n", request.name);
+        print_out("%s removed\n", request.name);
     }
     return rc;
 }

@@ -1,11 +1,26 @@
 /* commands.c: what choreo's commands share: options, connection, refs, the last word. */
 #include "cli/commands.h"
+#include "cli/print.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 30 * 1000, OWN_OPTIONS_MAX = 16 };
+enum { TIMEOUT_MS = 30 * 1000, TIMEOUT_MAX_MS = 500 * 3600 * 1000, OWN_OPTIONS_MAX = 16 };
+
+void cli_command_first(int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
+        bool help = strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0;
+        bool joined = strchr(argv[at], '=') != NULL || (argv[at][1] != '-' && argv[at][2] != '\0');
+        at += help || joined ? 1 : 2;
+    }
+    if (at > 1 && at < argc) {
+        char *command = argv[at];
+        memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
+        argv[1] = command;
+    }
+}
 
 static int output_of(struct cli *c, struct err *err)
 {
@@ -20,7 +35,21 @@ static int output_of(struct cli *c, struct err *err)
                    c->output_name);
 }
 
-static int open_connection(struct cli *c, struct err *err)
+static int check_common(struct cli *c, int argc, char **argv, struct err *err)
+{
+    for (int i = 1; i < argc; i++) {
+        struct slice word = slice_of(argv[i]);
+        if (slice_utf8(word) != word.len) {
+            return err_set(err, ERR_INVALID, "argument %d is not UTF-8", i);
+        }
+    }
+    if (c->timeout_ms == 0 || c->timeout_ms > TIMEOUT_MAX_MS) {
+        return err_set(err, ERR_INVALID, "--timeout: must be from 1ms to 500h");
+    }
+    return output_of(c, err);
+}
+
+int cli_connect(struct cli *c, struct err *err)
 {
     int rc = settings_load(&c->settings, c->config, c->context, c->endpoint, err);
     if (rc != 0) {
@@ -62,8 +91,8 @@ bool cli_begin(struct cli *c, int argc, char **argv, const struct args_option *o
         *exit_code = 0;
         return false;
     }
-    rc = rc != 0 ? rc : output_of(c, &err);
-    rc = rc != 0 || offline ? rc : open_connection(c, &err);
+    rc = rc != 0 ? rc : check_common(c, argc, argv, &err);
+    rc = rc != 0 || offline ? rc : cli_connect(c, &err);
     if (rc != 0) {
         *exit_code = cli_end(c, rc, &err);
         return false;
@@ -82,7 +111,7 @@ int cli_end(struct cli *c, int rc, const struct err *err)
     if (rc == 0) {
         return 0;
     }
-    (void)fprintf(stderr, "choreo %s: %s\n", c->command, err->message);
+    print_err("choreo %s: %s\n", c->command, err->message);
     return err_exit_code(rc);
 }
 

@@ -30,10 +30,15 @@ struct cli {
     bool connected;
 };
 
+/* "choreo -n web get components" is "choreo get -n web components": moves the command to the front.
+ * The options before it are common ones: all take a value. */
+void cli_command_first(int argc, char **argv);
 /* Parses the common options and the command's own, prints help, connects unless offline. False: the
  * command is over, with *exit_code. */
 bool cli_begin(struct cli *c, int argc, char **argv, const struct args_option *options,
                size_t count, const char *help, bool offline, int *exit_code);
+/* For a command that began offline. Errors: settings_load()'s, ERR_INVALID (credentials). */
+int cli_connect(struct cli *c, struct err *err);
 /* Releases everything; rc 0, or prints err and gives its exit code. */
 int cli_end(struct cli *c, int rc, const struct err *err);
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "cli/commands.h"
+#include "cli/print.h"
 
 enum { FILE_MAX = 64 << 20 };
 
@@ -52,9 +53,9 @@ static int delete_one(struct deleting *d, const char *words, const char *ns, con
     }
     if (rc == 0) {
         const Choreo__V1__DeleteResponse *response = (const Choreo__V1__DeleteResponse *)message;
-        (void)printf("%s \"%s\" %s%s\n", ref.resource, ref.name != NULL ? ref.name : "",
-                     response->object != NULL ? "is being deleted" : "deleted",
-                     d->dry_run ? " (dry run)" : "");
+        print_out("%s \"%s\" %s%s\n", ref.resource, ref.name != NULL ? ref.name : "",
+                  response->object != NULL ? "is being deleted" : "deleted",
+                  d->dry_run ? " (dry run)" : "");
     }
     return rc;
 }

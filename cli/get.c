@@ -139,8 +139,8 @@ static void flush_table(struct getting *g)
 static void print_name(const struct getting *g, const json_t *object)
 {
     struct slice words = slice_of(g->ref.resource);
-    (void)printf("%.*s/%s\n", SLICE_ARG(words),
-                 json_string_value(json_at(object, "metadata", "name", NULL)));
+    print_out("%.*s/%s\n", SLICE_ARG(words),
+              json_string_value(json_at(object, "metadata", "name", NULL)));
 }
 
 /* event is NULL for a list. */
@@ -164,14 +164,11 @@ static int take_object(struct getting *g, const Choreo__V1__Object *object, cons
         if (event == NULL) {
             json_array_append(g->items, tree);
         } else if (g->cli.output == OUTPUT_JSON) {
-            struct buf line = {0};
             json_t *both = json_pack("{s:s, s:O}", "type", event, "object", tree);
-            json_canonical(both, &line);
-            (void)printf("%.*s\n", SLICE_ARG(buf_slice(&line)));
+            print_json_line(both);
             json_decref(both);
-            buf_free(&line);
         } else {
-            (void)printf("---\n# %s\n", event);
+            print_out("---\n# %s\n", event);
             print_yaml(tree);
         }
         break;
@@ -265,8 +262,8 @@ static int get_all(struct getting *g, struct err *err)
     if (rc == 0 && trees) {
         print_items(g, named);
     } else if (rc == 0 && !named && !g->titled && g->cli.output != OUTPUT_NAME) {
-        (void)fprintf(stderr, "No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
-                      g->all ? "" : g->cli.ns);
+        print_err("No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
+                  g->all ? "" : g->cli.ns);
     }
     return rc;
 }
@@ -305,7 +302,7 @@ static int watch_all(struct getting *g, struct err *err)
         rc = client_stream(&g->cli.client, "choreo.v1.ResourceService/Watch", &request.base,
                            &choreo__v1__watch_event__descriptor, ENDLESS, on_event, g, err);
         if (rc == ERR_GONE) {
-            (void)fprintf(stderr, "choreo: the history is gone; starting over\n");
+            print_err("choreo: the history is gone; starting over\n");
             g->version = 0;
         }
     } while (g->rc == 0 &&

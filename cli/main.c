@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/print.h"
 
 static const struct command {
     const char *name;
@@ -49,27 +50,10 @@ static void print_help(FILE *to)
         to);
 }
 
-/* "choreo -n web get components" is "choreo get -n web components": moves the command to the front.
- * All common options take a value. */
-static void command_first(int argc, char **argv)
-{
-    int at = 1;
-    while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
-        bool help = strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0;
-        bool joined = strchr(argv[at], '=') != NULL || (argv[at][1] != '-' && argv[at][2] != '\0');
-        at += help || joined ? 1 : 2;
-    }
-    if (at > 1 && at < argc) {
-        char *command = argv[at];
-        memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
-        argv[1] = command;
-    }
-}
-
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
-    command_first(argc, argv);
+    cli_command_first(argc, argv);
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_help(argc > 1 ? stdout : stderr);
@@ -80,6 +64,6 @@ int main(int argc, char **argv)
             return commands[i].run(argc - 1, argv + 1);
         }
     }
-    (void)fprintf(stderr, "choreo: no command \"%s\"; choreo --help lists them\n", name);
+    print_err("choreo: no command \"%s\"; choreo --help lists them\n", name);
     return 2;
 }

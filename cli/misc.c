@@ -58,27 +58,39 @@ int command_kubeconfig(int argc, char **argv)
 static const char context_help[] = "usage: choreo context             list them; * is the current\n"
                                    "       choreo context use NAME    choose another\n";
 
+static void print_contexts(const struct settings *s)
+{
+    struct args_list names = {0};
+    settings_contexts(s, &names);
+    for (size_t i = 0; i < names.count; i++) {
+        bool current = s->context != NULL && strcmp(names.items[i], s->context) == 0;
+        print_out("%s %s\n", current ? "*" : " ", names.items[i]);
+    }
+}
+
+/* Offline: a context that cannot be used is one more reason to choose another. */
 int command_context(int argc, char **argv)
 {
     struct cli c;
     struct err err = {0};
-    struct args_list names = {0};
     int code;
-    if (!cli_begin(&c, argc, argv, NULL, 0, context_help, false, &code)) {
+    if (!cli_begin(&c, argc, argv, NULL, 0, context_help, true, &code)) {
         return code;
     }
-    int rc = 0;
-    if (c.args.count == 2 && strcmp(c.args.items[0], "use") == 0) {
-        rc = settings_use(&c.settings, c.args.items[1], &err);
-    } else if (c.args.count != 0) {
-        rc = err_set(&err, ERR_INVALID, "usage: choreo context [use NAME]");
-    } else {
-        settings_contexts(&c.settings, &names);
-        for (size_t i = 0; i < names.count; i++) {
-            bool current =
-                c.settings.context != NULL && strcmp(names.items[i], c.settings.context) == 0;
-            (void)printf("%s %s\n", current ? "*" : " ", names.items[i]);
+    bool use = c.args.count == 2 && strcmp(c.args.items[0], "use") == 0;
+    if (c.args.count != 0 && !use) {
+        int rc = err_set(&err, ERR_INVALID, "usage: choreo context [use NAME]");
+        return cli_end(&c, rc, &err);
+    }
+    struct settings s;
+    int rc = settings_open(&s, c.config, &err);
+    if (rc == 0) {
+        if (use) {
+            rc = settings_use(&s, c.args.items[1], &err);
+        } else {
+            print_contexts(&s);
         }
+        settings_free(&s);
     }
     return cli_end(&c, rc, &err);
 }
@@ -94,22 +106,19 @@ int command_version(int argc, char **argv)
     bool client = false;
     int code;
     const struct args_option options[] = {{"client", 0, ARGS_FLAG, &client, 0, 0}};
-    (void)printf("choreo %s\n", CHOREO_VERSION);
-    for (int i = 1; i < argc; i++) {
-        client = client || strcmp(argv[i], "--client") == 0;
-    }
-    if (!cli_begin(&c, argc, argv, options, 1, version_help, client, &code)) {
+    if (!cli_begin(&c, argc, argv, options, 1, version_help, true, &code)) {
         return code;
     }
-    int rc = 0;
-    if (!client) {
+    print_out("choreo %s\n", CHOREO_VERSION);
+    int rc = client ? 0 : cli_connect(&c, &err);
+    if (rc == 0 && !client) {
         Choreo__V1__StatusRequest request = CHOREO__V1__STATUS_REQUEST__INIT;
         ProtobufCMessage *message = NULL;
         rc = client_call(&c.client, "choreo.v1.ClusterService/Status", &request.base,
                          &choreo__v1__status_response__descriptor, &c.arena, &message, &err);
         if (rc == 0) {
             const Choreo__V1__StatusResponse *s = (const Choreo__V1__StatusResponse *)message;
-            (void)printf("choreod %s (%s)\n", s->version, s->node);
+            print_out("choreod %s (%s)\n", s->version, s->node);
         }
     }
     return cli_end(&c, rc, &err);

@@ -64,12 +64,17 @@ static int read_pem(struct settings *s, const json_t *context, const char *key, 
     return rc;
 }
 
+static bool is_endpoint(struct slice url)
+{
+    return slice_starts_with(url, SLICE("https://")); /* a token is never sent in the clear */
+}
+
 static int read_context(struct settings *s, const json_t *context, struct err *err)
 {
     const json_t *endpoints = json_at(context, "endpoints", NULL);
     for (size_t i = 0; i < json_array_size(endpoints) && i < SETTINGS_ENDPOINTS_MAX; i++) {
         struct slice url = json_text(json_array_get(endpoints, i));
-        if (!slice_starts_with(url, SLICE("https://"))) {
+        if (!is_endpoint(url)) {
             return err_set(err, ERR_INVALID, "endpoints[%zu]: must be https://HOST:PORT", i);
         }
         s->endpoints[s->endpoint_count++] = arena_cstr(&s->arena, url);
@@ -81,16 +86,32 @@ static int read_context(struct settings *s, const json_t *context, struct err *e
     return rc != 0 ? rc : read_pem(s, context, "clientKey", &s->key_pem, err);
 }
 
-static int read_file(struct settings *s, const char *context, struct err *err)
+static int parse_file(struct settings *s, struct err *err)
 {
     struct buf text = {0};
     int rc = file_read(s->file, FILE_MAX, &text, err);
     rc = rc != 0 ? rc : yaml_parse(buf_slice(&text), s->file, &s->tree, err);
     buf_free(&text);
+    if (rc == 0) {
+        s->context = text_at(s, s->tree, "current-context");
+    }
+    return rc;
+}
+
+static int no_file(struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND,
+                   "no cluster is configured: start one with `choreod dev`, or name a file with "
+                   "--config or CHOREO_CONFIG");
+}
+
+static int read_file(struct settings *s, const char *context, struct err *err)
+{
+    int rc = parse_file(s, err);
     if (rc != 0) {
         return rc;
     }
-    s->context = context != NULL ? context : text_at(s, s->tree, "current-context");
+    s->context = context != NULL ? context : s->context;
     if (s->context == NULL) {
         return err_set(err, ERR_INVALID, "%s: no current-context: choreo context use NAME",
                        s->file);
@@ -110,12 +131,12 @@ int settings_load(struct settings *s, const char *file, const char *context, con
     *s = (struct settings){0};
     s->file = find_file(s, file);
     int rc = 0;
-    if (s->file != NULL) {
+    if (endpoint != NULL && !is_endpoint(slice_of(endpoint))) {
+        rc = err_set(err, ERR_INVALID, "--endpoint %s: must be https://HOST:PORT", endpoint);
+    } else if (s->file != NULL) {
         rc = read_file(s, context, err);
     } else if (endpoint == NULL) {
-        rc = err_set(err, ERR_NOT_FOUND,
-                     "no cluster is configured: start one with `choreod dev`, or name a file with "
-                     "--config or CHOREO_CONFIG");
+        rc = no_file(err);
     }
     if (rc == 0 && endpoint != NULL) {
         s->endpoints[0] = endpoint;
@@ -127,6 +148,17 @@ int settings_load(struct settings *s, const char *file, const char *context, con
     if (s->ns == NULL) {
         s->ns = "default";
     }
+    if (rc != 0) {
+        settings_free(s);
+    }
+    return rc;
+}
+
+int settings_open(struct settings *s, const char *file, struct err *err)
+{
+    *s = (struct settings){0};
+    s->file = find_file(s, file);
+    int rc = s->file != NULL ? parse_file(s, err) : no_file(err);
     if (rc != 0) {
         settings_free(s);
     }

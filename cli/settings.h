@@ -33,12 +33,16 @@ struct settings {
     json_t *tree;       /* private: of the whole file */
 };
 
-/* file, context and endpoint may be NULL. Errors: ERR_INVALID (naming file and what is missing),
- * ERR_NOT_FOUND (no file anywhere, no such context: says what to do), ERR_IO. */
+/* Finds the file and the context, and reads its credentials. file, context and endpoint may be
+ * NULL; an endpoint stands instead of the context's. Errors: ERR_INVALID (naming file and what is
+ * wrong), ERR_NOT_FOUND (no file anywhere, no such file or context: says what to do), ERR_IO. */
 int settings_load(struct settings *s, const char *file, const char *context, const char *endpoint,
                   struct err *err);
+/* The file alone, whatever its contexts say: for listing and choosing them. context is the current
+ * one, or NULL. Errors: as above. */
+int settings_open(struct settings *s, const char *file, struct err *err);
 void settings_free(struct settings *s);
-/* Makes a context the current one, in the file. */
+/* Makes a context the current one, in the file. Errors: ERR_NOT_FOUND, ERR_IO. */
 int settings_use(struct settings *s, const char *context, struct err *err);
 /* Names of all contexts. */
 void settings_contexts(const struct settings *s, struct args_list *names);

@@ -149,9 +149,9 @@ static int show(struct cli *c, const char *ns, struct err *err)
         (c->output == OUTPUT_JSON ? print_json : print_yaml)(tree);
         json_decref(tree);
     } else if (rc == 0 && (rc = print_nodes(c, err)) == 0) {
-        (void)putchar('\n');
+        print_out("\n");
         print_planes(c, planes);
-        (void)putchar('\n');
+        print_out("\n");
         print_components(c, components);
     }
     json_decref(planes);
@@ -185,7 +185,7 @@ int command_status(int argc, char **argv)
         arena_free(&c.arena);
         rc = show(&c, ns, &err);
         if (rc != 0) {
-            (void)fprintf(stderr, "choreo status: %s\n", err.message);
+            print_err("choreo status: %s\n", err.message);
         }
     }
     return cli_end(&c, rc, &err);

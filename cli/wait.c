@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/print.h"
 #include "proto/object.h"
 
 static const char help[] =
@@ -59,7 +60,7 @@ static void note(struct waiting *w, const json_t *object)
                                                : SLICE("not reported yet")),
                    SLICE_ARG(json_text_at(condition, "message")));
     if (strcmp(text, w->last) != 0 && isatty(STDERR_FILENO)) {
-        (void)fprintf(stderr, "  %.*s: %s\n", SLICE_ARG(object_name(object)), text);
+        print_err("  %.*s: %s\n", SLICE_ARG(object_name(object)), text);
     }
     (void)snprintf(w->last, sizeof w->last, "%s", text);
 }
@@ -124,7 +125,7 @@ static int wait_one(struct waiting *w, const char *words, uint64_t end_ms, struc
         *err = w->err;
         return w->rc;
     }
-    (void)printf("%s %s\n", words, w->gone ? "deleted" : "condition met");
+    print_out("%s %s\n", words, w->gone ? "deleted" : "condition met");
     return 0;
 }
 
