@@ -26,6 +26,7 @@ enum {
     ASK_AGAIN_MS = 1000,
     REQUEST_TIMEOUT_MS = 15 * 1000,
     RESPONSE_MAX = 1 << 20,
+    DAY_MS = 24 * 3600 * 1000,
 };
 
 static const char join_help[] =
@@ -189,6 +190,49 @@ static void copy_pem(struct buf *to, const json_t *answer, const char *key)
     buf_add(to, json_text_at(answer, key));
 }
 
+static uint64_t number_at(const json_t *answer, const char *key, json_int_t most, const char **bad)
+{
+    json_int_t value = json_integer_value(json_at(answer, key, NULL));
+    if (value < 1 || value > most) {
+        *bad = key;
+    }
+    return (uint64_t)value;
+}
+
+static int read_identity(const json_t *answer, struct node_identity *id, struct err *err)
+{
+    const char *bad = NULL;
+    struct slice cluster = json_text_at(answer, "cluster");
+    if (cluster.len == 0 || cluster.len >= sizeof id->cluster) {
+        bad = "cluster";
+    }
+    (void)snprintf(id->cluster, sizeof id->cluster, "%.*s", SLICE_ARG(cluster));
+    id->shards = (uint32_t)number_at(answer, "shards", NODE_SHARDS_MAX, &bad);
+    id->incarnation = number_at(answer, "incarnation", INT64_MAX, &bad);
+    id->election_timeout_ms = (uint32_t)number_at(answer, "electionTimeoutMs", DAY_MS, &bad);
+    id->heartbeat_ms = (uint32_t)number_at(answer, "heartbeatMs", DAY_MS, &bad);
+    if (bad != NULL) {
+        return err_set(err, ERR_INVALID, "the cluster's answer: %s is missing or no good", bad);
+    }
+    return cluster_member_parse(json_at(answer, "member", NULL), &id->self, err);
+}
+
+static int read_keys(struct joining *j, const json_t *answer, struct err *err)
+{
+    char uri[NODE_NAME_MAX * 2 + 32];
+    const struct node_identity *id = &j->setup.identity;
+    copy_pem(&j->credentials.ca_key, answer, "caKey");
+    copy_pem(&j->credentials.node_cert, answer, "cert");
+    if (j->credentials.ca_key.len == 0) {
+        return err_set(err, ERR_INVALID, "the cluster's answer: caKey is missing or no good");
+    }
+    (void)snprintf(uri, sizeof uri, "choreod://%s/node/%s", id->cluster, id->self.name);
+    int rc = pki_cert_check_uri(buf_slice(&j->credentials.node_cert), uri, err);
+    rc = rc != 0 ? rc
+                 : token_key_load(json_text_at(answer, "tokenKey"), &j->credentials.token_key, err);
+    return rc == 0 ? 0 : err_wrap(err, "the cluster's answer");
+}
+
 static int read_welcome(struct joining *j, struct slice text, struct err *err)
 {
     json_t *answer = NULL;
@@ -196,24 +240,13 @@ static int read_welcome(struct joining *j, struct slice text, struct err *err)
     if (rc != 0) {
         return err_wrap(err, "the cluster's answer");
     }
-    struct node_identity *id = &j->setup.identity;
-    struct slice cluster = json_text_at(answer, "cluster");
-    (void)snprintf(id->cluster, sizeof id->cluster, "%.*s", SLICE_ARG(cluster));
-    id->shards = (uint32_t)json_integer_value(json_at(answer, "shards", NULL));
-    id->incarnation = (uint64_t)json_integer_value(json_at(answer, "incarnation", NULL));
-    id->election_timeout_ms =
-        (uint32_t)json_integer_value(json_at(answer, "electionTimeoutMs", NULL));
-    id->heartbeat_ms = (uint32_t)json_integer_value(json_at(answer, "heartbeatMs", NULL));
-    rc = cluster_member_parse(json_at(answer, "member", NULL), &id->self, err);
+    rc = read_identity(answer, &j->setup.identity, err);
     const json_t *members = json_at(answer, "members", NULL);
     for (size_t i = 0; rc == 0 && i < json_array_size(members) && i < NODE_MEMBERS_MAX; i++) {
         rc = cluster_member_parse(json_array_get(members, i), &j->known[i], err);
         j->setup.known_count++;
     }
-    copy_pem(&j->credentials.ca_key, answer, "caKey");
-    copy_pem(&j->credentials.node_cert, answer, "cert");
-    rc = rc != 0 ? rc
-                 : token_key_load(json_text_at(answer, "tokenKey"), &j->credentials.token_key, err);
+    rc = rc != 0 ? rc : read_keys(j, answer, err);
     json_decref(answer);
     return rc;
 }
@@ -226,15 +259,17 @@ static int run_join(struct joining *j, struct err *err)
     rc = rc != 0 ? rc : ask_to_join(j, &answer, err);
     rc = rc != 0 ? rc : read_welcome(j, buf_slice(&answer), err);
     buf_free(&answer);
+    /* The marker comes before what makes the directory a node's: none runs that does not ask. */
+    (void)snprintf(marker, sizeof marker, "%s/joining", j->dir);
+    rc = rc != 0 ? rc : file_make_dir(j->dir, 0700, err);
+    rc = rc != 0 ? rc
+                 : file_write(marker, SLICE("until this node votes in every shard\n"), 0644, err);
     if (rc == 0) {
         j->setup.dir = j->dir;
         j->setup.known = j->known;
         j->setup.credentials = &j->credentials;
         rc = setup_write(&j->setup, err);
     }
-    (void)snprintf(marker, sizeof marker, "%s/joining", j->dir);
-    rc = rc != 0 ? rc
-                 : file_write(marker, SLICE("until this node votes in every shard\n"), 0644, err);
     if (rc == 0) {
         (void)printf("node %s is admitted to cluster %s\n"
                      "start it:      choreod run --config %s/choreod.yaml\n"

@@ -11,6 +11,7 @@
 
 #include "base/crypto.h"
 #include "base/file.h"
+#include "base/yaml.h"
 
 uint64_t setup_new_id(void)
 {
@@ -31,12 +32,21 @@ static bool is_label(const char *name)
     return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
+/* A name, an IPv4 address, or an IPv6 address in brackets, and a port. */
 static bool has_port(const char *address)
 {
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
     const char *colon = strrchr(address, ':');
     uint64_t port;
-    return colon != NULL && colon != address && slice_u64(slice_of(colon + 1), &port) &&
-           port >= 1 && port <= 65535 && strlen(address) <= NODE_ADDRESS_MAX;
+    if (colon == NULL || colon == address || !slice_u64(slice_of(colon + 1), &port) || port < 1 ||
+        port > 65535 || strlen(address) > NODE_ADDRESS_MAX) {
+        return false;
+    }
+    size_t host = (size_t)(colon - address);
+    return address[0] == '['
+               ? host > 2 && strspn(address + 1, "0123456789abcdefABCDEF:.%") == host - 2 &&
+                     address[host - 1] == ']'
+               : strspn(address, name) == host;
 }
 
 int setup_member(struct node_member *member, const char *name, const char *region, const char *peer,
@@ -71,6 +81,23 @@ void setup_api_url(const struct node_member *member, struct buf *url)
     buf_addf(url, "https://%s", member->api);
 }
 
+static int write_config(const char *dir, struct err *err)
+{
+    char path[PATH_MAX];
+    struct buf text = {0};
+    char *absolute = realpath(dir, NULL); /* `choreod run` may start anywhere */
+    json_t *tree = json_object();
+    json_object_set_new(tree, "dataDir", json_str(slice_of(absolute != NULL ? absolute : dir)));
+    buf_add_cstr(&text, "# Every key is documented in deploy/choreod.yaml.\n");
+    yaml_emit(tree, &text);
+    (void)snprintf(path, sizeof path, "%s/choreod.yaml", dir);
+    int rc = file_write(path, buf_slice(&text), 0644, err);
+    json_decref(tree);
+    free(absolute);
+    buf_free(&text);
+    return rc;
+}
+
 int setup_write(const struct setup *s, struct err *err)
 {
     struct node_identity there;
@@ -86,16 +113,5 @@ int setup_write(const struct setup *s, struct err *err)
         rc = node_create(s->dir, &s->identity, s->founders, s->founder_count, s->known,
                          s->known_count, err);
     }
-    if (rc == 0) {
-        char path[PATH_MAX];
-        struct buf text = {0};
-        (void)snprintf(path, sizeof path, "%s/choreod.yaml", s->dir);
-        char *absolute = realpath(s->dir, NULL); /* `choreod run` may start anywhere */
-        buf_addf(&text, "# Every key is documented in deploy/choreod.yaml.\ndataDir: %s\n",
-                 absolute != NULL ? absolute : s->dir);
-        free(absolute);
-        rc = file_write(path, buf_slice(&text), 0644, err);
-        buf_free(&text);
-    }
-    return rc;
+    return rc != 0 ? rc : write_config(s->dir, err);
 }
