@@ -381,9 +381,9 @@ int command_dev(int argc, char **argv)
     const struct args_option options[] = {
         {"dir", 0, ARGS_STRING, &dir, 0, 0},
         {"nodes", 0, ARGS_COUNT, &asked.nodes, 1, DEV_NODES_MAX},
-        {"shards", 0, ARGS_COUNT, &asked.shards, 1, 64},
+        {"shards", 0, ARGS_COUNT, &asked.shards, 1, DEV_SHARDS_MAX},
         {"planes", 0, ARGS_STRING, &asked.planes, 0, 0},
-        {"base-port", 0, ARGS_COUNT, &asked.base_port, 1024, 65000},
+        {"base-port", 0, ARGS_COUNT, &asked.base_port, DEV_PORT_MIN, DEV_PORT_MAX},
         {"supervise", 0, ARGS_FLAG, &d.supervise, 0, 0},
     };
     struct args_list rest;
@@ -406,5 +406,6 @@ int command_dev(int argc, char **argv)
     credentials_free(&d.credentials);
     buf_free(&d.connect_url);
     buf_free(&d.connect_body);
+    free((char *)(uintptr_t)d.settings.planes);
     return code;
 }

@@ -17,6 +17,10 @@
 
 enum {
     DEV_NODES_MAX = 5,
+    DEV_SHARDS_MAX = 64,
+    DEV_PORT_MIN = 1024, /* of --base-port */
+    DEV_PORT_MAX = 65000,
+    DEV_DIR_MAX = 98, /* a socket in it has a name of at most 107 bytes */
     DEV_PLANES_MAX = 32,
     DEV_CHILDREN_MAX = DEV_NODES_MAX + DEV_PLANES_MAX,
     DEV_PATH_MAX = 512,
@@ -85,7 +89,9 @@ struct dev {
 };
 
 /* dev_setup.c: fills children, credentials, identity and token; makes what is missing on disk.
- * Errors: ERR_INVALID (planes, other settings than the directory was made with), ERR_IO. */
+ * Errors: ERR_INVALID (planes, ports, other settings than the directory was made with, a path too
+ * long), ERR_EXISTS (half made), ERR_CORRUPT (settings.json), ERR_NOT_FOUND (a file is missing),
+ * ERR_IO. The caller frees settings.planes and credentials either way. */
 int dev_setup(struct dev *d, const struct dev_settings *asked, struct err *err);
 void dev_path(const struct dev *d, const char *name, char *out); /* DIR/name */
 

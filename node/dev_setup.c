@@ -31,6 +31,14 @@ void dev_path(const struct dev *d, const char *name, char *out)
 
 /* ---- settings ---- */
 
+static bool number_at(const json_t *tree, const char *key, json_int_t least, json_int_t most,
+                      uint32_t *number)
+{
+    json_int_t value = json_integer_value(json_object_get(tree, key));
+    *number = (uint32_t)value;
+    return value >= least && value <= most;
+}
+
 static int read_settings(struct dev *d, struct dev_settings *s, struct arena *arena,
                          struct err *err)
 {
@@ -43,13 +51,10 @@ static int read_settings(struct dev *d, struct dev_settings *s, struct arena *ar
         rc = err_wrap(err, "%s", path);
     }
     if (rc == 0) {
-        *s = (struct dev_settings){
-            .nodes = (uint32_t)json_integer_value(json_object_get(tree, "nodes")),
-            .shards = (uint32_t)json_integer_value(json_object_get(tree, "shards")),
-            .base_port = (uint32_t)json_integer_value(json_object_get(tree, "basePort")),
-            .planes = arena_cstr(arena, json_text_at(tree, "planes")),
-        };
-        if (s->nodes < 1 || s->nodes > DEV_NODES_MAX || s->base_port == 0) {
+        s->planes = arena_cstr(arena, json_text_at(tree, "planes"));
+        if (!number_at(tree, "nodes", 1, DEV_NODES_MAX, &s->nodes) ||
+            !number_at(tree, "shards", 1, DEV_SHARDS_MAX, &s->shards) ||
+            !number_at(tree, "basePort", DEV_PORT_MIN, DEV_PORT_MAX, &s->base_port)) {
             rc = err_set(err, ERR_CORRUPT, "%s is damaged: remove %s and start over", path, d->dir);
         }
     }
@@ -215,7 +220,11 @@ static int make_node(struct dev *d, struct dev_child *c, const struct node_membe
                       .credentials = &d->credentials};
     s.identity.self = c->member;
     int rc = credentials_issue_node(&d->credentials, d->identity.cluster, &c->member, err);
-    return rc != 0 ? rc : setup_write(&s, err);
+    rc = rc != 0 ? rc : setup_write(&s, err);
+    if (rc == ERR_EXISTS) { /* without settings.json */
+        rc = err_set(err, rc, "%s is half made: remove it and start over", d->dir);
+    }
+    return rc;
 }
 
 static int make_plane_files(struct dev_child *c, struct slice cert, struct slice key,
@@ -336,6 +345,10 @@ int dev_setup(struct dev *d, const struct dev_settings *asked, struct err *err)
     struct arena arena = {0};
     struct dev_settings there;
     char path[DEV_PATH_MAX];
+    if (strlen(d->dir) > DEV_DIR_MAX) {
+        return err_set(err, ERR_INVALID, "--dir %s: the path is too long, at most %d bytes", d->dir,
+                       DEV_DIR_MAX);
+    }
     int found = read_settings(d, &there, &arena, err);
     int rc = found == ERR_NOT_FOUND ? 0 : found;
     if (found == ERR_NOT_FOUND) {
