@@ -206,6 +206,23 @@ check('a bad call is refused as gRPC says', async () => {
   bad.close();
 });
 
+check('a node that stops sends its watches elsewhere', async () => {
+  const there = client(proto.choreo.v1.ResourceService, cluster, {node: 2});
+  const stream = there.stub.Watch({ref: {resource: 'configmaps'}}, there.metadata());
+  const synced = new Promise((resolve, reject) => {
+    stream.on('data', event => { if (event.type === 'SYNCED') resolve(); });
+    stream.on('error', reject);
+  });
+  await synced;
+  const ended = new Promise(resolve => stream.on('error', resolve));
+  await cluster.kill('node-3', 'SIGTERM');
+  const error = await ended;
+  assert.equal(error.code, grpc.status.UNAVAILABLE);
+  assert.match(error.details, /this node is stopping/);
+  there.close();
+  await until('node-3 has ended and begins again', () => cluster.restart('node-3'));
+});
+
 check('a leader is handed over on request', async () => {
   const admin = client(proto.choreo.v1.ClusterService, cluster);
   const before = (await admin.call('Status', {})).shards[1].leader;

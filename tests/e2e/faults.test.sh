@@ -64,7 +64,11 @@ ask() { # ask CONTEXT: what the API says to its token
 }
 [[ $(ask short.yaml) == *"the token expired"* ]] || fail "an expired token: $(ask short.yaml)"
 [[ $(ask strange.yaml) == *"for another cluster"* ]] || fail "a strange token: $(ask strange.yaml)"
-ok "an expired token and one of another cluster are refused"
+for _ in $(seq 30); do # by gRPC too, at once, however the refusal and the request's body meet
+    expect 4 "the token expired" timeout 5 "$bin/choreo" --config short.yaml get components
+    expect 4 "for another cluster" timeout 5 "$bin/choreo" --config strange.yaml get components
+done
+ok "an expired token and one of another cluster are refused, by both doors"
 
 for at in "$port" $((port + 1)); do
     python3 - "$at" <<'P'

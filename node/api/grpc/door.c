@@ -4,10 +4,12 @@
  * stream is read as a sequence of length-prefixed messages; a unary method runs when its one
  * message is whole and the client has closed its side; the response is messages and trailers.
  * Failure path: every failure is trailers with a grpc-status and google.rpc.Status details; a
- * client that goes away, or a deadline, finishes the call and cancels what the method has under
- * way; the call's memory goes when the last hold is dropped. Invariants: exactly one set of
- * trailers; nothing is written after it; the stream is released once, after the method's last
- * asynchronous operation. */
+ * client that goes away, a deadline, or for a stream without an end the server's, finishes the call
+ * and cancels what the method has under way; the call's memory goes when the last hold is dropped.
+ * A call that is refused while its request still comes is told when that is whole: clients whose
+ * upload an early answer interrupts (libcurl 7.88) would wait for ever for what they had got.
+ * Invariants: exactly one set of trailers; nothing is written after it; the stream is released
+ * once, after the method's last asynchronous operation. */
 #include "node/api/grpc/door.h"
 
 #include <assert.h>
@@ -15,12 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
-#include "base/log.h"
-#include "proto/google/rpc/error_details.pb-c.h"
-#include "proto/google/rpc/status.pb-c.h"
+#include "node/api/grpc/trailers.h"
 
-enum { FRAME_HEAD_BYTES = 5, DETAILS_MAX = 3, VIOLATIONS_MAX = 100 };
+enum { FRAME_HEAD_BYTES = 5 };
 
 void grpc_init(struct grpc *g)
 {
@@ -98,95 +97,6 @@ bool grpc_send(struct grpc_call *call, const ProtobufCMessage *message)
     return http_stream_push(call->stream);
 }
 
-/* gRPC's percent encoding: printable ASCII but '%' stays. */
-static struct slice encode_message(struct arena *arena, const char *message)
-{
-    struct buf out = {0};
-    for (const char *p = message; *p != '\0'; p++) {
-        if (*p >= ' ' && *p <= '~' && *p != '%') {
-            buf_add_char(&out, *p);
-        } else {
-            buf_addf(&out, "%%%02X", (unsigned)(unsigned char)*p);
-        }
-    }
-    struct slice copy = arena_copy(arena, buf_slice(&out));
-    buf_free(&out);
-    return copy;
-}
-
-static Google__Protobuf__Any *pack_detail(struct arena *arena, const ProtobufCMessage *message)
-{
-    Google__Protobuf__Any *any = ARENA_NEW(arena, Google__Protobuf__Any);
-    google__protobuf__any__init(any);
-    any->type_url = arena_printf(arena, "type.googleapis.com/%s", message->descriptor->name);
-    any->value.len = protobuf_c_message_get_packed_size(message);
-    any->value.data = arena_alloc(arena, any->value.len);
-    (void)protobuf_c_message_pack(message, any->value.data);
-    return any;
-}
-
-static Google__Protobuf__Any *bad_request(struct arena *arena, const struct causes *causes)
-{
-    typedef Google__Rpc__BadRequest__FieldViolation violation;
-    Google__Rpc__BadRequest bad = GOOGLE__RPC__BAD_REQUEST__INIT;
-    size_t count = causes->count < VIOLATIONS_MAX ? causes->count : VIOLATIONS_MAX;
-    bad.field_violations = arena_alloc(arena, count * sizeof(violation *));
-    for (size_t i = 0; i < count; i++) {
-        violation *v = ARENA_NEW(arena, violation);
-        google__rpc__bad_request__field_violation__init(v);
-        v->field = arena_cstr(arena, causes->items[i].field);
-        v->description = arena_cstr(arena, causes->items[i].message);
-        bad.field_violations[bad.n_field_violations++] = v;
-    }
-    return pack_detail(arena, &bad.base);
-}
-
-static Google__Protobuf__Any *error_info(struct arena *arena, int rc)
-{
-    Google__Rpc__ErrorInfo info;
-    char domain[] = "choreo.dev";
-    google__rpc__error_info__init(&info);
-    info.reason = arena_cstr(arena, slice_of(err_reason(rc)));
-    info.domain = domain;
-    return pack_detail(arena, &info.base);
-}
-
-static Google__Protobuf__Any *retry_info(struct arena *arena)
-{
-    Google__Rpc__RetryInfo retry = GOOGLE__RPC__RETRY_INFO__INIT;
-    Google__Protobuf__Duration second = GOOGLE__PROTOBUF__DURATION__INIT;
-    second.seconds = 1;
-    retry.retry_delay = &second;
-    return pack_detail(arena, &retry.base);
-}
-
-/* The value of grpc-status-details-bin: google.rpc.Status in base64. */
-static struct slice encode_details(struct arena *arena, int rc, const char *message,
-                                   const struct causes *causes)
-{
-    Google__Rpc__Status status;
-    Google__Protobuf__Any *details[DETAILS_MAX];
-    google__rpc__status__init(&status);
-    status.code = err_grpc_status(rc);
-    status.message = arena_cstr(arena, slice_of(message));
-    status.details = details;
-    details[status.n_details++] = error_info(arena, rc);
-    if (causes != NULL && causes->count > 0) {
-        details[status.n_details++] = bad_request(arena, causes);
-    }
-    if (rc == ERR_BUSY || rc == ERR_UNAVAILABLE || rc == ERR_NOT_LEADER) {
-        details[status.n_details++] = retry_info(arena);
-    }
-    size_t len = google__rpc__status__get_packed_size(&status);
-    uint8_t *packed = arena_alloc(arena, len);
-    (void)google__rpc__status__pack(&status, packed);
-    struct buf text = {0};
-    base64_encode(&text, slice_make(packed, len));
-    struct slice copy = arena_copy(arena, buf_slice(&text));
-    buf_free(&text);
-    return copy;
-}
-
 void grpc_finish(struct grpc_call *call, int rc, const struct err *err, const struct causes *causes)
 {
     if (call->finished) {
@@ -194,18 +104,8 @@ void grpc_finish(struct grpc_call *call, int rc, const struct err *err, const st
     }
     call->finished = true;
     start_response(call);
-    struct http_header trailers[3];
-    size_t count = 1;
-    trailers[0].name = SLICE("grpc-status");
-    trailers[0].value =
-        slice_of(arena_printf(call->arena, "%d", rc == 0 ? 0 : err_grpc_status(rc)));
-    if (rc != 0) {
-        trailers[1].name = SLICE("grpc-message");
-        trailers[1].value = encode_message(call->arena, err->message);
-        trailers[2].name = SLICE("grpc-status-details-bin");
-        trailers[2].value = encode_details(call->arena, rc, err->message, causes);
-        count = 3;
-    }
+    struct http_header trailers[GRPC_TRAILERS_MAX];
+    size_t count = grpc_trailers(call->arena, rc, rc != 0 ? err->message : "", causes, trailers);
     http_stream_end(call->stream, trailers, count);
     maybe_release(call);
 }
@@ -237,6 +137,33 @@ static void abandon(struct grpc_call *call, int code, const char *message)
     grpc_drop(call);
 }
 
+/* ---- refusing ---- */
+
+/* Refuses a call whose request is still to come, or to end. */
+static void refuse(struct grpc_call *call, int code, const char *message)
+{
+    call->refusal = ARENA_NEW(call->arena, struct err);
+    (void)err_set(call->refusal, code, "%s", message);
+    buf_free(&call->in);
+    loop_timer_start(&call->timer, GRPC_DEADLINE_MS, 0);
+}
+
+static void tell_refusal(struct grpc_call *call)
+{
+    grpc_finish(call, call->refusal->code, call->refusal, NULL);
+}
+
+/* More of a request that nobody reads. Where no end is to be expected (the client may be waiting
+ * for an answer to its first message), or far too much comes, the time has come to say so. */
+static void drop_refused(struct grpc_call *call, size_t bytes)
+{
+    bool endless = call->service == NULL || call->service->bidirectional;
+    call->refused_bytes += bytes;
+    if (endless || call->refused_bytes > GRPC_MESSAGE_MAX) {
+        tell_refusal(call);
+    }
+}
+
 /* ---- in ---- */
 
 static void *arena_allocator_alloc(void *arena, size_t bytes)
@@ -266,6 +193,8 @@ static void dispatch(struct grpc_call *call, struct slice message)
 /* Takes the first whole message off the buffer. False: none is there (yet), or the call failed. */
 static bool next_message(struct grpc_call *call, struct slice *message)
 {
+    uint32_t limit = call->service->message_max;
+    limit = limit != 0 ? limit : GRPC_MESSAGE_MAX;
     if (call->in.len < FRAME_HEAD_BYTES) {
         return false;
     }
@@ -274,8 +203,10 @@ static bool next_message(struct grpc_call *call, struct slice *message)
         fail(call, ERR_METHOD, "compressed messages are not accepted: use grpc-encoding identity");
         return false;
     }
-    if (len > GRPC_MESSAGE_MAX) {
-        fail(call, ERR_TOO_LARGE, "the message is larger than 4 MiB");
+    if (len > limit) {
+        struct err err;
+        (void)err_set(&err, ERR_TOO_LARGE, "a message of %u bytes: at most %u", len, limit);
+        grpc_finish(call, err.code, &err, NULL);
         return false;
     }
     if (call->in.len - FRAME_HEAD_BYTES < len) {
@@ -286,23 +217,62 @@ static bool next_message(struct grpc_call *call, struct slice *message)
     return true;
 }
 
+/* One message of a bidirectional call, in an arena of its own: a client may send many. */
+static bool serve_message(struct grpc_call *call)
+{
+    struct arena *calls = call->arena;
+    struct arena own = {0};
+    struct slice message;
+    call->arena = &own;
+    bool any = next_message(call, &message);
+    if (any && ++call->messages > GRPC_MESSAGES_MAX) {
+        fail(call, ERR_TOO_LARGE, "more messages than one call may have: open another");
+    } else if (any) {
+        dispatch(call, message);
+    }
+    call->arena = calls;
+    arena_free(&own);
+    return any;
+}
+
+/* Serves what has come, as long as the client takes the answers. */
+static void serve_messages(struct grpc_call *call)
+{
+    bool full = false;
+    grpc_hold(call);
+    do {
+        full = http_stream_pending(call->stream) > HTTP_OUT_HIGH_BYTES;
+    } while (!call->finished && !full && serve_message(call));
+    if (call->finished) {
+        /* It is over. */
+    } else if (full) {
+        http_stream_pause(call->stream); /* on_writable goes on */
+    } else if (call->whole && call->in.len > 0) {
+        fail(call, ERR_INVALID, "the request ends inside a message");
+    } else if (call->whole) {
+        grpc_finish(call, 0, NULL, NULL);
+    }
+    grpc_drop(call);
+}
+
 static void on_data(struct http_stream *stream, struct slice data)
 {
     struct grpc_call *call = stream->user;
-    struct slice message;
     if (call->finished) {
         return;
     }
+    if (call->refusal != NULL) {
+        drop_refused(call, data.len);
+        return;
+    }
     if (call->in.len + data.len > GRPC_MESSAGE_MAX + 2 * FRAME_HEAD_BYTES + HTTP_OUT_HIGH_BYTES) {
-        fail(call, ERR_TOO_LARGE, "the message is larger than 4 MiB");
+        refuse(call, ERR_TOO_LARGE, "the message is larger than 4 MiB");
         return;
     }
     buf_add(&call->in, data);
-    grpc_hold(call);
-    while (call->service->bidirectional && !call->finished && next_message(call, &message)) {
-        dispatch(call, message);
+    if (call->service->bidirectional) {
+        serve_messages(call);
     }
-    grpc_drop(call);
 }
 
 /* The client has said all. */
@@ -314,14 +284,13 @@ static void on_request(struct http_stream *stream, int rc)
         return;
     }
     grpc_hold(call);
-    if (rc != 0) {
+    if (call->refusal != NULL) {
+        tell_refusal(call);
+    } else if (rc != 0) {
         fail(call, rc, "the request stopped coming");
     } else if (call->service->bidirectional) {
-        if (call->in.len > 0) {
-            fail(call, ERR_INVALID, "the request ends inside a message");
-        } else {
-            grpc_finish(call, 0, NULL, NULL);
-        }
+        call->whole = true;
+        serve_messages(call);
     } else if (!next_message(call, &message)) {
         if (!call->finished) {
             fail(call, ERR_INVALID, "the request holds no whole message");
@@ -337,7 +306,10 @@ static void on_request(struct http_stream *stream, int rc)
 static void on_writable(struct http_stream *stream)
 {
     struct grpc_call *call = stream->user;
-    if (!call->finished && call->writable != NULL) {
+    if (!call->finished && call->service->bidirectional) {
+        http_stream_resume(stream);
+        serve_messages(call);
+    } else if (!call->finished && call->writable != NULL) {
         call->writable(call);
     }
 }
@@ -351,11 +323,27 @@ static void on_reset(struct http_stream *stream, const struct err *why)
 static void on_deadline(struct loop_timer *timer)
 {
     struct grpc_call *call = CONTAINER_OF(timer, struct grpc_call, timer);
-    abandon(call, ERR_TIMEOUT, "the deadline passed; the outcome is unknown");
+    if (call->refusal != NULL) {
+        tell_refusal(call);
+    } else {
+        abandon(call, ERR_TIMEOUT, "the deadline passed; the outcome is unknown");
+    }
 }
 
-static const struct http_handler handler = {
-    .on_request = on_request, .on_data = on_data, .on_writable = on_writable, .on_reset = on_reset};
+/* Calls that end by themselves may; the others would be cut. */
+static void on_drain(struct http_stream *stream)
+{
+    struct grpc_call *call = stream->user;
+    if (call->endless) {
+        abandon(call, ERR_UNAVAILABLE, "this node is stopping: go on at another");
+    }
+}
+
+static const struct http_handler handler = {.on_request = on_request,
+                                            .on_data = on_data,
+                                            .on_writable = on_writable,
+                                            .on_reset = on_reset,
+                                            .on_drain = on_drain};
 
 /* ---- accepting ---- */
 
@@ -434,14 +422,15 @@ static void begin(struct grpc_call *call)
     struct err err = {0};
     bool limited = timeout.len > 0 || !call->service->open_ended;
     if (timeout.len > 0 && !parse_timeout(timeout, &ms)) {
-        fail(call, ERR_INVALID, "grpc-timeout is malformed");
+        refuse(call, ERR_INVALID, "grpc-timeout is malformed");
         return;
     }
     int rc = admit_caller(call, &err);
     if (rc != 0) {
-        grpc_finish(call, rc, &err, NULL);
+        refuse(call, rc, err.message);
         return;
     }
+    call->endless = call->service->bidirectional;
     call->deadline_ms = UINT64_MAX;
     if (limited) {
         call->deadline_ms = loop_now_ms(call->loop) + ms;
@@ -464,9 +453,9 @@ void grpc_accept(struct api *api, struct http_stream *stream)
         http_stream_respond(stream, 505, &text, 1, SLICE("gRPC needs HTTP/2\n"));
         maybe_release(call);
     } else if (!slice_eq_cstr(stream->method, "POST")) {
-        fail(call, ERR_METHOD, "gRPC methods are called by POST");
+        refuse(call, ERR_METHOD, "gRPC methods are called by POST");
     } else if (!find_method(api->config.grpc_user, stream->path, call)) {
-        fail(call, ERR_METHOD, "no such method here; server reflection lists them");
+        refuse(call, ERR_METHOD, "no such method here; server reflection lists them");
     } else {
         begin(call);
     }

@@ -19,6 +19,7 @@
 enum {
     GRPC_SERVICES_MAX = 8,
     GRPC_MESSAGE_MAX = 4 * 1024 * 1024, /* bytes of one message from a client */
+    GRPC_MESSAGES_MAX = 1000,           /* of one bidirectional call */
     GRPC_DEADLINE_MS = 30 * 1000,       /* of a call that names none, unless its service streams */
 };
 
@@ -29,8 +30,11 @@ typedef void (*grpc_method)(struct grpc_call *call, const ProtobufCMessage *requ
 struct grpc_service {
     const ProtobufCServiceDescriptor *descriptor;
     const grpc_method *methods; /* in the descriptor's order; NULL: UNIMPLEMENTED */
-    bool bidirectional;         /* a method is called for every message of a call */
-    bool open_ended;            /* no deadline of ours */
+    /* A method is called for every message of a call, and answers before it returns: the message
+     * and what it allocates in the call's arena are gone then. */
+    bool bidirectional;
+    uint32_t message_max; /* bytes; 0: GRPC_MESSAGE_MAX */
+    bool open_ended;      /* no deadline of ours */
     /* Anyone known may call a path that auth.c allows; a service that checks per resource itself
      * sets this. */
     bool authorizes;
@@ -56,6 +60,9 @@ struct grpc_call {
     struct subject subject;
     uint64_t deadline_ms; /* of the loop's clock; UINT64_MAX: none */
     void *state;          /* the method's */
+    /* Set by a method whose response ends only with its client: UNAVAILABLE ends it, and cancel
+     * comes, when the server stops. Bidirectional calls are such from the start. */
+    bool endless;
     /* Set by a method that has something under way: the client went away or the deadline passed.
      * Comes at most once, never inside a call of this header; the call is finished already. */
     void (*cancel)(struct grpc_call *call);
@@ -63,11 +70,14 @@ struct grpc_call {
     void (*writable)(struct grpc_call *call);
     /* private */
     unsigned method;
-    struct buf in;
+    struct buf in; /* not yet a message */
     bool started;
     bool finished;
-    bool got_message;
     bool released;
+    bool whole; /* bidirectional: the client has said all */
+    unsigned messages;
+    struct err *refusal; /* told when the request is whole; NULL: not refused */
+    size_t refused_bytes;
     int holds;
     struct loop_timer timer;
 };

@@ -108,6 +108,7 @@ static void watch(struct grpc_call *call, const ProtobufCMessage *message)
     l->last = status_of(call, l->service);
     call->state = l;
     call->cancel = on_cancel;
+    call->endless = true;
     grpc_hold(call);
     loop_timer_init(call->loop, &l->timer, on_look);
     loop_timer_start(&l->timer, LOOK_EVERY_MS, LOOK_EVERY_MS);

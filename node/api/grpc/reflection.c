@@ -19,7 +19,7 @@ typedef Grpc__Reflection__V1__ServerReflectionResponse reflection_response;
 #define ASKS(what) GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##what
 #define ANSWERS(what) GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##what
 
-enum { FILES_MAX = 64, SYMBOL_DEPTH_MAX = 32 };
+enum { FILES_MAX = 64, SYMBOL_DEPTH_MAX = 32, REQUEST_MAX_BYTES = 8 * 1024 };
 
 /* The embedded files, parsed once; immutable afterwards. */
 static struct file {
@@ -282,10 +282,12 @@ const struct grpc_service grpc_reflection_service = {
     .descriptor = &grpc__reflection__v1__server_reflection__descriptor,
     .methods = methods,
     .bidirectional = true,
+    .message_max = REQUEST_MAX_BYTES,
     .open_ended = true};
 
 const struct grpc_service grpc_reflection_alpha_service = {
     .descriptor = &grpc__reflection__v1alpha__server_reflection__descriptor,
     .methods = methods_alpha,
     .bidirectional = true,
+    .message_max = REQUEST_MAX_BYTES,
     .open_ended = true};

@@ -197,6 +197,7 @@ void resource_watch(struct grpc_call *call, const ProtobufCMessage *message)
     w->ns = t.ns;
     call->state = w;
     call->cancel = on_cancel;
+    call->endless = true;
     call->writable = on_writable;
     if (request->resource_version != 0) {
         follow(w, request->resource_version);
