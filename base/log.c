@@ -20,7 +20,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
-enum { LINE_MAX_BYTES = 4096, QUOTED_MAX_BYTES = 1024, QUOTED_SLOTS = 8 };
+enum { LINE_MAX_BYTES = 4096, QUOTED_MAX_BYTES = 1024, QUOTED_SLOTS = 8, LIMIT_MS = 1000 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static atomic_int least_level = LOG_INFO;
@@ -177,4 +177,13 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
     errno = saved;
     buf_free(&shown);
     buf_free(&line);
+}
+
+uint64_t log_limit(struct log_limit *limit, uint64_t now_ms)
+{
+    uint64_t next_ms = limit->next_ms;
+    limit->times++;
+    bool due = now_ms >= next_ms &&
+               atomic_compare_exchange_strong(&limit->next_ms, &next_ms, now_ms + LIMIT_MS);
+    return due ? atomic_exchange(&limit->times, 0) : 0;
 }

@@ -10,6 +10,7 @@
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
@@ -22,6 +23,16 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
     __attribute__((format(printf, 3, 4)));
 /* s as a quoted value; the text lives until the same thread's eighth next call. */
 const char *log_q(const char *s);
+
+/* For lines that the world can provoke as often as it likes: one a second. Owner: whoever logs
+ * them, zeroed at first. Thread: any. */
+struct log_limit {
+    _Atomic uint64_t next_ms;
+    _Atomic uint64_t times;
+};
+/* One more happened, at now_ms of a monotonic clock. 0: say nothing now. Else: log it, and that it
+ * was the so-manieth since the last line. */
+uint64_t log_limit(struct log_limit *limit, uint64_t now_ms);
 
 #define log_debug(...) (log_enabled(LOG_DEBUG) ? log_event(LOG_DEBUG, __VA_ARGS__) : (void)0)
 #define log_info(...) log_event(LOG_INFO, __VA_ARGS__)

@@ -57,6 +57,17 @@ static void a_line_has_time_level_event_and_fields(void **state)
     assert_string_equal(written(f) + 24, " error node.stop\n");
 }
 
+static void what_the_world_provokes_is_said_once_a_second(void **state)
+{
+    (void)state;
+    struct log_limit limit = {0};
+    assert_int_equal(log_limit(&limit, 5000), 1);
+    assert_int_equal(log_limit(&limit, 5001), 0);
+    assert_int_equal(log_limit(&limit, 5999), 0);
+    assert_int_equal(log_limit(&limit, 6000), 3);
+    assert_int_equal(log_limit(&limit, 6001), 0);
+}
+
 static void levels_below_the_least_are_dropped(void **state)
 {
     struct fixture *f = *state;
@@ -142,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_line_has_time_level_event_and_fields, setup, teardown),
+        cmocka_unit_test(what_the_world_provokes_is_said_once_a_second),
         cmocka_unit_test_setup_teardown(levels_below_the_least_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(values_are_quoted_when_they_need_it, setup, teardown),
         cmocka_unit_test_setup_teardown(control_characters_never_get_out, setup, teardown),
