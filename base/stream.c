@@ -130,6 +130,7 @@ struct stream_impl *stream__new(struct stream *s, struct loop *loop, const char 
     i->loop = loop;
     i->ops = config->ops;
     i->low_water_bytes = config->low_water_bytes;
+    i->plain_answer = config->plain_answer;
     i->reading = true;
     sm_init(&i->sm, states, CONNECTING);
     loop_task_init(&i->turn, stream__turn);

@@ -17,6 +17,7 @@ struct stream_impl {
     const struct stream_ops *ops;
     struct sm sm;
     size_t low_water_bytes;
+    struct slice plain_answer;
 
     uv_tcp_t tcp;
     struct loop_timer timer; /* of the handshake, later of the finish */

@@ -7,7 +7,8 @@
  * the kernel does not take is kept, and no more is encrypted until it has: so memory beyond the
  * user's own queue is one batch. Buffers of an idle stream are empty and unallocated.
  *
- * Failure path: the first error is kept. When TLS fails, its alert gets a second to arrive. */
+ * Failure path: the first error is kept. When TLS fails, its alert gets a second to arrive, and so
+ * does the answer to a client that never spoke TLS. */
 #include "base/stream_internal.h"
 
 #include <assert.h>
@@ -316,9 +317,30 @@ void stream__handshake(struct stream_impl *i)
     }
 }
 
+/* Is this the beginning of an HTTP request? A TLS handshake begins with the byte 22. */
+static bool is_plain_http(struct slice in)
+{
+    static const char *const begins[] = {"GET ",    "HEAD ",    "POST ",    "PUT ", "PATCH ",
+                                         "DELETE ", "OPTIONS ", "CONNECT ", "PRI "};
+    for (size_t n = 0; n < sizeof begins / sizeof begins[0]; n++) {
+        if (slice_starts_with(in, slice_of(begins[n]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Feeds ciphertext; keeps what the user does not want yet. */
 static void input(struct stream_impl *i, struct slice bytes)
 {
+    bool first = i->sm.state == HANDSHAKE && SSL_in_before(i->tls.ssl) == 1;
+    if (first && i->plain_answer.len > 0 && is_plain_http(bytes)) {
+        struct err why;
+        buf_add(&i->cipher, i->plain_answer);
+        (void)err_set(&why, ERR_INVALID, "HTTP without TLS");
+        refuse(i, &why);
+        return;
+    }
     i->tls.in = bytes;
     if (i->sm.state == HANDSHAKE) {
         stream__handshake(i);

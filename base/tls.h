@@ -62,6 +62,9 @@ struct stream_config {
     const struct stream_ops *ops; /* must live as long as the stream */
     size_t low_water_bytes;
     uint32_t handshake_timeout_ms; /* connecting and handshake together; 0: 10 s */
+    /* Server: sent as it is to a client that begins with an HTTP request in the clear; then the
+     * connection ends (on_close: ERR_INVALID). May be empty; lives as long as the stream. */
+    struct slice plain_answer;
 };
 
 struct stream {

@@ -26,6 +26,9 @@ void http_measure_init(struct http_measure *m)
         }
     }
     m->connections = metric_gauge("choreod_http_connections", "", "Open client connections.");
+    m->handshakes_failed =
+        metric_counter("choreod_http_handshakes_failed_total", "",
+                       "Connections to the API that ended before TLS was established.");
 }
 
 void http_measure_answer(struct http_measure *m, struct slice method, int status,

@@ -12,6 +12,7 @@ struct http_measure {
     struct metric *requests[MEASURE_METHODS][MEASURE_CLASSES];
     struct metric *seconds[MEASURE_METHODS];
     struct metric *connections;
+    struct metric *handshakes_failed;
 };
 
 void http_measure_init(struct http_measure *m);

@@ -3,7 +3,7 @@
  * Happy path: accept -> handshake -> ALPN chooses h2 or http/1.1 -> bytes to conn.c; connections
  * with something to send are pumped together once per turn of the loop, before it polls.
  * Failure path: over the limit of connections a new one is closed at once; a failed handshake ends
- * in on_close like everything else.
+ * in on_close like everything else, is counted, and logged at most once a second.
  * Closing: the listener closes, connections drain; at the deadline they are closed; `closed` comes
  * when the last connection and both handles are gone.
  * Invariants: a client lives from accept to on_close; its conn exists exactly between on_open and
@@ -17,6 +17,15 @@
 #include "node/http/conn.h"
 
 const char *const http_alpn[] = {"h2", "http/1.1", NULL};
+
+/* To whoever forgets the s of https. */
+#define PLAIN_BODY                                                                                 \
+    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","           \
+    "\"message\":\"this port speaks HTTPS\",\"reason\":\"BadRequest\",\"code\":400}\n"
+static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                   "content-type: application/json\r\n"
+                                   "connection: close\r\n"
+                                   "\r\n" PLAIN_BODY;
 
 enum { TICK_MS = 1000, DRAIN_TICK_MS = 50, LOW_WATER_BYTES = 128 * 1024 };
 
@@ -136,16 +145,14 @@ static void on_drain(struct stream *stream)
     }
 }
 
-/* Once a second at most: the world may knock as often as it likes. */
-static void log_handshake(struct http_server *server, const struct err *why)
+static void handshake_failed(struct http_server *server, const struct err *why)
 {
-    uint64_t now = loop_now_ms(server->loop);
-    server->handshakes_failed++;
-    if (now - server->handshake_log_ms >= 1000) {
-        log_info("http.handshake", "failed=%llu error=%s",
-                 (unsigned long long)server->handshakes_failed, log_q(why->message));
-        server->handshake_log_ms = now;
-        server->handshakes_failed = 0;
+    static struct log_limit limit; /* of all servers together */
+    uint64_t times = log_limit(&limit, loop_now_ms(server->loop));
+    metric_add(server->measure.handshakes_failed, 1);
+    if (times > 0) {
+        log_info("http.handshake", "failed=%llu error=%s", (unsigned long long)times,
+                 log_q(why->message));
     }
 }
 
@@ -157,7 +164,7 @@ static void on_close(struct stream *stream, const struct err *why)
     if (c->open) {
         http_conn_free(&c->conn, why != NULL ? why : &gone);
     } else if (why != NULL) {
-        log_handshake(server, why);
+        handshake_failed(server, why);
     }
     list_remove(&c->link);
     server->conn_count--;
@@ -189,6 +196,7 @@ static void on_accept(struct stream_listener *listener)
         .ops = &stream_ops,
         .low_water_bytes = LOW_WATER_BYTES,
         .handshake_timeout_ms = server->limits.handshake_ms,
+        .plain_answer = slice_of(plain_answer),
     };
     stream_accept(listener, &c->stream, &config);
     if (server->conn_count > server->limits.connections) {

@@ -56,8 +56,6 @@ struct http_server {
     struct loop_timer tick;
     struct http_measure measure;
     uint64_t drain_deadline_ms;
-    uint64_t handshakes_failed; /* since it was last logged */
-    uint64_t handshake_log_ms;
     bool draining;
     bool listener_open;
     bool ticking;

@@ -70,21 +70,41 @@ for _ in $(seq 30); do # by gRPC too, at once, however the refusal and the reque
 done
 ok "an expired token and one of another cluster are refused, by both doors"
 
-for at in "$port" $((port + 1)); do
-    python3 - "$at" <<'P'
+knock() { # knock PORT TIMES: speaks no TLS
+    python3 - "$1" "$2" <<'P'
 import socket, sys
-for what in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\0\1\2garbage" * 50):
+for _ in range(int(sys.argv[2])):
     s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5)
-    s.sendall(what)
+    s.sendall(b"\0\1\2garbage" * 50)
     try:
         s.recv(4096)
     except ConnectionError:
         pass
 P
+}
+lines() { grep -c "$1" one.log || true; }
+knock "$port" 100
+knock $((port + 1)) 100
+for event in http.handshake transport.handshake; do
+    grep -q "$event failed=1 error=\"127.0.0.1:[0-9]*: TLS handshake: " one.log || fail "$event is logged"
+    [ "$(lines $event)" -le 5 ] || fail "$event fills the log"
 done
-grep -q 'http.handshake failed=' one.log || fail "a broken handshake is logged"
+curl -s --cacert one/pki/ca.crt -H "Authorization: Bearer $(sed -n 's/^ *token: //p' good.yaml)" \
+    "https://127.0.0.1:$port/metrics" | grep -q '^choreod_http_handshakes_failed_total 1[0-9][0-9]$' ||
+    fail "/metrics counts broken handshakes"
+[[ $(curl -s -i "http://127.0.0.1:$port/") == *"400 Bad Request"*"this port speaks HTTPS"* ]] ||
+    fail "plain HTTP: $(curl -s -i "http://127.0.0.1:$port/")"
+admin() { # admin KEY: of the administrator's kubeconfig, decoded
+    kube config view --raw -o "jsonpath={.users[0].user.$1}" | base64 -d
+}
+admin client-certificate-data >admin.crt
+admin client-key-data >admin.key
+[ -s admin.key ] || fail "the administrator has a certificate"
+(sleep 1; echo hello) | timeout 5 openssl s_client -quiet -connect 127.0.0.1:$((port + 1)) -cert admin.crt -key admin.key >/dev/null 2>&1 || true
+grep -q "transport.refused remote=127.0.0.1:[0-9]* times=1 why=\"its certificate is a client's, not a node's\"" one.log ||
+    fail "an administrator's certificate at the peers' port is told"
 [ "$(kube get configmap kept -o 'jsonpath={.data.a}')" = 1 ] || fail "it serves on"
-ok "broken handshakes are hung up on, and the node serves on"
+ok "broken handshakes and strangers are hung up on with one line a second, plain HTTP is answered"
 stop
 
 fresh() {
@@ -96,7 +116,9 @@ fresh; cp other/node.yaml x/
 expect 2 "certificate is another node's" "$bin/choreod" run --dir x
 fresh; cp other/pki/* x/pki/
 expect 2 "certificate is another node's" "$bin/choreod" run --dir x
-ok "another node's identity or certificate is refused"
+fresh; cp other/node.yaml x/; cp other/pki/* x/pki/
+expect 2 "wrong data directory?" "$bin/choreod" run --dir x
+ok "another node's identity, certificate or log is refused"
 fresh; rm -rf x/wal
 expect 1 "its votes are lost" "$bin/choreod" run --dir x
 fresh
@@ -110,6 +132,7 @@ ok "a damaged database is refused"
 for point in wal.append wal.sync; do
     fresh
     expect 1 "node.fatal" env CHOREOD_FAULTS=$point=3 "$bin/choreod" run --dir x
+    [ "$(CHOREOD_FAULTS=$point=3 timeout 20 "$bin/choreod" run --dir x 2>&1 | grep -c ' error ')" = 1 ] || fail "$point: one line"
 done
 ok "a log that cannot be written ends the node"
 start

@@ -153,11 +153,15 @@ static void on_close(struct stream *s, const struct err *why)
 static const struct stream_ops ops = {on_open, on_data, on_drain, on_close};
 
 static _Atomic uint32_t limit_ms = 10000; /* of the next handshakes */
+static const char *_Atomic plain_answer = "";
 
 static struct stream_config config_of(struct tls *tls)
 {
-    return (struct stream_config){
-        .tls = tls, .ops = &ops, .low_water_bytes = 64 * 1024, .handshake_timeout_ms = limit_ms};
+    return (struct stream_config){.tls = tls,
+                                  .ops = &ops,
+                                  .low_water_bytes = 64 * 1024,
+                                  .handshake_timeout_ms = limit_ms,
+                                  .plain_answer = slice_of(plain_answer)};
 }
 
 static void on_accept(struct stream_listener *l)
@@ -636,6 +640,29 @@ static void speech_that_is_not_tls_is_refused(void **state)
     (void)close(fd);
 }
 
+static void plain_http_is_answered_in_its_own_language(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const begins[] = {"GET / HTTP/1.1\r\n\r\n", "DELETE /x HTTP/1.1\r\n\r\n",
+                                         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
+    plain_answer = "HTTP/1.1 400 Bad Request\r\n\r\nspeak TLS";
+    for (size_t n = 0; n < sizeof begins / sizeof begins[0]; n++) {
+        char got[128];
+        size_t len = 0;
+        int fd = raw_connect(f);
+        assert_int_equal(write(fd, begins[n], strlen(begins[n])), strlen(begins[n]));
+        for (ssize_t more = 1; more > 0; len += (size_t)more) {
+            more = read(fd, got + len, sizeof got - len);
+            assert_true(more >= 0);
+        }
+        assert_true(slice_eq_cstr(slice_make(got, len), plain_answer));
+        (void)close(fd);
+        onloop_wait(&f->o, "the server to end");
+        assert_err(f->server.why.code, &f->server.why, ERR_INVALID, "HTTP without TLS");
+    }
+    plain_answer = "";
+}
+
 static void a_silent_client_is_dropped_in_time(void **state)
 {
     struct fixture *f = *state;
@@ -747,6 +774,7 @@ int main(void)
         STREAM_TEST(names_are_resolved_and_each_address_is_tried),
         STREAM_TEST(rejected_connections_end),
         STREAM_TEST(speech_that_is_not_tls_is_refused),
+        STREAM_TEST(plain_http_is_answered_in_its_own_language),
         STREAM_TEST(a_silent_client_is_dropped_in_time),
         STREAM_TEST(a_connection_cut_without_goodbye_is_told),
         STREAM_TEST(a_taken_port_is_told),
