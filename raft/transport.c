@@ -204,9 +204,12 @@ int transport_open(const struct transport_config *config, struct transport **tra
     t->config.ping_ms = config->ping_ms ? config->ping_ms : 500;
     t->config.redial_min_ms = config->redial_min_ms ? config->redial_min_ms : 20;
     t->config.redial_max_ms = config->redial_max_ms ? config->redial_max_ms : 1000;
+    t->config.ousted_ms = config->ousted_ms ? config->ousted_ms : 5000;
     (void)snprintf(t->cluster, sizeof t->cluster, "%s", config->cluster);
     (void)snprintf(t->node, sizeof t->node, "%s", config->node);
     crypto_random(&t->random, sizeof t->random);
+    crypto_random(&t->boot, sizeof t->boot);
+    t->boot |= 1; /* 0 is no number */
     crypto_random(&t->next_id, sizeof t->next_id);
     t->next_id >>= 1; /* room to grow; and not a number of the last life's */
     struct list *lists[] = {&t->peers, &t->conns, &t->over_calls, &t->over_images, &t->resumed};
@@ -291,7 +294,9 @@ void transport_close(struct transport *t, void (*closed)(void *user), void *user
     t->closing_handles = 2;
     LIST_FOREACH(link, &t->conns)
     {
-        transport__hang_up(CONTAINER_OF(link, struct conn, link));
+        struct conn *c = CONTAINER_OF(link, struct conn, link);
+        c->closing = true;
+        stream_close(&c->stream); /* also one that is being told why */
     }
     loop_timer_close(&t->timer, on_timer_closed);
     stream_listener_close(&t->listener, on_listener_closed);

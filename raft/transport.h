@@ -9,12 +9,13 @@
  *   images     snapshot streams, pulled from a reader, pushed into a writer, at low priority
  *
  * A peer's certificate must carry the URI "choreod://CLUSTER/node/NAME"; any other certificate of
- * the same CA is refused. Queues are bounded: a peer that does not read is disconnected. Lost
- * connections are dialled again with backoff and jitter; what was queued on them is dropped, calls
- * and images on them end with ERR_UNAVAILABLE.
- * Owner:  whoever called transport_open(). Calls and images are embedded by callers, theirs again
- *         from their last callback on. Callbacks are never made inside the submitting call.
- * Thread: the loop's. */
+ * the same CA is refused. So is a second process under one name (a data directory that was copied):
+ * the one at the peer's address is the peer, failing that the one that came first. Queues are
+ * bounded: a peer that does not read is disconnected. Lost connections are dialled again with
+ * backoff and jitter; what was queued on them is dropped, calls and images on them end with
+ * ERR_UNAVAILABLE. Owner:  whoever called transport_open(). Calls and images are embedded by
+ * callers, theirs again from their last callback on. Callbacks are never made inside the submitting
+ * call. Thread: the loop's. */
 #ifndef RAFT_TRANSPORT_H
 #define RAFT_TRANSPORT_H
 
@@ -59,6 +60,8 @@ struct transport_ops {
     /* An image is coming. Set arrival's callbacks to take it, leave them to refuse it. */
     void (*image)(void *user, struct transport_arrival *arrival, const char *peer, uint32_t group,
                   struct slice header);
+    /* The peer goes on refusing us because another live process has our name: this one must end. */
+    void (*ousted)(void *user, const char *peer, const struct err *why);
 };
 
 struct transport_config {
@@ -73,6 +76,7 @@ struct transport_config {
     uint32_t ping_ms;       /* 0: 500; a silent connection is closed after four of them */
     uint32_t redial_min_ms; /* 0: 20 */
     uint32_t redial_max_ms; /* 0: 1,000 */
+    uint32_t ousted_ms;     /* 0: 5,000; refused for so long as a second process: ousted */
 };
 
 /* Errors: ERR_IO (address in use), ERR_INVALID (names). */

@@ -1,5 +1,7 @@
 /* transport_conn.c: connections and their lanes.
  *
+ * What they say first is in transport_hello.c.
+ *
  *     dialled:   connecting -> TLS open, HELLO sent -> WELCOME: the peer is connected -> closed
  *     accepted:  TLS open, certificate names a node -> HELLO: is the peer's `in` -> closed
  *
@@ -140,16 +142,6 @@ void transport__feed(struct peer *p, bool images)
 
 /* ---- frames in ---- */
 
-static void hello(struct conn *c)
-{
-    struct buf out = {0};
-    size_t begin = transport__frame_begin(&out, c->dialled ? FRAME_HELLO : FRAME_WELCOME);
-    buf_add_be32(&out, TRANSPORT__VERSION);
-    transport__frame_end(&out, begin);
-    stream_write(&c->stream, buf_slice(&out));
-    buf_free(&out);
-}
-
 static void answer_ping(struct conn *c, struct slice fields)
 {
     struct buf out = {0};
@@ -160,7 +152,7 @@ static void answer_ping(struct conn *c, struct slice fields)
     buf_free(&out);
 }
 
-static void told_connected(struct peer *p)
+void transport__told_connected(struct peer *p)
 {
     if (!p->told_connected) {
         p->told_connected = true;
@@ -179,15 +171,12 @@ static void told_disconnected(struct peer *p, const struct err *why)
 static bool on_back_frame(struct conn *c, enum frame_type type, struct slice fields)
 {
     struct reader r = {.rest = fields, .ok = true};
-    if (type == FRAME_WELCOME && !c->welcome) {
-        if (transport__u32(&r) != TRANSPORT__VERSION || !r.ok) {
-            return false;
-        }
-        c->welcome = true;
-        c->peer->connected_ms = transport__now(c->t);
-        log_info("transport.connected", "peer=%s address=%s", c->peer->name, c->peer->address);
-        told_connected(c->peer);
+    if (type == FRAME_REFUSED) {
+        transport__on_refused(c);
         return true;
+    }
+    if (type == FRAME_WELCOME && !c->welcome) {
+        return transport__on_welcome(c, fields);
     }
     if (type == FRAME_PONG) {
         uint64_t sent_ns = transport__u64(&r);
@@ -200,66 +189,13 @@ static bool on_back_frame(struct conn *c, enum frame_type type, struct slice fie
     return false;
 }
 
-/* The node that the certificate names; false: it names none of our cluster. */
-static bool node_of(const struct conn *c, char name[TRANSPORT_NAME_MAX + 1])
-{
-    const struct tls_peer *who = stream_peer(&c->stream);
-    char prefix[TRANSPORT_NAME_MAX + 32];
-    int len = snprintf(prefix, sizeof prefix, "choreod://%s/node/", c->t->cluster);
-    for (size_t i = 0; i < who->uri_count; i++) {
-        struct slice uri = who->uris[i];
-        if (!slice_starts_with(uri, slice_make(prefix, (size_t)len)) ||
-            uri.len - (size_t)len > TRANSPORT_NAME_MAX) {
-            continue;
-        }
-        (void)snprintf(name, TRANSPORT_NAME_MAX + 1, "%.*s", (int)uri.len - len, uri.data + len);
-        return conf_name_ok(name) && strcmp(name, c->t->node) != 0;
-    }
-    return false;
-}
-
-static bool refuse(const struct conn *c, const char *why)
-{
-    log_warn("transport.refused", "remote=%s why=%s", stream_remote(&c->stream), log_q(why));
-    return false;
-}
-
-static bool on_hello(struct conn *c, struct slice fields)
-{
-    struct reader r = {.rest = fields, .ok = true};
-    char name[TRANSPORT_NAME_MAX + 1];
-    if (transport__u32(&r) != TRANSPORT__VERSION || !r.ok) {
-        return refuse(c, "it speaks another version");
-    }
-    if (!node_of(c, name)) {
-        return refuse(c, "its certificate is not that of a node of this cluster");
-    }
-    struct peer *p = transport__peer(c->t, name);
-    if (p == NULL) {
-        p = transport__peer_add(c->t, name);
-    }
-    if (p == NULL || p->removed) {
-        return refuse(c, p == NULL ? "too many peers" : "this node was removed");
-    }
-    if (p->in != NULL) { /* dead, and we have yet to be told */
-        struct conn *old = p->in;
-        old->peer = NULL;
-        transport__hang_up(old);
-        transport__reset(p, ERR_UNAVAILABLE, "the peer connected anew");
-    }
-    p->in = c;
-    c->peer = p;
-    hello(c);
-    return true;
-}
-
 static bool on_frame(struct conn *c, enum frame_type type, struct slice fields)
 {
     if (c->dialled) {
         return on_back_frame(c, type, fields);
     }
     if (c->peer == NULL) {
-        return type == FRAME_HELLO && on_hello(c, fields);
+        return type == FRAME_HELLO && transport__on_hello(c, fields);
     }
     if (type == FRAME_PING) {
         answer_ping(c, fields);
@@ -280,15 +216,14 @@ static void on_data(struct stream *s, struct slice in)
     while (!c->closing && c->in.len - at >= 5) {
         size_t len = be32_get(c->in.data + at);
         if (len < 1 || len > TRANSPORT__FRAME_MAX) {
-            (void)refuse(c, "a frame of impossible length");
-            transport__hang_up(c);
+            (void)transport__refuse(c, "a frame of impossible length");
             break;
         }
         if (c->in.len - at - 4 < len) {
             break;
         }
         enum frame_type type = (enum frame_type)(uint8_t)c->in.data[at + 4];
-        if (!on_frame(c, type, slice_make(c->in.data + at + 5, len - 1))) {
+        if (!on_frame(c, type, slice_make(c->in.data + at + 5, len - 1)) && !c->closing) {
             log_warn("transport.bad_frame", "remote=%s type=%d", stream_remote(s), (int)type);
             transport__hang_up(c);
         }
@@ -303,8 +238,15 @@ static void on_open(struct stream *s)
 {
     struct conn *c = s->user;
     c->heard_ms = transport__now(c->t);
-    if (c->dialled && !c->closing) {
-        hello(c);
+    c->open = true;
+    if (c->closing) {
+        return;
+    }
+    const char *why = c->dialled ? NULL : transport__identify(c);
+    if (why != NULL) {
+        (void)transport__refuse(c, why);
+    } else if (c->dialled) {
+        transport__hello(c);
     }
 }
 
@@ -332,11 +274,18 @@ static void out_closed(struct conn *c, const struct err *why)
 {
     struct peer *p = c->peer;
     p->out = NULL;
+    p->refused_ms = c->refused ? p->refused_ms : 0;
     transport__drop_queues(p);
     if (c->welcome) {
         log_info("transport.disconnected", "peer=%s why=%s", p->name,
                  log_q(why != NULL ? why->message : "closed"));
         transport__reset(p, ERR_UNAVAILABLE, "the connection to the peer broke");
+    } else if (why != NULL && why->code == ERR_UNAUTHENTICATED) {
+        uint64_t times = log_limit(&p->t->dials_failed, transport__now(p->t));
+        if (times > 0) {
+            log_warn("transport.dial", "peer=%s times=%llu error=%s", p->name,
+                     (unsigned long long)times, log_q(why->message));
+        }
     }
     if (p->address[0] != 0) {
         plan_redial(p, c->welcome, transport__now(c->t));
@@ -351,7 +300,17 @@ static void in_closed(struct conn *c, const struct err *why)
     transport__reset(p, ERR_UNAVAILABLE, "the connection from the peer broke");
     told_disconnected(p, why);
     if (transport__can_send(p)) {
-        told_connected(p);
+        transport__told_connected(p);
+    }
+}
+
+/* The world may knock as often as it likes. */
+static void handshake_failed(struct transport *t, const struct err *why)
+{
+    uint64_t times = log_limit(&t->handshakes_failed, transport__now(t));
+    if (times > 0) {
+        log_warn("transport.handshake", "failed=%llu error=%s", (unsigned long long)times,
+                 log_q(why->message));
     }
 }
 
@@ -360,6 +319,9 @@ static void on_close(struct stream *s, const struct err *why)
     struct conn *c = s->user;
     struct transport *t = c->t;
     list_remove(&c->link);
+    if (!c->dialled && !c->open && why != NULL && !t->closing) {
+        handshake_failed(t, why);
+    }
     if (!t->closing && c->peer != NULL) {
         if (c->dialled) {
             out_closed(c, why);

@@ -1,7 +1,8 @@
 /* transport_internal.h: what the files of the transport share.
  *
  * A frame is its length (of what follows), a type, and the type's fields; numbers are big-endian.
- * On a connection, the dialler says HELLO, the other side WELCOME; from then on frames flow from
+ * On a connection, the dialler says HELLO, the other side WELCOME, both with a number that their
+ * process made up when it began; from then on frames flow from
  * the dialler, and only answers to its PINGs come back. A peer has two lanes: `urgent` (small
  * messages, notes, windows) always goes before `bulk` (parts of large messages, calls, responses),
  * which goes before images. The stream is fed little by little, so nothing urgent waits behind more
@@ -9,6 +10,7 @@
 #ifndef RAFT_TRANSPORT_INTERNAL_H
 #define RAFT_TRANSPORT_INTERNAL_H
 
+#include "base/log.h"
 #include "base/map.h"
 #include "raft/transport.h"
 
@@ -43,14 +45,19 @@ enum frame_type {
     FRAME_IMAGE_END,    /* id, 0: whole, 1: given up */
     FRAME_IMAGE_WINDOW, /* id, bytes taken */
     FRAME_IMAGE_RESULT, /* id, code, text */
+    FRAME_REFUSED, /* back, instead of WELCOME or any time after: another process has your name */
 };
 
 struct conn {
     struct stream stream;
     struct transport *t;
-    struct peer *peer; /* of an accepted one: once it has said who it is */
+    struct peer *peer;                 /* of an accepted one: once it has said who it is */
+    char name[TRANSPORT_NAME_MAX + 1]; /* accepted: the node that its certificate names */
+    uint64_t boot;                     /* the other side's process; 0: not known */
     bool dialled;
+    bool open;    /* TLS stands */
     bool welcome; /* dialled: the other side took us */
+    bool refused; /* dialled: as a second process */
     bool closing;
     struct buf in;
     uint64_t heard_ms;
@@ -111,6 +118,7 @@ struct peer {
     unsigned failures; /* of dialling, in a row */
     uint64_t redial_at_ms;
     uint64_t connected_ms;
+    uint64_t refused_ms; /* since when it takes us for a second process; 0: it does not */
     uint64_t round_trip_us;
     struct buf urgent;
     struct list bulk; /* struct frame */
@@ -140,6 +148,10 @@ struct transport {
     struct list conns;
     size_t conn_count;
     uint64_t next_id;
+    uint64_t boot; /* tells this process from others under the same name */
+    struct log_limit handshakes_failed;
+    struct log_limit refusals;
+    struct log_limit dials_failed;
     uint32_t random;
     struct loop_timer timer;
     uint64_t timer_due_ms; /* 0: not running */
@@ -179,6 +191,19 @@ void transport__feed(struct peer *p, bool images);
 void transport__drop_queues(struct peer *p);
 void transport__conn_tick(struct peer *p, uint64_t now);
 void transport__check_silence(struct transport *t, uint64_t now);
+
+void transport__told_connected(struct peer *p);
+
+/* transport_hello.c */
+void transport__hello(struct conn *c); /* or WELCOME */
+/* Hangs up, and logs why, at most once a second. False. */
+bool transport__refuse(struct conn *c, const char *why);
+/* Finds the node that an accepted connection's certificate names. NULL, or why it may not speak. */
+const char *transport__identify(struct conn *c);
+/* False: it breaks the protocol, or may not speak. */
+bool transport__on_hello(struct conn *c, struct slice fields);
+bool transport__on_welcome(struct conn *c, struct slice fields);
+void transport__on_refused(struct conn *c);
 
 /* transport_message.c */
 struct reader {

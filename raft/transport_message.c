@@ -234,6 +234,7 @@ bool transport__frame(struct peer *p, enum frame_type type, struct slice fields)
     case FRAME_WELCOME:
     case FRAME_PING:
     case FRAME_PONG:
+    case FRAME_REFUSED:
         break;
     }
     return false;

@@ -70,6 +70,12 @@ static void on_image(void *user, struct transport_arrival *arrival, const char *
     images_arrive(user, arrival, peer, group, header);
 }
 
+static void on_ousted(void *user, const char *peer, const struct err *why)
+{
+    (void)peer;
+    node_fatal(user, why);
+}
+
 const struct transport_ops node__transport_ops = {
     .message = on_message,
     .note = on_note,
@@ -77,6 +83,7 @@ const struct transport_ops node__transport_ops = {
     .disconnected = on_disconnected,
     .request = on_request,
     .image = on_image,
+    .ousted = on_ousted,
 };
 
 void node__tick(struct loop_timer *timer)

@@ -93,8 +93,8 @@ struct node_config {
     const struct node_hooks *hooks; /* NULL: nobody reconciles. Borrowed until stopped */
     /* Is the resource cluster-scoped? Any thread. NULL: the kind registry decides. */
     bool (*cluster_scoped)(struct slice resource);
-    /* Calls for whom only this process can go on: disk lost, log damaged while running. Any thread;
-     * NULL: log and abort(). */
+    /* Nothing here can go on: disk lost, database damaged while running, another process under this
+     * name. Must end the process; why is logged already (node.fatal). Any thread; NULL: abort(). */
     void (*fatal)(const struct err *err);
 };
 

@@ -137,6 +137,21 @@ sed -i "s,^dataDir:.*,dataDir: $work/stolen," stolen/choreod.yaml
 expect 2 "certificate" timeout 20 "$bin/choreod" run --dir stolen
 ok "a node with another node's certificate does not start"
 
+# ---- a copy of a data directory, at another address ----
+
+going two
+kill "$pid_two" && wait "$pid_two" || true
+cp -r two copy
+run two
+until_true 20 command kubectl --kubeconfig one/admin.kubeconfig --server "https://$(address 2)" get --raw /readyz
+sed -i "s,^dataDir:.*,dataDir: $work/copy," copy/choreod.yaml
+printf 'api:\n  listen: %s\npeers:\n  listen: %s\n' "$(address 8)" "$(address 9)" >>copy/choreod.yaml
+expect 5 "knows another process that runs as two: was the data directory copied?" timeout 20 "$bin/choreod" run --config copy/choreod.yaml
+grep -q 'transport.refused .*another process runs as two: was a data directory copied?' one.log || fail "one tells of the copy"
+kill -0 "$pid_two" || fail "two ended, not its copy"
+kubectl create configmap copied --from-literal=a=1 >/dev/null
+ok "a copy of a running node's data directory is refused by its peers and ends"
+
 # ---- a dead node is taken out ----
 
 going two

@@ -23,6 +23,14 @@ static void on_disconnected(void *user, const char *peer, const struct err *why)
     onloop_done(&s->f->on);
 }
 
+static void on_ousted(void *user, const char *peer, const struct err *why)
+{
+    struct side *s = user;
+    (void)peer;
+    s->ousted = why->code;
+    onloop_done(&s->f->on);
+}
+
 void side_open(void *arg)
 {
     struct side *s = arg;
@@ -34,7 +42,8 @@ void side_open(void *arg)
                                       .client_tls = s->client,
                                       .ops = &s->f->ops,
                                       .user = s,
-                                      .ping_ms = 100};
+                                      .ping_ms = 100,
+                                      .ousted_ms = 600};
     struct err err = {0};
     struct transport *t = NULL;
     int rc = transport_open(&config, &t, &err);
@@ -81,6 +90,7 @@ void sides_make(struct fixture *f, const struct transport_ops *ops)
     f->ops = *ops;
     f->ops.connected = on_connected;
     f->ops.disconnected = on_disconnected;
+    f->ops.ousted = on_ousted;
     certs_make(&f->certs);
     onloop_start(&f->on);
     side_make(f, &f->a, "node-a", "choreod://test/node/node-a");

@@ -22,6 +22,7 @@ struct side {
     char listen[64];
     _Atomic unsigned connected; /* looked at by the test's thread, as all atomics here */
     _Atomic unsigned disconnected;
+    _Atomic int ousted; /* with this code */
 };
 
 struct fixture {

@@ -167,6 +167,79 @@ static void test_refuses_other_certificates(void **state)
     expect_refused(f, "choreod://test/nodes/node-a"); /* nothing of ours */
 }
 
+/* ---- two processes under one name ---- */
+
+static void introduce_copy(void *arg)
+{
+    struct side *copy = arg;
+    if (transport_set_peer(copy->t, "node-a", copy->f->a.listen, NULL) != 0) {
+        abort();
+    }
+}
+
+static void make_b(struct fixture *f, struct side *s)
+{
+    side_make(f, s, "node-b", "choreod://test/node/node-b");
+}
+
+static void test_a_second_process_is_ousted(void **state)
+{
+    struct talk *k = *state;
+    struct fixture *f = &k->f;
+    struct side copy;
+    sides_connect(f);
+    make_b(f, &copy);
+    onloop_call(&f->on, introduce_copy, &copy);
+    while (copy.ousted == 0) {
+        onloop_wait(&f->on, "the copy to be ousted");
+    }
+    assert_int_equal(copy.ousted, ERR_CONFLICT);
+    assert_int_equal(copy.connected, 0);
+    assert_int_equal(f->b.ousted, 0);
+    assert_int_equal(f->a.disconnected + f->b.disconnected, 0);
+    side_end(f, &copy);
+}
+
+/* The copy came first, while the node at the address was away: once that is back, it is the peer.
+ */
+static void test_who_answers_at_the_address_is_the_peer(void **state)
+{
+    struct talk *k = *state;
+    struct fixture *f = &k->f;
+    struct side copy;
+    side_end(f, &f->b);
+    make_b(f, &copy);
+    onloop_call(&f->on, introduce_copy, &copy);
+    while (copy.connected == 0) {
+        onloop_wait(&f->on, "the copy to be taken for the node");
+    }
+    make_b(f, &f->b);
+    onloop_call(&f->on, sides_introduce, f);
+    while (copy.ousted == 0) {
+        onloop_wait(&f->on, "the copy to be ousted");
+    }
+    assert_int_equal(f->b.ousted, 0);
+    while (f->b.connected == 0) {
+        onloop_wait(&f->on, "the node to be back");
+    }
+    side_end(f, &copy);
+}
+
+/* The same process may come anew at any time: its number is the same. */
+static void test_a_process_is_no_second_to_itself(void **state)
+{
+    struct talk *k = *state;
+    struct fixture *f = &k->f;
+    sides_connect(f);
+    side_end(f, &f->b);
+    make_b(f, &f->b); /* as after a crash: another number, the old one gone */
+    onloop_call(&f->on, sides_introduce, f);
+    while (f->b.connected == 0) {
+        onloop_wait(&f->on, "the restarted one to be taken");
+    }
+    assert_int_equal(f->b.ousted, 0);
+}
+
 static void remove_b(void *arg)
 {
     struct fixture *f = arg;
@@ -418,6 +491,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_group_queues_only_so_much, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refuses_other_certificates, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_second_process_is_ousted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_answers_at_the_address_is_the_peer, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_process_is_no_second_to_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(test_removed_peer_stays_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reconnects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nonsense_is_refused, setup, teardown),
