@@ -89,7 +89,6 @@ static bool cluster_scoped(struct slice resource)
 
 static void on_fatal(const struct err *err)
 {
-    log_error("node.fatal", "error=%s", log_q(err->message));
     _exit(err_exit_code(err->code));
 }
 
