@@ -10,7 +10,8 @@
  * line on stderr and an exit code.
  * Stop (SIGTERM, SIGINT): servers drain for some seconds, the engine gives up its shards, then the
  * node hands its leaderships over, syncs and marks its log. A second signal skips the waiting.
- * A lost disk ends the process at once (node_config.fatal): what is acknowledged lies elsewhere. */
+ * A lost disk or a damaged database ends the process at once (node_config.fatal, db_on_damage):
+ * what is acknowledged lies elsewhere. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@
 #include "node/join.h"
 #include "node/setup.h"
 #include "reconcile/engine.h"
+#include "store/db.h"
 
 enum { DRAIN_MS = 3000, PEM_BYTES_MAX = 1 << 20, READY_TICK_MS = 100 };
 
@@ -90,6 +92,19 @@ static bool cluster_scoped(struct slice resource)
 static void on_fatal(const struct err *err)
 {
     _exit(err_exit_code(err->code));
+}
+
+/* Found by whichever thread read or wrote the page; the first to come says it and ends us. */
+static void on_damage(const struct err *err)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&said)) {
+        log_error("node.fatal", "error=%s", log_q(err->message));
+        on_fatal(err);
+    }
+    for (;;) {
+        (void)pause();
+    }
 }
 
 static uint64_t confirmed_age(void *user, uint32_t shard)
@@ -166,7 +181,11 @@ static int start_node(struct run *r, struct err *err)
                                        .hooks = r->config.reconcile ? &r->hooks : NULL,
                                        .cluster_scoped = cluster_scoped,
                                        .fatal = on_fatal};
-    return node_start(&r->node, &config, err);
+    int rc = node_start(&r->node, &config, err);
+    if (rc == 0) {
+        db_on_damage(on_damage); /* until here, the start itself tells of it */
+    }
+    return rc;
 }
 
 static int start_engine(struct run *r, struct err *err)

@@ -57,6 +57,11 @@ struct db {
  * Errors: ERR_IO, ERR_FULL, ERR_CORRUPT (damaged, or no database of ours), ERR_UNSUPPORTED (written
  * by a newer release), ERR_INVALID (of another shard or cluster). */
 int db_open(struct db *db, const struct db_config *config, struct err *err);
+/* From now on, damage and disk errors that any connection of this process meets, reading or writing
+ * (SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR), are told to damaged, on the thread that met them,
+ * before they are returned: what to do about a lost database is the process's business. why names
+ * the file; ERR_CORRUPT or ERR_IO. NULL: nobody. Thread: any. */
+void db_on_damage(void (*damaged)(const struct err *why));
 void db_close(struct db *db);
 
 /* The version that is present: nothing at or below it will still come. At least 1. */

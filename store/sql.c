@@ -1,12 +1,35 @@
-/* sql.c: SQLite's results as ours. */
+/* sql.c: SQLite's results as ours, and word of a damaged database to whom it may concern. */
 #include "store/sql.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "store/db.h"
+
+static void (*_Atomic on_damage)(const struct err *why);
+
+void db_on_damage(void (*damaged)(const struct err *why))
+{
+    atomic_store(&on_damage, damaged);
+}
+
+static void tell_damage(sqlite3 *sql, int result, int code)
+{
+    void (*damaged)(const struct err *why) = atomic_load(&on_damage);
+    const char *file = sqlite3_db_filename(sql, NULL);
+    struct err why;
+    if (damaged != NULL) {
+        (void)err_set(&why, code, "database %s: %s (SQLite %d)", file != NULL ? file : "?",
+                      sqlite3_errmsg(sql), result);
+        damaged(&why);
+    }
+}
 
 int sql_error(sqlite3 *sql, int result, const char *what, struct err *err)
 {
     int code = ERR_IO;
+    bool damage = (result & 0xff) == SQLITE_IOERR;
     switch (result & 0xff) {
     case SQLITE_FULL:
         code = ERR_FULL;
@@ -14,6 +37,7 @@ int sql_error(sqlite3 *sql, int result, const char *what, struct err *err)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         code = ERR_CORRUPT;
+        damage = true;
         break;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -23,6 +47,9 @@ int sql_error(sqlite3 *sql, int result, const char *what, struct err *err)
         break;
     }
     int extended = sql != NULL ? sqlite3_extended_errcode(sql) : result;
+    if (damage && sql != NULL) {
+        tell_damage(sql, extended, code);
+    }
     return err_set(err, code, "%s: %s (SQLite %d)", what,
                    sql != NULL ? sqlite3_errmsg(sql) : sqlite3_errstr(result), extended);
 }

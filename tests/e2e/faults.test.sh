@@ -129,6 +129,31 @@ ok "a lost or damaged log is refused"
 fresh; rm -f x/shards/000/state.db-*; printf 'damage%.0s' {1..99} | dd of=x/shards/000/state.db conv=notrunc status=none
 expect 1 "file is not a database" "$bin/choreod" run --dir x
 ok "a damaged database is refused"
+# Pages that only readers meet: those with ConfigMaps.
+fresh; rm -f x/shards/*/state.db-*; echo 'reconcile: false' >>x/choreod.yaml
+python3 - x/shards/*/state.db <<'P'
+import struct, sys
+for name in sys.argv[1:]:
+    file = bytearray(open(name, "rb").read())
+    size = struct.unpack(">H", file[16:18])[0]
+    for at in range(size, len(file), size):
+        if file[at] == 13 and b"ConfigMap" in file[at:at + size]:
+            file[at:at + 200] = b"damage.." * 25
+    open(name, "wb").write(file)
+P
+"$bin/choreod" run --dir x >x.log 2>&1 &
+pid=$!
+for _ in $(seq 30); do
+    timeout 5 kubectl --kubeconfig x/admin.kubeconfig get configmap kept >/dev/null 2>&1 || true
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.1
+done
+wait $pid && fail "a damaged page does not end the node" || code=$?
+pid=
+[ $code = 1 ] || fail "a damaged page ends the node with $code: $(tail -n 3 x.log)"
+[ "$(grep -c ' error ' x.log)" = 1 ] || fail "a damaged page: one line, not $(grep ' error ' x.log)"
+grep -q 'node.fatal error="database .*x/shards/00[01]/state.db: database disk image is malformed' x.log || fail "a damaged page is named"
+ok "a damaged page that a reader finds ends the node"
 for point in wal.append wal.sync; do
     fresh
     expect 1 "node.fatal" env CHOREOD_FAULTS=$point=3 "$bin/choreod" run --dir x

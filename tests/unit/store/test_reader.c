@@ -1,5 +1,6 @@
 /* Reading: newest and as-of, pages, changes, compaction's floor, outcomes. */
 #include "tests/unit/store/fixture.h"
+#include "tests/lib/test.h"
 
 struct reading {
     struct fixture *f;
@@ -268,6 +269,54 @@ static void refuses_a_file_that_is_not_this_shards(void **state)
     assert_int_equal(reader_open(&other, "/nonexistent/state.db", SHARD, &err), ERR_IO);
 }
 
+static struct err damage;
+static unsigned damages;
+
+static void damaged(const struct err *why)
+{
+    damage = *why;
+    damages++;
+}
+
+static void damage_that_a_reader_meets_is_told(void **state)
+{
+    struct reading *t = *state;
+    uint64_t index;
+    struct reader_row row;
+    struct backend_key k = key("a", "y");
+    (void)put(t, BACKEND_CREATE, "a", "y");
+    assert_int_equal(db_checkpoint(&t->f->db, &index, &t->f->err), 0);
+    reader_close(&t->r);
+    db_close(&t->f->db); /* whoever opens now has no page in its cache, nor in SQLite's log */
+    char wal[128];
+    (void)snprintf(wal, sizeof wal, "%s-wal", t->f->path);
+    assert_int_equal(unlink(wal), 0);
+    FILE *file = fopen(t->f->path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    long end = ftell(file);
+    for (long at = 4096; at < end; at += 4096) { /* the schema stays, on page one */
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_int_equal(fwrite("damage", 6, 1, file), 1);
+    }
+    assert_int_equal(fclose(file), 0);
+    damages = 0;
+    db_on_damage(damaged);
+    int rc = reader_open(&t->r, t->f->path, SHARD, &t->f->err);
+    if (rc == 0) {
+        rc = reader_begin(&t->r, &t->f->err);
+        rc = rc != 0 ? rc : reader_get(&t->r, &k, 0, &row, &t->f->err);
+    }
+    db_on_damage(NULL);
+    assert_int_equal(rc, ERR_CORRUPT);
+    assert_true(damages > 0);
+    assert_err(damage.code, &damage, ERR_CORRUPT, "state.db: database disk image is malformed");
+    reader_close(&t->r);
+    fixture_remove_files(t->f);
+    fixture_open(t->f);
+    assert_int_equal(reader_open(&t->r, t->f->path, SHARD, &t->f->err), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -280,6 +329,7 @@ int main(void)
         TEST(changes_come_in_version_order),
         TEST(outcomes_and_namespaces_are_found),
         TEST(refuses_a_file_that_is_not_this_shards),
+        TEST(damage_that_a_reader_meets_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
