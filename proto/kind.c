@@ -1,7 +1,6 @@
 /* A registry is four maps over the same kinds, and their order of registration.
  *
- * Built-in kinds are rows that proto/gen made. Kubernetes' workload kinds, for choreo-plane, are
- * named here with the columns that people know; their schemas are Kubernetes' business.
+ * Built-in kinds are rows that proto/gen made; what clusters serve besides is in workloads.c.
  * Invariant: a kind is in all maps or in none. */
 #include "proto/kind.h"
 

@@ -95,7 +95,8 @@ void kind_registry_init(struct kind_registry *r);
 void kind_registry_free(struct kind_registry *r);
 /* Everything that choreod serves. */
 void kind_registry_builtin(struct kind_registry *r);
-/* Kubernetes' workload, service and policy kinds, without field schemas, Pods to HTTPRoutes. */
+/* What clusters serve besides: Kubernetes' workload, service and policy kinds with their schemas
+ * (proto/k8s/workloads), its neighbours' by name. */
 void kind_registry_workloads(struct kind_registry *r);
 /* Adds a kind; it and all it points to are borrowed until the registry is freed.
  * Errors: ERR_EXISTS (its plural or kind is taken). */

@@ -7,6 +7,9 @@
 
 extern const struct kind kind__builtin[];
 extern const size_t kind__builtin_count;
+/* What clusters serve and the control plane does not; linked only where workloads.c is. */
+extern const struct kind kind__workloads[];
+extern const size_t kind__workloads_count;
 extern const unsigned char kind__descriptors[];
 extern const size_t kind__descriptors_len;
 

@@ -107,8 +107,10 @@ struct schema_field {
     const struct schema *schema;
     struct slice default_json; /* canonical JSON; empty: none */
     uint32_t number;           /* in protobuf; 0: none */
-    bool required;
-    bool immutable; /* may be set, never changed or removed */
+    uint16_t within;           /* protobuf has it in the message of this number; 0: here */
+    bool required : 1;
+    bool immutable : 1;     /* may be set, never changed or removed */
+    bool explicit_zero : 1; /* in Kubernetes' protobuf absent and zero differ */
 };
 
 /* NULL if it has no such member of its own. */

@@ -393,14 +393,26 @@ static json_t *decode_entry(struct decoding *d, const struct schema *values, str
 
 /* ---- messages ---- */
 
-static const struct schema_field *field_numbered(const struct schema *schema, uint32_t number)
+/* within: the number of the inlined message that is being read; 0: the message itself. */
+static const struct schema_field *field_numbered(const struct schema *schema, uint32_t within,
+                                                 uint32_t number)
 {
     for (size_t i = 0; i < schema->field_count; i++) {
-        if (schema->fields[i].number == number) {
+        if (schema->fields[i].number == number && schema->fields[i].within == within) {
             return &schema->fields[i];
         }
     }
     return NULL;
+}
+
+static bool is_inlined(const struct schema *schema, uint32_t number)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if (schema->fields[i].within == number) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The list or map under a field, made if absent. */
@@ -485,8 +497,8 @@ static bool add_single(struct decoding *d, const struct schema_field *field, jso
 }
 
 /* The lists and maps that are present without members. */
-static bool add_empty(struct decoding *d, const struct schema *schema, json_t *object,
-                      const struct typed_field *f)
+static bool add_empty(struct decoding *d, const struct schema *schema, uint32_t within,
+                      json_t *object, const struct typed_field *f)
 {
     struct typed_reader r = typed__reader(f->bytes);
     while (f->type == WIRE_LEN && r.at < r.end) {
@@ -495,7 +507,7 @@ static bool add_empty(struct decoding *d, const struct schema *schema, json_t *o
             (void)bad(d, "the list of empty fields");
             return false;
         }
-        const struct schema_field *field = field_numbered(schema, (uint32_t)number);
+        const struct schema_field *field = field_numbered(schema, within, (uint32_t)number);
         if (field != NULL && (typed__is_list(field->schema) || typed__is_map(field->schema))) {
             (void)container(object, field);
         }
@@ -503,14 +515,20 @@ static bool add_empty(struct decoding *d, const struct schema *schema, json_t *o
     return true;
 }
 
+static bool decode_fields(struct decoding *d, const struct schema *schema, uint32_t within,
+                          struct slice bytes, json_t *object);
+
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool add_field(struct decoding *d, const struct schema *schema, json_t *object,
-                      const struct typed_field *f)
+static bool add_field(struct decoding *d, const struct schema *schema, uint32_t within,
+                      json_t *object, const struct typed_field *f)
 {
     if (f->number == TYPED_EMPTY_FIELD) {
-        return add_empty(d, schema, object, f);
+        return add_empty(d, schema, within, object, f);
     }
-    const struct schema_field *field = field_numbered(schema, f->number);
+    const struct schema_field *field = field_numbered(schema, within, f->number);
+    if (field == NULL && within == 0 && f->type == WIRE_LEN && is_inlined(schema, f->number)) {
+        return decode_fields(d, schema, f->number, f->bytes, object);
+    }
     if (field == NULL) {
         (void)err_set(d->err, ERR_INVALID, "%.*s has no field number %u: it would be lost",
                       SLICE_ARG(schema->name), f->number);
@@ -524,22 +542,31 @@ static bool add_field(struct decoding *d, const struct schema *schema, json_t *o
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes)
+static bool decode_fields(struct decoding *d, const struct schema *schema, uint32_t within,
+                          struct slice bytes, json_t *object)
 {
     struct typed_reader r = typed__reader(bytes);
     struct typed_field f;
-    json_t *object = json_object();
-    bool good = ++d->depth <= TYPED_DEPTH_MAX;
-    if (!good) {
-        (void)bad(d, "nested too deeply");
-    }
+    bool good = true;
     while (good && r.at < r.end) {
         good = typed__next(&r, &f);
         if (!good) {
             (void)bad(d, "cut short, or an unknown wire type");
         }
-        good = good && add_field(d, schema, object, &f);
+        good = good && add_field(d, schema, within, object, &f);
     }
+    return good;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes)
+{
+    json_t *object = json_object();
+    bool good = ++d->depth <= TYPED_DEPTH_MAX;
+    if (!good) {
+        (void)bad(d, "nested too deeply");
+    }
+    good = good && decode_fields(d, schema, 0, bytes, object);
     d->depth--;
     if (!good) {
         json_decref(object);

@@ -357,6 +357,25 @@ static int encode_field(struct encoding *e, struct buf *out, const struct schema
     return rc;
 }
 
+/* A part of an inlined message: its parts add up when they are read. */
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+static int encode_inlined(struct encoding *e, struct buf *out, const struct schema_field *field,
+                          const json_t *value)
+{
+    struct buf part = {0};
+    int rc = 0;
+    if (is_empty(field, value)) {
+        struct buf empty = {0};
+        put_varint(&empty, field->number);
+        put_bytes(&part, TYPED_EMPTY_FIELD, buf_slice(&empty));
+        buf_free(&empty);
+    } else {
+        rc = encode_field(e, &part, field, value);
+    }
+    put_inner(out, field->within, &part);
+    return rc;
+}
+
 static int check_known(struct encoding *e, const struct schema *schema, const json_t *object)
 {
     TREE_EACH(it, object)
@@ -381,7 +400,9 @@ static int encode_message(struct encoding *e, struct buf *out, const struct sche
     for (size_t i = 0; rc == 0 && i < schema->field_count; i++) {
         const struct schema_field *field = &schema->fields[i];
         const json_t *value = tree_get(object, field->name);
-        if (value != NULL && is_empty(field, value)) {
+        if (value != NULL && field->within != 0) {
+            rc = encode_inlined(e, out, field, value);
+        } else if (value != NULL && is_empty(field, value)) {
             put_varint(&empty, field->number);
         } else if (value != NULL) {
             rc = encode_field(e, out, field, value);

@@ -1,8 +1,10 @@
-/* choreo-gen SET TABLES.c DESCRIPTORS.c
+/* choreo-gen SET TABLES.c WORKLOADS.c DESCRIPTORS.c
  *
  * Runs at build time. SET is what `protoc --descriptor_set_out --include_imports
- * --include_source_info` wrote. TABLES.c gets the kinds and schemas; DESCRIPTORS.c the set itself,
- * without source positions, for gRPC reflection. */
+ * --include_source_info` wrote. TABLES.c gets the control plane's kinds and schemas; WORKLOADS.c
+ * those that only clusters serve (WORKLOADS_DIR), which are linked into no program that does not
+ * ask for them; DESCRIPTORS.c the control plane's files, without source positions, for gRPC
+ * reflection. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,9 +56,14 @@ static void finish(FILE *out, const char *path)
 
 static void descriptors_write(Google__Protobuf__FileDescriptorSet *set, FILE *out)
 {
+    size_t kept = 0;
     for (size_t i = 0; i < set->n_file; i++) {
         set->file[i]->source_code_info = NULL;
+        if (!model_is_workload(set->file[i]->name)) {
+            set->file[kept++] = set->file[i];
+        }
     }
+    set->n_file = kept;
     size_t len = google__protobuf__file_descriptor_set__get_packed_size(set);
     uint8_t *bytes = malloc(len + 1);
     if (bytes == NULL) {
@@ -73,10 +80,18 @@ static void descriptors_write(Google__Protobuf__FileDescriptorSet *set, FILE *ou
     free(bytes);
 }
 
+static void tables(struct model *model, bool workloads, const char *path)
+{
+    FILE *out = create(path);
+    model_mark(model, workloads);
+    tables_write(model, workloads, out);
+    finish(out, path);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        model_fail("usage: choreo-gen SET TABLES.c DESCRIPTORS.c");
+    if (argc != 5) {
+        model_fail("usage: choreo-gen SET TABLES.c WORKLOADS.c DESCRIPTORS.c");
     }
     size_t len = 0;
     uint8_t *bytes = read_all(argv[1], &len);
@@ -87,11 +102,10 @@ int main(int argc, char **argv)
     }
     struct model model = {0};
     model_load(&model, set);
-    FILE *out = create(argv[2]);
-    tables_write(&model, out);
-    finish(out, argv[2]);
-    out = create(argv[3]);
+    tables(&model, false, argv[2]);
+    tables(&model, true, argv[3]);
+    FILE *out = create(argv[4]);
     descriptors_write(set, out);
-    finish(out, argv[3]);
+    finish(out, argv[4]);
     return 0;
 }

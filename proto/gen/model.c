@@ -163,6 +163,7 @@ static void load_message(struct model *model, const Google__Protobuf__Descriptor
     const Choreo__V1__Shape *shape =
         (const Choreo__V1__Shape *)option(options, EXT_SECOND, &choreo__v1__shape__descriptor);
     message->form = shape != NULL && shape->form != NULL ? shape->form : "";
+    message->workload = model_is_workload(place->file->name);
     load_fields(message, place);
     const char *scope = message->full_name;
     for (size_t i = 0; i < proto->n_nested_type; i++) {
@@ -205,6 +206,54 @@ static void mark(struct model *model, struct model_message *message)
     }
 }
 
+bool model_is_workload(const char *file)
+{
+    return strncmp(file, WORKLOADS_DIR, strlen(WORKLOADS_DIR)) == 0;
+}
+
+static bool is_inlined(const struct model_field *field)
+{
+    return field->rules != NULL && field->rules->inlined;
+}
+
+/* The fields of inlined messages in their place: where JSON has them. */
+static void inline_fields(const struct model *model, struct model_message *message)
+{
+    for (size_t i = 0; i < message->field_count; i++) {
+        if (!is_inlined(&message->fields[i])) {
+            continue;
+        }
+        const Google__Protobuf__FieldDescriptorProto *outer = message->fields[i].proto;
+        const struct model_message *target = model_find(model, outer->type_name);
+        size_t count = message->field_count - 1 + target->field_count;
+        message->fields = need(realloc(message->fields, (count + 1) * sizeof(*message->fields)));
+        memmove(&message->fields[i], &message->fields[i + 1],
+                (message->field_count - 1 - i) * sizeof(*message->fields));
+        for (size_t k = 0; k < target->field_count; k++) {
+            struct model_field *field = &message->fields[message->field_count - 1 + k];
+            *field = target->fields[k];
+            field->within = outer->number;
+            if (is_inlined(field)) {
+                model_fail("%s: inlined twice over", target->full_name);
+            }
+        }
+        message->field_count = count;
+        i--;
+    }
+}
+
+void model_mark(struct model *model, bool workloads)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        model->messages[i].needed = false;
+    }
+    for (size_t i = 0; i < model->count; i++) {
+        if (model->messages[i].kind != NULL && model->messages[i].workload == workloads) {
+            mark(model, &model->messages[i]);
+        }
+    }
+}
+
 void model_load(struct model *model, const Google__Protobuf__FileDescriptorSet *set)
 {
     for (size_t f = 0; f < set->n_file; f++) {
@@ -217,8 +266,6 @@ void model_load(struct model *model, const Google__Protobuf__FileDescriptorSet *
         }
     }
     for (size_t i = 0; i < model->count; i++) {
-        if (model->messages[i].kind != NULL) {
-            mark(model, &model->messages[i]);
-        }
+        inline_fields(model, &model->messages[i]);
     }
 }

@@ -64,9 +64,10 @@ static void defined_at_run_time(void **state)
     kind_registry_workloads(&f->registry);
     const struct kind *k = kind_named(f, "deploy");
     assert_slice(k->api_version, "apps/v1");
-    assert_true(k->lenient && k->strategic && k->schema == NULL);
+    assert_true(k->strategic && !k->lenient && k->schema != NULL);
     assert_slice(k->scale_spec_replicas, ".spec.replicas");
-    assert_non_null(kind_named(f, "httproutes.gateway.networking.k8s.io"));
+    k = kind_named(f, "httproutes.gateway.networking.k8s.io");
+    assert_true(k->lenient && !k->strategic && k->schema == NULL);
     assert_ok(kind_registry_define(&f->registry, SLICE("x.io"), SLICE("v1"), SLICE("Thing"),
                                    SLICE("things"), true, &k, &f->err),
               &f->err);

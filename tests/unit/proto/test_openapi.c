@@ -101,7 +101,8 @@ static void version_2(void **state)
         json_at(doc, "paths", "/api/v1/namespaces/{namespace}/secrets/{name}", "patch", NULL);
     assert_true(has_parameter(patch, "dryRun"));
     assert_non_null(json_object_get(definitions, "io.k8s.api.core.v1.Secret"));
-    assert_non_null(json_object_get(definitions, "apps.v1.Deployment"));
+    assert_non_null(json_object_get(definitions, "io.k8s.api.apps.v1.Deployment"));
+    assert_non_null(json_object_get(definitions, "io.k8s.storage.v1.StorageClass"));
 }
 
 static void for_editors(void **state)

@@ -1,0 +1,196 @@
+/* Kubernetes' workload kinds: what their schemas make of applies, patches and protobuf. */
+#include "tests/unit/proto/fixture.h"
+#include "tests/unit/proto/random.h"
+
+#include "proto/kind_internal.h"
+#include "proto/typed.h"
+
+static int setup(void **state)
+{
+    (void)fixture_setup(state);
+    struct fixture *f = *state;
+    kind_registry_workloads(&f->registry);
+    return 0;
+}
+
+/* Every list that merges by keys names fields that its items have. */
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by depth. */
+static size_t check_keys(const struct schema *schema, int depth)
+{
+    size_t lists = 0;
+    if (schema == NULL || depth == 0) {
+        return 0;
+    }
+    if (schema->list == SCHEMA_LIST_MAP) {
+        for (size_t i = 0; i < schema->map_key_count; i++) {
+            assert_non_null(schema_field(schema->items, schema->map_keys[i]));
+        }
+        lists++;
+    }
+    for (size_t i = 0; i < schema->field_count; i++) {
+        lists += check_keys(schema->fields[i].schema, depth - 1);
+    }
+    return lists + check_keys(schema->items, depth - 1) + check_keys(schema->values, depth - 1);
+}
+
+static void lists_have_their_keys(void **state)
+{
+    (void)state;
+    size_t lists = 0;
+    for (size_t i = 0; i < kind__workloads_count; i++) {
+        const struct kind *k = &kind__workloads[i];
+        assert_true(k->strategic && !k->lenient && k->message.len > 0);
+        assert_non_null(schema_field(k->schema, SLICE("metadata")));
+        assert_non_null(schema_field(k->schema, SLICE("apiVersion")));
+        lists += check_keys(k->schema, 12);
+    }
+    assert_true(lists > 100);
+}
+
+/* A claim within a StatefulSet names its type in JSON only. */
+static void forget_types_within(json_t *object)
+{
+    size_t i;
+    json_t *claim;
+    json_array_foreach(json_at(object, "spec", "volumeClaimTemplates", NULL), i, claim)
+    {
+        (void)json_object_del(claim, "apiVersion");
+        (void)json_object_del(claim, "kind");
+    }
+}
+
+static void protobuf_and_back(void **state)
+{
+    struct fixture *f = *state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct random r = {seed};
+        for (size_t i = 0; i < kind__workloads_count; i++) {
+            const struct kind *k = &kind__workloads[i];
+            json_t *before = random_value(&r, k->schema, 9);
+            forget_types_within(before);
+            json_object_set_new(before, "apiVersion", json_str(k->api_version));
+            json_object_set_new(before, "kind", json_str(k->kind));
+            struct buf wire = {0};
+            json_t *after = NULL;
+            assert_ok(typed_from_json(k, before, &wire, &f->err), &f->err);
+            assert_ok(typed_to_json(k, buf_slice(&wire), &after, &f->err), &f->err);
+            if (!json_equal(before, after)) {
+                print_error("seed %llu:\n%s\n%s\n", (unsigned long long)seed, text_of(f, before),
+                            text_of(f, after));
+            }
+            assert_true(json_equal(before, after));
+            json_decref(before);
+            json_decref(after);
+            buf_free(&wire);
+        }
+    }
+}
+
+/* Volume{name = 1, volumeSource = 2{configMap = 19{localObjectReference = 1{name = 1}}}}: JSON has
+ * neither of the two messages in between. */
+static void inlined_messages(void **state)
+{
+    struct fixture *f = *state;
+    static const char bytes[] = "\x12\x18\x0a\x16"
+                                "\x0a\x04"
+                                "conf"
+                                "\x12\x0e\x9a\x01\x0b\x0a\x06\x0a\x04"
+                                "main"
+                                "\x18\xa4\x03";
+    json_t *pod = NULL;
+    assert_ok(
+        typed_to_json(kind_named(f, "pod"), slice_make(bytes, sizeof(bytes) - 1), &pod, &f->err),
+        &f->err);
+    assert_string_equal(
+        text_of(f, json_object_get(pod, "spec")),
+        "{'volumes':[{'configMap':{'defaultMode':420,'name':'main'},'name':'conf'}]}");
+    json_decref(pod);
+}
+
+static int apply_as(struct fixture *f, const char *manager, const char *text)
+{
+    struct admit_request request = request_of(f, "deployment", ADMIT_APPLY, tree(f, text));
+    request.field_manager = slice_of(manager);
+    return write_request(f, &request);
+}
+
+#define IN_TEMPLATE(containers) "{'spec':{'template':{'spec':{'containers':[" containers "]}}}}"
+#define ENV ".spec.template.spec.containers[?(@.name==\"app\")].env"
+
+static void two_appliers_share_a_pod(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(apply_as(f, "a",
+                       IN_TEMPLATE("{'name':'app','image':'x:1','env':[{'name':'A','value':'1'}],"
+                                   "'ports':[{'containerPort':80}]}")),
+              &f->err);
+    assert_ok(apply_as(f, "b",
+                       IN_TEMPLATE("{'name':'app','env':[{'name':'B','value':'2'}],"
+                                   "'ports':[{'containerPort':80,'protocol':'UDP'}]},"
+                                   "{'name':'sidecar','env':[{'name':'C','value':'3'}]}")),
+              &f->err);
+    assert_string_equal(stored_at(f, ENV), "[{'name':'A','value':'1'},{'name':'B','value':'2'}]");
+    assert_string_equal(stored_at(f, ".spec.template.spec.containers[0].ports"),
+                        "[{'containerPort':80,'protocol':'TCP'},"
+                        "{'containerPort':80,'protocol':'UDP'}]");
+    assert_string_equal(stored_at(f, ".spec.template.spec.containers[1].name"), "'sidecar'");
+    assert_err(apply_as(f, "b", IN_TEMPLATE("{'name':'app','env':[{'name':'A','value':'9'}]}")),
+               &f->err, ERR_CONFLICT,
+               ".spec.template.spec.containers[name=\"app\"].env[name=\"A\"].value");
+    /* b withdraws: a's is left */
+    assert_ok(apply_as(f, "b", "{'spec':{'replicas':2}}"), &f->err);
+    assert_string_equal(stored_at(f, ENV), "[{'name':'A','value':'1'}]");
+    assert_string_equal(stored_at(f, ".spec.template.spec.containers[1].name"), "absent");
+}
+
+static void strategic_patches_merge_by_key(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(
+        write_op(f, "deployment", ADMIT_CREATE,
+                 "{'metadata':{'name':'x'},'spec':{'template':{'spec':{"
+                 "'tolerations':[{'key':'a'}],"
+                 "'containers':[{'name':'a','image':'x:1','ports':[{'containerPort':80}],"
+                 "'volumeMounts':[{'mountPath':'/a','name':'v'}]},{'name':'b','image':'y:1'}]}}}}"),
+        &f->err);
+    assert_ok(write_op(f, "deployment", ADMIT_PATCH_STRATEGIC,
+                       "{'spec':{'template':{'spec':{'tolerations':[{'key':'b'}],"
+                       "'containers':[{'name':'b','image':'y:2'},"
+                       "{'name':'a','ports':[{'containerPort':80,'name':'web'}],"
+                       "'volumeMounts':[{'mountPath':'/b','name':'v'}]}]}}}}"),
+              &f->err);
+    assert_string_equal(
+        stored_at(f, ".spec.template.spec"),
+        "{'containers':[{'image':'x:1','name':'a','ports':[{'containerPort':80,'name':'web',"
+        "'protocol':'TCP'}],'volumeMounts':[{'mountPath':'/a','name':'v'},"
+        "{'mountPath':'/b','name':'v'}]},{'image':'y:2','name':'b'}],"
+        "'tolerations':[{'key':'b'}]}");
+}
+
+static void fields_that_kubernetes_has_not(void **state)
+{
+    struct fixture *f = *state;
+    const char *const body =
+        "{'metadata':{'name':'x'},'spec':{'template':{'spec':{'contianers':[]}}}}";
+    struct admit_request request = request_of(f, "deployment", ADMIT_CREATE, tree(f, body));
+    request.validation = ADMIT_STRICT;
+    assert_err(write_request(f, &request), &f->err, ERR_INVALID,
+               "unknown field \"spec.template.spec.contianers\"");
+    assert_err(write_op(f, "deployment", ADMIT_CREATE,
+                        "{'metadata':{'name':'x'},'spec':{'replicas':'three'}}"),
+               &f->err, ERR_UNPROCESSABLE, "spec.replicas");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(lists_have_their_keys),
+        T(protobuf_and_back),
+        T(inlined_messages),
+        T(two_appliers_share_a_pod),
+        T(strategic_patches_merge_by_key),
+        T(fields_that_kubernetes_has_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
