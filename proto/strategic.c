@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/kind.h"
+
 static int merge_object(json_t *target, const json_t *patch, const struct schema *schema,
                         struct err *err);
 
@@ -26,54 +28,15 @@ static const char *behind(const char *name, const char *prefix)
 
 /* ---- which lists merge, and by what ---- */
 
-/* Kubernetes' patchMergeKeys, for kinds whose schema is not known here. */
-static const char *well_known_key(const char *list, const json_t *item)
-{
-    static const struct {
-        const char *list;
-        const char *key;
-    } keys[] = {
-        {"containers", "name"},
-        {"initContainers", "name"},
-        {"ephemeralContainers", "name"},
-        {"volumes", "name"},
-        {"env", "name"},
-        {"imagePullSecrets", "name"},
-        {"secrets", "name"},
-        {"volumeMounts", "mountPath"},
-        {"volumeDevices", "devicePath"},
-        {"hostAliases", "ip"},
-        {"conditions", "type"},
-        {"ownerReferences", "uid"},
-        {"topologySpreadConstraints", "topologyKey"},
-    };
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (strcmp(list, keys[i].list) == 0) {
-            return keys[i].key;
-        }
-    }
-    if (strcmp(list, "ports") == 0) {
-        return json_object_get(item, "containerPort") != NULL ? "containerPort" : "port";
-    }
-    return NULL;
-}
-
 /* The key by which a list of objects merges; NULL: the patch's list replaces it. */
-static const char *merge_key(const char *name, const json_t *patch, const struct schema *schema)
+static const char *merge_key(const struct schema *list)
 {
-    if (schema != NULL && schema->type == SCHEMA_ARRAY) {
-        return schema->list == SCHEMA_LIST_MAP && schema->map_key_count != 0
-                   ? schema->map_keys[0].data
-                   : NULL;
-    }
-    const json_t *first = json_array_get(patch, 0);
-    return json_is_object(first) ? well_known_key(name, first) : NULL;
+    return list != NULL && list->list == SCHEMA_LIST_MAP ? list->map_keys[0].data : NULL;
 }
 
-static bool merges_as_set(const char *name, const struct schema *schema)
+static bool merges_as_set(const struct schema *list)
 {
-    bool known = schema != NULL && schema->type == SCHEMA_ARRAY;
-    return known ? schema->list == SCHEMA_LIST_SET : strcmp(name, "finalizers") == 0;
+    return list != NULL && list->list == SCHEMA_LIST_SET;
 }
 
 /* ---- lists ---- */
@@ -260,8 +223,7 @@ static int obey(json_t *target, const char *name, const json_t *value, const str
     } else if ((list_name = behind(name, "$setElementOrder/")) != NULL) {
         json_t *list = json_object_get(target, list_name);
         if (json_is_array(list)) {
-            order_list(list, value,
-                       merge_key(list_name, value, schema_member(schema, slice_of(list_name))));
+            order_list(list, value, merge_key(schema_member(schema, slice_of(list_name))));
         }
     } else if (strcmp(name, "$patch") != 0) {
         return err_set(err, ERR_INVALID, "strategic merge patch: unknown directive %s", name);
@@ -302,8 +264,8 @@ static int merge_member(json_t *target, const char *name, const json_t *value,
         }
         return merge_object(old, value, schema, err);
     }
-    const char *key = json_is_array(value) ? merge_key(name, value, schema) : NULL;
-    bool set = json_is_array(value) && merges_as_set(name, schema);
+    const char *key = json_is_array(value) ? merge_key(schema) : NULL;
+    bool set = json_is_array(value) && merges_as_set(schema);
     if (key == NULL && !set) {
         json_object_set_new(target, name, json_deep_copy(value));
         return 0;
@@ -348,8 +310,11 @@ int strategic_merge(json_t **target, const json_t *patch, const struct schema *s
     if (!json_is_object(patch) || !json_is_object(*target)) {
         return err_set(err, ERR_INVALID, "a strategic merge patch is an object");
     }
+    const struct schema_field metadata = {.name = SLICE("metadata"),
+                                          .schema = kind_metadata_schema()};
+    const struct schema unknown = {.type = SCHEMA_OBJECT, .fields = &metadata, .field_count = 1};
     json_t *copy = json_deep_copy(*target);
-    int rc = merge_object(copy, patch, schema, err);
+    int rc = merge_object(copy, patch, schema != NULL ? schema : &unknown, err);
     if (rc != 0) {
         json_decref(copy);
         return rc;

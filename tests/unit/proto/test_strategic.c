@@ -26,6 +26,16 @@ static void assert_merge(const char *target, const char *patch, const struct sch
     json_decref(p);
 }
 
+/* Of a PodSpec, or one of its containers: kinds that live as long as the test. */
+static const struct schema *pod_spec(struct kind_registry *kinds)
+{
+    kind_registry_init(kinds);
+    kind_registry_workloads(kinds);
+    const struct kind *pod = kind_by_resource(kinds, SLICE("pods"));
+    assert_non_null(pod);
+    return schema_member(pod->schema, SLICE("spec"));
+}
+
 static void objects_merge_and_null_removes(void **state)
 {
     (void)state;
@@ -40,31 +50,36 @@ static void objects_merge_and_null_removes(void **state)
 static void lists_of_objects_merge_by_their_key(void **state)
 {
     (void)state;
+    struct kind_registry kinds;
+    const struct schema *spec = pod_spec(&kinds);
+    const struct schema *container = schema_member(spec, SLICE("containers"))->items;
     const char *pod = "{\"containers\":[{\"image\":\"a:1\",\"name\":\"a\"},"
                       "{\"image\":\"b:1\",\"name\":\"b\"}]}";
-    assert_merge(pod, "{\"containers\":[{\"name\":\"b\",\"image\":\"b:2\"}]}", NULL,
+    assert_merge(pod, "{\"containers\":[{\"name\":\"b\",\"image\":\"b:2\"}]}", spec,
                  "{\"containers\":[{\"image\":\"a:1\",\"name\":\"a\"},"
                  "{\"image\":\"b:2\",\"name\":\"b\"}]}");
     assert_merge(pod, "{\"containers\":[{\"$patch\":\"delete\",\"name\":\"a\"},{\"name\":\"c\"}]}",
-                 NULL, "{\"containers\":[{\"image\":\"b:1\",\"name\":\"b\"},{\"name\":\"c\"}]}");
+                 spec, "{\"containers\":[{\"image\":\"b:1\",\"name\":\"b\"},{\"name\":\"c\"}]}");
     assert_merge(pod,
                  "{\"$setElementOrder/containers\":[{\"name\":\"c\"},{\"name\":\"b\"}],"
                  "\"containers\":[{\"name\":\"c\"}]}",
-                 NULL,
+                 spec,
                  "{\"containers\":[{\"name\":\"c\"},{\"image\":\"b:1\",\"name\":\"b\"},"
                  "{\"image\":\"a:1\",\"name\":\"a\"}]}");
-    assert_merge(pod, "{\"containers\":[{\"$patch\":\"replace\"},{\"name\":\"z\"}]}", NULL,
+    assert_merge(pod, "{\"containers\":[{\"$patch\":\"replace\"},{\"name\":\"z\"}]}", spec,
                  "{\"containers\":[{\"name\":\"z\"}]}");
     assert_merge("{\"ports\":[{\"containerPort\":80}]}",
-                 "{\"ports\":[{\"containerPort\":80,\"name\":\"web\"}]}", NULL,
+                 "{\"ports\":[{\"containerPort\":80,\"name\":\"web\"}]}", container,
                  "{\"ports\":[{\"containerPort\":80,\"name\":\"web\"}]}");
+    kind_registry_free(&kinds);
 }
 
 static void sets_grow_and_shrink(void **state)
 {
     (void)state;
-    assert_merge("{\"finalizers\":[\"a\",\"b\"]}", "{\"finalizers\":[\"b\",\"c\"]}", NULL,
-                 "{\"finalizers\":[\"a\",\"b\",\"c\"]}");
+    assert_merge("{\"metadata\":{\"finalizers\":[\"a\",\"b\"]}}",
+                 "{\"metadata\":{\"finalizers\":[\"b\",\"c\"]}}", NULL,
+                 "{\"metadata\":{\"finalizers\":[\"a\",\"b\",\"c\"]}}");
     assert_merge("{\"finalizers\":[\"a\",\"b\"]}",
                  "{\"$deleteFromPrimitiveList/finalizers\":[\"a\"]}", NULL,
                  "{\"finalizers\":[\"b\"]}");
@@ -89,6 +104,8 @@ static void the_schema_knows_best(void **state)
 static void malformed_patches_leave_the_target_alone(void **state)
 {
     (void)state;
+    struct kind_registry kinds;
+    const struct schema *spec = pod_spec(&kinds);
     static const char *const patches[] = {
         "[]",
         "{\"a\":{\"$patch\":\"shred\"}}",
@@ -101,16 +118,19 @@ static void malformed_patches_leave_the_target_alone(void **state)
         json_t *p = parse(patches[i]);
         json_t *before = t;
         struct err err = {0};
-        assert_err(strategic_merge(&t, p, NULL, &err), &err, ERR_INVALID, "strategic merge patch");
+        assert_err(strategic_merge(&t, p, spec, &err), &err, ERR_INVALID, "strategic merge patch");
         assert_ptr_equal(t, before);
         json_decref(t);
         json_decref(p);
     }
+    kind_registry_free(&kinds);
 }
 
 static void long_lists_are_refused_not_walked(void **state)
 {
     (void)state;
+    struct kind_registry kinds;
+    const struct schema *spec = pod_spec(&kinds);
     struct buf text = {0};
     buf_add_cstr(&text, "{\"env\":[");
     for (int i = 0; i < 20000; i++) {
@@ -120,10 +140,12 @@ static void long_lists_are_refused_not_walked(void **state)
     json_t *t = parse(buf_cstr(&text));
     json_t *p = parse(buf_cstr(&text));
     struct err err = {0};
-    assert_err(strategic_merge(&t, p, NULL, &err), &err, ERR_TOO_LARGE, "too long to merge");
+    assert_err(strategic_merge(&t, p, schema_member(spec, SLICE("containers"))->items, &err), &err,
+               ERR_TOO_LARGE, "too long to merge");
     json_decref(t);
     json_decref(p);
     buf_free(&text);
+    kind_registry_free(&kinds);
 }
 
 int main(void)
