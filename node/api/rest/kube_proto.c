@@ -3,7 +3,9 @@
  *   "k8s\0" | Unknown{ 1: TypeMeta{1: apiVersion, 2: kind}, 2: raw, 3: encoding, 4: type }
  *
  * The envelope and DeleteOptions are read by hand, field by field with every length checked; the
- * object itself is the kind's message, which proto/typed knows. */
+ * object itself is the kind's message, which proto/typed knows. Its senders write every plain
+ * field, set or not, and leave only those out that can tell absent from zero (explicit_zero), so
+ * the other zeros mean nothing and go. */
 #include "node/api/rest/kube_proto.h"
 
 #include <string.h>
@@ -109,6 +111,41 @@ static int open_envelope(struct slice body, struct envelope *e, struct err *err)
     return got < 0 ? malformed(err) : 0;
 }
 
+static bool is_zero(const json_t *value)
+{
+    return (json_is_string(value) && json_string_length(value) == 0) || json_is_false(value) ||
+           (json_is_integer(value) && json_integer_value(value) == 0) ||
+           (json_is_real(value) && json_real_value(value) == 0.0);
+}
+
+static bool means_nothing(const struct schema_field *field, const json_t *value)
+{
+    return field != NULL && !field->explicit_zero &&
+           field->schema->wire != SCHEMA_WIRE_INT_OR_STRING && is_zero(value);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static void drop_zeros(const struct schema *schema, json_t *value)
+{
+    size_t i;
+    json_t *member;
+    json_array_foreach(value, i, member)
+    {
+        drop_zeros(schema != NULL ? schema->items : NULL, member);
+    }
+    const char *name;
+    void *next;
+    json_object_foreach_safe(value, next, name, member)
+    {
+        const struct schema_field *field = schema_field(schema, slice_of(name));
+        if (means_nothing(field, member)) {
+            (void)json_object_del(value, name);
+        } else {
+            drop_zeros(schema_member(schema, slice_of(name)), member);
+        }
+    }
+}
+
 int kube_proto_decode(const struct kind *kind, struct slice body, json_t **tree, struct err *err)
 {
     struct envelope e;
@@ -123,7 +160,11 @@ int kube_proto_decode(const struct kind *kind, struct slice body, json_t **tree,
                        SLICE_ARG(slice_sub(e.kind, 0, 100)), SLICE_ARG(kind->api_version),
                        SLICE_ARG(kind->kind));
     }
-    return typed_to_json(kind, e.raw, tree, err);
+    rc = typed_to_json(kind, e.raw, tree, err);
+    if (rc == 0) {
+        drop_zeros(kind->schema, *tree);
+    }
+    return rc;
 }
 
 /* Preconditions{1: uid, 2: resourceVersion} */
