@@ -124,6 +124,20 @@ static bool is_ready(enum workload_kind kind, const json_t *object,
 
 /* ---- one kind after the other ---- */
 
+/* Kubernetes' workloads do not say of which generation a condition speaks. */
+static void set_condition(json_t *object, const char *type, const char *status, const char *reason,
+                          const char *message, uint64_t now_ms)
+{
+    (void)object_set_condition(object, type, status, reason, message, now_ms);
+    json_t *conditions = json_at(object, "status", "conditions", NULL);
+    size_t i;
+    json_t *condition;
+    json_array_foreach(conditions, i, condition)
+    {
+        (void)json_object_del(condition, "observedGeneration");
+    }
+}
+
 static void look_deployment_conditions(json_t *object, const struct workload_view *view, bool ready,
                                        int64_t available, uint64_t *next_ms)
 {
@@ -135,20 +149,20 @@ static void look_deployment_conditions(json_t *object, const struct workload_vie
         *next_ms = deadline;
     }
     bool enough = ready || available > 0;
-    (void)object_set_condition(object, "Available", enough ? "True" : "False",
-                               enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
-                               enough ? "Deployment has minimum availability."
-                                      : "Deployment does not have minimum availability.",
-                               view->now_ms);
-    (void)object_set_condition(
-        object, "Progressing", stuck ? "False" : "True",
-        stuck   ? "ProgressDeadlineExceeded"
-        : ready ? "NewReplicaSetAvailable"
-                : "ReplicaSetUpdated",
-        stuck   ? "The new ReplicaSet has timed out progressing: its image cannot be pulled."
-        : ready ? "The new ReplicaSet has successfully progressed."
-                : "The new ReplicaSet is progressing.",
-        view->now_ms);
+    set_condition(object, "Available", enough ? "True" : "False",
+                  enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+                  enough ? "Deployment has minimum availability."
+                         : "Deployment does not have minimum availability.",
+                  view->now_ms);
+    set_condition(object, "Progressing", stuck ? "False" : "True",
+                  stuck   ? "ProgressDeadlineExceeded"
+                  : ready ? "NewReplicaSetAvailable"
+                          : "ReplicaSetUpdated",
+                  stuck
+                      ? "The new ReplicaSet has timed out progressing: its image cannot be pulled."
+                  : ready ? "The new ReplicaSet has successfully progressed."
+                          : "The new ReplicaSet is progressing.",
+                  view->now_ms);
 }
 
 static void look_deployment(json_t *object, const struct workload_view *view, uint64_t *next_ms)
@@ -216,8 +230,7 @@ static void look_job(json_t *object, const struct workload_view *view, uint64_t 
         return;
     }
     if (json_is_true(json_object_get(spec, "suspend"))) {
-        (void)object_set_condition(object, "Suspended", "True", "JobSuspended", "Job suspended",
-                                   view->now_ms);
+        set_condition(object, "Suspended", "True", "JobSuspended", "Job suspended", view->now_ms);
         return;
     }
     int64_t completions = number_at(spec, "completions", 1);
@@ -229,8 +242,8 @@ static void look_job(json_t *object, const struct workload_view *view, uint64_t 
     set_count(status, "succeeded", ready ? completions : 0);
     if (ready) {
         set_time(status, "completionTime", view->now_ms);
-        (void)object_set_condition(object, "Complete", "True", "CompletionsReached",
-                                   "Reached expected number of succeeded pods", view->now_ms);
+        set_condition(object, "Complete", "True", "CompletionsReached",
+                      "Reached expected number of succeeded pods", view->now_ms);
     }
 }
 
@@ -285,10 +298,10 @@ static void look_pod(json_t *object, const struct workload_view *view, uint64_t 
         set_time(status, "startTime", view->since_ms);
     }
     const char *reason = ready && ends ? "PodCompleted" : ready ? "" : "ContainersNotReady";
-    (void)object_set_condition(object, "PodScheduled", "True", "", "", view->now_ms);
-    (void)object_set_condition(object, "Initialized", "True", "", "", view->now_ms);
-    (void)object_set_condition(object, "ContainersReady", ready_text, reason, "", view->now_ms);
-    (void)object_set_condition(object, "Ready", ready_text, reason, "", view->now_ms);
+    set_condition(object, "PodScheduled", "True", "", "", view->now_ms);
+    set_condition(object, "Initialized", "True", "", "", view->now_ms);
+    set_condition(object, "ContainersReady", ready_text, reason, "", view->now_ms);
+    set_condition(object, "Ready", ready_text, reason, "", view->now_ms);
     look_containers(object, status, view, ready, ends);
 }
 

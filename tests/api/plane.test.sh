@@ -103,8 +103,19 @@ check "replica sets and pods" k get rs,pods && says replicaset.apps/web- pod/web
 check "a load balancer's address" k get svc lb -o 'jsonpath={.status.loadBalancer.ingress[0].ip}' &&
     says 203.0.113.
 check "scaling" k scale deploy/web --replicas=1
-check "scaled" k wait deploy/web --for='jsonpath={.status.availableReplicas}=1' --timeout=5s
-check "custom kinds" k wait customresourcedefinitions/widgets.example.com --for='jsonpath={.spec.group}=example.com' --timeout=5s
+# becomes VALUE get ARGS...: within 5 s (kubectl 1.20 waits for conditions only).
+becomes() {
+    local wanted=$1 _
+    shift
+    for _ in $(seq 50); do
+        [ "$(k "$@" 2>&1)" = "$wanted" ] && return 0
+        sleep 0.1
+    done
+    k "$@"
+    return 1
+}
+check "scaled" becomes 1 get deploy/web -o 'jsonpath={.status.availableReplicas}'
+check "custom kinds" becomes example.com get customresourcedefinitions/widgets.example.com -o 'jsonpath={.spec.group}'
 for _ in $(seq 50); do
     k api-resources 2>/dev/null | grep -q widgets && break
     sleep 0.1
@@ -112,7 +123,61 @@ done
 check "a custom object" k apply -f - <<<'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}'
 check "custom objects are listed" k get widgets && says w
 check "what an owner leaves is collected" k delete deploy web
-check "no pods of it" k wait --for=delete pod -l app=web --timeout=5s
+check "no pods of it" becomes "" get pods -l app=web -o name
+
+# Kubernetes' own kinds, as kubectl sends them: protobuf, where it is new enough.
+modern() { "$kubectl" version --client -o json | grep -qE '"minor": "(2[1-9]|[3-9][0-9])'; }
+check "create deployment" k create deployment shop --image=shop:1
+check "its rollout" k rollout status deploy/shop --timeout=10s && says "successfully rolled out"
+check "create job" k create job now --image=busybox -- true
+check "it completes" k wait --for=condition=Complete job/now --timeout=5s
+check "create service" k create service clusterip shop --tcp=80:8080
+check "its ports" k get svc shop -o 'jsonpath={.spec.ports[0]}' && says '"protocol":"TCP"' '"targetPort":8080'
+check "create configmap" k create configmap conf --from-literal=a=b
+check "create secret" k create secret generic hidden --from-literal=p=q
+check "its type" k get secret hidden -o 'jsonpath={.type} {.data.p}' && says "Opaque cQ=="
+check "create serviceaccount" k create serviceaccount robot
+check "create role" k create role reader --verb=get --resource=pods
+check "create rolebinding" k create rolebinding readers --role=reader --serviceaccount=default:robot
+check "create quota" k create quota small --hard=pods=3,cpu=1
+check "its limits" k get quota small -o 'jsonpath={.spec.hard}' && says '"pods":"3"' '"cpu":"1"'
+check "create ingress" k create ingress front '--rule=shop.example/*=shop:80'
+check "its backend" k get ing front -o 'jsonpath={.spec.rules[0].http.paths[0].backend.service}' &&
+    says '"number":80'
+if modern; then # older ones know but the beta of these
+    check "create cronjob" k create cronjob nightly --image=busybox '--schedule=0 3 * * *'
+    check "create poddisruptionbudget" k create poddisruptionbudget calm --selector=app=shop --min-available=1
+    check "its bound" k get pdb calm -o 'jsonpath={.spec.minAvailable} {.spec.selector}' && says '1 {"matchLabels"'
+fi
+check "set image" k set image deploy/shop shop=shop:2 && hides Warning
+check "scale" k scale deploy/shop --replicas=3
+check "label" k label deploy/shop tier=front && hides Warning
+check "set env" k set env deploy/shop A=1
+check "all of it" k get deploy shop -o 'jsonpath={.spec.replicas} {.metadata.labels.tier} {.spec.template.spec.containers}' &&
+    says '3 front [{"env":[{"name":"A","value":"1"}],"image":"shop:2","name":"shop"'
+check "rolls out again" k rollout status deploy/shop --timeout=10s
+for i in 1 2; do # who applies which variable
+    cat >"$DIR/env$i.yaml" <<YAML
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec: {template: {spec: {containers: [{name: shop, env: [{name: E$i, value: "$i"}]}]}}}
+YAML
+    check "manager $i applies its variable" k apply --server-side --field-manager="m$i" -f "$DIR/env$i.yaml"
+done
+env_names() { k get deploy shop -o 'jsonpath={.spec.template.spec.containers[0].env[*].name}'; }
+check "all three are there" env_names && says A E1 E2
+sed -i 's/env: .*}]}]}}}$/image: "shop:2"}]}}}/' "$DIR/env1.yaml"
+check "one withdraws its own" k apply --server-side --field-manager=m1 -f "$DIR/env1.yaml"
+check "the others stay" env_names && says A E2 && hides E1
+check "client-side apply" k apply -f "$DIR/web.yaml"
+sed 's/web:1/web:3/' "$DIR/web.yaml" >"$DIR/web3.yaml"
+check "and again" k apply -f "$DIR/web3.yaml" && says configured
+check "one container still" k get deploy web -o 'jsonpath={.spec.template.spec.containers[*].image}' && says reg/web:3
+refuse "a field that is misspelt" k apply --server-side --validate=true -f - \
+    <<<'{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"prots":[]}}' &&
+    says 'unknown field "' 'prots"'
+check "they go" k delete deploy shop web
 
 check "a namespace" k create ns shop
 check "an object in it" k -n shop create cm x --from-literal=a=b
