@@ -25,6 +25,31 @@ uint64_t engine_mono_ms(const struct engine_impl *e)
     return loop_now_ms(e->config.loop);
 }
 
+/* ---- what snapshots do not keep ---- */
+
+static void take_body(void *arg, const struct feed_row *row)
+{
+    buf_add(arg, row->body);
+}
+
+static int read_body(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
+                     struct buf *out, struct err *err)
+{
+    const struct engine_source *source = user;
+    const struct feed *feed = source->e->feed;
+    const struct feed_row wanted = {
+        .resource = slice_of(snapshot_resource(kind)), .ns = ns, .name = name};
+    return feed->read(feed->user, source->shard, &wanted, take_body, out, err);
+}
+
+void engine_snapshot(struct engine_impl *e, uint32_t shard, struct engine_source *source,
+                     struct snapshot *s)
+{
+    *source = (struct engine_source){.e = e, .shard = shard};
+    snapshot_init(s, s == &e->system ? NULL : &e->system);
+    s->source = (struct snapshot_source){.user = source, .read = read_body};
+}
+
 /* ---- feeding ---- */
 
 struct feeding {
@@ -400,7 +425,7 @@ int engine_start(struct engine *engine, const struct engine_config *config, stru
         feed_store_init(&e->store_feed, &e->config);
         e->feed = &e->store_feed;
     }
-    snapshot_init(&e->system, NULL);
+    engine_snapshot(e, 0, &e->system_source, &e->system);
     register_metrics(&e->metrics);
     engine->impl = e;
     return 0;

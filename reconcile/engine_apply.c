@@ -333,6 +333,9 @@ static void on_step(struct driver_op *op, int rc, const struct err *err)
         const json_t *m = op->verb == DRIVER_APPLY ? op->manifest : op->resource;
         struct slice kind = json_text_at(m, "kind");
         struct slice name = op->verb == DRIVER_APPLY ? object_name(m) : json_text_at(m, "name");
+        if (slice_eq_cstr(kind, "Secret") && !passing(rc)) { /* never into a log or a status */
+            err_set(&told, rc, "the cluster refuses it, in words that may quote the secret");
+        }
         err_wrap(&told, "%.*s %.*s", SLICE_ARG(kind), SLICE_ARG(name));
     }
     finish(r, rc, &told);

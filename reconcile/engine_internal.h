@@ -44,6 +44,12 @@ struct engine_metrics {
     struct metric *waiting; /* keys */
 };
 
+/* The database behind one snapshot. */
+struct engine_source {
+    struct engine_impl *e;
+    uint32_t shard;
+};
+
 struct engine_impl {
     struct engine *engine;
     struct engine_metrics metrics;
@@ -52,6 +58,7 @@ struct engine_impl {
     struct feed store_feed; /* used where config.feed is NULL */
     struct feed *feed;
     struct snapshot system;
+    struct engine_source system_source;
     bool system_loaded;
     uint64_t system_version;
     struct engine_shard *shards[ENGINE_SHARDS_MAX];
@@ -103,7 +110,8 @@ struct engine_shard {
     uint32_t id;
     struct epoch epoch;
     struct buf epoch_text;
-    struct snapshot own;   /* unused in the system shard */
+    struct snapshot own; /* unused in the system shard */
+    struct engine_source source;
     struct snapshot *snap; /* own, or the engine's system snapshot */
     struct world world;
     uint64_t version; /* of the snapshot */
@@ -140,6 +148,9 @@ void shard_enqueue_after(struct engine_shard *s, enum snapshot_kind kind, struct
 void shard_pump(struct engine_shard *s); /* soon, from the loop */
 uint64_t engine_wall_ms(const struct engine_impl *e);
 uint64_t engine_mono_ms(const struct engine_impl *e);
+/* Inits a snapshot that reads from the shard's database what it does not keep. */
+void engine_snapshot(struct engine_impl *e, uint32_t shard, struct engine_source *source,
+                     struct snapshot *s);
 /* Does the shard hold that namespace? */
 bool shard_owns(void *user, struct slice ns);
 

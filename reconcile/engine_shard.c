@@ -40,7 +40,7 @@ struct engine_shard *shard_open(struct engine_impl *e, uint32_t id, uint64_t ter
     s->epoch = (struct epoch){
         .cluster = e->config.cluster, .incarnation = incarnation, .shard = id, .term = term};
     epoch_text(&s->epoch, &s->epoch_text);
-    snapshot_init(&s->own, &e->system);
+    engine_snapshot(e, id, &s->source, &s->own);
     s->snap = id == 0 ? &e->system : &s->own;
     s->world = (struct world){.user = s,
                               .owns = shard_owns,

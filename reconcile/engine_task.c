@@ -248,12 +248,12 @@ static void write_next(struct task *t)
             rc = err_set(&err, ERR_CONFLICT, "it changed since it was planned");
         } else {
             buf_clear(&t->old);
-            snapshot_body(entry, &t->old);
+            rc = snapshot_body(s->snap, entry, &t->old, &err);
             old = (struct backend_object){
                 .key = {.resource = write.kind->resource, .ns = entry->ns, .name = entry->name},
                 .body = buf_slice(&t->old),
                 .version = entry->version};
-            rc = object_splice(old.body, &old.splice, &err);
+            rc = rc == 0 ? object_splice(old.body, &old.splice, &err) : rc;
             write.old = &old;
         }
     }

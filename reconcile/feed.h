@@ -27,6 +27,9 @@ struct feed {
      * again. */
     int (*changes)(void *user, uint32_t shard, uint64_t since, uint64_t to,
                    void (*row)(void *arg, const struct feed_row *row), void *arg, struct err *err);
+    /* One live object as it is now. Errors: ERR_NOT_FOUND, ERR_IO, ... */
+    int (*read)(void *user, uint32_t shard, const struct feed_row *wanted,
+                void (*row)(void *arg, const struct feed_row *row), void *arg, struct err *err);
     /* The database was replaced, or is not needed any more: close what is open. */
     void (*reset)(void *user, uint32_t shard);
 };

@@ -1,7 +1,8 @@
 /* feed_store.c: rows of a shard from its SQLite database, on read-only connections of our own.
  *
  * A scan reads the kinds that snapshots hold, one pinned view for all of them; changes are read in
- * version order. Views are pinned only for the length of a call. */
+ * version order; what snapshots do not keep is read one by one. Views are pinned only for the
+ * length of a call. */
 #include <stdlib.h>
 
 #include "reconcile/engine_internal.h"
@@ -96,6 +97,24 @@ static int changes(void *user, uint32_t shard, uint64_t since, uint64_t to,
     return rc;
 }
 
+static int read_one(void *user, uint32_t shard, const struct feed_row *wanted,
+                    void (*row)(void *arg, const struct feed_row *row), void *arg, struct err *err)
+{
+    struct reader *r;
+    int rc = open_reader(user, shard, &r, err);
+    if (rc != 0) {
+        return rc;
+    }
+    const struct backend_key key = {wanted->resource, wanted->ns, wanted->name};
+    struct reader_row one;
+    rc = reader_get(r, &key, 0, &one, err);
+    if (rc == 0) {
+        give(&one, row, arg);
+    }
+    reader_end(r);
+    return rc;
+}
+
 static void reset(void *user, uint32_t shard)
 {
     struct store_feed *f = user;
@@ -110,7 +129,8 @@ void feed_store_init(struct feed *feed, const struct engine_config *config)
 {
     struct store_feed *f = mem_zero(sizeof(*f));
     f->config = config;
-    *feed = (struct feed){.user = f, .scan = scan, .changes = changes, .reset = reset};
+    *feed = (struct feed){
+        .user = f, .scan = scan, .changes = changes, .read = read_one, .reset = reset};
 }
 
 void feed_store_free(struct feed *feed)

@@ -261,7 +261,9 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
                   struct slice name, bool whole, route_add add, void *user)
 {
     struct route r = {.s = s, .add = add, .user = user, .whole = whole};
-    const json_t *o = snapshot_get(s, kind, ns, name);
+    /* Those concern by their name alone, and their bodies are not at hand. */
+    bool read = kind != SNAPSHOT_SECRET && kind != SNAPSHOT_CONFIG_MAP;
+    const json_t *o = read ? snapshot_get(s, kind, ns, name) : NULL;
     add_named(&r, kind, ns, name);
     if (whole) {
         route_owner(&r, ns);
@@ -302,6 +304,9 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         break;
     case SNAPSHOT_SECRET:
         route_secret(&r, ns, name);
+        break;
+    case SNAPSHOT_CONFIG_MAP: /* whoever does not read it sees at once that nothing changed */
+        add_ns(&r, SNAPSHOT_RENDERED, ns);
         break;
     case SNAPSHOT_ORGANIZATION:
         route_organization(&r, name);

@@ -6,6 +6,9 @@
  * bucket is freed. Trees hang on their entries, in order of use, and are forgotten by
  * snapshot_trim(), so that none vanishes under a plan.
  *
+ * Where there is a source, ConfigMaps and Secrets are entries without a body; their trees are read
+ * when a plan asks, hang in `passing`, and go with the next trim. The bytes in between are wiped.
+ *
  * Of a Release, spec.componentType.spec is cut out of the bytes (`null` stands there) and kept once
  * for all that have the same: as bytes, and, once needed, as one tree that all their trees share.
  */
@@ -15,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "proto/object.h"
 
 static const struct {
@@ -91,10 +95,16 @@ const char *world_health_name(enum world_health health)
     return names[health];
 }
 
+static bool is_passing(const struct snapshot *home, enum snapshot_kind kind)
+{
+    return home->source.read != NULL && (kind == SNAPSHOT_SECRET || kind == SNAPSHOT_CONFIG_MAP);
+}
+
 void snapshot_init(struct snapshot *s, struct snapshot *system)
 {
     *s = (struct snapshot){.system = system != NULL ? system : s};
     list_init(&s->recent);
+    list_init(&s->passing);
 }
 
 static void entry_key(struct buf *out, struct slice ns, struct slice name)
@@ -133,7 +143,7 @@ static void tree_drop(struct snapshot *s, struct snapshot_entry *e)
         json_decref(e->tree);
         e->tree = NULL;
         list_remove(&e->recent);
-        s->tree_count--;
+        s->tree_count -= is_passing(s, e->kind) ? 0 : 1;
     }
 }
 
@@ -264,15 +274,28 @@ static void cut_out(struct buf *out, struct slice body, struct slice part)
     buf_add(out, slice_sub(body, at + part.len, body.len));
 }
 
-void snapshot_body(const struct snapshot_entry *e, struct buf *out)
+static const struct snapshot *home_of(const struct snapshot *s, enum snapshot_kind kind,
+                                      struct slice ns)
 {
+    bool system = kinds[kind].cluster || slice_eq_cstr(ns, SNAPSHOT_SYSTEM_NS);
+    return system ? s->system : s;
+}
+
+int snapshot_body(const struct snapshot *s, const struct snapshot_entry *e, struct buf *out,
+                  struct err *err)
+{
+    const struct snapshot *home = home_of(s, e->kind, e->ns);
+    if (is_passing(home, e->kind)) {
+        return home->source.read(home->source.user, e->kind, e->ns, e->name, out, err);
+    }
     if (e->shared == NULL) {
         buf_add(out, e->body);
-        return;
+        return 0;
     }
     buf_add(out, slice_sub(e->body, 0, e->cut));
     buf_add(out, slice_make(e->shared->raw, e->shared->len));
     buf_add(out, slice_sub(e->body, e->cut + strlen("null"), e->body.len));
+    return 0;
 }
 
 static struct snapshot_entry *entry_new(enum snapshot_kind kind, struct slice ns, struct slice name,
@@ -324,6 +347,10 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
     }
     uid = json_unquote(uid, &g.arena);
     snapshot_remove(s, kind, ns, name);
+    struct snapshot_shape shape = snapshot_shape_of(kind, body);
+    if (is_passing(s, kind)) {
+        body = SLICE("{}");
+    }
     struct slice part = sharable(kind, body);
     struct buf rest = {0};
     if (part.len > 0) {
@@ -336,7 +363,6 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
         e->cut = (size_t)(part.data - body.data);
         buf_free(&rest);
     }
-    struct snapshot_shape shape = snapshot_shape_of(kind, e->body);
     e->generation = shape.generation;
     e->deleting = shape.deleting;
     e->applied = shape.applied;
@@ -371,16 +397,12 @@ void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice n
 
 void snapshot_trim(struct snapshot *s)
 {
+    while (!list_empty(&s->passing)) {
+        tree_drop(s, CONTAINER_OF(s->passing.next, struct snapshot_entry, recent));
+    }
     while (s->tree_count > SNAPSHOT_TREES_MAX) {
         tree_drop(s, CONTAINER_OF(s->recent.prev, struct snapshot_entry, recent));
     }
-}
-
-static const struct snapshot *home_of(const struct snapshot *s, enum snapshot_kind kind,
-                                      struct slice ns)
-{
-    bool system = kinds[kind].cluster || slice_eq_cstr(ns, SNAPSHOT_SYSTEM_NS);
-    return system ? s->system : s;
 }
 
 const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
@@ -411,24 +433,48 @@ static void hang_in(struct snapshot_entry *e)
     json_object_set(json_at(e->tree, "spec", "componentType", NULL), "spec", shared->tree);
 }
 
+static json_t *parsed(const struct snapshot *home, const struct snapshot_entry *e)
+{
+    struct buf fresh = {0};
+    struct slice body = e->body;
+    json_t *tree = NULL;
+    struct err err;
+    int rc = 0;
+    if (is_passing(home, e->kind)) {
+        rc = snapshot_body(home, e, &fresh, &err);
+        body = buf_slice(&fresh);
+    }
+    rc = rc == 0 ? object_parse(body, e->version, &tree, &err) : rc;
+    if (rc != 0 && rc != ERR_NOT_FOUND) {
+        log_error("reconcile.read", "kind=%s namespace=%.*s name=%.*s error=%s",
+                  kinds[e->kind].kind, SLICE_ARG(e->ns), SLICE_ARG(e->name), log_q(err.message));
+    }
+    if (fresh.len > 0) {
+        explicit_bzero(fresh.data, fresh.len);
+    }
+    buf_free(&fresh);
+    return tree;
+}
+
 const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entry *entry)
 {
     /* Parsing is memory of what the bytes say, not a change of them. */
     struct snapshot_entry *e = (struct snapshot_entry *)(uintptr_t)entry;
     struct snapshot *home = (struct snapshot *)(uintptr_t)home_of(s, e->kind, e->ns);
+    bool passing = is_passing(home, e->kind);
     if (e->tree == NULL) {
-        struct err err;
-        if (object_parse(e->body, e->version, &e->tree, &err) != 0) {
+        e->tree = parsed(home, e);
+        if (e->tree == NULL) {
             return NULL;
         }
         if (e->shared != NULL) {
             hang_in(e);
         }
-        home->tree_count++;
+        home->tree_count += passing ? 0 : 1;
         list_init(&e->recent);
     }
     list_remove(&e->recent);
-    list_push_front(&home->recent, &e->recent);
+    list_push_front(passing ? &home->passing : &home->recent, &e->recent);
     return e->tree;
 }
 

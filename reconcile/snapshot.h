@@ -10,6 +10,10 @@
  * indexes; reading SQLite for each object would cost a query per reference, and a shard's leader
  * would compete with its own applies. A node pays only for the shards that it leads.
  *
+ * Of ConfigMaps and Secrets, which may be large or confidential, only their being there is kept.
+ * What a plan reads of them comes from the database (snapshot_source), and is forgotten after the
+ * plan.
+ *
  * A snapshot of another shard than the system's has the system's behind it: cluster-scoped kinds
  * and the namespace choreo-system are looked up there.
  * Owner: the caller embeds; entries and trees are the snapshot's. Thread: the owner's. */
@@ -38,6 +42,7 @@
     X(SNAPSHOT_BINDING, "ReleaseBinding", "releasebindings.choreo.dev", false)                     \
     X(SNAPSHOT_RENDERED, "RenderedRelease", "renderedreleases.choreo.dev", false)                  \
     X(SNAPSHOT_SECRET, "Secret", "secrets", false)                                                 \
+    X(SNAPSHOT_CONFIG_MAP, "ConfigMap", "configmaps", false)                                       \
     X(SNAPSHOT_SECRET_REFERENCE, "SecretReference", "secretreferences.choreo.dev", false)
 
 enum snapshot_kind {
@@ -80,7 +85,7 @@ struct snapshot_entry {
     struct slice uid;
     uint64_t version;
     uint64_t generation; /* 0: of a kind that does not count */
-    struct slice body;   /* canonical; snapshot_body() where shared is set */
+    struct slice body;   /* canonical; snapshot_body() has it whole */
     bool deleting;
     bool applied; /* Rendered: has a status.appliedHash */
     bool settled; /* its status speaks of its newest spec, and it is not being deleted */
@@ -132,14 +137,25 @@ struct world {
     json_t *(*cluster)(void *user, struct slice plane, struct slice cluster);
 };
 
+/* Where bodies that are not kept are read. */
+struct snapshot_source {
+    void *user;
+    /* Appends the canonical bytes of an object as it is now. Errors: ERR_NOT_FOUND, ERR_IO, ... */
+    int (*read)(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
+                struct buf *out, struct err *err);
+};
+
 struct snapshot {
     struct snapshot *system;   /* another, or itself */
     const struct world *world; /* may be NULL */
-    uint64_t now_ms;           /* wall clock: what plans call now */
+    /* Set before anything is put. read NULL: every body is kept. */
+    struct snapshot_source source;
+    uint64_t now_ms; /* wall clock: what plans call now */
     uint64_t abandon_after_ms;
     struct map kinds[SNAPSHOT_KIND_COUNT]; /* private: "ns/name" -> entry */
     struct map index;                      /* private */
     struct list recent;                    /* private: entries with a tree, newest first */
+    struct list passing;                   /* private: those whose tree goes with the plan */
     struct map shared;                     /* private: raw bytes -> struct snapshot_shared */
     size_t tree_count;
     size_t body_bytes;
@@ -160,11 +176,13 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
                  struct slice body, uint64_t version, struct err *err);
 void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name);
-/* Forgets the trees beyond SNAPSHOT_TREES_MAX that were used longest ago. Between plans. */
+/* Forgets the trees of what is not kept, and those beyond SNAPSHOT_TREES_MAX that were used longest
+ * ago. Between plans. */
 void snapshot_trim(struct snapshot *s);
 
-/* The stored bytes, whole. Appends to out. */
-void snapshot_body(const struct snapshot_entry *entry, struct buf *out);
+/* The stored bytes, whole. Appends to out. Errors: those of the source. */
+int snapshot_body(const struct snapshot *s, const struct snapshot_entry *entry, struct buf *out,
+                  struct err *err);
 
 /* Memory of plans that came to nothing: between begin and end, what is read from s is noted; end
  * with keep stores that with the entry. As long as none of it changes, planning the entry again
@@ -189,7 +207,7 @@ struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice bo
 const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
                                            struct slice ns, struct slice name);
 /* The parsed object with its resourceVersion; borrowed, never to be changed, valid until the next
- * put, remove or trim. */
+ * put, remove or trim. NULL if it went from the source meanwhile: its removal is on its way. */
 const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entry *entry);
 const json_t *snapshot_get(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                            struct slice name);

@@ -87,8 +87,8 @@ static json_t *merged(const struct deriving *d, const char *key)
 
 static const json_t *source_of(const struct deriving *d, const char *kind, struct slice name)
 {
-    for (size_t i = 0; i < json_array_size(d->in->secrets); i++) {
-        const json_t *source = json_array_get(d->in->secrets, i);
+    for (size_t i = 0; i < json_array_size(d->in->sources); i++) {
+        const json_t *source = json_array_get(d->in->sources, i);
         if (slice_eq_cstr(json_text_at(source, "kind"), kind) &&
             slice_eq(json_text(json_at(source, "metadata", "name", NULL)), name)) {
             return source;
@@ -110,6 +110,15 @@ static const json_t *remote_of(const json_t *reference, struct slice key)
     return NULL;
 }
 
+static int unresolved(const struct deriving *d, const json_t *item, const char *kind,
+                      const json_t *ref, bool exists)
+{
+    return err_set(d->err, ERR_NOT_FOUND, "\"%.*s\" needs key \"%.*s\" of %s \"%.*s\", which %s",
+                   SLICE_ARG(key_of(item)), SLICE_ARG(json_text_at(ref, "key")), kind,
+                   SLICE_ARG(json_text_at(ref, "name")),
+                   exists ? "has no such key" : "does not exist");
+}
+
 /* Fills item with what a secretKeyRef means: remoteRef, or value in base64. */
 static int resolve_secret(const struct deriving *d, const json_t *ref, const json_t *item,
                           json_t *result)
@@ -129,11 +138,9 @@ static int resolve_secret(const struct deriving *d, const json_t *ref, const jso
         json_object_set_new(result, "value", json_deep_copy(value));
         return 0;
     }
-    bool exists = reference != NULL || secret != NULL;
-    return err_set(d->err, ERR_UNPROCESSABLE, "%.*s refers to the secret %.*s, %s%.*s",
-                   SLICE_ARG(key_of(item)), SLICE_ARG(name),
-                   exists ? "which has no key " : "which does not exist",
-                   SLICE_ARG(exists ? key : SLICE("")));
+    bool remote_only = reference != NULL && secret == NULL;
+    return unresolved(d, item, remote_only ? "SecretReference" : "Secret", ref,
+                      reference != NULL || secret != NULL);
 }
 
 static int resolve_config(const struct deriving *d, const json_t *ref, const json_t *item,
@@ -145,10 +152,7 @@ static int resolve_config(const struct deriving *d, const json_t *ref, const jso
     const json_t *data = json_object_get(source, "data");
     const json_t *value = key.len > 0 ? json_object_getn(data, key.data, key.len) : NULL;
     if (!json_is_string(value)) {
-        return err_set(d->err, ERR_UNPROCESSABLE, "%.*s refers to the ConfigMap %.*s, %s%.*s",
-                       SLICE_ARG(key_of(item)), SLICE_ARG(name),
-                       source != NULL ? "which has no key " : "which does not exist",
-                       SLICE_ARG(source != NULL ? key : SLICE("")));
+        return unresolved(d, item, "ConfigMap", ref, source != NULL);
     }
     json_object_set_new(result, "value", json_deep_copy(value));
     return 0;

@@ -60,7 +60,7 @@ struct render_component {
      * metadata: {name}, data: {key: base64}}), SecretReferences ({kind, metadata: {name}, spec:
      * {data: [...]}}), ConfigMaps ({kind, metadata: {name}, data: {key: text}}). A missing one is
      * an error naming it. */
-    const json_t *secrets;
+    const json_t *sources;
     /* Added to metadata of every manifest (not to pods); ours win. Objects of strings, or NULL. */
     const json_t *labels;
     const json_t *annotations;
@@ -70,7 +70,8 @@ struct render_component {
 /* One component in one environment, on one cluster: *manifests is an array of objects in order of
  * application (configuration, services, workloads, the rest; then by kind, apiVersion, name); all
  * in the cell's namespace, with the standard labels. Only the gateway differs between clusters.
- * Errors: ERR_UNPROCESSABLE (message says where: "resources[deployment].template.spec.replicas,
+ * Errors: ERR_NOT_FOUND (a key of a source, or the source, is missing: the message names them),
+ * ERR_UNPROCESSABLE (message says where: "resources[deployment].template.spec.replicas,
  * column 3: no such key: replica"; also failed validations and schema violations with their paths),
  * ERR_TOO_LARGE (a cost, depth or count limit). */
 int render_component(const struct render_component *in, json_t **manifests, struct err *err);

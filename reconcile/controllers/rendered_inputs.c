@@ -1,9 +1,9 @@
 /* rendered_inputs.c: gathers what a RenderedRelease is rendered from, and renders it.
  *
  * Everything comes from the snapshot: the release frozen with its type, the binding's overrides,
- * the environment, the plane, the organization, the addresses of the components that it depends on
- * and the secrets that it names. So any leader of the shard renders the same bytes, and the hash of
- * them tells whether a cluster is up to date. */
+ * the environment, the plane, the organization, the addresses of the components that it depends on,
+ * and the Secrets and ConfigMaps that it names. So any leader of the shard renders the same bytes,
+ * and the hash of them tells whether a cluster is up to date. */
 #include "reconcile/controllers/rendered.h"
 
 #include <string.h>
@@ -156,33 +156,56 @@ static int resolve(const struct inputs *in, json_t **out, const char **reason, s
     return 0;
 }
 
-/* Adds the Secrets and SecretReferences that a list of env or files names. */
-static void secrets_of(const struct inputs *in, const json_t *list, json_t *out)
+static void add_source(const struct inputs *in, enum snapshot_kind kind, struct slice name,
+                       json_t *out)
+{
+    const json_t *found = name.len > 0 ? snapshot_get(in->s, kind, in->ns, name) : NULL;
+    for (size_t i = 0; i < json_array_size(out); i++) {
+        if (json_array_get(out, i) == found) {
+            return;
+        }
+    }
+    if (found != NULL) {
+        json_array_append(out, (json_t *)(uintptr_t)found);
+    }
+}
+
+/* Adds what a list of env or files refers to. */
+static void add_sources(const struct inputs *in, const json_t *list, json_t *out)
 {
     size_t i;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)list, i, item)
     {
-        struct slice name = json_text(json_at(item, "valueFrom", "secretKeyRef", "name", NULL));
-        static const enum snapshot_kind where[] = {SNAPSHOT_SECRET, SNAPSHOT_SECRET_REFERENCE};
-        for (size_t k = 0; k < 2 && name.len > 0; k++) {
-            const json_t *found = snapshot_get(in->s, where[k], in->ns, name);
-            if (found != NULL) {
-                json_array_append(out, (json_t *)(uintptr_t)found);
-            }
-        }
+        const json_t *from = json_object_get(item, "valueFrom");
+        struct slice secret = json_text(json_at(from, "secretKeyRef", "name", NULL));
+        struct slice config = json_text(json_at(from, "configMapKeyRef", "name", NULL));
+        add_source(in, SNAPSHOT_SECRET, secret, out);
+        add_source(in, SNAPSHOT_SECRET_REFERENCE, secret, out);
+        add_source(in, SNAPSHOT_CONFIG_MAP, config, out);
     }
 }
 
-static json_t *secrets(const struct inputs *in)
+/* The Secrets, SecretReferences and ConfigMaps that the workload or anything that overrides it
+ * refers to. */
+static json_t *sources(const struct inputs *in)
 {
     json_t *out = json_array();
     const json_t *container = json_at(in->release, "spec", "workload", "container", NULL);
-    const json_t *overrides = json_at(in->binding, "spec", "workloadOverrides", "container", NULL);
-    secrets_of(in, json_at(container, "env", NULL), out);
-    secrets_of(in, json_at(container, "files", NULL), out);
-    secrets_of(in, json_at(overrides, "env", NULL), out);
-    secrets_of(in, json_at(overrides, "files", NULL), out);
+    const json_t *own = json_at(in->binding, "spec", "workloadOverrides", "container", NULL);
+    const json_t *overrides = json_object_get(in->environment, "overrides");
+    const json_t *components = json_object_get(overrides, "components");
+    add_sources(in, json_object_get(container, "env"), out);
+    add_sources(in, json_object_get(container, "files"), out);
+    add_sources(in, json_object_get(own, "env"), out);
+    add_sources(in, json_object_get(own, "files"), out);
+    add_sources(in, json_object_get(overrides, "env"), out);
+    for (size_t i = 0; i < json_array_size(components); i++) {
+        const json_t *one = json_array_get(components, i);
+        if (slice_eq(json_text_at(one, "name"), in->id.component)) {
+            add_sources(in, json_object_get(one, "env"), out);
+        }
+    }
     return out;
 }
 
@@ -201,8 +224,7 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
     json_t *needed = NULL;
     int rc = resolve(in, &dependencies, reason, err);
     if (rc == 0) {
-        needed = secrets(in);
-        *reason = "RenderFailed";
+        needed = sources(in);
         const struct render_component component = {
             .id = in->id,
             .release = json_at(in->release, "spec", NULL),
@@ -211,9 +233,10 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
             .dataplane = in->plane,
             .organization = in->organization,
             .dependencies = dependencies,
-            .secrets = needed,
+            .sources = needed,
         };
         rc = render_component(&component, manifests, err);
+        *reason = rc == ERR_NOT_FOUND ? "ReferenceNotFound" : "RenderFailed";
     }
     json_decref(dependencies);
     json_decref(needed);

@@ -504,7 +504,8 @@ static void serve_object(struct conn *c, const struct request *r)
              SLICE_ARG(name));
     json_t *there = json_object_get(c->k->objects, buf_cstr(&key));
     bool mutation = !slice_eq_cstr(r->method, "GET");
-    if (mutation && c->k->fail_count > 0) {
+    bool meant = c->k->fail_kind == NULL || strcmp(c->k->fail_kind, route->kind) == 0;
+    if (mutation && meant && c->k->fail_count > 0) {
         c->k->fail_count--;
         answer_status(c, c->k->fail_status,
                       c->k->fail_message != NULL ? c->k->fail_message : "told to fail");

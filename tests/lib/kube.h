@@ -30,6 +30,7 @@ struct kube {
     int fail_status; /* the next fail_count mutations answer this */
     int fail_count;
     const char *fail_message;
+    const char *fail_kind; /* NULL: mutations of any kind */
     int retry_after_s;
     bool silent;       /* accept requests and never answer */
     bool unauthorized; /* 401 to everything */

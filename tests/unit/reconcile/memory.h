@@ -214,6 +214,23 @@ static inline int memory_changes(void *user, uint32_t shard, uint64_t since, uin
     return 0;
 }
 
+static inline int memory_read(void *user, uint32_t shard, const struct feed_row *wanted,
+                              void (*row)(void *arg, const struct feed_row *row), void *arg,
+                              struct err *err)
+{
+    struct memory *m = user;
+    struct buf key = {0};
+    (void)shard;
+    memory_key(&key, wanted->resource, wanted->ns, wanted->name);
+    const struct row *found = map_get(&m->live, buf_slice(&key));
+    buf_free(&key);
+    if (found == NULL) {
+        return err_set(err, ERR_NOT_FOUND, "it is gone");
+    }
+    memory_row(found, row, arg);
+    return 0;
+}
+
 static inline void memory_reset(void *user, uint32_t shard)
 {
     (void)user;
@@ -224,8 +241,11 @@ static inline void memory_init(struct memory *m, struct loop *loop, struct engin
 {
     static const struct backend_ops ops = {.submit = memory_submit, .list = memory_list};
     *m = (struct memory){.backend = {.ops = &ops}, .loop = loop, .engine = engine};
-    m->feed = (struct feed){
-        .user = m, .scan = memory_scan, .changes = memory_changes, .reset = memory_reset};
+    m->feed = (struct feed){.user = m,
+                            .scan = memory_scan,
+                            .changes = memory_changes,
+                            .read = memory_read,
+                            .reset = memory_reset};
 }
 
 static inline void memory_free(struct memory *m)

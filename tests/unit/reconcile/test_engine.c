@@ -578,6 +578,34 @@ static void test_a_refused_manifest_is_told_and_tried_again(void **state)
     assert_true(happens(f, is_ready, LIMIT_MS));
 }
 
+/* A component whose password is a Secret's, and the Secret. */
+static const char with_password[] =
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: acme}\n"
+    "data: {password: aHVudGVyMg==}\n"
+    "---\napiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: web, namespace: acme}\n"
+    "spec:\n  type: worker\n  image: nginx:1\n"
+    "  env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: db, key: password}}}]\n";
+
+static void test_what_a_cluster_says_of_a_secret_is_not_told(void **state)
+{
+    struct fixture *f = *state;
+    f->kube.fail_kind = "Secret";
+    f->kube.fail_status = 422;
+    f->kube.fail_count = 2;
+    f->kube.fail_message = "data.PASSWORD: Invalid value: \"hunter2\"";
+    put(f, platform);
+    put_secret(f, "development", "development", &f->kube);
+    lead(f);
+    put(f, with_password);
+    assert_true(happens(f, refused, LIMIT_MS));
+    struct slice told = json_text_at(object_condition(component(f), "Ready"), "message");
+    assert_true(slice_find(told, SLICE("in words that may quote the secret")) != SIZE_MAX);
+    assert_true(slice_find(told, SLICE("hunter2")) == SIZE_MAX);
+    assert_true(happens(f, is_ready, LIMIT_MS));
+    assert_slice(json_text(json_at(on_cluster(&f->kube, "Secret"), "data", "PASSWORD", NULL)),
+                 "aHVudGVyMg==");
+}
+
 static void test_conflicts_and_busy_clusters_pass(void **state)
 {
     struct fixture *f = *state;
@@ -723,6 +751,7 @@ int main(void)
         TEST(test_what_others_add_is_no_drift),
         TEST(test_a_dead_cluster_delays_no_other),
         TEST(test_a_refused_manifest_is_told_and_tried_again),
+        TEST(test_what_a_cluster_says_of_a_secret_is_not_told),
         TEST(test_conflicts_and_busy_clusters_pass),
         TEST(test_nothing_is_created_without_a_majority),
         TEST(test_left_overs_are_swept_but_not_at_once),

@@ -225,6 +225,7 @@ static void test_frozen_types_are_kept_once(void **state)
     struct fixture *f = *state;
     struct buf body = {0};
     struct buf expected = {0};
+    struct err err;
     put(&f->shard, SNAPSHOT_RELEASE, "a", "r1", 1, release_spec());
     put(&f->shard, SNAPSHOT_RELEASE, "a", "r2", 2, release_spec());
     const struct snapshot_entry *r1 =
@@ -242,7 +243,7 @@ static void test_frozen_types_are_kept_once(void **state)
     assert_true(json_equal(json_at(snapshot_tree(&f->shard, r1), "spec", NULL), spec));
     /* Whole again, byte by byte. */
     json_canonical(spec, &expected);
-    snapshot_body(r1, &body);
+    assert_ok(snapshot_body(&f->shard, r1, &body, &err), &err);
     assert_true(slice_find(buf_slice(&body), buf_slice(&expected)) != SIZE_MAX);
     json_decref(spec);
     snapshot_remove(&f->shard, SNAPSHOT_RELEASE, SLICE("a"), SLICE("r1"));
@@ -253,15 +254,61 @@ static void test_frozen_types_are_kept_once(void **state)
     buf_free(&expected);
 }
 
+static int read_secret(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
+                       struct buf *out, struct err *err)
+{
+    const char *const *body = user;
+    assert_int_equal(kind, SNAPSHOT_SECRET);
+    assert_true(slice_eq_cstr(ns, "a") && slice_eq_cstr(name, "hidden"));
+    if (*body == NULL) {
+        return err_set(err, ERR_NOT_FOUND, "it is gone");
+    }
+    buf_add_cstr(out, *body);
+    return 0;
+}
+
+static void test_secrets_are_read_when_needed_and_not_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct buf body = {0};
+    struct err err;
+    const char *stored = "{\"data\":{\"k\":\"dg==\"},\"metadata\":{\"uid\":\"u\"}}";
+    f->shard.source = (struct snapshot_source){.user = &stored, .read = read_secret};
+    assert_ok(snapshot_put(&f->shard, SNAPSHOT_SECRET, SLICE("a"), SLICE("hidden"),
+                           slice_of(stored), 5, &err),
+              &err);
+    const struct snapshot_entry *e =
+        snapshot_find(&f->shard, SNAPSHOT_SECRET, SLICE("a"), SLICE("hidden"));
+    assert_slice(e->uid, "u");
+    assert_slice(e->body, "{}");
+    const json_t *tree = snapshot_tree(&f->shard, e);
+    assert_slice(json_text(json_at(tree, "data", "k", NULL)), "dg==");
+    assert_ptr_equal(snapshot_tree(&f->shard, e), tree);
+    assert_ok(snapshot_body(&f->shard, e, &body, &err), &err);
+    assert_slice(buf_slice(&body), stored);
+    snapshot_trim(&f->shard);
+    assert_null(e->tree);
+    stored = NULL; /* its removal is on its way */
+    assert_null(snapshot_tree(&f->shard, e));
+    assert_int_equal(snapshot_body(&f->shard, e, &body, &err), ERR_NOT_FOUND);
+    assert_int_equal(f->shard.tree_count, 0);
+    buf_free(&body);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_objects_come_change_and_go),    TEST(test_indexes_by_reference),
-        TEST(test_lists_are_in_order_of_name),    TEST(test_the_system_shard_is_behind_it),
-        TEST(test_damaged_bodies_are_refused),    TEST(test_trees_are_bounded),
-        TEST(test_what_a_plan_has_read_is_known), TEST(test_frozen_types_are_kept_once),
+        TEST(test_objects_come_change_and_go),
+        TEST(test_indexes_by_reference),
+        TEST(test_lists_are_in_order_of_name),
+        TEST(test_the_system_shard_is_behind_it),
+        TEST(test_damaged_bodies_are_refused),
+        TEST(test_trees_are_bounded),
+        TEST(test_what_a_plan_has_read_is_known),
+        TEST(test_frozen_types_are_kept_once),
+        TEST(test_secrets_are_read_when_needed_and_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ static void renders(const char *type_file, const char *workload_file, const char
                                         .release = release,
                                         .binding = spec_of(documents, "ReleaseBinding"),
                                         .dataplane = plane,
-                                        .secrets = documents};
+                                        .sources = documents};
     struct buf keys = {0};
     assert_ok(render_component(&in, &manifests, &err), &err);
     for (size_t i = 0; i < json_array_size(manifests); i++) {

@@ -117,7 +117,7 @@ static int render_case(const json_t *input, json_t **manifests, struct err *err)
         .dataplane = json_object_get(input, "dataplane"),
         .organization = json_object_get(input, "organization"),
         .dependencies = json_object_get(input, "dependencies"),
-        .secrets = json_object_get(input, "secrets"),
+        .sources = json_object_get(input, "secrets"),
         .labels = json_object_get(input, "labels"),
         .annotations = json_object_get(input, "annotations"),
         .cost_limit = (uint64_t)json_integer_value(json_object_get(input, "costLimit"))};
