@@ -37,6 +37,7 @@
 #include "node/setup.h"
 #include "reconcile/engine.h"
 #include "store/db.h"
+#include "render/check.h"
 
 enum { DRAIN_MS = 3000, PEM_BYTES_MAX = 1 << 20, READY_TICK_MS = 100 };
 
@@ -216,6 +217,7 @@ static void prepare_api(struct run *r)
     const struct api_config config = {.backend = &r->namespaces.backend,
                                       .kinds = &r->kinds,
                                       .auth = &r->auth,
+                                      .validate = check_object,
                                       .name = "choreod",
                                       .grpc = grpc_accept,
                                       .grpc_user = &r->grpc,

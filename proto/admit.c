@@ -329,6 +329,11 @@ static int check_rules(const struct admit_request *request, struct admit_result 
         schema_validate_change(k->schema, result->before, result->object, SLICE(""),
                                &result->causes);
     }
+    if (request->validate != NULL && result->causes.count == 0 &&
+        !json_equal(json_object_get(result->before, "spec"),
+                    json_object_get(result->object, "spec"))) {
+        request->validate(result->object, &result->causes);
+    }
     return result->causes.count > 0 ? admit__invalid(request, result, err) : 0;
 }
 

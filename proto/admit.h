@@ -63,6 +63,9 @@ struct admit_request {
     /* A garbage collector runs that takes foregroundDeletion and orphan off again. Without one,
      * every deletion is a background one: nothing would ever end the others. */
     bool collected;
+    /* What this server checks of an object beyond its schema, whenever its spec is new: adds
+     * causes. NULL: nothing. */
+    void (*validate)(const json_t *object, struct causes *causes);
     enum admit_validation validation;
     enum admit_propagation propagation; /* DeleteOptions in incoming win */
     uint64_t now_ms;                    /* wall clock */

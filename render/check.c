@@ -138,3 +138,32 @@ int check_trait(const json_t *spec, struct err *err)
     arena_free(&c.arena);
     return rc;
 }
+
+void check_object(const json_t *object, struct causes *causes)
+{
+    static const struct {
+        const char *kind;
+        int (*check)(const json_t *spec, struct err *err);
+    } kinds[] = {
+        {"ComponentType", check_component_type},
+        {"ClusterComponentType", check_component_type},
+        {"Trait", check_trait},
+        {"ClusterTrait", check_trait},
+    };
+    bool ours = slice_eq_cstr(json_text_at(object, "apiVersion"), "choreo.dev/v1");
+    for (size_t i = 0; ours && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct err err;
+        if (slice_eq_cstr(json_text_at(object, "kind"), kinds[i].kind) &&
+            kinds[i].check(json_object_get(object, "spec"), &err) != 0) {
+            /* "PLACE, [line L,] column N: what": the place is the cause's field. */
+            struct slice text = slice_of(err.message);
+            size_t column = slice_find(text, SLICE(", column "));
+            size_t at = slice_find(text, SLICE(", line "));
+            at = at < column ? at : column;
+            bool placed = at != SIZE_MAX;
+            cause_add(causes, CAUSE_INVALID, placed ? slice_sub(text, 0, at) : SLICE("spec"),
+                      "Invalid value: %.*s",
+                      SLICE_ARG(placed ? slice_sub(text, at + 2, SIZE_MAX) : text));
+        }
+    }
+}

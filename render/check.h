@@ -7,6 +7,7 @@
 #define RENDER_CHECK_H
 
 #include "base/json.h"
+#include "proto/cause.h"
 
 /* spec of a ComponentType or ClusterComponentType. Errors: ERR_UNPROCESSABLE, with the place of the
  * first expression that is wrong: "spec.resources[deployment].template.spec.replicas, column 3:
@@ -14,5 +15,8 @@
 int check_component_type(const json_t *spec, struct err *err);
 /* spec of a Trait or ClusterTrait. Errors: the same. */
 int check_trait(const json_t *spec, struct err *err);
+/* A whole object of any kind: nothing to say of those that hold no templates. Adds a cause with the
+ * field and, in its message, the column. */
+void check_object(const json_t *object, struct causes *causes);
 
 #endif

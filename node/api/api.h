@@ -21,6 +21,7 @@
 
 struct api;
 struct api_call;
+struct causes;
 struct status;
 
 /* A path served besides the doors: an admin endpoint. */
@@ -48,6 +49,8 @@ struct api_config {
     /* Instead of auth_authenticate() by auth, in tests. */
     int (*authenticate)(struct api *api, const struct tls_peer *peer, struct slice authorization,
                         struct arena *arena, struct subject *subject, struct err *err);
+    /* As admit_request's: for every write of every door. NULL: schemas say all. */
+    void (*validate)(const json_t *object, struct causes *causes);
     const struct clock *clock; /* NULL: the system's */
     const char *name;          /* of the program, in /version and default field managers */
     uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */

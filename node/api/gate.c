@@ -263,6 +263,7 @@ static void fill_admit(struct gate_write *w, struct admit_request *r)
         .force = w->force,
         .dry_run = w->dry_run,
         .create_on_update = w->create_on_update,
+        .validate = w->api->config.validate,
         .validation = w->validation,
         .propagation = w->propagation,
         .now_ms = w->api->clock->wall_ms(w->api->clock),

@@ -332,6 +332,31 @@ static void applying_again_changes_nothing(void **state)
     assert_false(f->result.changed);
 }
 
+static void no_image_of_evil(const json_t *object, struct causes *causes)
+{
+    if (slice_eq_cstr(json_text(json_at(object, "spec", "image", NULL)), "evil")) {
+        cause_add(causes, CAUSE_INVALID, SLICE("spec.image"), "Invalid value: column 1: evil");
+    }
+}
+
+static void the_server_has_its_own_say(void **state)
+{
+    struct fixture *f = *state;
+    struct admit_request request =
+        request_of(f, "component", ADMIT_CREATE,
+                   tree(f, "{'metadata':{'name':'x'},'spec':{'type':'service','image':'evil'}}"));
+    assert_ok(write_request(f, &request), &f->err); /* from before anybody checked */
+    request =
+        request_of(f, "component", ADMIT_PATCH_MERGE, tree(f, "{'metadata':{'labels':{'a':'b'}}}"));
+    request.validate = no_image_of_evil;
+    assert_ok(write_request(f, &request), &f->err); /* its spec is not new */
+    request = request_of(f, "component", ADMIT_PATCH_MERGE, tree(f, "{'spec':{'runtime':'go'}}"));
+    request.validate = no_image_of_evil;
+    assert_err(write_request(f, &request), &f->err, ERR_UNPROCESSABLE,
+               "spec.image: Invalid value: column 1: evil");
+    assert_true(has_cause(&f->result.causes, "spec.image", "column 1"));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -349,6 +374,7 @@ int main(void)
         T(scale),
         T(immutable_fields),
         T(strategic_is_refused),
+        T(the_server_has_its_own_say),
         T(secrets_and_config),
         T(limits),
         T(applying_again_changes_nothing),

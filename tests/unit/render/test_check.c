@@ -77,12 +77,48 @@ static void loops_and_targets_bring_their_variables(void **state)
               &err);
 }
 
+static size_t causes_of(const char *yaml, struct causes *causes)
+{
+    json_t *object;
+    struct err err = {0};
+    assert_ok(yaml_parse(slice_of(yaml), "test", &object, &err), &err);
+    check_object(object, causes);
+    json_decref(object);
+    return causes->count;
+}
+
+static void an_objects_cause_names_field_and_column(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct causes causes = {.arena = &arena};
+    assert_int_equal(causes_of("{apiVersion: choreo.dev/v1, kind: ClusterComponentType, spec: "
+                               "{resources: [{id: d, template: {a: 'x ${1 + }'}}]}}",
+                               &causes),
+                     1);
+    assert_slice(causes.items[0].field, "spec.resources[d].template.a");
+    assert_true(slice_starts_with(causes.items[0].message, SLICE("Invalid value: column ")));
+    assert_int_equal(causes_of("{apiVersion: choreo.dev/v1, kind: Trait, spec: "
+                               "{creates: [{template: {a: '${nobody}'}}]}}",
+                               &causes),
+                     2);
+    assert_slice(causes.items[1].field, "spec.creates[0].template.a");
+    /* other kinds may say ${ as they like */
+    assert_int_equal(causes_of("{apiVersion: v1, kind: ConfigMap, data: {a: '${'}}", &causes), 2);
+    assert_int_equal(causes_of("{apiVersion: other.dev/v1, kind: Trait, spec: "
+                               "{creates: [{template: {a: '${nobody}'}}]}}",
+                               &causes),
+                     2);
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_built_in_type_is_right),
         cmocka_unit_test(names_and_syntax_are_found_wrong_where_they_stand),
         cmocka_unit_test(loops_and_targets_bring_their_variables),
+        cmocka_unit_test(an_objects_cause_names_field_and_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
