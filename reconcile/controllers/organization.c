@@ -96,12 +96,12 @@ static void plan_report(const struct snapshot *s, const json_t *org, json_t *edi
 /* What a tenant's namespace can hold of the snapshot's kinds. Those that others are made of come
  * first, so that their controllers do the rest. */
 static const enum snapshot_kind drained[] = {
-    SNAPSHOT_PROJECT,     SNAPSHOT_COMPONENT,
-    SNAPSHOT_BINDING,     SNAPSHOT_RENDERED,
-    SNAPSHOT_RELEASE,     SNAPSHOT_TYPE,
-    SNAPSHOT_TRAIT,       SNAPSHOT_PIPELINE,
-    SNAPSHOT_SECRET,      SNAPSHOT_SECRET_REFERENCE,
-    SNAPSHOT_CONFIG_MAP,  SNAPSHOT_ENVIRONMENT,
+    SNAPSHOT_PROJECT,    SNAPSHOT_COMPONENT,
+    SNAPSHOT_BINDING,    SNAPSHOT_RENDERED,
+    SNAPSHOT_RELEASE,    SNAPSHOT_TYPE,
+    SNAPSHOT_TRAIT,      SNAPSHOT_PIPELINE,
+    SNAPSHOT_SECRET,     SNAPSHOT_SECRET_REFERENCE,
+    SNAPSHOT_CONFIG_MAP, SNAPSHOT_ENVIRONMENT,
 };
 
 static void plan_drain(const struct snapshot *s, const struct snapshot_entry *entry,
