@@ -335,6 +335,25 @@ int pki_cert_hash(struct slice cert_pem, struct buf *out, struct err *err)
     return rc;
 }
 
+int pki_cert_since(struct slice cert_pem, uint64_t *since_ms, struct err *err)
+{
+    X509 *cert = NULL;
+    int days = 0;
+    int seconds = 0;
+    int rc = read_cert(cert_pem, &cert, err);
+    if (rc != 0) {
+        return rc;
+    }
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    if (ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notBefore(cert)) != 1 || days < 0) {
+        rc = err_set(err, ERR_INVALID, "the certificate's time");
+    }
+    *since_ms = rc == 0 ? ((uint64_t)days * 86400 + (uint64_t)seconds) * 1000 : 0;
+    ASN1_TIME_free(epoch);
+    X509_free(cert);
+    return rc;
+}
+
 int pki_cert_check_uri(struct slice cert_pem, const char *uri, struct err *err)
 {
     X509 *cert = NULL;

@@ -33,6 +33,8 @@ int pki_sign(struct slice ca_cert_pem, struct slice ca_key_pem, struct slice csr
              struct err *err);
 /* "sha256:<hex>" of the certificate's public key (SubjectPublicKeyInfo), as kubeadm's. */
 int pki_cert_hash(struct slice cert_pem, struct buf *out, struct err *err);
+/* From when on the certificate is valid, in ms since 1970. Errors: ERR_INVALID (unreadable). */
+int pki_cert_since(struct slice cert_pem, uint64_t *since_ms, struct err *err);
 /* Errors: ERR_INVALID (unreadable), ERR_NOT_FOUND: it does not carry this URI; names those it has.
  */
 int pki_cert_check_uri(struct slice cert_pem, const char *uri, struct err *err);

@@ -213,7 +213,10 @@ static int start_engine(struct run *r, struct err *err)
 
 static void prepare_api(struct run *r)
 {
-    namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds);
+    /* A cluster is as old as its CA; that of a certificate we cannot read is not worth failing. */
+    uint64_t since_ms = 0;
+    (void)pki_cert_since(buf_slice(&r->credentials.ca_cert), &since_ms, NULL);
+    namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds, since_ms);
     const struct api_config config = {.backend = &r->namespaces.backend,
                                       .kinds = &r->kinds,
                                       .auth = &r->auth,
@@ -367,6 +370,7 @@ static void close_all(struct run *r)
     loop_join(&r->reconcile);
     node_stop(&r->node);
     api_free(&r->api);
+    namespaces_free(&r->namespaces);
     loop_join(&r->main);
     tls_unref(r->tls);
     kind_registry_free(&r->kinds);

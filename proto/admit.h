@@ -95,8 +95,8 @@ struct admit_result {
 
 /* Errors: ERR_INVALID (malformed body or patch, namespace or name mismatch, strict unknown fields),
  * ERR_UNPROCESSABLE (rules broken: result.causes), ERR_CONFLICT (resourceVersion or uid differ;
- * apply conflicts: result.causes), ERR_NOT_FOUND, ERR_EXISTS, ERR_UNSUPPORTED, ERR_TOO_LARGE,
- * ERR_METHOD (subresource not there). */
+ * apply conflicts: result.causes), ERR_FORBIDDEN (namespaces that stay), ERR_NOT_FOUND, ERR_EXISTS,
+ * ERR_UNSUPPORTED, ERR_TOO_LARGE, ERR_METHOD (subresource not there). */
 int admit(const struct admit_request *request, struct admit_result *result, struct err *err);
 int admit_merge(const struct admit_request *request, struct admit_result *result, struct err *err);
 int admit_finish(const struct admit_request *request, struct admit_result *result, struct err *err);

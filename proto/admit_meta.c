@@ -130,8 +130,27 @@ static enum admit_propagation propagation_of(const struct admit_request *request
     return slice_eq_cstr(policy, "Background") ? ADMIT_BACKGROUND : request->propagation;
 }
 
+/* Namespaces that clients and the system rely on, whatever becomes of their contents. */
+static bool is_lasting(const struct admit_request *request)
+{
+    static const char *const names[] = {"default", "choreo-system", "kube-system", "kube-public"};
+    bool space = slice_eq_cstr(request->kind->resource, "namespaces") ||
+                 slice_eq_cstr(request->kind->resource, "organizations.choreo.dev");
+    for (size_t i = 0; space && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (slice_eq_cstr(request->name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int admit__delete(const struct admit_request *request, struct admit_result *result, struct err *err)
 {
+    if (is_lasting(request)) {
+        return admit__fail(request, result, err, ERR_FORBIDDEN,
+                           "%.*s \"%.*s\" is forbidden: this namespace may not be deleted",
+                           SLICE_ARG(request->kind->resource), SLICE_ARG(request->name));
+    }
     const json_t *wanted = json_object_get(request->incoming, "preconditions");
     int rc = admit__preconditions(request, result, json_text_at(wanted, "uid"),
                                   json_text_at(wanted, "resourceVersion"), err);

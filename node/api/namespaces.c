@@ -5,19 +5,24 @@
  * backend's private state does, until the request's last callback. A write first reads the
  * Organization that the Namespace was made from, puts the new metadata over it and submits it under
  * the version that was read: a change in between is a conflict of the server's making, which the
- * gate retries. Invariants: uid, version and metadata are the same in both; the spec is never
- * touched here. */
+ * gate retries. choreo-system is not stored: gets are answered here, lists get it slipped in where
+ * its name belongs, watches never hear of it because it never changes.
+ * Invariants: uid, version and metadata are the same in both; the spec is never touched here. */
 #include "node/api/namespaces.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "proto/object.h"
 #include "proto/schema.h"
+#include "proto/selector.h"
 
 #define NAME_LABEL "kubernetes.io/metadata.name"
+#define OWN_NAME "choreo-system"
+#define OWN_UID "63686f72-656f-4000-8000-73797374656d"
 
 static const struct slice namespaces_resource = {"namespaces", sizeof "namespaces" - 1};
 
@@ -29,6 +34,11 @@ static struct namespaces *of(struct backend *b)
 static bool is_view(struct slice resource)
 {
     return slice_eq(resource, namespaces_resource);
+}
+
+static bool is_own(struct slice name)
+{
+    return slice_eq_cstr(name, OWN_NAME);
 }
 
 /* ---- bodies ---- */
@@ -100,6 +110,7 @@ static int to_organization(const struct kind *kind, struct slice ns_body,
 struct get_twin {
     struct backend_get get;
     struct backend_get *asked;
+    struct namespaces *view;
     struct buf body;
 };
 
@@ -109,7 +120,10 @@ static void on_got(struct backend_get *get, int rc, const struct err *err)
     struct backend_get *asked = t->asked;
     struct err why = {0};
     asked->read_version = get->read_version;
-    if (rc == 0) {
+    if (is_own(asked->key.name) && (rc == 0 || rc == ERR_NOT_FOUND)) {
+        asked->object = t->view->own;
+        rc = 0;
+    } else if (rc == 0) {
         rc = to_namespace(&get->object, &t->body, &asked->object, &why);
         err = &why;
     }
@@ -127,6 +141,7 @@ static void view_get(struct backend *b, struct backend_get *asked)
     }
     struct get_twin *t = mem_zero(sizeof *t);
     t->asked = asked;
+    t->view = n;
     t->get = *asked;
     t->get.key.resource = n->organization->resource;
     t->get.user = t;
@@ -140,20 +155,46 @@ static void view_get(struct backend *b, struct backend_get *asked)
 struct list_twin {
     struct backend_list list;
     struct backend_list *asked;
+    struct namespaces *view;
     struct buf body;
+    size_t given; /* rows */
+    bool own_due; /* choreo-system belongs into this page or a later one */
+    bool cut;     /* the page was full before all rows were given */
     int rc;
     struct err err;
 };
+
+static void give_row(struct list_twin *t, const struct backend_object *ns)
+{
+    if (t->given == t->asked->limit) {
+        t->cut = true;
+        return;
+    }
+    t->given++;
+    t->asked->row(t->asked, ns);
+}
+
+static void give_own(struct list_twin *t)
+{
+    t->own_due = false;
+    give_row(t, &t->view->own);
+}
 
 static void on_row(struct backend_list *list, const struct backend_object *object)
 {
     struct list_twin *t = list->user;
     struct backend_object ns;
+    if (is_own(object->key.name)) {
+        return; /* an Organization cannot have that name */
+    }
+    if (t->own_due && slice_cmp(object->key.name, SLICE(OWN_NAME)) > 0) {
+        give_own(t);
+    }
     if (t->rc == 0) {
         t->rc = to_namespace(object, &t->body, &ns, &t->err);
     }
     if (t->rc == 0) {
-        t->asked->row(t->asked, &ns);
+        give_row(t, &ns);
     }
 }
 
@@ -161,9 +202,16 @@ static void on_listed(struct backend_list *list, int rc, const struct err *err)
 {
     struct list_twin *t = list->user;
     struct backend_list *asked = t->asked;
+    bool behind = t->own_due; /* and not among the rows */
+    if (rc == 0 && behind && !list->more) {
+        give_own(t);
+    }
     asked->read_version = list->read_version;
-    asked->more = list->more;
+    asked->more = list->more || t->cut;
     asked->remaining = list->remaining;
+    if (list->remaining >= 0 && (t->cut || (behind && list->more))) {
+        asked->remaining++;
+    }
     if (rc == 0 && t->rc != 0) {
         rc = t->rc;
         err = &t->err;
@@ -182,6 +230,9 @@ static void view_list(struct backend *b, struct backend_list *asked)
     }
     struct list_twin *t = mem_zero(sizeof *t);
     t->asked = asked;
+    t->view = n;
+    t->own_due = slice_cmp(asked->after_name, SLICE(OWN_NAME)) < 0 &&
+                 selector_matches(asked->selector, n->own.body);
     t->list = *asked;
     t->list.resource = n->organization->resource;
     t->list.user = t;
@@ -330,10 +381,46 @@ static void on_old(struct backend_get *get, int rc, const struct err *err)
     }
 }
 
+/* ---- choreo-system ---- */
+
+struct refusal {
+    struct loop_msg msg;
+    struct backend_submit *asked;
+};
+
+static void refuse_now(struct loop_msg *msg)
+{
+    struct refusal *r = CONTAINER_OF(msg, struct refusal, msg);
+    struct backend_submit *asked = r->asked;
+    struct err err;
+    int rc = asked->verb == BACKEND_CREATE && is_view(asked->key.resource)
+                 ? err_set(&err, ERR_EXISTS, "namespaces \"" OWN_NAME "\" already exists")
+                 : err_set(&err, ERR_FORBIDDEN,
+                           "%.*s \"" OWN_NAME "\" is forbidden: the namespace is the control "
+                           "plane's own and cannot be changed",
+                           SLICE_ARG(asked->key.resource));
+    free(r);
+    asked->done(asked, rc, &err);
+}
+
+static void refuse(struct backend_submit *asked)
+{
+    struct refusal *r = mem_zero(sizeof *r);
+    r->asked = asked;
+    r->msg.run = refuse_now;
+    loop_post(asked->loop, &r->msg);
+}
+
 static void view_submit(struct backend *b, struct backend_submit *asked)
 {
     struct namespaces *n = of(b);
-    if (!is_view(asked->key.resource)) {
+    bool view = is_view(asked->key.resource);
+    if ((view || slice_eq(asked->key.resource, n->organization->resource)) &&
+        is_own(asked->key.name)) {
+        refuse(asked);
+        return;
+    }
+    if (!view) {
         n->under->ops->submit(n->under, asked);
         return;
     }
@@ -397,10 +484,36 @@ static const struct backend_ops ops = {
     .cancel = view_cancel,
 };
 
-void namespaces_init(struct namespaces *n, struct backend *under, const struct kind_registry *kinds)
+static void make_own(struct namespaces *n, uint64_t since_ms)
 {
-    n->backend.ops = &ops;
-    n->under = under;
+    char since[21];
+    struct err err;
+    clock_rfc3339(since_ms, since);
+    json_t *ns =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:{s:[s]}, s:{s:s}}", "apiVersion", "v1", "kind",
+                  "Namespace", "metadata", "name", OWN_NAME, "uid", OWN_UID, "creationTimestamp",
+                  since, "spec", "finalizers", "kubernetes", "status", "phase", "Active");
+    object_set_label(ns, NAME_LABEL, SLICE(OWN_NAME));
+    json_canonical(ns, &n->own_body);
+    n->own = (struct backend_object){.key = {namespaces_resource, {0}, SLICE(OWN_NAME)},
+                                     .body = buf_slice(&n->own_body),
+                                     .version = 1};
+    int rc = object_splice(n->own.body, &n->own.splice, &err);
+    assert(rc == 0);
+    (void)rc;
+    json_decref(ns);
+}
+
+void namespaces_init(struct namespaces *n, struct backend *under, const struct kind_registry *kinds,
+                     uint64_t since_ms)
+{
+    *n = (struct namespaces){.backend = {.ops = &ops}, .under = under};
     n->organization = kind_by_kind(kinds, SLICE("choreo.dev"), SLICE("v1"), SLICE("Organization"));
     assert(n->organization != NULL);
+    make_own(n, since_ms);
+}
+
+void namespaces_free(struct namespaces *n)
+{
+    buf_free(&n->own_body);
 }

@@ -4,9 +4,12 @@
  * backend, laid over the real one, shows it under both names. Reads and watches of "namespaces"
  * become those of "organizations.choreo.dev" with the bodies turned; writes keep the Organization's
  * spec and status and change what a Namespace can say: labels, annotations, finalizers, its
- * existence. Everything else passes through untouched. Owner:  the caller embeds struct namespaces
- * and keeps it until the doors have closed. Thread: any front loop; immutable after
- * namespaces_init(). */
+ * existence. Everything else passes through untouched.
+ *
+ * choreo-system, the control plane's own namespace, is no Organization: it is shown as a Namespace
+ * that is always there, and cannot be written.
+ * Owner:  the caller embeds struct namespaces, keeps it until the doors have closed, then frees it.
+ * Thread: any front loop; immutable after namespaces_init(). */
 #ifndef NODE_API_NAMESPACES_H
 #define NODE_API_NAMESPACES_H
 
@@ -17,9 +20,13 @@ struct namespaces {
     struct backend backend; /* what the doors get */
     struct backend *under;
     const struct kind *organization;
+    struct buf own_body;
+    struct backend_object own; /* choreo-system */
 };
 
-void namespaces_init(struct namespaces *n, struct backend *under,
-                     const struct kind_registry *kinds);
+/* since_ms: when the cluster was made (wall clock), which is as old as choreo-system is. */
+void namespaces_init(struct namespaces *n, struct backend *under, const struct kind_registry *kinds,
+                     uint64_t since_ms);
+void namespaces_free(struct namespaces *n);
 
 #endif

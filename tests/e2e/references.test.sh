@@ -57,6 +57,12 @@ metadata: {name: acme}
 YAML
 check "its environment" becomes development k -n acme get environments
 
+check "the namespaces" k get namespaces && says acme default choreo-system
+check "where the clusters' credentials are" k get namespace choreo-system -o 'jsonpath={.status.phase}' && says Active
+refuse "it stays" k delete namespace choreo-system && says "namespaces \"choreo-system\" is forbidden"
+refuse "as it is" k label namespace choreo-system a=b && says "cannot be changed"
+refuse "default stays, too" k delete organization default && says "may not be deleted"
+
 check "a component that wants a ConfigMap" k -n acme apply -f - <<'YAML'
 apiVersion: choreo.dev/v1
 kind: Component

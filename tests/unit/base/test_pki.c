@@ -1,4 +1,6 @@
 /* Keys and certificates, read back by OpenSSL through tls contexts and by their texts. */
+#include <time.h>
+
 #include "tests/lib/test.h"
 
 #include <openssl/pem.h>
@@ -151,6 +153,20 @@ static void bad_requests_keys_and_names_are_refused(void **state)
     certs_free(&other);
 }
 
+static void a_certificate_says_since_when(void **state)
+{
+    (void)state;
+    struct certs c;
+    struct err err;
+    uint64_t since_ms = 0;
+    certs_make(&c);
+    uint64_t now_ms = (uint64_t)time(NULL) * 1000;
+    assert_ok(pki_cert_since(buf_slice(&c.ca_cert), &since_ms, &err), &err);
+    assert_in_range(since_ms, now_ms - 3600 * 1000, now_ms);
+    assert_int_equal(pki_cert_since(SLICE("rubbish"), &since_ms, &err), ERR_INVALID);
+    certs_free(&c);
+}
+
 static void the_hash_names_the_key_not_the_certificate(void **state)
 {
     (void)state;
@@ -279,6 +295,7 @@ int main(void)
         cmocka_unit_test(signing_ignores_the_claims_of_a_request),
         cmocka_unit_test(bad_requests_keys_and_names_are_refused),
         cmocka_unit_test(the_hash_names_the_key_not_the_certificate),
+        cmocka_unit_test(a_certificate_says_since_when),
         cmocka_unit_test(contexts_say_what_is_wrong_with_them),
         cmocka_unit_test(an_expired_certificate_is_told_at_start),
     };

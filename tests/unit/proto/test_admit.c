@@ -332,6 +332,22 @@ static void applying_again_changes_nothing(void **state)
     assert_false(f->result.changed);
 }
 
+static void some_namespaces_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct admit_request request =
+        request_of(f, "organization", ADMIT_CREATE, tree(f, "{'metadata':{'name':'default'}}"));
+    assert_ok(write_request(f, &request), &f->err);
+    request = request_of(f, "organization", ADMIT_DELETE, NULL);
+    request.name = SLICE("default");
+    assert_err(
+        write_request(f, &request), &f->err, ERR_FORBIDDEN,
+        "organizations.choreo.dev \"default\" is forbidden: this namespace may not be deleted");
+    request = request_of(f, "configmap", ADMIT_DELETE, NULL); /* others may have the name */
+    request.name = SLICE("default");
+    assert_ok(write_request(f, &request), &f->err);
+}
+
 static void no_image_of_evil(const json_t *object, struct causes *causes)
 {
     if (slice_eq_cstr(json_text(json_at(object, "spec", "image", NULL)), "evil")) {
@@ -375,6 +391,7 @@ int main(void)
         T(immutable_fields),
         T(strategic_is_refused),
         T(the_server_has_its_own_say),
+        T(some_namespaces_stay),
         T(secrets_and_config),
         T(limits),
         T(applying_again_changes_nothing),
