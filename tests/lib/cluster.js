@@ -108,4 +108,4 @@ async function until(what, ask, limitMs = 15000) {
   }
 }
 
-module.exports = {start, sleep, until, bin};
+module.exports = {start, freePorts, sleep, until, bin};
