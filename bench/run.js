@@ -19,8 +19,8 @@ const {start} = require('../tests/lib/cluster.js');
 const etcd = require('./lib/etcd.js');
 const {Report} = require('./lib/report.js');
 
-const parts = ['start', 'idle', 'rates', 'lists', 'watches', 'loaded', 'failover', 'reconcile']
-    .map(name => require(`./parts/${name}.js`));
+const parts = ['start', 'idle', 'rates', 'apply', 'lists', 'watches', 'fanout', 'tenants', 'loaded',
+               'failover', 'takeover', 'reconcile'].map(name => require(`./parts/${name}.js`));
 
 const args = process.argv.slice(2);
 const option = (name, otherwise) => {
