@@ -20,7 +20,7 @@ const etcd = require('./lib/etcd.js');
 const {Report} = require('./lib/report.js');
 
 const parts = ['start', 'idle', 'rates', 'apply', 'lists', 'watches', 'fanout', 'tenants', 'loaded',
-               'failover', 'takeover', 'reconcile'].map(name => require(`./parts/${name}.js`));
+               'failover', 'takeover', 'reconcile', 'noop'].map(name => require(`./parts/${name}.js`));
 
 const args = process.argv.slice(2);
 const option = (name, otherwise) => {
