@@ -9,6 +9,8 @@ static const char help[] =
     "usage: choreo cluster status\n"
     "       choreo cluster members\n"
     "       choreo cluster transfer SHARD [NODE]   hand a shard's leadership to NODE, or the best\n"
+    "       choreo cluster prefer SHARD REGION     keep a shard's leader in REGION while that can\n"
+    "                                              be; \"-\": anywhere again\n"
     "       choreo cluster remove NODE             take a node out of every shard; a dead one too\n"
     "\n"
     "  -o, --output FORM   table, json or yaml\n";
@@ -118,11 +120,13 @@ static json_t *status_json(const Choreo__V1__StatusResponse *s)
     for (size_t i = 0; i < s->n_shards; i++) {
         const Choreo__V1__ShardStatus *shard = s->shards[i];
         json_array_append_new(
-            shards, json_pack("{s:I, s:s, s:I, s:I, s:I, s:o}", "shard", (json_int_t)shard->shard,
-                              "leader", shard->leader, "term", (json_int_t)shard->term,
-                              "commitIndex", (json_int_t)shard->commit_index, "appliedIndex",
-                              (json_int_t)shard->applied_index, "resourceVersion",
-                              json_sprintf("%llu", (unsigned long long)shard->resource_version)));
+            shards,
+            json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "shard", (json_int_t)shard->shard,
+                      "leader", shard->leader, "prefers",
+                      shard->prefers != NULL ? shard->prefers : "", "term", (json_int_t)shard->term,
+                      "commitIndex", (json_int_t)shard->commit_index, "appliedIndex",
+                      (json_int_t)shard->applied_index, "resourceVersion",
+                      json_sprintf("%llu", (unsigned long long)shard->resource_version)));
     }
     for (size_t i = 0; i < s->n_members; i++) {
         json_array_append_new(list, member_json(s->members[i]));
@@ -133,17 +137,18 @@ static json_t *status_json(const Choreo__V1__StatusResponse *s)
 
 static void print_shards(struct cli *c, const Choreo__V1__StatusResponse *s)
 {
-    static const char *const titles[] = {"SHARD",   "LEADER", "TERM",    "COMMIT",
-                                         "APPLIED", "VOTERS", "STANDBYS"};
+    static const char *const titles[] = {"SHARD",  "LEADER",  "PREFERS", "TERM",
+                                         "COMMIT", "APPLIED", "VOTERS",  "STANDBYS"};
     struct print_table table;
     print_out("cluster %s, answered by %s (choreod %s)\n\n", s->cluster_id, s->node, s->version);
-    print_init(&table, titles, 7);
+    print_init(&table, titles, 8);
     for (size_t i = 0; i < s->n_shards; i++) {
         const Choreo__V1__ShardStatus *shard = s->shards[i];
         const char *leader = *shard->leader != '\0' ? shard->leader : "<none>";
         const char *cells[] = {
             arena_printf(&c->arena, "%u", shard->shard),
             leader,
+            shard->prefers != NULL && *shard->prefers != '\0' ? shard->prefers : "any",
             arena_printf(&c->arena, "%llu", (unsigned long long)shard->term),
             arena_printf(&c->arena, "%llu", (unsigned long long)shard->commit_index),
             arena_printf(&c->arena, "%llu", (unsigned long long)shard->applied_index),
@@ -174,7 +179,7 @@ static int status(struct cli *c, struct err *err)
     return 0;
 }
 
-/* ---- transfer, remove ---- */
+/* ---- transfer, prefer, remove ---- */
 
 static int transfer(struct cli *c, struct err *err)
 {
@@ -193,6 +198,29 @@ static int transfer(struct cli *c, struct err *err)
     if (rc == 0) {
         print_out("shard %u is led by %s\n", request.shard,
                   ((const Choreo__V1__TransferLeaderResponse *)message)->leader);
+    }
+    return rc;
+}
+
+static int prefer(struct cli *c, struct err *err)
+{
+    Choreo__V1__PreferRegionRequest request = CHOREO__V1__PREFER_REGION_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    uint64_t shard;
+    if (c->args.count != 3 || !slice_u64(slice_of(c->args.items[1]), &shard) ||
+        shard > UINT32_MAX) {
+        return err_set(err, ERR_INVALID, "usage: choreo cluster prefer SHARD REGION|-");
+    }
+    bool any = strcmp(c->args.items[2], "-") == 0;
+    request.has_shard = true;
+    request.shard = (uint32_t)shard;
+    request.region = any ? NULL : arena_cstr(&c->arena, slice_of(c->args.items[2]));
+    int rc = client_call(&c->client, "choreo.v1.ClusterService/PreferRegion", &request.base,
+                         &choreo__v1__prefer_region_response__descriptor, &c->arena, &message, err);
+    if (rc == 0 && any) {
+        (void)printf("shard %u may be led from any region\n", request.shard);
+    } else if (rc == 0) {
+        (void)printf("shard %u prefers a leader in %s\n", request.shard, request.region);
     }
     return rc;
 }
@@ -222,6 +250,7 @@ int command_cluster(int argc, char **argv)
     } verbs[] = {{"status", status},
                  {"members", members},
                  {"transfer", transfer},
+                 {"prefer", prefer},
                  {"remove", remove_member}};
     struct cli c;
     struct err err = {0};
@@ -230,9 +259,9 @@ int command_cluster(int argc, char **argv)
         return code;
     }
     int rc = err_set(&err, ERR_INVALID,
-                     "status, members, transfer or remove? (choreo cluster "
+                     "status, members, transfer, prefer or remove? (choreo cluster "
                      "--help)");
-    for (size_t i = 0; c.args.count > 0 && i < 4; i++) {
+    for (size_t i = 0; c.args.count > 0 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         if (strcmp(verbs[i].name, c.args.items[0]) == 0) {
             rc = verbs[i].run(&c, &err);
         }

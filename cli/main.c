@@ -17,7 +17,7 @@ static const struct command {
     {"wait", "wait until objects reach a condition", command_wait},
     {"delete", "delete objects", command_delete},
     {"status", "the platform at a glance: nodes, clusters, components", command_status},
-    {"cluster", "the control plane itself: status, members, remove, transfer", command_cluster},
+    {"cluster", "the control plane itself: status, members, transfer, prefer", command_cluster},
     {"kubeconfig", "print a kubeconfig for kubectl", command_kubeconfig},
     {"context", "list contexts, or choose the current one", command_context},
     {"version", "print the versions of choreo and of the server", command_version},

@@ -74,11 +74,12 @@ static json_t *shard_json(const struct node_shard_status *s)
                                                (int)p->voter, "connected", (int)p->connected,
                                                "match", (json_int_t)p->match_index));
     }
-    return json_pack("{s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:s, s:o}", "shard",
+    return json_pack("{s:I, s:s, s:b, s:I, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "shard",
                      (json_int_t)s->shard, "role", roles[s->role], "serving", (int)s->serving,
-                     "term", (json_int_t)s->term, "leader", s->leader, "lastIndex",
-                     (json_int_t)s->last_index, "commitIndex", (json_int_t)s->commit_index,
-                     "appliedIndex", (json_int_t)s->applied_index, "version", "", "peers", peers);
+                     "term", (json_int_t)s->term, "leader", s->leader, "prefers", s->prefers,
+                     "lastIndex", (json_int_t)s->last_index, "commitIndex",
+                     (json_int_t)s->commit_index, "appliedIndex", (json_int_t)s->applied_index,
+                     "version", "", "peers", peers);
 }
 
 static void serve_status(struct api_call *call)

@@ -1,8 +1,8 @@
-/* cluster_service.c: ClusterService: status, members, transfer, removal, tokens.
+/* cluster_service.c: ClusterService: status, members, transfer, preference, removal, tokens.
  *
  * Status and Members answer from this node's copy of the state at once; a shard's peers are known
- * to its leader, so a node that follows tells less. Transfer and removal are node operations that
- * the node forwards to the shards' leaders; the call waits for them. */
+ * to its leader, so a node that follows tells less. Transfer, preference and removal are node
+ * operations that the node forwards to the shards' leaders; the call waits for them. */
 #include "node/cluster_service.h"
 
 #include <stdlib.h>
@@ -49,6 +49,7 @@ static Choreo__V1__ShardStatus *describe_shard(struct arena *arena,
     out->has_applied_index = out->has_resource_version = true;
     out->shard = s->shard;
     out->leader = arena_cstr(arena, slice_of(s->leader));
+    out->prefers = arena_cstr(arena, slice_of(s->prefers));
     out->term = s->term;
     out->commit_index = s->commit_index;
     out->applied_index = s->applied_index;
@@ -162,13 +163,15 @@ static void get_members(struct grpc_call *call, const ProtobufCMessage *message)
     free(status.shards);
 }
 
-/* ---- TransferLeader, RemoveMember ---- */
+/* ---- TransferLeader, PreferRegion, RemoveMember ---- */
+
+enum operating_kind { TRANSFER, PREFER, REMOVE };
 
 struct operating {
     struct grpc_call *call;
     struct node_op op;
     uint32_t shard;
-    bool transfer;
+    enum operating_kind kind;
 };
 
 static void reply_transfer(struct operating *o)
@@ -188,8 +191,11 @@ static void on_operated(struct node_op *op, int rc, const struct err *err)
     struct operating *o = op->user;
     if (rc != 0) {
         grpc_finish(o->call, rc, err, NULL);
-    } else if (o->transfer) {
+    } else if (o->kind == TRANSFER) {
         reply_transfer(o);
+    } else if (o->kind == PREFER) {
+        Choreo__V1__PreferRegionResponse response = CHOREO__V1__PREFER_REGION_RESPONSE__INIT;
+        grpc_reply(o->call, &response.base);
     } else {
         Choreo__V1__RemoveMemberResponse response = CHOREO__V1__REMOVE_MEMBER_RESPONSE__INIT;
         grpc_reply(o->call, &response.base);
@@ -199,10 +205,11 @@ static void on_operated(struct node_op *op, int rc, const struct err *err)
 
 /* The operation itself is not cancelled by an impatient client: it goes on, and can be asked again.
  */
-static struct operating *operate(struct grpc_call *call)
+static struct operating *operate(struct grpc_call *call, enum operating_kind kind)
 {
     struct operating *o = ARENA_NEW(call->arena, struct operating);
     o->call = call;
+    o->kind = kind;
     o->op = (struct node_op){
         .loop = call->loop, .deadline_ms = call->deadline_ms, .user = o, .done = on_operated};
     grpc_hold(call);
@@ -218,10 +225,25 @@ static void transfer_leader(struct grpc_call *call, const ProtobufCMessage *mess
         fail(call, ERR_INVALID, "shard is required, and must be one of the cluster's");
         return;
     }
-    struct operating *o = operate(call);
-    o->transfer = true;
+    struct operating *o = operate(call, TRANSFER);
     o->shard = request->shard;
     node_transfer(node, &o->op, request->shard, request->to != NULL ? request->to : "");
+}
+
+static void prefer_region(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    const Choreo__V1__PreferRegionRequest *request =
+        (const Choreo__V1__PreferRegionRequest *)message;
+    struct node *node = cluster_of(call)->node;
+    const char *region = request->region != NULL ? request->region : "";
+    if (!request->has_shard || request->shard >= node_identity(node)->shards) {
+        fail(call, ERR_INVALID, "shard is required, and must be one of the cluster's");
+    } else if (strlen(region) > NODE_NAME_MAX) {
+        fail(call, ERR_INVALID, "region is longer than a region's name can be");
+    } else {
+        struct operating *o = operate(call, PREFER);
+        node_prefer(node, &o->op, request->shard, region);
+    }
 }
 
 static void remove_member(struct grpc_call *call, const ProtobufCMessage *message)
@@ -232,7 +254,7 @@ static void remove_member(struct grpc_call *call, const ProtobufCMessage *messag
         fail(call, ERR_INVALID, "name is required");
         return;
     }
-    struct operating *o = operate(call);
+    struct operating *o = operate(call, REMOVE);
     node_remove(cluster_of(call)->node, &o->op, request->name);
 }
 
@@ -288,8 +310,8 @@ static void create_token(struct grpc_call *call, const ProtobufCMessage *message
     buf_free(&hash);
 }
 
-static const grpc_method methods[] = {get_status, get_members, transfer_leader, remove_member,
-                                      create_token};
+static const grpc_method methods[] = {get_status,    get_members,   transfer_leader,
+                                      prefer_region, remove_member, create_token};
 
 void cluster_service_init(struct grpc_service *service, struct cluster *c)
 {

@@ -44,6 +44,8 @@ struct replica {
     struct db_state state; /* as last applied */
     uint64_t present;
     char leader_name[GROUP_NAME_MAX + 1]; /* empty: none known */
+    char prefers[NODE_NAME_MAX + 1];      /* region that should lead; empty: any */
+    uint64_t preferred_ms;                /* since when one of it could, monotonic; 0: none */
     uint64_t leaderless_ms;               /* since when, monotonic; 0: there is one */
     struct list waiting;                  /* calls without a leader to ask */
     struct list forwarded;                /* calls asked of another node */

@@ -1,15 +1,26 @@
 /* members.c: the consensus loop's view of who is in the cluster, and the spread of leaderships.
  *
  * Addresses come from the system shard's member objects (tenants.c reads them); a changed address
- * is dialled anew, a member gone is hung up on. When all has been calm for a while, a node that
- * leads at least two shards more than another voter gives it one. */
+ * is dialled anew, a member gone is hung up on. When all has been calm for a while, a node gives a
+ * shard away that prefers another region and has had a fit voter there for PREFER_MS on end; and a
+ * node that leads at least two shards more than another voter gives it one, but none out of the
+ * region that it prefers.
+ *
+ * Invariants: leadership goes only to a voter that is in touch, connected and caught up, of a group
+ * whose members are not being changed; after a transfer that failed, fitness is proven anew. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "node/shard/internal.h"
 
-enum { BALANCE_MS = 500, CALM_MS = 2000, TRANSFER_MS = 5000, BALANCE_LAG_MAX = 256 };
+enum {
+    BALANCE_MS = 500,
+    CALM_MS = 2000,
+    PREFER_MS = 3000,
+    TRANSFER_MS = 5000,
+    BALANCE_LAG_MAX = 256,
+};
 
 static const struct node_member *find(const struct node_member *members, size_t count,
                                       const char *name)
@@ -51,6 +62,7 @@ static void on_transferred(struct call *call)
     n->balancing = NULL;
     if (call->rc != 0 && call->rc != ERR_CLOSED) {
         log_info("shard.transfer", "shard=%u error=%s", call->shard, log_q(call->err.message));
+        n->replicas[call->shard].preferred_ms = 0;
     }
     call_free(call);
 }
@@ -95,8 +107,16 @@ static bool settled(const struct group_status *status)
     return !status->changing && (!newcomer || voters >= GROUP_VOTERS_MAX);
 }
 
-/* A voter of the group that could take over at once and leads the fewest shards. */
-static bool choose(const struct replica *r, char name[GROUP_NAME_MAX + 1], size_t *least)
+static const char *region_of(const struct node_impl *n, const char *name)
+{
+    const struct node_member *m = find(n->members, n->member_count, name);
+    return m != NULL ? m->region : "";
+}
+
+/* A voter of the group, of that region (empty: any), that could take over at once and leads the
+ * fewest shards. */
+static bool choose(const struct replica *r, const char *region, char name[GROUP_NAME_MAX + 1],
+                   size_t *least)
 {
     struct group_status status;
     group_status(r->group, &status);
@@ -109,7 +129,8 @@ static bool choose(const struct replica *r, char name[GROUP_NAME_MAX + 1], size_
         if (s->server.role != GROUP_VOTER || !s->in_touch ||
             s->match + BALANCE_LAG_MAX < status.last ||
             !transport_connected(r->node->transport, s->server.name) ||
-            strcmp(s->server.name, r->node->identity.self.name) == 0) {
+            strcmp(s->server.name, r->node->identity.self.name) == 0 ||
+            (region[0] != '\0' && strcmp(region_of(r->node, s->server.name), region) != 0)) {
             continue;
         }
         size_t led = led_by(r->node, s->server.name);
@@ -122,20 +143,49 @@ static bool choose(const struct replica *r, char name[GROUP_NAME_MAX + 1], size_
     return found;
 }
 
+static bool at_home(const struct replica *r)
+{
+    return strcmp(r->node->identity.self.region, r->prefers) == 0;
+}
+
+/* Whom to give the shard to because it prefers that region, if that has been so for long enough. */
+static bool preferred(struct replica *r, uint64_t now_ms, char name[GROUP_NAME_MAX + 1])
+{
+    size_t least;
+    bool away = r->leader.sm.state == LEADER_SERVING && r->prefers[0] != '\0' && !at_home(r);
+    if (!away || !choose(r, r->prefers, name, &least)) {
+        r->preferred_ms = 0;
+        return false;
+    }
+    if (r->preferred_ms == 0) {
+        r->preferred_ms = now_ms;
+    }
+    return now_ms - r->preferred_ms >= PREFER_MS;
+}
+
+/* Whom to give the shard to because this node leads so many more: but not away from home, and not
+ * while it is about to go there. */
+static bool relieving(const struct replica *r, size_t own, char name[GROUP_NAME_MAX + 1])
+{
+    size_t least;
+    const char *region = r->prefers[0] != '\0' && at_home(r) ? r->prefers : "";
+    return r->leader.sm.state == LEADER_SERVING && r->preferred_ms == 0 &&
+           choose(r, region, name, &least) && own >= least + 2;
+}
+
 void members_balance(struct node_impl *n)
 {
     uint64_t now = node_now_ms(n);
     bool calm = now - n->stirred_ms >= CALM_MS; /* who has just died may still look in touch */
-    if (n->balancing != NULL || n->stopping || n->clock_bad || now < n->balance_ms || !calm) {
-        return;
-    }
+    bool able = n->balancing == NULL && !n->stopping && !n->clock_bad && now >= n->balance_ms;
     size_t own = led_by(n, n->identity.self.name);
-    for (uint32_t i = 0; own >= 2 && i < n->identity.shards; i++) {
+    for (uint32_t i = 0; i < n->identity.shards; i++) {
         struct replica *r = &n->replicas[i];
         char to[GROUP_NAME_MAX + 1];
-        size_t least = 0;
-        if (r->leader.sm.state == LEADER_SERVING && choose(r, to, &least) && own >= least + 2) {
-            log_info("shard.balance", "shard=%u to=%s", r->shard, to);
+        bool prefers = preferred(r, now, to);
+        if (calm && able && (prefers || relieving(r, own, to))) {
+            log_info("shard.balance", "shard=%u to=%s why=%s", r->shard, to,
+                     prefers ? "region" : "spread");
             members_transfer_away(r, to);
             return;
         }

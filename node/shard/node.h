@@ -138,8 +138,9 @@ struct node_shard_status {
     enum node_role role;
     bool serving; /* leads and has applied its own Open */
     uint64_t term;
-    char leader[NODE_NAME_MAX + 1]; /* empty: none known */
-    uint64_t leaderless_ms;         /* 0 while there is one */
+    char leader[NODE_NAME_MAX + 1];  /* empty: none known */
+    char prefers[NODE_NAME_MAX + 1]; /* region that should lead (node_prefer); empty: any */
+    uint64_t leaderless_ms;          /* 0 while there is one */
     uint64_t last_index;
     uint64_t commit_index;
     uint64_t applied_index;
@@ -194,5 +195,9 @@ void node_join(struct node *n, struct node_op *op, const struct node_member *mem
 /* Removes a member, dead or alive, from every shard. Errors: ERR_NOT_FOUND, ERR_CONFLICT (would
  * leave fewer than two voters), ERR_TIMEOUT. */
 void node_remove(struct node *n, struct node_op *op, const char *name);
+/* Says in which region the shard's leader should be (empty: anywhere), for all nodes and for good.
+ * Leadership follows within seconds while a voter of that region is in touch and caught up, and
+ * stays where it is otherwise. Errors: ERR_NOT_FOUND (no member is in that region), ERR_TIMEOUT. */
+void node_prefer(struct node *n, struct node_op *op, uint32_t shard, const char *region);
 
 #endif

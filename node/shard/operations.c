@@ -1,10 +1,12 @@
-/* operations.c: what an operator asks of the cluster: move a leadership, add a node, remove one.
+/* operations.c: what an operator asks of the cluster: move a leadership, or say where it should be,
+ * add a node, remove one.
  *
  * Each runs on the node's internal loop as a row of calls to the shards' leaders, one shard after
  * the other:
  *
  *   join     member object; for each shard: standby, then (once caught up) voter
  *   remove   for each shard: leadership away if the node has it, then out; member object
+ *   prefer   the preferences' object, changed as it was read
  *
  * Failure path: every step may be done again, so an interrupted operation is simply asked for anew
  * and goes on where it was. "Busy" and "outcome unknown" are repeated until the deadline, each time
@@ -19,9 +21,10 @@
 #include "base/log.h"
 #include "node/shard/front.h"
 #include "node/shard/identity.h"
+#include "node/shard/preferences.h"
 #include "proto/object.h"
 
-enum op_kind { OP_TRANSFER, OP_JOIN, OP_REMOVE };
+enum op_kind { OP_TRANSFER, OP_JOIN, OP_REMOVE, OP_PREFER };
 enum op_phase { PHASE_OBJECT, PHASE_FIRST, PHASE_SECOND };
 enum { AGAIN_MS = 200, STEP_MS = 5000, CONFLICTS_MAX = 5 };
 
@@ -37,7 +40,7 @@ struct operation {
     unsigned conflicts; /* on this shard, one after the other */
     struct loop_timer timer;
     bool resting; /* until the timer fires; nothing else is under way */
-    /* the member object's write */
+    /* the write of the member's or the preferences' object */
     struct backend_get get;
     struct backend_submit submit;
     struct buf body;
@@ -214,12 +217,22 @@ static void ask(struct operation *o, enum call_kind kind)
     front_call(f, call);
 }
 
-/* ---- the member's object ---- */
+/* ---- the member's object, or the preferences' ---- */
+
+static struct backend_key object_key(const struct operation *o)
+{
+    return o->kind == OP_PREFER ? (struct backend_key){.resource = SLICE(PREFERENCES_RESOURCE),
+                                                       .name = SLICE(PREFERENCES_NAME)}
+                                : (struct backend_key){.resource = SLICE(NODE_MEMBER_RESOURCE),
+                                                       .name = slice_of(o->member.name)};
+}
 
 static void on_object_written(struct backend_submit *submit, int rc, const struct err *err)
 {
     struct operation *o = submit->user;
-    if (o->kind == OP_REMOVE && (rc == 0 || rc == ERR_NOT_FOUND)) {
+    bool done =
+        o->kind == OP_PREFER ? rc == 0 : o->kind == OP_REMOVE && (rc == 0 || rc == ERR_NOT_FOUND);
+    if (done) {
         finish(o, 0, NULL);
     } else if (rc != 0) {
         again(o, rc, err);
@@ -230,14 +243,15 @@ static void on_object_written(struct backend_submit *submit, int rc, const struc
 }
 
 static void write_object(struct operation *o, enum backend_verb verb, struct slice body,
-                         uint32_t splice)
+                         uint32_t splice, uint64_t if_version)
 {
     struct node_impl *n = o->node;
     crypto_uuid(o->request_id);
     crypto_sha256(body, o->digest);
     o->submit = (struct backend_submit){
         .loop = &n->internal,
-        .key = {.resource = SLICE(NODE_MEMBER_RESOURCE), .name = slice_of(o->member.name)},
+        .key = object_key(o),
+        .if_version = if_version,
         .verb = verb,
         .body = body,
         .splice = splice,
@@ -275,7 +289,7 @@ static void create_object(struct operation *o)
         finish(o, rc, &err);
         return;
     }
-    write_object(o, BACKEND_CREATE, buf_slice(&o->body), splice);
+    write_object(o, BACKEND_CREATE, buf_slice(&o->body), splice, 0);
 }
 
 /* A join whose object is there goes on, if it is the same member. */
@@ -301,7 +315,7 @@ static void take_object(struct operation *o, const struct backend_object *object
     } else if (o->shard == o->node->identity.shards) {
         buf_clear(&o->body);
         buf_add(&o->body, object->body);
-        write_object(o, BACKEND_DELETE, buf_slice(&o->body), object->splice);
+        write_object(o, BACKEND_DELETE, buf_slice(&o->body), object->splice, 0);
     } else {
         o->member = member;
         o->phase = PHASE_FIRST;
@@ -309,10 +323,31 @@ static void take_object(struct operation *o, const struct backend_object *object
     }
 }
 
+/* present: NULL if there is none yet. A write that another came before begins with a new look. */
+static void change_preferences(struct operation *o, const struct backend_object *present)
+{
+    struct err err;
+    uint32_t splice = 0;
+    bool changed = false;
+    buf_clear(&o->body);
+    int rc =
+        preferences_edit(present != NULL ? present->body : (struct slice){0}, node_wall_ms(o->node),
+                         o->shard, o->member.region, &o->body, &splice, &changed, &err);
+    if (rc != 0 || !changed) {
+        finish(o, rc, &err);
+    } else if (present == NULL) {
+        write_object(o, BACKEND_CREATE, buf_slice(&o->body), splice, 0);
+    } else {
+        write_object(o, BACKEND_UPDATE, buf_slice(&o->body), splice, present->version);
+    }
+}
+
 static void on_object(struct backend_get *get, int rc, const struct err *err)
 {
     struct operation *o = get->user;
-    if (rc == ERR_NOT_FOUND && o->kind == OP_JOIN) {
+    if (o->kind == OP_PREFER && (rc == 0 || rc == ERR_NOT_FOUND)) {
+        change_preferences(o, rc == 0 ? &get->object : NULL);
+    } else if (rc == ERR_NOT_FOUND && o->kind == OP_JOIN) {
         create_object(o);
     } else if (rc == ERR_NOT_FOUND && o->shard == o->node->identity.shards) {
         finish(o, 0, NULL);
@@ -331,7 +366,7 @@ static void get_object(struct operation *o)
     struct node_impl *n = o->node;
     o->get = (struct backend_get){
         .loop = &n->internal,
-        .key = {.resource = SLICE(NODE_MEMBER_RESOURCE), .name = slice_of(o->member.name)},
+        .key = object_key(o),
         .consistency = BACKEND_LINEARIZABLE,
         .deadline_ms = loop_now_ms(&n->internal) + STEP_MS,
         .user = o,
@@ -436,4 +471,38 @@ void node_remove(struct node *n, struct node_op *op, const char *name)
     op->member = (struct node_member){0};
     strncpy(op->member.name, name, NODE_NAME_MAX);
     start(n, op, OP_REMOVE);
+}
+
+/* A preference for a region that nobody is in is a slip of the pen. */
+static bool has_member_in(struct node *n, const char *region)
+{
+    struct node_status status;
+    node_status(n, &status);
+    bool found = false;
+    for (size_t i = 0; i < status.member_count; i++) {
+        found = found || strcmp(status.members[i].region, region) == 0;
+    }
+    free(status.shards);
+    return found;
+}
+
+static void refuse_region(struct loop_msg *msg)
+{
+    struct node_op *op = CONTAINER_OF(msg, struct node_op, msg);
+    struct err err;
+    int rc = err_set(&err, ERR_NOT_FOUND, "no member is in region \"%s\"", op->member.region);
+    op->done(op, rc, &err);
+}
+
+void node_prefer(struct node *n, struct node_op *op, uint32_t shard, const char *region)
+{
+    op->shard = shard;
+    op->member = (struct node_member){0};
+    strncpy(op->member.region, region, NODE_NAME_MAX);
+    if (region[0] != '\0' && !has_member_in(n, region)) {
+        op->msg.run = refuse_region;
+        loop_post(op->loop, &op->msg);
+    } else {
+        start(n, op, OP_PREFER);
+    }
 }

@@ -45,8 +45,8 @@ uint32_t node_shard_of(const struct node *handle, struct slice ns)
 
 static bool cluster_scoped(const struct node_impl *n, struct slice resource)
 {
-    if (slice_eq(resource, SLICE(NODE_MEMBER_RESOURCE))) {
-        return true;
+    if (slice_ends_with(resource, SLICE(".cluster.choreo.dev"))) {
+        return true; /* the node's own, whoever decides for the others */
     }
     if (n->config.cluster_scoped != NULL) {
         return n->config.cluster_scoped(resource);

@@ -93,6 +93,7 @@ static void fill_shard(const struct replica *r, struct node_shard_status *out)
         .peer_count = g.server_count,
     };
     memcpy(out->leader, r->leader_name, sizeof(out->leader));
+    memcpy(out->prefers, r->prefers, sizeof(out->prefers));
     if (r->leaderless_ms != 0) {
         out->leaderless_ms = node_now_ms(r->node) - r->leaderless_ms + 1;
     }

@@ -1,4 +1,4 @@
-/* tenants.c: the node's own look at the system shard: members, and the namespaces' rows.
+/* tenants.c: the node's own look at the system shard: members, preferences, namespaces' rows.
  *
  * A front on a loop of its own looks as soon as the system shard has moved. Every node takes the
  * members' addresses from their objects. The node that leads the system shard also makes what is
@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "node/shard/front.h"
 #include "node/shard/identity.h"
+#include "node/shard/preferences.h"
 #include "proto/object.h"
 
 enum { LOOK_MS = 250, REPAIR_MS = 5000, WRITE_MS = 5000 };
@@ -42,6 +43,7 @@ struct tenants {
     size_t member_count;
     struct node_member found[NODE_MEMBERS_MAX]; /* by the list under way */
     size_t found_count;
+    struct preferences preferences;
     struct backend_list list;
     struct space *spaces; /* by the repair under way */
     size_t space_count;
@@ -415,6 +417,15 @@ static void look_at_namespaces(struct tenants *t)
 
 /* ---- looks ---- */
 
+static void on_preferences(void *user, bool failed)
+{
+    struct tenants *t = user;
+    t->busy--;
+    if (failed) {
+        t->looked = 0;
+    }
+}
+
 static void on_members(struct backend_list *list, int rc, const struct err *err)
 {
     struct tenants *t = list->user;
@@ -428,6 +439,8 @@ static void on_members(struct backend_list *list, int rc, const struct err *err)
     if (take_members(t)) {
         publish_members(t);
     }
+    t->busy++;
+    preferences_look(&t->preferences, loop_now_ms(&n->internal) + WRITE_MS);
     struct node_status status;
     node_status(n->handle, &status);
     bool leads = status.shard_count > 0 && status.shards[0].serving;
@@ -479,6 +492,9 @@ int tenants_start(struct node_impl *n, struct err *err)
         free(t);
         return rc;
     }
+    preferences_init(&t->preferences, n);
+    t->preferences.user = t;
+    t->preferences.looked = on_preferences;
     (void)uv_sem_init(&t->detached, 0);
     n->tenants = t;
     node_run_on(&n->internal, begin, t);
@@ -505,6 +521,7 @@ void tenants_stop(struct node_impl *n)
     uv_sem_wait(&t->detached);
     uv_sem_destroy(&t->detached);
     forget_spaces(t);
+    preferences_free(&t->preferences);
     free(t);
     n->tenants = NULL;
 }

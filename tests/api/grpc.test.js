@@ -232,3 +232,22 @@ check('a leader is handed over on request', async () => {
   assert.ok(leader === to || leader === '');
   admin.close();
 });
+
+check('a leader goes to the region that its shard prefers', async () => {
+  const admin = client(proto.choreo.v1.ClusterService, cluster);
+  const shard = async () => JSON.parse(await cluster.choreo('cluster', 'status', '-o', 'json')).shards[2];
+  const leader = (await shard()).leader;
+  const wanted = cluster.dev.nodes.find(n => n.name !== leader);
+  assert.match(await cluster.choreo('cluster', 'prefer', '2', wanted.region), /shard 2 prefers a leader in/);
+  await until('the leader there', async () => {
+    const s = await shard();
+    return s.prefers === wanted.region && s.leader === wanted.name;
+  }, 30000);
+  assert.match(await cluster.choreo('cluster', 'status'), new RegExp(`^2 +${wanted.name} +${wanted.region} `, 'm'));
+  await rejects(admin.call('PreferRegion', {shard: 2, region: 'atlantis'}), 'NOT_FOUND');
+  await rejects(admin.call('PreferRegion', {shard: 99, region: wanted.region}), 'INVALID_ARGUMENT');
+  await rejects(admin.call('PreferRegion', {region: wanted.region}), 'INVALID_ARGUMENT');
+  await cluster.choreo('cluster', 'prefer', '2', '-');
+  await until('no preference', async () => (await shard()).prefers === '');
+  admin.close();
+});
