@@ -90,6 +90,16 @@ static bool rotation_due(const struct wal *w)
     return w->segment_used >= (live > w->segment_bytes ? live : w->segment_bytes);
 }
 
+static void put_group(const struct wal *w, struct buf *body, struct wal_group *g)
+{
+    struct wal_group told = *g;
+    if ((w->config.test_faults & WAL_TEST_FORGET_OTHER_GROUPS) != 0 && &g->link != w->groups.next) {
+        told.term = g->first <= g->last ? wal__slot(g, g->last)->term : g->snapshot.term;
+        told.vote = 0;
+    }
+    wal__put_group(body, &told);
+}
+
 static void rotate(struct wal *w, struct wal_job *job)
 {
     struct buf body = {0};
@@ -97,7 +107,7 @@ static void rotate(struct wal *w, struct wal_job *job)
     LIST_FOREACH(link, &w->groups)
     {
         struct wal_group *g = CONTAINER_OF(link, struct wal_group, link);
-        wal__put_group(&body, g);
+        put_group(w, &body, g);
         g->carry_next = g->first;
     }
     job->head_offset = w->end;

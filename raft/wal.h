@@ -47,6 +47,9 @@ struct wal_config {
 /* Bugs to plant, for the simulation to show that it catches them. */
 enum wal_test_fault {
     WAL_TEST_SKIP_SYNC = 1, /* reports durability without having synced */
+    /* A new segment begins with the term and vote of the first group alone: of the others, what
+     * their last entries say. */
+    WAL_TEST_FORGET_OTHER_GROUPS = 2,
 };
 
 enum wal_entry_type { WAL_ENTRY_COMMAND = 1, WAL_ENTRY_BARRIER = 2, WAL_ENTRY_CHANGE = 3 };

@@ -89,66 +89,73 @@ void oracle_violation(struct oracle *o, const char *format, ...)
     }
 }
 
-void oracle_applied(struct oracle *o, int node, const struct machine *m, struct slice data)
+void oracle_applied(struct oracle *o, int group, int node, const struct machine *m,
+                    struct slice data)
 {
+    struct history *h = &o->histories[group];
     if (m->index >= MACHINE_HISTORY) {
-        oracle_violation(o, "history is full");
+        oracle_violation(o, "group %d: history is full", group);
         return;
     }
     uint64_t digest = (slice_hash(data) ^ m->term * 0x9e3779b97f4a7c15u) | 1;
-    if (o->entries[m->index] == 0) {
-        o->entries[m->index] = digest;
-        o->states[m->index] = m->hash;
-        o->last = m->index > o->last ? m->index : o->last;
+    if (h->entries[m->index] == 0) {
+        h->entries[m->index] = digest;
+        h->states[m->index] = m->hash;
+        h->last = m->index > h->last ? m->index : h->last;
         struct slice part = machine_part(data);
         for (size_t at = 0; at + sizeof(struct machine_command) <= part.len;
              at += sizeof(struct machine_command)) {
             struct machine_command c;
             memcpy(&c, part.data + at, sizeof c);
-            uint64_t *expected = &o->expected[c.client % MACHINE_CLIENTS][c.sequence % 4096];
+            uint64_t *expected = &h->expected[c.client % MACHINE_CLIENTS][c.sequence % 4096];
             if (*expected == 0) {
                 *expected = m->last_result[c.client % MACHINE_CLIENTS];
             }
         }
         return;
     }
-    if (o->entries[m->index] != digest) {
-        oracle_violation(o, "two histories: node %d applies another entry at %llu", node,
+    if (h->entries[m->index] != digest) {
+        oracle_violation(o, "group %d: two histories: node %d applies another entry at %llu", group,
+                         node, (unsigned long long)m->index);
+    } else if (h->states[m->index] != m->hash) {
+        oracle_violation(o, "group %d: digests differ: node %d at %llu", group, node,
                          (unsigned long long)m->index);
-    } else if (o->states[m->index] != m->hash) {
-        oracle_violation(o, "digests differ: node %d at %llu", node, (unsigned long long)m->index);
     }
 }
 
-void oracle_leading(struct oracle *o, int node, uint64_t term)
+void oracle_leading(struct oracle *o, int group, int node, uint64_t term)
 {
-    int *leader = &o->leaders[term % MACHINE_TERMS];
+    struct history *h = &o->histories[group];
+    int *leader = &h->leaders[term % MACHINE_TERMS];
     if (*leader != 0 && *leader != node + 1) {
-        oracle_violation(o, "two leaders in term %llu: nodes %d and %d", (unsigned long long)term,
-                         *leader - 1, node);
+        oracle_violation(o, "group %d: two leaders in term %llu: nodes %d and %d", group,
+                         (unsigned long long)term, *leader - 1, node);
     }
     *leader = node + 1;
 }
 
-void oracle_acknowledged(struct oracle *o, const struct machine_command *c, uint64_t index,
-                         uint64_t result)
+void oracle_acknowledged(struct oracle *o, int group, const struct machine_command *c,
+                         uint64_t index, uint64_t result)
 {
+    struct history *h = &o->histories[group];
     o->acknowledged++;
-    uint64_t expected = o->expected[c->client % MACHINE_CLIENTS][c->sequence % 4096];
+    uint64_t expected = h->expected[c->client % MACHINE_CLIENTS][c->sequence % 4096];
     if (expected != result) {
-        oracle_violation(o, "client %u request %u was answered %llu, the history says %llu",
-                         c->client, c->sequence, (unsigned long long)result,
-                         (unsigned long long)expected);
+        oracle_violation(
+            o, "group %d: client %u request %u was answered %llu, the history says %llu", group,
+            c->client, c->sequence, (unsigned long long)result, (unsigned long long)expected);
     }
-    o->acknowledged_index = index > o->acknowledged_index ? index : o->acknowledged_index;
+    h->acknowledged_index = index > h->acknowledged_index ? index : h->acknowledged_index;
 }
 
-void oracle_read(struct oracle *o, uint64_t least, uint64_t index)
+void oracle_read(struct oracle *o, int group, uint64_t least, uint64_t index)
 {
+    struct history *h = &o->histories[group];
     o->reads++;
     if (index < least) {
-        oracle_violation(o, "stale read: served at %llu, %llu was acknowledged before it began",
-                         (unsigned long long)index, (unsigned long long)least);
+        oracle_violation(
+            o, "group %d: stale read: served at %llu, %llu was acknowledged before it began", group,
+            (unsigned long long)index, (unsigned long long)least);
     }
-    o->acknowledged_index = index > o->acknowledged_index ? index : o->acknowledged_index;
+    h->acknowledged_index = index > h->acknowledged_index ? index : h->acknowledged_index;
 }

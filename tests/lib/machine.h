@@ -1,4 +1,5 @@
-/* machine.h: a small state machine to replicate, and the oracle that judges its replicas.
+/* machine.h: a small state machine to replicate, and the oracle that judges its replicas, group by
+ * group.
  *
  * Commands add to counters under request ids, so that a lost, doubled or reordered one shows. The
  * state is chained by a hash: equal index means equal digest, or the replicas have diverged.
@@ -10,7 +11,13 @@
 
 #include "base/str.h"
 
-enum { MACHINE_KEYS = 8, MACHINE_CLIENTS = 8, MACHINE_HISTORY = 1 << 16, MACHINE_TERMS = 1 << 14 };
+enum {
+    MACHINE_KEYS = 8,
+    MACHINE_CLIENTS = 8,
+    MACHINE_GROUPS = 4,
+    MACHINE_HISTORY = 1 << 16,
+    MACHINE_TERMS = 1 << 14,
+};
 
 struct machine_command {
     uint32_t client;
@@ -40,13 +47,18 @@ void machine_free(struct machine *m);
 void machine_apply(struct machine *m, uint64_t index, uint64_t term, struct slice data,
                    struct slice configuration, bool confuse);
 
-struct oracle {
+/* What one group's replicas have done. */
+struct history {
     uint64_t entries[MACHINE_HISTORY]; /* digest of each applied entry with its term; 0: none yet */
     uint64_t states[MACHINE_HISTORY];  /* the state's hash at each index */
     uint64_t last;                     /* greatest index that any node has applied */
     int leaders[MACHINE_TERMS];        /* node + 1 that led each term */
     uint64_t expected[MACHINE_CLIENTS][4096]; /* result of each request in the one history */
     uint64_t acknowledged_index;              /* greatest of writes and reads answered so far */
+};
+
+struct oracle {
+    struct history histories[MACHINE_GROUPS];
     uint64_t acknowledged;
     uint64_t reads;
     unsigned violations;
@@ -56,12 +68,13 @@ struct oracle {
 void oracle_violation(struct oracle *o, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* After machine_apply() on any node. */
-void oracle_applied(struct oracle *o, int node, const struct machine *m, struct slice data);
-void oracle_leading(struct oracle *o, int node, uint64_t term);
+void oracle_applied(struct oracle *o, int group, int node, const struct machine *m,
+                    struct slice data);
+void oracle_leading(struct oracle *o, int group, int node, uint64_t term);
 /* A client was told: this command is done, by entry index, with this result. */
-void oracle_acknowledged(struct oracle *o, const struct machine_command *c, uint64_t index,
-                         uint64_t result);
+void oracle_acknowledged(struct oracle *o, int group, const struct machine_command *c,
+                         uint64_t index, uint64_t result);
 /* A read that began when `least` was the acknowledged index was served at index. */
-void oracle_read(struct oracle *o, uint64_t least, uint64_t index);
+void oracle_read(struct oracle *o, int group, uint64_t least, uint64_t index);
 
 #endif

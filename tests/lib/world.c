@@ -11,68 +11,6 @@
 
 #include "base/list.h"
 
-static void take_snapshot(struct world_node *n)
-{
-    unsigned every = n->world->options.snapshot_every;
-    if (every != 0 && !n->installing && n->now.index >= n->snapshot_at + every) {
-        n->snapshot_at = n->now.index;
-        machine_copy(&n->durable, &n->now);
-        if (n->world->options.hooks != NULL) {
-            n->world->options.hooks->checkpoint(n);
-        }
-        group_snapshot_taken(n->group, n->now.index);
-    }
-}
-
-static void apply_turn(struct world_node *n)
-{
-    struct buf queue = n->apply_queue;
-    n->apply_queue = (struct buf){0};
-    n->applying = false;
-    if (n->world->options.hooks != NULL) {
-        n->world->options.hooks->apply(n, (const struct group_entry *)(const void *)queue.data,
-                                       queue.len / sizeof(struct group_entry));
-    }
-    for (size_t at = 0; at < queue.len; at += sizeof(struct group_entry)) {
-        struct group_entry e;
-        memcpy(&e, queue.data + at, sizeof e);
-        struct slice data = e.data != NULL ? payload_slice(e.data) : (struct slice){0};
-        if (e.index != n->now.index + 1) {
-            oracle_violation(&n->world->oracle, "%s was handed %llu after %llu", n->name,
-                             (unsigned long long)e.index, (unsigned long long)n->now.index);
-        }
-        machine_apply(&n->now, e.index, e.term, data, payload_slice(e.configuration),
-                      n->world->options.confuse_requests);
-        oracle_applied(&n->world->oracle, n->number, &n->now, data);
-        payload_unref(e.data);
-        payload_unref(e.configuration);
-    }
-    buf_free(&queue);
-    group_applied(n->group, n->now.index);
-    take_snapshot(n);
-}
-
-static void installed(struct world_node *n, struct image *image)
-{
-    machine_copy(&n->now, &image->state);
-    machine_copy(&n->durable, &image->state);
-    if (image->store != NULL) {
-        image->hooks->install(n, image->store);
-        image->store = NULL;
-    }
-    world__image_free(image);
-    n->installing = false;
-    n->snapshot_at = n->now.index;
-    group_installed(n->group);
-}
-
-static void offer(struct world_node *n, struct image *image)
-{
-    struct group_point point = {image->state.index, image->state.term,
-                                buf_slice(&image->state.configuration)};
-    group_snapshot_offer(n->group, image, &point);
-}
-
 static void mark_turn(struct world_node *n)
 {
     if (n->world->now_us - n->last_write_us > 50000) {
@@ -91,51 +29,102 @@ static void discard(struct world_event *e)
     }
 }
 
-static void on_node(struct world *w, struct world_node *n, struct world_event *e)
+static void on_replica(struct world *w, struct world_replica *r, struct world_event *e)
 {
     switch (e->kind) {
     case EVENT_TICK:
-        if (w->now_us / 1000 >= n->armed_ms) {
-            group_tick(n->group);
+        if (w->now_us / 1000 >= r->armed_ms) {
+            group_tick(r->group);
         }
         break;
+    case EVENT_APPLY:
+        world__apply_turn(r);
+        break;
+    case EVENT_MESSAGE:
+        group_receive(r->group, w->nodes[e->from].name, payload_slice(e->bytes));
+        payload_unref(e->bytes);
+        break;
+    case EVENT_IMAGE:
+        world__offer(r, e->pointer);
+        break;
+    case EVENT_IMAGE_SENT:
+        group_snapshot_sent(r->group, e->number);
+        break;
+    case EVENT_INSTALLED:
+        world__installed(r, e->pointer);
+        break;
+    case EVENT_READ:
+        world__read_turn(w, r, e->pointer);
+        break;
+    case EVENT_SYNC:
+    case EVENT_MARK:
+    case EVENT_PEER_LOST:
+    case EVENT_PEER_FOUND:
+    case EVENT_CLIENT:
+        break;
+    }
+}
+
+/* A connection carries all groups' messages. */
+static void on_peer(struct world_node *n, const char *peer, bool found)
+{
+    for (int g = 0; g < n->world->options.groups; g++) {
+        struct group *group = n->replicas[g].group;
+        if (group != NULL && found) {
+            group_peer_found(group, peer);
+        } else if (group != NULL) {
+            group_peer_lost(group, peer);
+        }
+    }
+}
+
+/* False: the event is a replica's. */
+static bool on_node(struct world *w, struct world_node *n, const struct world_event *e)
+{
+    switch (e->kind) {
     case EVENT_SYNC:
         if (wal_writing(n->wal)) {
             wal_finish(n->wal);
         }
-        break;
+        return true;
     case EVENT_MARK:
         mark_turn(n);
-        break;
-    case EVENT_APPLY:
-        apply_turn(n);
-        break;
-    case EVENT_MESSAGE:
-        group_receive(n->group, w->nodes[e->from].name, payload_slice(e->bytes));
-        payload_unref(e->bytes);
-        break;
-    case EVENT_IMAGE:
-        offer(n, e->pointer);
-        break;
-    case EVENT_IMAGE_SENT:
-        group_snapshot_sent(n->group, e->number);
-        break;
-    case EVENT_INSTALLED:
-        installed(n, e->pointer);
-        break;
-    case EVENT_READ:
-        world__read_turn(w, n, e->pointer);
-        break;
+        return true;
     case EVENT_PEER_LOST:
-        group_peer_lost(n->group, w->nodes[e->from].name);
-        break;
     case EVENT_PEER_FOUND:
-        group_peer_found(n->group, w->nodes[e->from].name);
-        break;
+        on_peer(n, w->nodes[e->from].name, e->kind == EVENT_PEER_FOUND);
+        return true;
+    case EVENT_TICK:
+    case EVENT_APPLY:
+    case EVENT_MESSAGE:
+    case EVENT_IMAGE:
+    case EVENT_IMAGE_SENT:
+    case EVENT_INSTALLED:
     case EVENT_CLIENT:
+    case EVENT_READ:
         break;
     }
-    world__pump(n);
+    return false;
+}
+
+static bool of_node(enum event_kind kind)
+{
+    return kind == EVENT_SYNC || kind == EVENT_MARK || kind == EVENT_PEER_LOST ||
+           kind == EVENT_PEER_FOUND;
+}
+
+/* Is there still somebody whom it is for? A message is for whoever has the place now. */
+static bool is_due(const struct world *w, const struct world_event *e)
+{
+    const struct world_node *n = &w->nodes[e->node];
+    const struct world_replica *r = &n->replicas[e->group];
+    if (of_node(e->kind)) {
+        return n->up && e->life == n->life;
+    }
+    if (e->kind == EVENT_MESSAGE) {
+        return r->group != NULL && !w->blocked[e->from][e->node];
+    }
+    return r->group != NULL && e->life == r->life;
 }
 
 static void turn(struct world *w)
@@ -148,13 +137,14 @@ static void turn(struct world *w)
         return;
     }
     struct world_node *n = &w->nodes[e.node];
-    bool any_life = e.kind == EVENT_MESSAGE;
-    bool cut = any_life && w->blocked[e.from][e.node];
-    if (!n->up || cut || (!any_life && e.life != n->life)) {
+    if (!is_due(w, &e)) {
         discard(&e);
         return;
     }
-    on_node(w, n, &e);
+    if (!on_node(w, n, &e)) {
+        on_replica(w, &n->replicas[e.group], &e);
+    }
+    world__pump(n);
 }
 
 void world_run(struct world *w, uint64_t ms)
@@ -179,30 +169,51 @@ bool world_run_until(struct world *w, bool (*done)(struct world *w), uint64_t ms
 
 /* ---- life of the world ---- */
 
+static void make_node(struct world *w, int number)
+{
+    struct world_node *n = &w->nodes[number];
+    n->world = w;
+    n->number = number;
+    (void)snprintf(n->name, sizeof n->name, "node-%d", number);
+    disk_init(&n->disk, world_random(w, UINT64_MAX));
+    for (int g = 0; g < w->options.groups; g++) {
+        n->replicas[g] = (struct world_replica){.node = n,
+                                                .number = g,
+                                                .server_id = (uint64_t)(101 + number),
+                                                .member = number < w->options.voters};
+    }
+}
+
 struct world *world_new(const struct world_options *options)
 {
     struct world *w = mem_zero(sizeof *w);
     w->options = *options;
+    w->options.groups = options->groups != 0 ? options->groups : 1;
+    assert(w->options.groups <= WORLD_GROUPS && options->clients <= MACHINE_CLIENTS);
     w->random = options->seed * 0x2545f4914f6cdd1du + 1;
     w->now_us = 1000000;
     for (int i = 0; i < WORLD_NODES; i++) {
-        struct world_node *n = &w->nodes[i];
-        n->world = w;
-        n->number = i;
-        n->server_id = (uint64_t)(101 + i);
-        (void)snprintf(n->name, sizeof n->name, "node-%d", i);
-        disk_init(&n->disk, world_random(w, UINT64_MAX));
+        make_node(w, i);
     }
     for (int i = 0; i < options->voters; i++) {
-        w->nodes[i].member = true;
         world__start_life(w, i, true);
     }
     for (unsigned i = 0; i < options->clients; i++) {
-        w->clients[i] = (struct world_client){
-            .world = w, .command = {.client = i, .sequence = 1, .amount = 3}, .node = -1};
+        w->clients[i] = (struct world_client){.world = w,
+                                              .group = (int)i % w->options.groups,
+                                              .command = {.client = i, .sequence = 1, .amount = 3},
+                                              .node = -1};
         world__client_next(&w->clients[i], world_random(w, 100000));
     }
     return w;
+}
+
+static void free_replica(struct world_replica *r)
+{
+    free(r->store);
+    machine_free(&r->now);
+    machine_free(&r->durable);
+    buf_free(&r->apply_queue);
 }
 
 void world_free(struct world *w)
@@ -213,10 +224,9 @@ void world_free(struct world *w)
             world__end_life(n);
         }
         disk_free(&n->disk);
-        free(n->store);
-        machine_free(&n->now);
-        machine_free(&n->durable);
-        buf_free(&n->apply_queue);
+        for (int g = 0; g < w->options.groups; g++) {
+            free_replica(&n->replicas[g]);
+        }
     }
     while (w->heap_count > 0) {
         struct world_event e = world__pop(w);

@@ -1,5 +1,9 @@
 /* world.h: a cluster of production groups and logs on virtual time, disk and network.
  *
+ * As in production, a node has one log for all its groups: one sync makes what any of them said
+ * durable, a power cut takes what was not synced from all of them, and each group elects, commits
+ * and changes its members by itself. A node lives and dies as a whole.
+ *
  * Everything random comes from one seed, so a run is repeated by its seed alone. world_run() turns
  * the clock; whatever it finds wrong is in w->oracle.
  * Owner: the test. Thread: one. */
@@ -10,42 +14,45 @@
 #include "tests/lib/disk.h"
 #include "tests/lib/machine.h"
 
-enum { WORLD_NODES = 6 };
+enum { WORLD_NODES = 6, WORLD_GROUPS = MACHINE_GROUPS };
 
 struct world;
 struct world_node;
+struct world_replica;
 
-/* A real store that lives beside each node's machine, entry by entry. Every function reports what
- * is wrong to the oracle. */
+/* A real store that lives beside each replica's machine, entry by entry. Every function reports
+ * what is wrong to the oracle. */
 struct world_hooks {
     void *user;
-    void (*start)(struct world_node *n); /* it must stand at n->now.index */
-    void (*stop)(struct world_node *n);
-    void (*power_cut)(struct world_node *n, bool rolled_back); /* to the last checkpoint */
-    void (*wipe)(struct world_node *n);
+    void (*start)(struct world_replica *r); /* it must stand at r->now.index */
+    void (*stop)(struct world_replica *r);
+    void (*power_cut)(struct world_replica *r, bool rolled_back); /* to the last checkpoint */
+    void (*wipe)(struct world_replica *r);
     /* The rest of an entry that this leader proposes; NULL: its Open. */
-    void (*encode)(struct world_node *n, const struct machine_command *c, struct buf *out);
-    void (*apply)(struct world_node *n, const struct group_entry *entries, size_t count);
-    void (*ready)(struct world_node *n);
-    void (*acknowledged)(struct world_node *n, const struct machine_command *c);
-    void (*checkpoint)(struct world_node *n);
-    void *(*image)(struct world_node *n);
+    void (*encode)(struct world_replica *r, const struct machine_command *c, struct buf *out);
+    void (*apply)(struct world_replica *r, const struct group_entry *entries, size_t count);
+    void (*ready)(struct world_replica *r);
+    void (*acknowledged)(struct world_replica *r, const struct machine_command *c);
+    void (*checkpoint)(struct world_replica *r);
+    void *(*image)(struct world_replica *r);
     void (*image_free)(void *image);
-    void (*install)(struct world_node *n, void *image); /* takes image */
-    void (*compare)(struct world *w);                   /* all nodes at equal index */
+    void (*install)(struct world_replica *r, void *image); /* takes image */
+    void (*compare)(struct world *w);                      /* all replicas at equal index */
 };
 
 struct world_options {
     uint64_t seed;
     int voters;            /* nodes 0..voters-1 are bootstrapped */
+    int groups;            /* 0: one */
     unsigned loss_percent; /* of messages */
     unsigned duplicate_percent;
     unsigned delay_max_ms;   /* of a message: usually; one in a hundred takes fifty times that */
     unsigned disk_max_ms;    /* of a sync */
     unsigned snapshot_every; /* entries; 0: never */
-    unsigned clients;
-    unsigned append_bytes; /* 0: the default; few: entries of one message arrive apart */
-    uint32_t wal_faults;   /* planted bugs */
+    unsigned clients;        /* of all groups: in turn */
+    unsigned segment_bytes;  /* of the log; 0: 16 KB */
+    unsigned append_bytes;   /* 0: the default; few: entries of one message arrive apart */
+    uint32_t wal_faults;     /* planted bugs */
     uint32_t group_faults;
     uint32_t guards_off;
     bool confuse_requests;
@@ -54,24 +61,18 @@ struct world_options {
     const struct world_hooks *hooks; /* NULL: the machine alone */
 };
 
-struct world_node {
-    struct world *world;
-    int number;
-    char name[24];
+/* One group on one node. */
+struct world_replica {
+    struct world_node *node;
+    int number; /* of the group */
     uint64_t server_id;
-    bool member; /* it has been given a place, perhaps an empty one */
-    bool up;
-    bool broken;   /* its disk failed: to be crashed at the end of the event */
-    uint64_t life; /* grows with each start: older events are void */
-    struct disk disk;
-    struct wal *wal;
-    struct group *group;
+    bool member;            /* it has been given a place, perhaps an empty one */
+    uint64_t life;          /* another for each start: older events are void */
+    struct group *group;    /* NULL: it is no member, or the node is down */
     struct machine now;     /* the store as programs see it */
     struct machine durable; /* what of it survives a power cut */
     uint64_t armed_ms;
-    uint64_t last_write_us;
     uint64_t snapshot_at;   /* last snapshot's index */
-    bool finishing;         /* a sync is under way */
     bool applying;          /* an apply event is queued */
     struct buf apply_queue; /* struct group_entry, referenced */
     bool installing;
@@ -82,8 +83,22 @@ struct world_node {
     void *store; /* the hooks' */
 };
 
+struct world_node {
+    struct world *world;
+    int number;
+    char name[24];
+    bool up;
+    bool broken;   /* its disk failed: to be crashed at the end of the event */
+    uint64_t life; /* grows with each start: older events are void */
+    struct disk disk;
+    struct wal *wal;
+    uint64_t last_write_us;
+    struct world_replica replicas[WORLD_GROUPS];
+};
+
 struct world_client {
     struct world *world;
+    int group;
     struct machine_command command;
     struct group_proposal proposal;
     int node; /* the one that it waits for; -1: none */
@@ -94,9 +109,9 @@ struct world_client {
 
 struct world_read {
     struct world *world;
+    int group;
     struct group_read read;
     uint64_t least;
-    int leader;
     int node; /* that serves it */
     uint64_t life;
     struct world_read *next;
@@ -104,6 +119,7 @@ struct world_read {
 
 struct world_change {
     struct world *world;
+    int group;
     struct group_change change;
     int node; /* the leader that was asked */
     uint64_t life;
@@ -122,7 +138,7 @@ struct world {
     size_t heap_cap;
     struct world_node nodes[WORLD_NODES];
     struct world_client clients[MACHINE_CLIENTS];
-    struct world_change change;
+    struct world_change changes[WORLD_GROUPS];
     struct oracle oracle;
     bool blocked[WORLD_NODES][WORLD_NODES]; /* from, to */
     bool calm;                              /* no loss, no long delay: for healing */
@@ -130,6 +146,7 @@ struct world {
     uint64_t installs;
     uint64_t elections;
     uint64_t events;
+    uint64_t lives;
 };
 
 struct world *world_new(const struct world_options *options);
@@ -140,28 +157,29 @@ void world_run(struct world *w, uint64_t ms);
 /* Runs until done(w), at most ms; false: it never was. */
 bool world_run_until(struct world *w, bool (*done)(struct world *w), uint64_t ms);
 
-void world_start(struct world *w, int node); /* a member that is down */
-void world_crash(struct world *w, int node); /* a power cut */
-void world_kill(struct world *w, int node);  /* the process only: the page cache stays */
-void world_heal(struct world *w);            /* all up, nothing blocked, calm */
-/* The ready leader of the greatest term, or -1. */
-int world_leader(struct world *w);
-bool world_has_leader(struct world *w);
-bool world_converged(struct world *w); /* all members hold and have applied the same */
+bool world_is_member(const struct world *w, int node); /* of any group */
+void world_start(struct world *w, int node);           /* a member that is down */
+void world_crash(struct world *w, int node);           /* a power cut */
+void world_kill(struct world *w, int node);            /* the process only: the page cache stays */
+void world_heal(struct world *w);                      /* all up, nothing blocked, calm */
+/* The group's ready leader of the greatest term, or -1. */
+int world_leader(struct world *w, int group);
+bool world_has_leader(struct world *w); /* every group */
+bool world_converged(struct world *w);  /* all members hold and have applied the same */
 /* Begins a linearizable read at a leader of anyone's belief, served by node (-1: by that leader).
  */
-void world_read(struct world *w, int serve);
+void world_read(struct world *w, int group, int serve);
 /* node's connection from `from` closes. */
 void world_break(struct world *w, int node, int from);
 
-/* Membership, on the present leader; false: there is none, or one is under way. */
-bool world_join(struct world *w, int node);
-bool world_promote(struct world *w, int node);
-bool world_demote(struct world *w, int node);
-bool world_remove(struct world *w, int node);
-bool world_transfer(struct world *w, int node); /* -1: to any */
+/* Membership of a group, on its present leader; false: there is none, or a change is under way. */
+bool world_join(struct world *w, int group, int node);
+bool world_promote(struct world *w, int group, int node);
+bool world_demote(struct world *w, int group, int node);
+bool world_remove(struct world *w, int group, int node);
+bool world_transfer(struct world *w, int group, int node); /* -1: to any */
 
-/* Every node's view, for a person. */
+/* Every replica's view, for a person. */
 void world_print(struct world *w);
 /* At the end of a healed run: nothing acknowledged is missing. */
 void world_final_checks(struct world *w);

@@ -25,16 +25,16 @@ static void client_done(struct group_proposal *p, int status)
     struct world *w = c->world;
     c->busy = false;
     if (status == 0) {
-        struct world_node *n = &w->nodes[c->node];
-        if (n->now.last_sequence[c->command.client] != c->command.sequence) {
+        struct world_replica *r = &w->nodes[c->node].replicas[c->group];
+        if (r->now.last_sequence[c->command.client] != c->command.sequence) {
             oracle_violation(&w->oracle, "%s acknowledged request %u:%u and has not applied it",
-                             n->name, c->command.client, c->command.sequence);
+                             r->node->name, c->command.client, c->command.sequence);
         }
         if (w->options.hooks != NULL) {
-            w->options.hooks->acknowledged(n, &c->command);
+            w->options.hooks->acknowledged(r, &c->command);
         }
-        oracle_acknowledged(&w->oracle, &c->command, p->index,
-                            n->now.last_result[c->command.client]);
+        oracle_acknowledged(&w->oracle, c->group, &c->command, p->index,
+                            r->now.last_result[c->command.client]);
         c->sum += c->command.amount;
         c->command.sequence++;
         c->command.key = (uint32_t)world_random(w, MACHINE_KEYS);
@@ -50,11 +50,11 @@ void world__client_turn(struct world_client *c)
         world__client_next(c, 20000);
         return;
     }
-    int node = world_leader(w);
+    int node = world_leader(w, c->group);
     if (world_random(w, 8) == 0) {
         node = (int)world_random(w, WORLD_NODES); /* one that believes what it believes */
     }
-    if (node < 0 || !w->nodes[node].up) {
+    if (node < 0 || w->nodes[node].replicas[c->group].group == NULL) {
         world__client_next(c, 20000);
         return;
     }
@@ -64,9 +64,9 @@ void world__client_turn(struct world_client *c)
     struct buf entry = {0};
     machine_entry(&c->command, &entry);
     if (w->options.hooks != NULL) {
-        w->options.hooks->encode(&w->nodes[node], &c->command, &entry);
+        w->options.hooks->encode(&w->nodes[node].replicas[c->group], &c->command, &entry);
     }
-    group_propose(w->nodes[node].group, &c->proposal, buf_slice(&entry));
+    group_propose(w->nodes[node].replicas[c->group].group, &c->proposal, buf_slice(&entry));
     buf_free(&entry);
     world__pump(&w->nodes[node]);
 }
@@ -81,53 +81,59 @@ static void read_answered(struct group_read *read, int status)
     }
     world__push(
         w, world__delay_us(w),
-        (struct world_event){.kind = EVENT_READ, .node = r->node, .life = r->life, .pointer = r});
+        (struct world_event){
+            .kind = EVENT_READ, .node = r->node, .group = r->group, .life = r->life, .pointer = r});
 }
 
-void world_read(struct world *w, int serve)
+void world_read(struct world *w, int group, int serve)
 {
     int leader = (int)world_random(w, WORLD_NODES);
     for (int i = 0; i < WORLD_NODES; i++) { /* any that thinks it leads */
         int at = (leader + i) % WORLD_NODES;
-        if (!w->nodes[at].up || !w->nodes[at].ready || (serve >= 0 && !w->nodes[serve].up)) {
+        serve = serve >= 0 ? serve : at;
+        struct world_replica *asked = &w->nodes[at].replicas[group];
+        if (!asked->ready || w->nodes[serve].replicas[group].group == NULL) {
             continue;
         }
-        serve = serve >= 0 ? serve : at;
         struct world_read *r = mem_zero(sizeof *r);
         r->world = w;
-        r->least = w->oracle.acknowledged_index;
+        r->group = group;
+        r->least = w->oracle.histories[group].acknowledged_index;
         r->node = serve;
-        r->life = w->nodes[serve].life;
+        r->life = w->nodes[serve].replicas[group].life;
         r->read.done = read_answered;
-        group_read(w->nodes[at].group, &r->read);
+        group_read(asked->group, &r->read);
         world__pump(&w->nodes[at]);
         return;
     }
 }
 
-void world__read_turn(struct world *w, struct world_node *n, struct world_read *r)
+void world__read_turn(struct world *w, struct world_replica *r, struct world_read *read)
 {
-    if (n->now.index < r->read.commit_index) {
+    if (r->now.index < read->read.commit_index) {
         world__push(w, 3000,
-                    (struct world_event){
-                        .kind = EVENT_READ, .node = n->number, .life = n->life, .pointer = r});
+                    (struct world_event){.kind = EVENT_READ,
+                                         .node = r->node->number,
+                                         .group = r->number,
+                                         .life = r->life,
+                                         .pointer = read});
         return;
     }
-    oracle_read(&w->oracle, r->least, n->now.index);
-    free(r);
+    oracle_read(&w->oracle, r->number, read->least, r->now.index);
+    free(read);
 }
 
 /* ---- asking and changing ---- */
 
-int world_leader(struct world *w)
+int world_leader(struct world *w, int group)
 {
     int best = -1;
     uint64_t best_term = 0;
     for (int i = 0; i < WORLD_NODES; i++) {
-        struct world_node *n = &w->nodes[i];
-        if (n->up && n->ready && n->leading_term > best_term) {
+        const struct world_replica *r = &w->nodes[i].replicas[group];
+        if (r->ready && r->leading_term > best_term) {
             best = i;
-            best_term = n->leading_term;
+            best_term = r->leading_term;
         }
     }
     return best;
@@ -135,24 +141,38 @@ int world_leader(struct world *w)
 
 bool world_has_leader(struct world *w)
 {
-    return world_leader(w) >= 0;
+    bool all = true;
+    for (int g = 0; g < w->options.groups; g++) {
+        all = all && world_leader(w, g) >= 0;
+    }
+    return all;
 }
 
-bool world_converged(struct world *w)
+static bool converged(struct world *w, int group)
 {
-    int leader = world_leader(w);
+    int leader = world_leader(w, group);
     if (leader < 0) {
         return false;
     }
     struct group_status status;
-    group_status(w->nodes[leader].group, &status);
+    group_status(w->nodes[leader].replicas[group].group, &status);
     for (size_t i = 0; i < status.server_count; i++) {
-        struct world_node *n = world__node_named(w, status.servers[i].server.name);
-        if (!n->up || n->now.index != status.last || n->installing) {
+        const struct world_replica *r =
+            &world__node_named(w, status.servers[i].server.name)->replicas[group];
+        if (r->group == NULL || r->now.index != status.last || r->installing) {
             return false;
         }
     }
     return status.commit == status.last;
+}
+
+bool world_converged(struct world *w)
+{
+    bool all = true;
+    for (int g = 0; g < w->options.groups; g++) {
+        all = all && converged(w, g);
+    }
+    return all;
 }
 
 static void change_done(struct group_change *change, int status, const struct err *err)
@@ -165,120 +185,132 @@ static void change_done(struct group_change *change, int status, const struct er
                status == 0 ? "done" : err->message);
     }
     if (status == 0 && c->forget >= 0) {
-        world__wipe(&c->world->nodes[c->forget]);
+        world__forget(&c->world->nodes[c->forget].replicas[c->group]);
     }
 }
 
-static struct world_node *begin_change(struct world *w)
+static struct world_replica *begin_change(struct world *w, int group)
 {
-    int leader = world_leader(w);
-    if (leader < 0 || w->change.busy) {
+    int leader = world_leader(w, group);
+    struct world_change *c = &w->changes[group];
+    if (leader < 0 || c->busy) {
         return NULL;
     }
-    w->change = (struct world_change){
-        .world = w, .change.done = change_done, .busy = true, .forget = -1, .node = leader};
-    return &w->nodes[leader];
+    *c = (struct world_change){.world = w,
+                               .group = group,
+                               .change.done = change_done,
+                               .busy = true,
+                               .forget = -1,
+                               .node = leader};
+    return &w->nodes[leader].replicas[group];
 }
 
-bool world_join(struct world *w, int node)
+bool world_join(struct world *w, int group, int node)
 {
-    struct world_node *n = &w->nodes[node];
-    struct world_node *leader = begin_change(w);
+    struct world_replica *r = &w->nodes[node].replicas[group];
+    struct world_replica *leader = begin_change(w, group);
     if (leader == NULL) {
         return false;
     }
-    if (!n->member) {
-        n->member = true;
-        world_start(w, node);
+    if (!r->member) {
+        r->member = true;
+        if (r->node->up) {
+            world__start_replica(r);
+        } else {
+            world_start(w, node);
+        }
     }
-    group_add(leader->group, &w->change.change, n->server_id, n->name);
-    world__pump(leader);
+    group_add(leader->group, &w->changes[group].change, r->server_id, r->node->name);
+    world__pump(leader->node);
     return true;
 }
 
-bool world_promote(struct world *w, int node)
+bool world_promote(struct world *w, int group, int node)
 {
-    struct world_node *leader = begin_change(w);
+    struct world_replica *leader = begin_change(w, group);
     if (leader == NULL) {
         return false;
     }
-    group_promote(leader->group, &w->change.change, w->nodes[node].server_id);
-    world__pump(leader);
+    group_promote(leader->group, &w->changes[group].change,
+                  w->nodes[node].replicas[group].server_id);
+    world__pump(leader->node);
     return true;
 }
 
-bool world_demote(struct world *w, int node)
+bool world_demote(struct world *w, int group, int node)
 {
-    struct world_node *leader = begin_change(w);
+    struct world_replica *leader = begin_change(w, group);
     if (leader == NULL) {
         return false;
     }
-    group_demote(leader->group, &w->change.change, w->nodes[node].server_id);
-    world__pump(leader);
+    group_demote(leader->group, &w->changes[group].change,
+                 w->nodes[node].replicas[group].server_id);
+    world__pump(leader->node);
     return true;
 }
 
-bool world_remove(struct world *w, int node)
+bool world_remove(struct world *w, int group, int node)
 {
-    struct world_node *leader = begin_change(w);
+    struct world_replica *leader = begin_change(w, group);
     if (leader == NULL) {
         return false;
     }
-    w->change.forget = node;
-    group_remove(leader->group, &w->change.change, w->nodes[node].server_id);
-    world__pump(leader);
+    w->changes[group].forget = node;
+    group_remove(leader->group, &w->changes[group].change,
+                 w->nodes[node].replicas[group].server_id);
+    world__pump(leader->node);
     return true;
 }
 
-bool world_transfer(struct world *w, int node)
+bool world_transfer(struct world *w, int group, int node)
 {
-    struct world_node *leader = begin_change(w);
+    struct world_replica *leader = begin_change(w, group);
     if (leader == NULL) {
         return false;
     }
-    group_transfer(leader->group, &w->change.change, node >= 0 ? w->nodes[node].name : NULL);
-    world__pump(leader);
+    group_transfer(leader->group, &w->changes[group].change,
+                   node >= 0 ? w->nodes[node].name : NULL);
+    world__pump(leader->node);
     return true;
+}
+
+static void print_replica(const struct world_replica *r)
+{
+    struct group_status s;
+    group_status(r->group, &s);
+    printf("%s/%d id %llu state %d%s%s term %llu log %llu..%llu durable %llu commit %llu applied "
+           "%llu snapshot %llu leader %s dropped %llu:",
+           r->node->name, r->number, (unsigned long long)r->server_id, (int)s.state,
+           s.quarantined ? " quarantined" : "", s.installing ? " installing" : "",
+           (unsigned long long)s.term, (unsigned long long)s.first, (unsigned long long)s.last,
+           (unsigned long long)s.durable, (unsigned long long)s.commit,
+           (unsigned long long)s.applied, (unsigned long long)s.snapshot, s.leader,
+           (unsigned long long)s.dropped_messages);
+    for (size_t k = 0; k < s.server_count; k++) {
+        printf(" %s=%llu/%s", s.servers[k].server.name, (unsigned long long)s.servers[k].server.id,
+               s.servers[k].server.role == GROUP_VOTER ? "voter" : "standby");
+    }
+    printf("\n");
 }
 
 void world_print(struct world *w)
 {
     for (int i = 0; i < WORLD_NODES; i++) {
-        struct world_node *n = &w->nodes[i];
-        if (!n->up) {
-            printf("%s%s down\n", n->name, n->member ? "" : " (no member)");
-            continue;
+        const struct world_node *n = &w->nodes[i];
+        for (int g = 0; g < w->options.groups; g++) {
+            const struct world_replica *r = &n->replicas[g];
+            if (r->group != NULL) {
+                print_replica(r);
+            } else {
+                printf("%s/%d %s\n", n->name, g, r->member ? "down" : "no member");
+            }
         }
-        struct group_status s;
-        group_status(n->group, &s);
-        printf("%s id %llu state %d%s%s term %llu log %llu..%llu durable %llu commit %llu applied "
-               "%llu snapshot %llu leader %s dropped %llu:",
-               n->name, (unsigned long long)n->server_id, (int)s.state,
-               s.quarantined ? " quarantined" : "", s.installing ? " installing" : "",
-               (unsigned long long)s.term, (unsigned long long)s.first, (unsigned long long)s.last,
-               (unsigned long long)s.durable, (unsigned long long)s.commit,
-               (unsigned long long)s.applied, (unsigned long long)s.snapshot, s.leader,
-               (unsigned long long)s.dropped_messages);
-        for (size_t k = 0; k < s.server_count; k++) {
-            printf(" %s=%llu/%s", s.servers[k].server.name,
-                   (unsigned long long)s.servers[k].server.id,
-                   s.servers[k].server.role == GROUP_VOTER ? "voter" : "standby");
-        }
-        printf("\n");
     }
 }
 
-void world_final_checks(struct world *w)
+/* The counters hold what clients were told, and at most what they did not hear of yet. */
+static void check_counters(struct world *w, int group, const struct machine *m)
 {
-    int leader = world_leader(w);
-    if (leader < 0) {
-        oracle_violation(&w->oracle, "no leader after healing");
-        return;
-    }
-    if (w->options.hooks != NULL) {
-        w->options.hooks->compare(w);
-    }
-    const struct machine *m = &w->nodes[leader].now;
     uint64_t total = 0;
     for (int i = 0; i < MACHINE_KEYS; i++) {
         total += m->counters[i];
@@ -286,12 +318,28 @@ void world_final_checks(struct world *w)
     uint64_t least = 0;
     uint64_t most = 0;
     for (unsigned i = 0; i < w->options.clients; i++) {
-        least += w->clients[i].sum;
-        most += w->clients[i].sum + w->clients[i].command.amount;
+        const struct world_client *c = &w->clients[i];
+        least += c->group == group ? c->sum : 0;
+        most += c->group == group ? c->sum + c->command.amount : 0;
     }
     if (total < least || total > most) {
-        oracle_violation(&w->oracle, "counters hold %llu, clients were told %llu (to %llu)",
-                         (unsigned long long)total, (unsigned long long)least,
-                         (unsigned long long)most);
+        oracle_violation(
+            &w->oracle, "group %d: counters hold %llu, clients were told %llu (to %llu)", group,
+            (unsigned long long)total, (unsigned long long)least, (unsigned long long)most);
+    }
+}
+
+void world_final_checks(struct world *w)
+{
+    for (int g = 0; g < w->options.groups; g++) {
+        int leader = world_leader(w, g);
+        if (leader < 0) {
+            oracle_violation(&w->oracle, "group %d: no leader after healing", g);
+            return;
+        }
+        check_counters(w, g, &w->nodes[leader].replicas[g].now);
+    }
+    if (w->options.hooks != NULL) {
+        w->options.hooks->compare(w);
     }
 }

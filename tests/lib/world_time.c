@@ -18,6 +18,13 @@ uint64_t world_random(struct world *w, uint64_t below)
     return below == 0 ? 0 : z % below;
 }
 
+uint64_t world__delay_us(struct world *w)
+{
+    uint64_t max_us = (uint64_t)w->options.delay_max_ms * 1000;
+    uint64_t us = 50 + world_random(w, max_us);
+    return !w->calm && world_random(w, 100) == 0 ? us * 50 : us;
+}
+
 static bool earlier(const struct world_event *a, const struct world_event *b)
 {
     return a->at_us != b->at_us ? a->at_us < b->at_us : a->sequence < b->sequence;
@@ -60,6 +67,13 @@ struct world_event world__pop(struct world *w)
     }
     w->heap[i] = last;
     return top;
+}
+
+void world__push_for_replica(struct world_replica *r, uint64_t delay_us, enum event_kind kind)
+{
+    world__push(r->node->world, delay_us,
+                (struct world_event){
+                    .kind = kind, .node = r->node->number, .group = r->number, .life = r->life});
 }
 
 void world__push_for(struct world_node *n, uint64_t delay_us, enum event_kind kind)

@@ -1,15 +1,16 @@
 /* main.c: random lives of clusters, judged.
  *
- *     sim_raft [--seed N] [--seeds COUNT] [--plant BUG] [--ms TIME] [--store] [--trace]
+ *     sim_raft [--seed N] [--seeds COUNT] [--groups N] [--plant BUG] [--ms TIME] [--store]
+ * [--trace]
  *
- * Each seed is one cluster of three or five voters on virtual time. For some seconds of it, nodes
- * crash (with the power, or only the process), disks fail and tear, links break one way and mend,
- * messages are lost, doubled, delayed and reordered, leadership is handed over, servers join, are
- * promoted, demoted and removed, states are sent as images. Then everything heals, and the cluster
- * must make progress, agree, and hold every acknowledged request exactly once. With --store, the
- * production store applies every entry too, in SQLite databases of its own.
- * A violation prints its seed; `--seed N` replays it exactly. With --plant, the run succeeds if and
- * only if some seed catches the bug. */
+ * Each seed is one cluster of three or five voters, with one to four groups on one log each, on
+ * virtual time. For some seconds of it, nodes crash (with the power, or only the process), disks
+ * fail and tear, links break one way and mend, messages are lost, doubled, delayed and reordered,
+ * leadership is handed over, servers join, are promoted, demoted and removed, states are sent as
+ * images. Then everything heals, and the cluster must make progress, agree, and hold every
+ * acknowledged request exactly once. With --store, the production store applies every entry too, in
+ * SQLite databases of its own. A violation prints its seed; `--seed N` replays it exactly. With
+ * --plant, the run succeeds if and only if some seed catches the bug. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct plan {
     uint64_t seed;
     uint64_t seeds;
     uint64_t ms;
+    uint64_t groups; /* 0: by the seed */
     const char *plant;
     bool store;
     bool trace;
@@ -43,13 +45,18 @@ struct chaos {
     struct tally *tally;
     bool membership;
     bool restless; /* strike_young_leaders() */
-    uint64_t struck;
+    uint64_t struck[WORLD_GROUPS];
     uint64_t back[WORLD_NODES];
 };
 
 static int any_node(struct world *w)
 {
     return (int)world_random(w, WORLD_NODES);
+}
+
+static int any_group(struct world *w)
+{
+    return (int)world_random(w, (uint64_t)w->options.groups);
 }
 
 static int count_up(struct world *w)
@@ -75,7 +82,7 @@ static void crash_or_start(struct chaos *c)
         } else {
             world_crash(w, node);
         }
-    } else if (w->nodes[node].member) {
+    } else if (world_is_member(w, node)) {
         world_start(w, node);
     }
 }
@@ -102,30 +109,32 @@ static void change_members(struct chaos *c)
 {
     struct world *w = c->w;
     int node = any_node(w);
+    int group = any_group(w);
+    bool member = w->nodes[node].replicas[group].member;
     bool asked = false;
     switch (world_random(w, 5)) {
     case 0:
-        asked = world_join(w, node);
+        asked = world_join(w, group, node);
         break;
     case 1:
     case 2:
-        asked = w->nodes[node].member && world_promote(w, node);
+        asked = member && world_promote(w, group, node);
         break;
     case 3:
-        asked = w->nodes[node].member && world_demote(w, node);
+        asked = member && world_demote(w, group, node);
         break;
     default:
-        asked = w->nodes[node].member && world_remove(w, node);
+        asked = member && world_remove(w, group, node);
         break;
     }
     c->tally->members += asked ? 1 : 0;
 }
 
-/* The leader is cut off, and everybody's connections to it break: the next one is elected while it
- * still believes in itself. */
+/* A group's leader is cut off, and everybody's connections to it break: the next one is elected
+ * while it still believes in itself. */
 static void depose(struct world *w)
 {
-    int leader = world_leader(w);
+    int leader = world_leader(w, any_group(w));
     for (int i = 0; leader >= 0 && i < WORLD_NODES; i++) {
         if (i != leader) {
             w->blocked[leader][i] = true;
@@ -139,12 +148,14 @@ static void depose(struct world *w)
 static void strike_young_leaders(struct chaos *c)
 {
     struct world *w = c->w;
-    for (int i = 0; i < WORLD_NODES; i++) {
-        struct world_node *n = &w->nodes[i];
-        bool young =
-            n->up && n->leading_term > c->struck && w->now_us - n->leading_since_us < 60000;
+    for (int at = 0; at < WORLD_NODES * w->options.groups; at++) {
+        int i = at / w->options.groups;
+        int group = at % w->options.groups;
+        const struct world_replica *r = &w->nodes[i].replicas[group];
+        bool young = r->group != NULL && r->leading_term > c->struck[group] &&
+                     w->now_us - r->leading_since_us < 60000;
         if (young && world_random(w, 3) == 0) {
-            c->struck = n->leading_term;
+            c->struck[group] = r->leading_term;
             c->tally->crashes++;
             world_kill(w, i);
             c->back[i] = w->now_us + 1000 * world_random(w, 400);
@@ -153,7 +164,7 @@ static void strike_young_leaders(struct chaos *c)
     for (int i = 0; i < WORLD_NODES; i++) {
         if (c->back[i] != 0 && w->now_us >= c->back[i]) {
             c->back[i] = 0;
-            if (w->nodes[i].member && !w->nodes[i].up) {
+            if (world_is_member(w, i) && !w->nodes[i].up) {
                 world_start(w, i);
             }
         }
@@ -179,13 +190,13 @@ static void mischief(struct chaos *c)
                 w->nodes[node].disk.operations + 1 + (unsigned)world_random(w, 30);
         }
     } else if (dice < 68) {
-        bool asked = world_transfer(w, world_random(w, 2) == 0 ? any_node(w) : -1);
+        bool asked = world_transfer(w, any_group(w), world_random(w, 2) == 0 ? any_node(w) : -1);
         c->tally->transfers += asked ? 1 : 0;
     } else if (dice < 82 && c->membership) {
         change_members(c);
     } else if (dice < 90) {
         for (int i = 0; i < WORLD_NODES; i++) {
-            if (w->nodes[i].member && !w->nodes[i].up) {
+            if (world_is_member(w, i) && !w->nodes[i].up) {
                 world_start(w, i);
             }
         }
@@ -222,6 +233,8 @@ static void plant(struct world_options *o, const char *bug)
 {
     if (strcmp(bug, "skip-sync") == 0) {
         o->wal_faults = WAL_TEST_SKIP_SYNC;
+    } else if (strcmp(bug, "forget-other-groups") == 0) {
+        o->wal_faults = WAL_TEST_FORGET_OTHER_GROUPS;
     } else if (strcmp(bug, "ack-early") == 0) {
         o->group_faults = GROUP_TEST_ACK_EARLY;
     } else if (strcmp(bug, "commit-by-counting") == 0) {
@@ -249,7 +262,9 @@ static bool run_seed(const struct plan *plan, uint64_t seed, struct tally *tally
     options.delay_max_ms = 1 + (unsigned)(style / 36 % 3) * 8;
     options.disk_max_ms = 1 + (unsigned)(style / 108 % 3) * 10;
     options.snapshot_every = 10 + (unsigned)(style / 324 % 4) * 15;
-    options.clients = 4;
+    options.groups = plan->groups != 0 ? (int)plan->groups : 1 + (int)(style / 1296 % 4);
+    options.clients = options.groups < 3 ? 4 : 2 * (unsigned)options.groups;
+    options.segment_bytes = 2048u << style / 5184 % 4;
     options.append_bytes = style / 7 % 2 == 0 ? 1 : 0;
     if (plan->plant != NULL) {
         plant(&options, plan->plant);
@@ -262,7 +277,7 @@ static bool run_seed(const struct plan *plan, uint64_t seed, struct tally *tally
     while (w->now_us < end && w->oracle.violations == 0) {
         world_run(w, 1 + world_random(w, 15));
         if (world_random(w, 2) == 0) {
-            world_read(w, world_random(w, 2) == 0 ? any_node(w) : -1);
+            world_read(w, any_group(w), world_random(w, 2) == 0 ? any_node(w) : -1);
         }
         if (world_random(w, 8) == 0) {
             mischief(&c);
@@ -319,6 +334,9 @@ static struct plan parse(int argc, char **argv)
         } else if (strcmp(argv[i], "--seeds") == 0) {
             plan.seeds = number(value);
             i++;
+        } else if (strcmp(argv[i], "--groups") == 0) {
+            plan.groups = number(value);
+            i++;
         } else if (strcmp(argv[i], "--ms") == 0) {
             plan.ms = number(value);
             i++;
@@ -326,10 +344,14 @@ static struct plan parse(int argc, char **argv)
             plan.plant = value;
             i++;
         } else {
-            (void)fprintf(stderr, "usage: sim_raft [--seed N] [--seeds COUNT] [--plant BUG] "
-                                  "[--ms TIME] [--store] [--trace]\n");
+            (void)fprintf(stderr, "usage: sim_raft [--seed N] [--seeds COUNT] [--groups N] "
+                                  "[--plant BUG] [--ms TIME] [--store] [--trace]\n");
             exit(2);
         }
+    }
+    if (plan.groups > WORLD_GROUPS) {
+        (void)fprintf(stderr, "at most %d groups\n", WORLD_GROUPS);
+        exit(2);
     }
     return plan;
 }

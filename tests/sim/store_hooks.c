@@ -21,19 +21,24 @@
 #include "store/version.h"
 #include "tests/lib/tmpdir.h"
 
-enum { SHARD = 3, PATH_BYTES = 300, IMAGE_PAGES = 64 };
+enum { PATH_BYTES = 300, IMAGE_PAGES = 64 };
 #define WALL_START_MS UINT64_C(1800000000000)
 
-struct stores {
-    struct world_hooks hooks;
-    struct tmpdir dir;
-    unsigned images;
+/* What has been seen of one group's stores. */
+struct seen {
     uint64_t states[MACHINE_HISTORY];         /* digest of the state at each index; 0: not seen */
     uint64_t rows[MACHINE_HISTORY];           /* of the rows, where somebody looked */
     uint64_t versions[MACHINE_HISTORY];       /* the last version at each index */
     uint64_t requests[MACHINE_CLIENTS][4096]; /* the version of each; 0: not executed */
     uint64_t issued_ms[MACHINE_CLIENTS];
     uint32_t issued_sequence[MACHINE_CLIENTS];
+};
+
+struct stores {
+    struct world_hooks hooks;
+    struct tmpdir dir;
+    unsigned images;
+    struct seen seen[WORLD_GROUPS];
 };
 
 struct node_store {
@@ -43,24 +48,35 @@ struct node_store {
     bool open;
 };
 
-static struct stores *stores_of(const struct world_node *n)
+static struct stores *stores_of(const struct world_replica *r)
 {
-    return n->world->options.hooks->user;
+    return r->node->world->options.hooks->user;
 }
 
-static struct node_store *store_of(struct world_node *n)
+static struct seen *seen_of(const struct world_replica *r)
 {
-    if (n->store == NULL) {
+    return &stores_of(r)->seen[r->number];
+}
+
+static uint32_t shard_of(const struct world_replica *r)
+{
+    return (uint32_t)r->number + 1;
+}
+
+static struct node_store *store_of(struct world_replica *r)
+{
+    if (r->store == NULL) {
         struct node_store *s = mem_zero(sizeof *s);
-        (void)snprintf(s->path, sizeof s->path, "%s/%s.db", stores_of(n)->dir.path, n->name);
-        n->store = s;
+        (void)snprintf(s->path, sizeof s->path, "%s/%s-%d.db", stores_of(r)->dir.path,
+                       r->node->name, r->number);
+        r->store = s;
     }
-    return n->store;
+    return r->store;
 }
 
-static void wrong(struct world_node *n, const char *what, const struct err *err)
+static void wrong(struct world_replica *r, const char *what, const struct err *err)
 {
-    oracle_violation(&n->world->oracle, "%s: store: %s: %s", n->name, what,
+    oracle_violation(&r->node->world->oracle, "%s: store: %s: %s", r->node->name, what,
                      err != NULL ? err->message : "");
 }
 
@@ -106,28 +122,28 @@ static void remove_files(const struct node_store *s)
 
 /* ---- lives ---- */
 
-static void start(struct world_node *n)
+static void start(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     struct err err;
     struct db_config config = {
-        .path = s->path, .shard = SHARD, .cluster = SLICE("sim"), .namespaces_open = true};
+        .path = s->path, .shard = shard_of(r), .cluster = SLICE("sim"), .namespaces_open = true};
     if (db_open(&s->db, &config, &err) != 0) {
-        wrong(n, "open", &err);
+        wrong(r, "open", &err);
         return;
     }
     s->open = true;
-    if (s->db.state.applied_index != n->now.index) {
-        oracle_violation(&n->world->oracle, "%s: store stands at %llu, the machine at %llu",
-                         n->name, (unsigned long long)s->db.state.applied_index,
-                         (unsigned long long)n->now.index);
+    if (s->db.state.applied_index != r->now.index) {
+        oracle_violation(&r->node->world->oracle, "%s: store stands at %llu, the machine at %llu",
+                         r->node->name, (unsigned long long)s->db.state.applied_index,
+                         (unsigned long long)r->now.index);
     }
 }
 
 /* As kill -9 leaves it: a clean close would tidy up. */
-static void stop(struct world_node *n)
+static void stop(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     if (!s->open) {
         return;
     }
@@ -140,18 +156,18 @@ static void stop(struct world_node *n)
     copy_file(beside(s, ".kept-wal"), beside(s, "-wal"));
 }
 
-static void power_cut(struct world_node *n, bool rolled_back)
+static void power_cut(struct world_replica *r, bool rolled_back)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     if (rolled_back) {
         remove_files(s);
         copy_file(beside(s, ".durable"), s->path);
     }
 }
 
-static void wipe(struct world_node *n)
+static void wipe(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     remove_files(s);
     (void)remove(beside(s, ".durable"));
     s->stamp = 0;
@@ -159,25 +175,26 @@ static void wipe(struct world_node *n)
 
 /* ---- the leader's side ---- */
 
-static uint64_t wall_ms(const struct world_node *n)
+static uint64_t wall_ms(const struct world_replica *r)
 {
-    return WALL_START_MS + n->world->now_us / 1000 + 300 * (uint64_t)n->number; /* clocks differ */
+    return WALL_START_MS + r->node->world->now_us / 1000 +
+           300 * (uint64_t)r->node->number; /* clocks differ */
 }
 
-static void ready(struct world_node *n)
+static void ready(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     s->stamp = s->db.state.last_version > s->db.state.stamp_floor ? s->db.state.last_version
                                                                   : s->db.state.stamp_floor;
-    if (n->world->options.forget_stamps) {
+    if (r->node->world->options.forget_stamps) {
         s->stamp = 0;
     }
 }
 
-static uint64_t stamp(struct world_node *n)
+static uint64_t stamp(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
-    s->stamp = version_next(s->stamp, wall_ms(n), SHARD);
+    struct node_store *s = store_of(r);
+    s->stamp = version_next(s->stamp, wall_ms(r), shard_of(r));
     return s->stamp;
 }
 
@@ -195,13 +212,13 @@ static void name_request(const struct machine_command *c, struct texts *t)
     (void)snprintf(t->subject, sizeof t->subject, "client-%u", c->client);
 }
 
-static struct command write_command(struct world_node *n, const struct machine_command *c,
+static struct command write_command(struct world_replica *r, const struct machine_command *c,
                                     struct texts *t)
 {
-    struct stores *all = stores_of(n);
-    if (all->issued_sequence[c->client] != c->sequence) {
-        all->issued_sequence[c->client] = c->sequence;
-        all->issued_ms[c->client] = WALL_START_MS + n->world->now_us / 1000;
+    struct seen *seen = seen_of(r);
+    if (seen->issued_sequence[c->client] != c->sequence) {
+        seen->issued_sequence[c->client] = c->sequence;
+        seen->issued_ms[c->client] = WALL_START_MS + r->node->world->now_us / 1000;
     }
     name_request(c, t);
     (void)snprintf(t->name, sizeof t->name, "counter-%u", c->key);
@@ -215,76 +232,77 @@ static struct command write_command(struct world_node *n, const struct machine_c
         .key = {.resource = SLICE("configmaps"), .ns = SLICE("default"), .name = slice_of(t->name)},
         .body = slice_of(t->body),
         .splice = 13, /* behind {"metadata":{ */
-        .version = stamp(n),
+        .version = stamp(r),
         .client_made = true,
         .subject = slice_of(t->subject),
         .request_id = slice_of(t->id),
-        .issued_ms = all->issued_ms[c->client],
+        .issued_ms = seen->issued_ms[c->client],
         .request_digest = slice_make(t->digest, sizeof t->digest),
         .audit = SLICE("audit"),
     };
     return (struct command){.kind = COMMAND_WRITE, .write = w};
 }
 
-static struct command upkeep_command(struct world_node *n)
+static struct command upkeep_command(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
-    switch (world_random(n->world, 3)) {
+    struct node_store *s = store_of(r);
+    switch (world_random(r->node->world, 3)) {
     case 0:
         return (struct command){.kind = COMMAND_CEILING,
-                                .ceiling = version_at(wall_ms(n) + 3000, SHARD)};
+                                .ceiling = version_at(wall_ms(r) + 3000, shard_of(r))};
     case 1:
-        return (struct command){.kind = COMMAND_COMPACT,
-                                .compact = {.before = s->db.state.last_version / 2 +
-                                                      version_at(wall_ms(n) - 2000, SHARD) / 2,
-                                            .rows_max = 10}};
+        return (struct command){
+            .kind = COMMAND_COMPACT,
+            .compact = {.before = s->db.state.last_version / 2 +
+                                  version_at(wall_ms(r) - 2000, shard_of(r)) / 2,
+                        .rows_max = 10}};
     default:
         return (struct command){
             .kind = COMMAND_EXPIRE_REQUESTS,
-            .expire = {.before_ms = wall_ms(n) - REQUEST_WINDOW_MS - 60000, .rows_max = 10}};
+            .expire = {.before_ms = wall_ms(r) - REQUEST_WINDOW_MS - 60000, .rows_max = 10}};
     }
 }
 
-static void encode(struct world_node *n, const struct machine_command *c, struct buf *out)
+static void encode(struct world_replica *r, const struct machine_command *c, struct buf *out)
 {
     struct command commands[2];
     struct texts texts;
-    struct entry entry = {.time_ms = wall_ms(n), .commands = commands};
+    struct entry entry = {.time_ms = wall_ms(r), .commands = commands};
     if (c == NULL) {
         commands[entry.count++] =
             (struct command){.kind = COMMAND_OPEN,
-                             .open = {.term = n->leading_term,
+                             .open = {.term = r->leading_term,
                                       .incarnation = 1,
-                                      .ceiling = version_at(wall_ms(n) + 3000, SHARD)}};
+                                      .ceiling = version_at(wall_ms(r) + 3000, shard_of(r))}};
     } else {
-        commands[entry.count++] = write_command(n, c, &texts);
-        if (world_random(n->world, 10) == 0) {
-            commands[entry.count++] = upkeep_command(n);
+        commands[entry.count++] = write_command(r, c, &texts);
+        if (world_random(r->node->world, 10) == 0) {
+            commands[entry.count++] = upkeep_command(r);
         }
     }
     struct err err;
     if (entry_encode(&entry, out, &err) != 0) {
-        wrong(n, "encode", &err);
+        wrong(r, "encode", &err);
     }
 }
 
 /* ---- every node's side ---- */
 
-static void agree(struct world_node *n, uint64_t *known, uint64_t seen, const char *what,
+static void agree(struct world_replica *r, uint64_t *known, uint64_t seen, const char *what,
                   uint64_t index)
 {
     if (*known == 0) {
         *known = seen;
     } else if (*known != seen) {
-        oracle_violation(&n->world->oracle, "%s: store: %s differ at %llu", n->name, what,
-                         (unsigned long long)index);
+        oracle_violation(&r->node->world->oracle, "%s: store: %s differ at %llu", r->node->name,
+                         what, (unsigned long long)index);
     }
 }
 
-static void judge_state(struct world_node *n)
+static void judge_state(struct world_replica *r)
 {
-    struct stores *all = stores_of(n);
-    const struct db_state *st = &store_of(n)->db.state;
+    struct seen *seen = seen_of(r);
+    const struct db_state *st = &store_of(r)->db.state;
     uint64_t index = st->applied_index;
     if (index == 0 || index >= MACHINE_HISTORY) {
         return;
@@ -292,15 +310,17 @@ static void judge_state(struct world_node *n)
     uint64_t parts[] = {st->applied_term, st->last_version, st->stamp_floor, st->ceiling,
                         st->open_term,    st->floor,        st->compacted,   st->expired_ms,
                         st->time_ms,      st->audit_count};
-    agree(n, &all->states[index], slice_hash(slice_make(parts, sizeof parts)) | 1, "states", index);
-    all->versions[index] = st->last_version;
-    if (all->versions[index - 1] > st->last_version) {
-        oracle_violation(&n->world->oracle, "%s: store: version falls at %llu", n->name,
+    agree(r, &seen->states[index], slice_hash(slice_make(parts, sizeof parts)) | 1, "states",
+          index);
+    seen->versions[index] = st->last_version;
+    if (seen->versions[index - 1] > st->last_version) {
+        oracle_violation(&r->node->world->oracle, "%s: store: version falls at %llu", r->node->name,
                          (unsigned long long)index);
     }
 }
 
-static void judge_outcome(struct world_node *n, struct slice payload, const struct outcome *outcome)
+static void judge_outcome(struct world_replica *r, struct slice payload,
+                          const struct outcome *outcome)
 {
     struct slice part = machine_part(payload);
     if (part.len != sizeof(struct machine_command)) {
@@ -308,21 +328,21 @@ static void judge_outcome(struct world_node *n, struct slice payload, const stru
     }
     struct machine_command c;
     memcpy(&c, part.data, sizeof c);
-    uint64_t *known = &stores_of(n)->requests[c.client % MACHINE_CLIENTS][c.sequence % 4096];
+    uint64_t *known = &seen_of(r)->requests[c.client % MACHINE_CLIENTS][c.sequence % 4096];
     bool lasting = outcome->kind == OUTCOME_DONE || outcome->kind == OUTCOME_EXISTS ||
                    outcome->kind == OUTCOME_ABSENT;
     if (!lasting) {
-        oracle_violation(&n->world->oracle, "%s: store: request %u:%u came to \"%s\"", n->name,
-                         c.client, c.sequence, outcome_message(outcome->kind));
+        oracle_violation(&r->node->world->oracle, "%s: store: request %u:%u came to \"%s\"",
+                         r->node->name, c.client, c.sequence, outcome_message(outcome->kind));
         return;
     }
-    agree(n, known, outcome->version * 4 + (uint64_t)outcome->kind + 1, "outcomes of a request",
-          store_of(n)->db.state.applied_index);
+    agree(r, known, outcome->version * 4 + (uint64_t)outcome->kind + 1, "outcomes of a request",
+          store_of(r)->db.state.applied_index);
 }
 
-static bool apply_some(struct world_node *n, const struct group_entry *entries, size_t count)
+static bool apply_some(struct world_replica *r, const struct group_entry *entries, size_t count)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     struct apply_entry *list = mem_zero(count * sizeof *list);
     for (size_t i = 0; i < count; i++) {
         list[i] = (struct apply_entry){.index = entries[i].index, .term = entries[i].term};
@@ -336,111 +356,111 @@ static bool apply_some(struct world_node *n, const struct group_entry *entries, 
     int rc = apply_entries(&s->db, list, count, payload_slice(entries[count - 1].configuration),
                            &arena, &result, &err);
     if (rc != 0) {
-        wrong(n, "apply", &err);
+        wrong(r, "apply", &err);
     }
     for (size_t i = 0; rc == 0 && i < result.span_count; i++) {
         if (result.spans[i].count > 0 && entries[i].data != NULL) {
-            judge_outcome(n, payload_slice(entries[i].data),
+            judge_outcome(r, payload_slice(entries[i].data),
                           &result.outcomes[result.spans[i].first]);
         }
     }
     if (rc == 0) {
-        judge_state(n);
+        judge_state(r);
     }
     arena_free(&arena);
     free(list);
     return rc == 0;
 }
 
-static void apply(struct world_node *n, const struct group_entry *entries, size_t count)
+static void apply(struct world_replica *r, const struct group_entry *entries, size_t count)
 {
-    bool together = world_random(n->world, 2) == 0;
+    bool together = world_random(r->node->world, 2) == 0;
     for (size_t at = 0; at < count; at += together ? count : 1) {
-        if (!apply_some(n, entries + at, together ? count : 1)) {
+        if (!apply_some(r, entries + at, together ? count : 1)) {
             return;
         }
     }
 }
 
-static void judge_rows(struct world_node *n)
+static void judge_rows(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     struct reader reader;
     struct err err;
     uint8_t digest[SHA256_BYTES];
     uint64_t index = 0;
-    if (reader_open(&reader, s->path, SHARD, &err) != 0) {
-        wrong(n, "read", &err);
+    if (reader_open(&reader, s->path, shard_of(r), &err) != 0) {
+        wrong(r, "read", &err);
         return;
     }
     if (digest_rows(&reader, digest, &index, &err) != 0) {
-        wrong(n, "digest", &err);
+        wrong(r, "digest", &err);
     } else if (index > 0 && index < MACHINE_HISTORY) {
         uint64_t short_digest;
         memcpy(&short_digest, digest, sizeof short_digest);
-        agree(n, &stores_of(n)->rows[index], short_digest | 1, "rows", index);
+        agree(r, &seen_of(r)->rows[index], short_digest | 1, "rows", index);
     }
     reader_close(&reader);
 }
 
-static void checkpoint(struct world_node *n)
+static void checkpoint(struct world_replica *r)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     struct err err;
     uint64_t index = 0;
-    if (db_checkpoint(&s->db, &index, &err) != 0 || index != n->now.index) {
-        wrong(n, "checkpoint", index == 0 ? &err : NULL);
+    if (db_checkpoint(&s->db, &index, &err) != 0 || index != r->now.index) {
+        wrong(r, "checkpoint", index == 0 ? &err : NULL);
         return;
     }
     copy_file(s->path, beside(s, ".durable"));
-    judge_rows(n);
+    judge_rows(r);
 }
 
-static void acknowledged(struct world_node *n, const struct machine_command *c)
+static void acknowledged(struct world_replica *r, const struct machine_command *c)
 {
-    struct stores *all = stores_of(n);
+    struct seen *seen = seen_of(r);
     struct texts t;
     struct reader reader;
     struct err err;
     name_request(c, &t);
-    if (reader_open(&reader, store_of(n)->path, SHARD, &err) != 0) {
-        wrong(n, "read", &err);
+    if (reader_open(&reader, store_of(r)->path, shard_of(r), &err) != 0) {
+        wrong(r, "read", &err);
         return;
     }
     struct outcome outcome;
     int rc = reader_begin(&reader, &err);
     if (rc == 0) {
-        rc = reader_outcome(&reader, slice_of(t.subject), slice_of(t.id), all->issued_ms[c->client],
-                            &outcome, NULL, &err);
+        rc = reader_outcome(&reader, slice_of(t.subject), slice_of(t.id),
+                            seen->issued_ms[c->client], &outcome, NULL, &err);
         reader_end(&reader);
     }
     if (rc != 0) {
-        wrong(n, "an acknowledged request is not there", &err);
+        wrong(r, "an acknowledged request is not there", &err);
     } else {
-        agree(n, &all->requests[c->client][c->sequence % 4096],
+        agree(r, &seen->requests[c->client][c->sequence % 4096],
               outcome.version * 4 + (uint64_t)outcome.kind + 1, "outcomes of a request",
-              n->now.index);
+              r->now.index);
     }
     reader_close(&reader);
 }
 
 /* ---- images ---- */
 
-static void *make_image(struct world_node *n)
+static void *make_image(struct world_replica *r)
 {
-    struct stores *all = stores_of(n);
+    struct stores *all = stores_of(r);
     char *path = mem_alloc(PATH_BYTES);
     (void)snprintf(path, PATH_BYTES, "%s/image-%u", all->dir.path, all->images++);
     struct image image;
     struct err err;
-    int rc = image_start(&image, store_of(n)->path, SHARD, path, 60000, &err);
+    int rc = image_start(&image, store_of(r)->path, shard_of(r), path, 60000, &err);
     while (rc == 0 && !image.done) {
         rc = image_step(&image, IMAGE_PAGES, &err);
     }
     if (rc != 0) {
-        wrong(n, "image", &err);
-    } else if (image.header.index != n->now.index) {
-        wrong(n, "the image stands at another index", NULL);
+        wrong(r, "image", &err);
+    } else if (image.header.index != r->now.index) {
+        wrong(r, "the image stands at another index", NULL);
     }
     image_end(&image);
     return path;
@@ -452,28 +472,30 @@ static void free_image(void *image)
     free(image);
 }
 
-static void install(struct world_node *n, void *image)
+static void install(struct world_replica *r, void *image)
 {
-    struct node_store *s = store_of(n);
+    struct node_store *s = store_of(r);
     struct image_header header = {0};
     struct err err;
     db_close(&s->db);
     s->open = false;
-    if (image_install(image, s->path, SHARD, SLICE("sim"), &header, &err) != 0) {
-        wrong(n, "install", &err);
+    if (image_install(image, s->path, shard_of(r), SLICE("sim"), &header, &err) != 0) {
+        wrong(r, "install", &err);
     }
     image_header_free(&header);
     free_image(image);
-    start(n);
+    start(r);
     copy_file(s->path, beside(s, ".durable"));
-    judge_state(n);
+    judge_state(r);
 }
 
 static void compare(struct world *w)
 {
-    for (int i = 0; i < WORLD_NODES; i++) {
-        if (w->nodes[i].up) {
-            judge_rows(&w->nodes[i]);
+    for (int at = 0; at < WORLD_NODES * w->options.groups; at++) {
+        struct world_replica *r =
+            &w->nodes[at / w->options.groups].replicas[at % w->options.groups];
+        if (r->group != NULL) {
+            judge_rows(r);
         }
     }
 }

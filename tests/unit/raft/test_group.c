@@ -64,10 +64,10 @@ static void test_leader_lost_and_back(void **state)
     struct world *w = quiet_world(3, 0);
     assert_true(world_run_until(w, world_has_leader, 2000));
     for (int round = 0; round < 5; round++) {
-        int leader = world_leader(w);
+        int leader = world_leader(w, 0);
         world_crash(w, leader);
         assert_true(world_run_until(w, world_has_leader, 2000));
-        assert_int_not_equal(world_leader(w), leader);
+        assert_int_not_equal(world_leader(w, 0), leader);
         world_run(w, 300);
         world_start(w, leader);
         world_run(w, 300);
@@ -83,15 +83,15 @@ static void test_single_node_grows(void **state)
     world_run(w, 500);
     assert_true(w->oracle.acknowledged > 10);
     for (int node = 1; node <= 2; node++) {
-        assert_true(world_join(w, node));
+        assert_true(world_join(w, 0, node));
         world_run(w, 500);
-        assert_int_equal(w->change.status, 0);
-        assert_true(world_promote(w, node));
+        assert_int_equal(w->changes[0].status, 0);
+        assert_true(world_promote(w, 0, node));
         world_run(w, 1000);
-        assert_false(w->change.busy);
-        assert_int_equal(w->change.status, 0);
+        assert_false(w->changes[0].busy);
+        assert_int_equal(w->changes[0].status, 0);
     }
-    int leader = world_leader(w);
+    int leader = world_leader(w, 0);
     world_crash(w, leader);
     assert_true(world_run_until(w, world_has_leader, 2000));
     world_start(w, leader);
@@ -105,8 +105,8 @@ static void test_single_node_restarts_in_a_new_term(void **state)
     uint64_t term = 0;
     for (int i = 0; i < 4; i++) {
         assert_true(world_run_until(w, world_has_leader, 2000));
-        assert_true(w->nodes[0].leading_term > term);
-        term = w->nodes[0].leading_term;
+        assert_true(w->nodes[0].replicas[0].leading_term > term);
+        term = w->nodes[0].replicas[0].leading_term;
         world_run(w, 200);
         world_crash(w, 0);
         world_start(w, 0);
@@ -119,13 +119,13 @@ static void test_two_voters_do_not_become_one(void **state)
     (void)state;
     struct world *w = quiet_world(2, 0);
     assert_true(world_run_until(w, world_has_leader, 3000));
-    int other = 1 - world_leader(w);
-    assert_true(world_demote(w, other));
+    int other = 1 - world_leader(w, 0);
+    assert_true(world_demote(w, 0, other));
     world_run(w, 100);
-    assert_int_equal(w->change.status, ERR_CONFLICT);
-    assert_true(world_remove(w, other));
+    assert_int_equal(w->changes[0].status, ERR_CONFLICT);
+    assert_true(world_remove(w, 0, other));
     world_run(w, 100);
-    assert_int_equal(w->change.status, ERR_CONFLICT);
+    assert_int_equal(w->changes[0].status, ERR_CONFLICT);
     finish(w);
 }
 
@@ -134,44 +134,44 @@ static void test_standby_gets_an_image(void **state)
     (void)state;
     struct world *w = quiet_world(3, 20);
     world_run(w, 3000);
-    assert_true(world_join(w, 3));
+    assert_true(world_join(w, 0, 3));
     world_run(w, 1000);
-    assert_int_equal(w->change.status, 0);
+    assert_int_equal(w->changes[0].status, 0);
     assert_true(w->installs > 0);
-    assert_true(world_promote(w, 3));
+    assert_true(world_promote(w, 0, 3));
     world_run(w, 1000);
-    assert_int_equal(w->change.status, 0);
-    int leader = world_leader(w);
+    assert_int_equal(w->changes[0].status, 0);
+    int leader = world_leader(w, 0);
     int gone = leader == 3 ? 0 : 3;
-    assert_true(world_remove(w, gone));
+    assert_true(world_remove(w, 0, gone));
     world_run(w, 1000);
-    assert_int_equal(w->change.status, 0);
+    assert_int_equal(w->changes[0].status, 0);
     finish(w);
 }
 
 static bool changed(struct world *w)
 {
-    return !w->change.busy;
+    return !w->changes[0].busy;
 }
 
 static bool joined(struct world *w)
 {
     struct group_status s;
-    int leader = world_leader(w);
-    if (leader < 0 || w->change.busy) {
+    int leader = world_leader(w, 0);
+    if (leader < 0 || w->changes[0].busy) {
         return false;
     }
-    group_status(w->nodes[leader].group, &s);
+    group_status(w->nodes[leader].replicas[0].group, &s);
     for (size_t i = 0; i < s.server_count; i++) {
-        if (s.servers[i].server.id == w->nodes[3].server_id) {
+        if (s.servers[i].server.id == w->nodes[3].replicas[0].server_id) {
             bool votes = s.servers[i].server.role == GROUP_VOTER;
             if (!votes) {
-                (void)world_promote(w, 3);
+                (void)world_promote(w, 0, 3);
             }
             return votes;
         }
     }
-    (void)world_join(w, 3);
+    (void)world_join(w, 0, 3);
     return false;
 }
 
@@ -183,15 +183,15 @@ static void test_a_join_outlives_its_leader(void **state)
     for (uint64_t ms = 0; ms < 60; ms += 3) {
         struct world *w = quiet_world(3, ms % 2 == 0 ? 20 : 0);
         world_run(w, 1500);
-        assert_true(world_join(w, 3));
+        assert_true(world_join(w, 0, 3));
         if (ms >= 30) {
             assert_true(world_run_until(w, changed, 1000));
-            assert_true(world_promote(w, 3));
+            assert_true(world_promote(w, 0, 3));
         }
         world_run(w, ms % 30);
-        int leader = world_leader(w);
+        int leader = world_leader(w, 0);
         world_crash(w, leader);
-        w->change.busy = false; /* nobody is left to answer */
+        w->changes[0].busy = false; /* nobody is left to answer */
         assert_true(world_run_until(w, world_has_leader, 3000));
         assert_true(world_run_until(w, joined, 5000));
         world_start(w, leader);
@@ -206,16 +206,16 @@ static void test_transfers(void **state)
     assert_true(world_run_until(w, world_has_leader, 2000));
     for (int round = 0; round < 6; round++) {
         world_run(w, 300);
-        int target = (world_leader(w) + 1) % 3;
+        int target = (world_leader(w, 0) + 1) % 3;
         uint64_t elections = w->elections;
-        assert_true(world_transfer(w, round % 2 == 0 ? target : -1));
+        assert_true(world_transfer(w, 0, round % 2 == 0 ? target : -1));
         world_run(w, 100);
-        assert_false(w->change.busy);
-        assert_int_equal(w->change.status, 0);
+        assert_false(w->changes[0].busy);
+        assert_int_equal(w->changes[0].status, 0);
         assert_true(world_run_until(w, world_has_leader, 500));
         assert_int_equal(w->elections, elections + 1);
         if (round % 2 == 0) {
-            assert_int_equal(world_leader(w), target);
+            assert_int_equal(world_leader(w, 0), target);
         }
     }
     finish(w);
@@ -227,15 +227,15 @@ static void test_reads_need_a_majority(void **state)
     struct world *w = quiet_world(3, 0);
     assert_true(world_run_until(w, world_has_leader, 2000));
     for (int i = 0; i < 30; i++) {
-        world_read(w, i % 3);
+        world_read(w, 0, i % 3);
         world_run(w, 20);
     }
     assert_int_equal(w->oracle.reads, 30);
-    int leader = world_leader(w);
+    int leader = world_leader(w, 0);
     for (int i = 0; i < 3; i++) {
         w->blocked[leader][i] = i != leader;
     }
-    world_read(w, leader);
+    world_read(w, 0, leader);
     world_run(w, 60);
     assert_int_equal(w->oracle.reads, 30);
     world_heal(w);
@@ -255,15 +255,15 @@ static void test_lost_connection_hastens_the_election(void **state)
             w->calm = true;
             assert_true(world_run_until(w, world_has_leader, 3000));
             world_run(w, 500);
-            int leader = world_leader(w);
+            int leader = world_leader(w, 0);
             uint64_t start = w->now_us;
             for (int i = 0; i < 3; i++) {
                 w->blocked[leader][i] = w->blocked[i][leader] = i != leader;
             }
-            w->nodes[leader].ready = false;
+            w->nodes[leader].replicas[0].ready = false;
             for (int i = 0; news == 1 && i < 3; i++) {
                 if (i != leader) {
-                    group_peer_lost(w->nodes[i].group, w->nodes[leader].name);
+                    group_peer_lost(w->nodes[i].replicas[0].group, w->nodes[leader].name);
                 }
             }
             assert_true(world_run_until(w, world_has_leader, 3000));
@@ -287,7 +287,7 @@ static void test_reached_peers_elect_at_once(void **state)
         w->calm = true;
         for (int i = 0; i < 3; i++) {
             for (int k = 0; k < 3; k++) {
-                group_peer_found(w->nodes[i].group, w->nodes[k].name);
+                group_peer_found(w->nodes[i].replicas[0].group, w->nodes[k].name);
             }
         }
         uint64_t start = w->now_us;
@@ -306,10 +306,10 @@ static void test_false_news_change_nothing(void **state)
     assert_true(world_run_until(w, world_has_leader, 2000));
     world_run(w, 500);
     uint64_t elections = w->elections;
-    int leader = world_leader(w);
+    int leader = world_leader(w, 0);
     for (int round = 0; round < 20; round++) {
         /* One follower alone hears the false news: the other one's pre-vote is refused it. */
-        group_peer_lost(w->nodes[(leader + 1) % 3].group, w->nodes[leader].name);
+        group_peer_lost(w->nodes[(leader + 1) % 3].replicas[0].group, w->nodes[leader].name);
         world_run(w, 200);
     }
     assert_int_equal(w->elections, elections);
@@ -329,7 +329,7 @@ static void test_store_ahead_of_log_is_damage(void **state)
     struct group *g = NULL;
     struct err err = {0};
     assert_int_equal(wal_open(&wal_config, &wal, &err), 0);
-    struct machine *m = &w->nodes[0].now;
+    struct machine *m = &w->nodes[0].replicas[0].now;
     struct group_config config = {.id = 1,
                                   .wal = wal,
                                   .server_id = 101,

@@ -50,12 +50,12 @@ static struct world *led_world(int voters)
 
 static struct group *leader_of(struct world *w)
 {
-    return w->nodes[world_leader(w)].group;
+    return w->nodes[world_leader(w, 0)].replicas[0].group;
 }
 
 static struct group *follower_of(struct world *w)
 {
-    return w->nodes[(world_leader(w) + 1) % 3].group;
+    return w->nodes[(world_leader(w, 0) + 1) % 3].replicas[0].group;
 }
 
 /* The answer never comes inside the request. */
@@ -104,14 +104,14 @@ static void test_proposal_whose_leader_is_cut_off(void **state)
 {
     (void)state;
     struct world *w = led_world(3);
-    int leader = world_leader(w);
+    int leader = world_leader(w, 0);
     for (int i = 0; i < 3; i++) {
         w->blocked[leader][i] = w->blocked[i][leader] = i != leader;
     }
     struct asked a = fresh();
-    group_propose(w->nodes[leader].group, &a.proposal, SLICE("\0\0\0\0lost"));
+    group_propose(w->nodes[leader].replicas[0].group, &a.proposal, SLICE("\0\0\0\0lost"));
     struct asked b = fresh();
-    group_read(w->nodes[leader].group, &b.read);
+    group_read(w->nodes[leader].replicas[0].group, &b.read);
     world_run(w, 1500);
     assert_int_equal(a.status, ERR_TIMEOUT);
     assert_int_equal(b.status, ERR_NOT_LEADER);
@@ -145,7 +145,7 @@ static void test_changes(void **state)
     (void)state;
     struct world *w = led_world(3);
     struct group *g = leader_of(w);
-    uint64_t self = w->nodes[world_leader(w)].server_id;
+    uint64_t self = w->nodes[world_leader(w, 0)].replicas[0].server_id;
     struct asked a = fresh();
     group_add(follower_of(w), &a.change, 900, "node-5");
     assert_int_equal(answer(w, &a), ERR_NOT_LEADER);
@@ -172,13 +172,13 @@ static void test_changes(void **state)
     group_demote(g, &a.change, self);
     assert_int_equal(answer(w, &a), ERR_CONFLICT);
     a = fresh();
-    group_promote(g, &a.change, w->nodes[(world_leader(w) + 1) % 3].server_id);
+    group_promote(g, &a.change, w->nodes[(world_leader(w, 0) + 1) % 3].replicas[0].server_id);
     assert_int_equal(answer(w, &a), 0); /* it is a voter already */
 
     a = fresh();
     struct asked b = fresh();
-    group_add(g, &a.change, w->nodes[4].server_id, "node-4");
-    group_add(g, &b.change, w->nodes[5].server_id, "node-5");
+    group_add(g, &a.change, w->nodes[4].replicas[0].server_id, "node-4");
+    group_add(g, &b.change, w->nodes[5].replicas[0].server_id, "node-5");
     assert_int_equal(answer(w, &a), 0);
     assert_int_equal(b.status, ERR_BUSY);
     world_free(w);
@@ -193,17 +193,17 @@ static void test_transfers(void **state)
     group_transfer(g, &a.change, "node-5");
     assert_int_equal(answer(w, &a), ERR_NOT_FOUND);
     a = fresh();
-    group_transfer(g, &a.change, w->nodes[world_leader(w)].name);
+    group_transfer(g, &a.change, w->nodes[world_leader(w, 0)].name);
     assert_int_equal(answer(w, &a), ERR_CONFLICT);
     /* The target is deaf: it is not taken over, and the leader goes on. */
-    int leader = world_leader(w);
+    int leader = world_leader(w, 0);
     int target = (leader + 1) % 3;
     w->blocked[leader][target] = true;
     a = fresh();
     group_transfer(g, &a.change, w->nodes[target].name);
     world_run(w, 1000);
     assert_int_equal(a.status, ERR_TIMEOUT);
-    assert_int_equal(world_leader(w), leader);
+    assert_int_equal(world_leader(w, 0), leader);
     /* With the news that its connection closed, it is given up at once. */
     a = fresh();
     group_transfer(g, &a.change, w->nodes[target].name);
@@ -223,13 +223,13 @@ static void test_closing_ends_requests(void **state)
 {
     (void)state;
     struct world *w = led_world(3);
-    int leader = world_leader(w);
+    int leader = world_leader(w, 0);
     struct asked a = fresh();
     struct asked b = fresh();
     struct asked c = fresh();
-    group_propose(w->nodes[leader].group, &a.proposal, SLICE("\0\0\0\0"));
-    group_read(w->nodes[leader].group, &b.read);
-    group_add(w->nodes[leader].group, &c.change, 900, "node-5");
+    group_propose(w->nodes[leader].replicas[0].group, &a.proposal, SLICE("\0\0\0\0"));
+    group_read(w->nodes[leader].replicas[0].group, &b.read);
+    group_add(w->nodes[leader].replicas[0].group, &c.change, 900, "node-5");
     world_kill(w, leader);
     assert_true(a.status == ERR_CLOSED || a.status == ERR_TIMEOUT);
     assert_int_equal(b.status, ERR_CLOSED);
