@@ -1,7 +1,7 @@
 /* main.c: random lives of clusters, judged.
  *
- *     sim_raft [--seed N] [--seeds COUNT] [--groups N] [--plant BUG] [--ms TIME] [--store]
- * [--trace]
+ *     sim_raft [--seed N] [--seeds COUNT] [--ms TIME] [--groups N] [--store] [--plant BUG]
+ *              [--trace]
  *
  * Each seed is one cluster of three or five voters, with one to four groups on one log each, on
  * virtual time. For some seconds of it, nodes crash (with the power, or only the process), disks
