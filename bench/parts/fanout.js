@@ -30,11 +30,11 @@ function watch(session, where, cluster, sent, latencies) {
 }
 
 module.exports = {
-  name: 'fanout', cluster: 'plain',
+  name: 'fanout', cluster: 'fresh',
   figures: ['fanout_p50_ms', 'fanout_p99_ms', 'fanout_events_per_s', 'fanout_events_per_core_s', 'fanout_watcher_kb'],
   async run(bench) {
     const cluster = await bench.cluster(this);
-    const watchers = bench.quick ? 200 : 1000, changes = bench.quick ? 100 : 1000, perSecond = 40;
+    const watchers = bench.quick ? 200 : 1000, changes = bench.quick ? 100 : 1000, perSecond = 20;
     const http = connection(cluster);
     const where = await makeNamespace(http, 'fanout');
     const before = sum(nodesRss(cluster));

@@ -6,11 +6,11 @@ const {connection, each, makeNamespace} = require('../lib/http.js');
 const {nodesRss} = require('../lib/stats.js');
 
 module.exports = {
-  name: 'tenants', cluster: 'plain', figures: ['tenant_kb', 'tenants_per_s'],
+  name: 'tenants', cluster: 'fresh', figures: ['tenant_kb', 'tenants_per_s'],
   async run(bench) {
     const cluster = await bench.cluster(this);
     const http = connection(cluster);
-    const count = bench.quick ? 500 : 3000;
+    const count = bench.quick ? 500 : 2000;
     const before = nodesRss(cluster);
     const began = Date.now();
     await each(count, 32, n => makeNamespace(http, `tenant-${n}`));

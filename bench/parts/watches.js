@@ -1,13 +1,15 @@
 // watches.js: from a write sent to its event received, one writer, one watcher.
 //
 // Over REST as kube-apiserver is asked (watch_*), and over gRPC by the same client library for us and
-// for etcd (grpc_watch_*).
+// for etcd (grpc_watch_*). Writer and watcher are at the node that leads; elsewhere an event comes as much
+// later as the news of a commit takes.
 'use strict';
 
 const https = require('node:https');
 const {until} = require('../../tests/lib/cluster.js');
 const grpc = require('../../tests/lib/grpc.js');
 const {connection, configMap, makeNamespace, must} = require('../lib/http.js');
+const {shardOfCollection, home} = require('../lib/shards.js');
 const {nowMs} = require('../lib/stats.js');
 
 // Writes name after name, each once the one before was acknowledged; saw(name) is for the watcher.
@@ -31,9 +33,18 @@ class Stopwatch {
   }
 }
 
-async function overRest(cluster, count) {
+// A namespace of that name, and the place of the node that leads its shard.
+async function place(cluster, namespace) {
   const http = connection(cluster);
-  const where = await makeNamespace(http, 'watched');
+  const where = await makeNamespace(http, namespace);
+  const node = await home(cluster, await shardOfCollection(http, where, configMap('first')));
+  http.close();
+  return {where, node: cluster.dev.nodes.indexOf(node)};
+}
+
+async function overRest(cluster, count) {
+  const {where, node} = await place(cluster, 'watched');
+  const http = connection(cluster, node);
   const stopwatch = new Stopwatch();
   const watch = https.request({ca: cluster.ca, host: http.base.hostname, port: http.base.port,
     path: `${where}?watch=true`, headers: {authorization: `Bearer ${cluster.dev.token}`}});
@@ -53,10 +64,8 @@ async function overRest(cluster, count) {
 }
 
 async function overGrpc(cluster, count) {
-  const http = connection(cluster);
-  await makeNamespace(http, 'watched-grpc');
-  http.close();
-  const resources = grpc.client(grpc.proto.choreo.v1.ResourceService, cluster);
+  const {node} = await place(cluster, 'watched-grpc');
+  const resources = grpc.client(grpc.proto.choreo.v1.ResourceService, cluster, {node});
   const stopwatch = new Stopwatch();
   const ref = {version: 'v1', resource: 'configmaps', namespace: 'watched-grpc'};
   const watch = resources.stub.Watch({ref, form: 'FORM_JSON'}, resources.metadata());
@@ -80,7 +89,7 @@ async function overGrpc(cluster, count) {
 }
 
 async function overEtcd(etcd, count) {
-  const member = etcd.members[0];
+  const member = await etcd.leader();
   const stopwatch = new Stopwatch();
   const watch = member.client.watch();
   const created = new Promise((resolve, reject) => {
