@@ -239,7 +239,9 @@ static int start(const struct admit_request *request, struct admit_result *resul
     }
     const struct backend_object *old = request->old;
     if (old != NULL) {
-        rc = object_parse(old->body, old->version, &result->before, err);
+        result->before = json_incref(request->before);
+        rc = result->before != NULL ? 0
+                                    : object_parse(old->body, old->version, &result->before, err);
         if (rc != 0) {
             return admit__fail(request, result, NULL, rc, "%s", err != NULL ? err->message : "");
         }
@@ -337,17 +339,19 @@ static int check_rules(const struct admit_request *request, struct admit_result 
     return result->causes.count > 0 ? admit__invalid(request, result, err) : 0;
 }
 
-/* Equal but for the version that the tree before carries. */
+/* Equal but for the version that the tree before carries. Leaves the new object without one. */
 static bool same_state(const struct admit_result *result)
 {
-    json_t *meta = json_object_get(result->before, "metadata");
-    json_t *version = json_incref(json_object_get(meta, "resourceVersion"));
-    (void)json_object_del(meta, "resourceVersion");
-    (void)json_object_del(json_object_get(result->object, "metadata"), "resourceVersion");
-    bool same = json_equal(result->before, result->object);
+    json_t *meta = json_object_get(result->object, "metadata");
+    json_t *version =
+        json_object_get(json_object_get(result->before, "metadata"), "resourceVersion");
     if (version != NULL) {
-        json_object_set_new(meta, "resourceVersion", version);
+        json_object_set(meta, "resourceVersion", version);
+    } else {
+        (void)json_object_del(meta, "resourceVersion");
     }
+    bool same = json_equal(result->before, result->object);
+    (void)json_object_del(meta, "resourceVersion");
     return same;
 }
 

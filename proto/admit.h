@@ -49,6 +49,8 @@ struct admit_request {
     struct slice ns;                  /* from the path; empty: cluster-scoped */
     struct slice name;                /* from the path; empty for ADMIT_CREATE by POST */
     const struct backend_object *old; /* NULL: absent */
+    /* old as a tree with its version, of a caller that has it; NULL: parsed here. Left as it is. */
+    json_t *before;
     /* The body as a tree: an object, a patch, or DeleteOptions (NULL: none). Borrowed, and left as
      * it is. */
     const json_t *incoming;

@@ -31,8 +31,9 @@ struct manager {
 };
 
 struct managers {
-    struct manager items[MANAGERS_MAX];
+    struct manager *items; /* NULL while there is none */
     size_t count;
+    size_t cap;
 };
 
 /* ---- stripping ---- */
@@ -87,13 +88,23 @@ static void managers_free(struct managers *m)
     for (size_t i = 0; i < m->count; i++) {
         json_decref(m->items[i].set);
     }
-    m->count = 0;
+    free(m->items);
+    *m = (struct managers){0};
+}
+
+/* Room for one more; what points into the items is void then. */
+static struct manager *managers_add(struct managers *m)
+{
+    if (m->count == m->cap) {
+        m->cap = m->cap == 0 ? 4 : m->cap * 2;
+        m->items = mem_resize(m->items, m->cap * sizeof(m->items[0]));
+    }
+    return &m->items[m->count++];
 }
 
 /* False if the list is malformed; m is then empty. Slices borrow from the list. */
 static bool managers_read(const json_t *list, struct managers *m)
 {
-    m->count = 0;
     for (size_t i = 0; i < json_array_size(list) && m->count < MANAGERS_MAX; i++) {
         const json_t *entry = json_array_get(list, i);
         json_t *set = fieldset_read(json_object_get(entry, "fieldsV1"));
@@ -104,7 +115,7 @@ static bool managers_read(const json_t *list, struct managers *m)
             managers_free(m);
             return false;
         }
-        m->items[m->count++] = (struct manager){
+        *managers_add(m) = (struct manager){
             .name = json_text_at(entry, "manager"),
             .operation = operation,
             .api_version = json_text_at(entry, "apiVersion"),
@@ -183,7 +194,9 @@ static void managers_write(struct managers *m, json_t *object)
             managers_drop(m, i - 1);
         }
     }
-    qsort(m->items, m->count, sizeof(m->items[0]), by_operation_and_time); /* items is no NULL */
+    if (m->count > 1) {
+        qsort(m->items, m->count, sizeof(m->items[0]), by_operation_and_time);
+    }
     managers_cap(m);
     json_t *list = json_array();
     for (size_t i = 0; i < m->count; i++) {
@@ -213,7 +226,7 @@ static struct manager *managers_mine(struct managers *m, const struct apply_cont
     if (m->count == MANAGERS_MAX) {
         return NULL;
     }
-    struct manager *item = &m->items[m->count++];
+    struct manager *item = managers_add(m);
     *item = (struct manager){
         .name = ctx->manager,
         .operation = slice_of(operation),
@@ -350,7 +363,7 @@ static void adopt_untracked(struct managers *m, const json_t *live, const json_t
                             const struct apply_context *ctx)
 {
     if (live != NULL && m->count == 0 && json_object_size(bare) > 0) {
-        m->items[m->count++] = (struct manager){
+        *managers_add(m) = (struct manager){
             .name = SLICE("before-first-apply"),
             .operation = SLICE("Update"),
             .api_version = ctx->api_version,
@@ -412,28 +425,26 @@ int apply_merge(const struct apply_context *ctx, const json_t *live, const json_
                 json_t **out, struct causes *causes, struct err *err)
 {
     *out = NULL;
-    struct applying *a = mem_zero(sizeof(*a));
-    a->ctx = ctx;
-    a->live = strip(live);
-    a->intent = strip(intent);
-    (void)managers_read(json_at(live, "metadata", "managedFields", NULL), &a->managers);
-    if (json_object_size(a->intent) > 0) {
-        adopt_untracked(&a->managers, live, a->live, ctx);
+    struct applying a = {.ctx = ctx};
+    a.live = strip(live);
+    a.intent = strip(intent);
+    (void)managers_read(json_at(live, "metadata", "managedFields", NULL), &a.managers);
+    if (json_object_size(a.intent) > 0) {
+        adopt_untracked(&a.managers, live, a.live, ctx);
     }
-    a->mine = managers_mine(&a->managers, ctx, "Apply");
-    int rc = a->mine != NULL
-                 ? merge_and_settle(a, causes, err)
+    a.mine = managers_mine(&a.managers, ctx, "Apply");
+    int rc = a.mine != NULL
+                 ? merge_and_settle(&a, causes, err)
                  : err_set(err, ERR_TOO_LARGE, "more than %d field managers", MANAGERS_MAX);
     if (rc == 0) {
-        *out = tree_copy(a->result);
+        *out = tree_copy(a.result);
         unstrip(*out, live != NULL ? live : intent);
-        managers_write(&a->managers, *out);
+        managers_write(&a.managers, *out);
     }
-    managers_free(&a->managers);
-    json_decref(a->result);
-    json_decref(a->intent);
-    json_decref(a->live);
-    free(a);
+    managers_free(&a.managers);
+    json_decref(a.result);
+    json_decref(a.intent);
+    json_decref(a.live);
     return rc;
 }
 
@@ -471,17 +482,16 @@ static void track(const struct apply_context *ctx, struct managers *m, const jso
 
 void apply_track_update(const struct apply_context *ctx, const json_t *before, json_t *after)
 {
-    struct managers *m = mem_zero(sizeof(*m));
+    struct managers m = {0};
     /* Held: the managers' texts point into it while after's own is replaced. */
     json_t *sent = json_incref(json_at(after, "metadata", "managedFields", NULL));
     if (!is_reset(sent)) {
-        if (json_array_size(sent) == 0 || !managers_read(sent, m)) {
-            (void)managers_read(json_at(before, "metadata", "managedFields", NULL), m);
+        if (json_array_size(sent) == 0 || !managers_read(sent, &m)) {
+            (void)managers_read(json_at(before, "metadata", "managedFields", NULL), &m);
         }
-        track(ctx, m, before, after);
+        track(ctx, &m, before, after);
     }
-    managers_write(m, after);
-    managers_free(m);
+    managers_write(&m, after);
+    managers_free(&m);
     json_decref(sent);
-    free(m);
 }
