@@ -67,6 +67,11 @@ static void add_to_shard(void *user, enum snapshot_kind kind, struct slice ns, s
     /* Another shard's leader sees to the system shard's objects; this one reads them. */
     bool ours = s->snap->system == s->snap || !snapshot_cluster_scoped(kind) ||
                 kind == SNAPSHOT_ORGANIZATION;
+    if (delay_ms > 0) {
+        /* Whoever sums up can wait for more news while there is much to do. */
+        size_t backlog = s->queue.waiting_count;
+        delay_ms += backlog < BACKLOG_DELAY_MAX_MS ? backlog : BACKLOG_DELAY_MAX_MS;
+    }
     if (ours) {
         shard_enqueue_after(s, kind, ns, name, delay_ms);
     }
@@ -123,7 +128,9 @@ static void on_row(void *arg, const struct feed_row *row)
         buf_free(&key);
     }
     bool whole = whole_change(f, kind, row);
-    route(f, kind, row->ns, row->name, whole);
+    if (whole) { /* a status makes no new neighbours */
+        route(f, kind, row->ns, row->name, whole);
+    }
     if (row->deleted) {
         snapshot_remove(f->snap, kind, row->ns, row->name);
     } else if (snapshot_put(f->snap, kind, row->ns, row->name, row->body, row->version, &err) !=
@@ -375,12 +382,21 @@ void engine_on_reset(void *user, uint32_t shard)
 
 static void register_metrics(struct engine_metrics *m)
 {
-    m->plans = metric_counter("choreod_reconcile_plans_total", "", "Plans that controllers made.");
+    for (size_t kind = 0; kind <= SNAPSHOT_KIND_COUNT; kind++) {
+        char label[64];
+        bool other = kind == SNAPSHOT_KIND_COUNT;
+        snprintf(label, sizeof(label), "kind=\"%s\"",
+                 other ? "other" : snapshot_kind_name((enum snapshot_kind)kind));
+        m->writes[kind] =
+            metric_counter("choreod_reconcile_writes_total", label, "Writes that plans asked for.");
+        if (!other && plan_has_controller((enum snapshot_kind)kind)) {
+            m->plans[kind] = metric_counter("choreod_reconcile_plans_total", label,
+                                            "Plans that controllers made.");
+        }
+    }
     m->skipped =
         metric_counter("choreod_reconcile_skipped_total", "",
                        "Keys not planned again, since nothing that they read had changed.");
-    m->writes =
-        metric_counter("choreod_reconcile_writes_total", "", "Writes that plans asked for.");
     m->conflicts = metric_counter("choreod_reconcile_write_failures_total", "",
                                   "Writes of plans that did not succeed.");
     m->applies = metric_counter("choreod_reconcile_applies_total", "",

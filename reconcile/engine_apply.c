@@ -64,7 +64,7 @@ static void work_free(struct work *w)
 {
     map_remove(&w->shard->works, slice_of(w->key));
     json_decref(w->resources);
-    json_decref(w->accepted);
+    json_decref(w->met);
     free(w->message);
     free(w->key);
     free(w);
@@ -229,37 +229,57 @@ static void set_resources(struct work *w, json_t *rows)
     w->resources = rows;
 }
 
-void work_accept(struct work *w, struct slice id, const char *fingerprint)
+void work_met(struct work *w, const struct driver_object *object, const char *fingerprint)
 {
-    char *key = slice_dup(id);
-    if (w->accepted == NULL) {
-        w->accepted = json_object();
+    char *id = slice_dup(object->key);
+    if (w->met == NULL) {
+        w->met = json_object();
     }
-    json_object_set_new(w->accepted, key, json_string(fingerprint));
-    free(key);
+    json_object_set_new(w->met, id,
+                        json_pack("{s:s, s:O}", "fingerprint", fingerprint, "live",
+                                  (json_t *)(uintptr_t)object->live));
+    free(id);
+}
+
+static const json_t *manifest_of(const struct run *r, struct slice id)
+{
+    struct buf key = {0};
+    const json_t *found = NULL;
+    for (size_t i = 0; found == NULL && i < json_array_size(r->manifests); i++) {
+        buf_clear(&key);
+        manifest_key(json_array_get(r->manifests, i), &key);
+        found = slice_eq(buf_slice(&key), id) ? json_array_get(r->manifests, i) : NULL;
+    }
+    buf_free(&key);
+    return found;
 }
 
 /* What the cluster's own controllers made of an object after it was applied (an address, say) is
- * part of what it should be like. */
-static void take_accepted(struct run *r)
+ * part of what it should be like, as long as it still says what the manifest says. */
+static void take_met(struct run *r)
 {
     struct work *w = r->work;
     size_t i;
     json_t *row;
     json_array_foreach(r->applied, i, row)
     {
-        const char *id = json_string_value(json_object_get(row, "id"));
-        json_t *fingerprint = json_object_get(w->accepted, id);
-        const struct driver_seen *seen =
-            fingerprint != NULL ? driver_kubernetes.seen(r->cluster->driver, slice_of(id)) : NULL;
+        struct slice id = json_text_at(row, "id");
+        const json_t *met = id.len > 0 ? json_object_getn(w->met, id.data, id.len) : NULL;
+        json_t *fingerprint = json_object_get(met, "fingerprint");
+        if (fingerprint == NULL || json_equal(fingerprint, json_object_get(row, "hash"))) {
+            continue;
+        }
+        const struct driver_seen *seen = driver_kubernetes.seen(r->cluster->driver, id);
         char now[17];
         snprintf(now, sizeof(now), "%016" PRIx64, seen != NULL ? seen->fingerprint : 0);
-        if (seen != NULL && slice_eq_cstr(json_text(fingerprint), now)) {
+        const json_t *manifest = manifest_of(r, id);
+        if (seen != NULL && slice_eq_cstr(json_text(fingerprint), now) && manifest != NULL &&
+            driver_kubernetes.satisfies(json_object_get(met, "live"), manifest)) {
             json_object_set(row, "hash", fingerprint);
         }
     }
-    json_decref(w->accepted);
-    w->accepted = NULL;
+    json_decref(w->met);
+    w->met = NULL;
 }
 
 static const json_t *known_inventory(const struct work *w)
@@ -278,7 +298,7 @@ static void finish(struct run *r, int rc, const struct err *err)
     struct task *task = r->task;
     w->busy = false;
     if (r->cluster != NULL && r->cluster->driver != NULL) {
-        take_accepted(r);
+        take_met(r);
     }
     if (rc == 0 && r->manifests != NULL) {
         set_resources(w, json_incref(r->applied));

@@ -27,15 +27,16 @@ enum {
     UNREACHABLE_AFTER_FAILURES = 2,
     BOOTSTRAP_RETRY_MS = 500,
     PLANS_BEFORE_TRIM = 1000,
+    BACKLOG_DELAY_MAX_MS = 500, /* summaries wait a millisecond for each key that waits */
 };
 
 struct engine_shard;
 
 /* For operators: what the engine does. */
 struct engine_metrics {
-    struct metric *plans;
-    struct metric *skipped; /* nothing that they read had changed */
-    struct metric *writes;
+    struct metric *plans[SNAPSHOT_KIND_COUNT];      /* by the kind of the key */
+    struct metric *skipped;                         /* nothing that they read had changed */
+    struct metric *writes[SNAPSHOT_KIND_COUNT + 1]; /* of that kind; last: of others */
     struct metric *conflicts;
     struct metric *applies;
     struct metric *apply_failures;
@@ -97,7 +98,7 @@ struct work {
     char hash[65];
     char failed_hash[65];
     json_t *resources;
-    json_t *accepted; /* during a run: id -> fingerprint that the cluster's own made of an object */
+    json_t *met; /* during a run: id -> {fingerprint, live}: objects as they were seen meanwhile */
     char reason[64];
     char *message;
     uint32_t failures;
@@ -172,8 +173,8 @@ struct work *work_get(struct engine_shard *s, struct slice ns, struct slice name
 void works_free(struct engine_shard *s);
 /* Frees what needs no remembering: the object is gone, or its status says it all. */
 void work_forget(struct engine_shard *s, struct slice ns, struct slice name);
-/* The object was seen to be like this, and rightly so, while its release is being applied. */
-void work_accept(struct work *w, struct slice id, const char *fingerprint);
+/* The object was seen to be like this while its release is being applied: judged at the end. */
+void work_met(struct work *w, const struct driver_object *object, const char *fingerprint);
 bool work_world(void *user, struct slice ns, struct slice name, struct world_release *out);
 /* Carries desired out; task_applied() when it ended. */
 void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct slice name,

@@ -4,12 +4,12 @@
  * everything else in the shard's own, so that a cluster that does not answer holds up its own lane
  * alone. Closing: timers first, then clusters (which cancels what is under way), then tasks end;
  * when nothing is left the memory goes. */
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "reconcile/controllers/common.h"
 #include "reconcile/engine_internal.h"
@@ -235,7 +235,7 @@ static void run_one(struct engine_shard *s, const struct queue_item *item)
     }
     struct plan *plan = mem_zero(sizeof(*plan));
     plan_init(plan);
-    metric_add(s->e->metrics.plans, 1);
+    metric_add(s->e->metrics.plans[kind], 1);
     snapshot_trace_begin(s->snap);
     s->snap->now_ms = engine_wall_ms(s->e);
     if (plan_run(s->snap, kind, ns, name, plan, &err) != 0) {
@@ -255,13 +255,15 @@ static void run_one(struct engine_shard *s, const struct queue_item *item)
     queue_done(&s->queue, item, entry == NULL ? QUEUE_GONE : QUEUE_DONE, engine_mono_ms(s->e));
 }
 
-/* A burst of plans leaves the heap full of holes: returns them once it is over. */
+/* A burst of plans leaves trees behind, and a heap full of holes: they go once it is over. */
 static void give_back(struct engine_shard *s, size_t done)
 {
     s->plans_since_trim += done;
     if (done == 0 && s->tasks == 0 && s->plans_since_trim > PLANS_BEFORE_TRIM) {
         s->plans_since_trim = 0;
-        malloc_trim(0);
+        snapshot_trim(s->snap, SNAPSHOT_TREES_IDLE_BYTES);
+        snapshot_trim(&s->e->system, SNAPSHOT_TREES_IDLE_BYTES);
+        heap_trim();
     }
 }
 
@@ -283,8 +285,8 @@ static void tick(struct loop_timer *timer)
         run_one(s, &item);
         done++;
     }
-    snapshot_trim(s->snap);
-    snapshot_trim(&s->e->system);
+    snapshot_trim(s->snap, SNAPSHOT_TREES_MAX_BYTES);
+    snapshot_trim(&s->e->system, SNAPSHOT_TREES_MAX_BYTES);
     metric_set(s->e->metrics.waiting, (int64_t)s->queue.waiting_count);
     give_back(s, done);
     uint64_t now_ms = engine_mono_ms(s->e);

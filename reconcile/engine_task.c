@@ -114,7 +114,7 @@ static void on_submitted(struct backend_submit *submit, int rc, const struct err
     struct slice ns = submit->key.ns;
     bool here = ns.len == 0 || c->shard_of == NULL ? t->s->id == 0 || c->shard_count == 1
                                                    : c->shard_of(c->user, ns) == t->s->id;
-    metric_add(t->s->e->metrics.writes, 1);
+    metric_add(t->s->e->metrics.writes[snapshot_kind_of(submit->key.resource)], 1);
     metric_add(t->s->e->metrics.conflicts, rc != 0 ? 1 : 0);
     if (rc == 0 && here && submit->version > t->last_version) {
         t->last_version = submit->version;
@@ -168,6 +168,7 @@ struct write {
     struct slice ns;
     struct slice name;
     const struct backend_object *old;
+    const json_t *before; /* old as a tree; NULL: not at hand */
     const json_t *object;
 };
 
@@ -184,6 +185,7 @@ static int write_start(struct task *t, const struct write *w, struct err *err)
                                     .name = w->verb == PLAN_CREATE ? (struct slice){0}
                                                                    : arena_copy(&t->arena, w->name),
                                     .old = w->old,
+                                    .before = (json_t *)(uintptr_t)w->before,
                                     .incoming = w->object,
                                     .field_manager = SLICE("choreod"),
                                     .system = true,
@@ -255,6 +257,7 @@ static void write_next(struct task *t)
                 .version = entry->version};
             rc = rc == 0 ? object_splice(old.body, &old.splice, &err) : rc;
             write.old = &old;
+            write.before = snapshot_tree(s->snap, entry);
         }
     }
     if (rc == 0) {

@@ -116,8 +116,8 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
     snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, object->fingerprint);
     bool known = slice_eq_cstr(json_text_at(row, "hash"), fingerprint);
     bool busy = w != NULL && w->busy;
-    if (busy && !deleted && still_right(s, e, object)) {
-        work_accept(w, object->key, fingerprint); /* the run's end takes it up */
+    if (busy && !deleted) {
+        work_met(w, object, fingerprint); /* the run's end judges it */
     }
     bool drift =
         !busy && !e->deleting && row != NULL && (deleted || (!known && !still_right(s, e, object)));

@@ -3,7 +3,8 @@
  * Controllers read other objects than their own; this is the one table of who reads whom. It is
  * asked before and after a change, so that both the former and the new neighbours look again. What
  * reads only the spec of another is not bothered by its status; what sums up many (a project over
- * its components) waits a little, the longer the more there are. */
+ * its components) waits a little, the longer the more there are; and what passes on that work is
+ * under way waits for more of it, so that what goes well is told in one step, not in ten. */
 #include "reconcile/controllers/common.h"
 #include "reconcile/engine_internal.h"
 
@@ -16,8 +17,9 @@ struct route {
 };
 
 /* A sum over so many is put off by as many milliseconds; a status that is passed on, by a few, so
- * that what changes together is told together. */
-enum { ROLLUP_DELAY_MAX_MS = 500, STATUS_DELAY_MS = 20 };
+ * that what changes together is told together, and by more while it only says that work is under
+ * way. */
+enum { ROLLUP_DELAY_MAX_MS = 500, STATUS_DELAY_MS = 10, PROGRESS_DELAY_MS = 150 };
 
 static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
                      struct slice ns, struct slice value)
@@ -43,13 +45,15 @@ static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns,
     }
 }
 
-/* One that passes a status on. */
+/* One that passes on the status of o. */
 static void add_summary(struct route *r, enum snapshot_kind kind, struct slice ns,
-                        struct slice name)
+                        struct slice name, const json_t *o)
 {
     const struct snapshot_entry *e = name.len > 0 ? snapshot_find(r->s, kind, ns, name) : NULL;
     if (e != NULL) {
-        r->add(r->user, kind, ns, name, r->whole || e->deleting ? 0 : STATUS_DELAY_MS);
+        bool settled = condition_is(o, PROGRESSING, "False");
+        uint64_t delay_ms = settled ? STATUS_DELAY_MS : PROGRESS_DELAY_MS;
+        r->add(r->user, kind, ns, name, e->deleting ? 0 : delay_ms);
     }
 }
 
@@ -73,11 +77,11 @@ static void route_component(struct route *r, struct slice ns, struct slice name,
     if (r->whole) {
         add_list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
         add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
+        add_list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
     }
     if (o != NULL && component_membership(r->s, o, &r->arena, &m)) {
         add_project(r, ns, m.project);
     }
-    add_list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
 }
 
 static void route_project(struct route *r, struct slice ns, struct slice name, const json_t *o)
@@ -148,7 +152,7 @@ static void add_dependants(struct route *r, struct slice ns, struct slice compon
 static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct slice environment = spec_text(o, "environment");
-    add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+    add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
     if (r->whole) {
         add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
         add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
@@ -174,7 +178,7 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
     /* A cell's status concerns its components only while they wait for it. */
     bool is_cell = owner_text(o, "componentName").len == 0 &&
                    (r->whole || json_at(o, "status", "appliedHash", NULL) == NULL);
-    add_summary(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"));
+    add_summary(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"), o);
     if (o == NULL || !(r->whole || is_cell)) {
         return;
     }
@@ -290,6 +294,8 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         break;
     case SNAPSHOT_RELEASE:
         add_named(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+        /* A new one may make an old one too many. */
+        add_list(&r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, owner_text(o, "componentName"));
         add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
         add_dependants(&r, ns, owner_text(o, "componentName"));
         break;

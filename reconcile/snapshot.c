@@ -143,7 +143,7 @@ static void tree_drop(struct snapshot *s, struct snapshot_entry *e)
         json_decref(e->tree);
         e->tree = NULL;
         list_remove(&e->recent);
-        s->tree_count -= is_passing(s, e->kind) ? 0 : 1;
+        s->tree_bytes -= is_passing(s, e->kind) ? 0 : e->body.len;
     }
 }
 
@@ -395,12 +395,12 @@ void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice n
     buf_free(&key);
 }
 
-void snapshot_trim(struct snapshot *s)
+void snapshot_trim(struct snapshot *s, size_t max_bytes)
 {
     while (!list_empty(&s->passing)) {
         tree_drop(s, CONTAINER_OF(s->passing.next, struct snapshot_entry, recent));
     }
-    while (s->tree_count > SNAPSHOT_TREES_MAX) {
+    while (s->tree_bytes > max_bytes) {
         tree_drop(s, CONTAINER_OF(s->recent.prev, struct snapshot_entry, recent));
     }
 }
@@ -470,7 +470,7 @@ const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entr
         if (e->shared != NULL) {
             hang_in(e);
         }
-        home->tree_count += passing ? 0 : 1;
+        home->tree_bytes += passing ? 0 : e->body.len;
         list_init(&e->recent);
     }
     list_remove(&e->recent);

@@ -1,7 +1,7 @@
 /* snapshot.h: the consistent view that controllers read.
  *
  * One shard's live objects of the kinds that controllers know, as canonical bytes in memory, with
- * indexes by what refers to what; trees are parsed on demand and a few hundred are kept. It is fed
+ * indexes by what refers to what; trees are parsed on demand and some are kept. It is fed
  * from the shard's change feed between plans, never during one, so a plan sees one version.
  *
  * The frozen type in a Release, which is most of it, is kept once for all releases that share it.
@@ -157,14 +157,15 @@ struct snapshot {
     struct list recent;                    /* private: entries with a tree, newest first */
     struct list passing;                   /* private: those whose tree goes with the plan */
     struct map shared;                     /* private: raw bytes -> struct snapshot_shared */
-    size_t tree_count;
+    size_t tree_bytes; /* of the bodies whose trees are kept */
     size_t body_bytes;
     uint32_t *stamps;             /* private: when what was last changed, by hash */
     uint32_t clock;               /* private: changes so far */
     struct snapshot_trace *trace; /* private: what the plan under way has read */
 };
 
-enum { SNAPSHOT_TREES_MAX = 256 };
+/* Bytes of bodies whose trees are kept, which take some ten times as many. */
+enum { SNAPSHOT_TREES_MAX_BYTES = 2 * 1024 * 1024, SNAPSHOT_TREES_IDLE_BYTES = 256 * 1024 };
 
 /* system: NULL if this is the system shard's own. */
 void snapshot_init(struct snapshot *s, struct snapshot *system);
@@ -176,9 +177,9 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
                  struct slice body, uint64_t version, struct err *err);
 void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name);
-/* Forgets the trees of what is not kept, and those beyond SNAPSHOT_TREES_MAX that were used longest
+/* Forgets the trees of what is not kept, and those beyond max_bytes of bodies that were used longest
  * ago. Between plans. */
-void snapshot_trim(struct snapshot *s);
+void snapshot_trim(struct snapshot *s, size_t max_bytes);
 
 /* The stored bytes, whole. Appends to out. Errors: those of the source. */
 int snapshot_body(const struct snapshot *s, const struct snapshot_entry *entry, struct buf *out,
