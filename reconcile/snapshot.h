@@ -157,7 +157,7 @@ struct snapshot {
     struct list recent;                    /* private: entries with a tree, newest first */
     struct list passing;                   /* private: those whose tree goes with the plan */
     struct map shared;                     /* private: raw bytes -> struct snapshot_shared */
-    size_t tree_bytes; /* of the bodies whose trees are kept */
+    size_t tree_bytes;                     /* of the bodies whose trees are kept */
     size_t body_bytes;
     uint32_t *stamps;             /* private: when what was last changed, by hash */
     uint32_t clock;               /* private: changes so far */
