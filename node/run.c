@@ -24,6 +24,7 @@
 #include "base/file.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/pki.h"
 #include "base/signals.h"
 #include "node/api/api.h"
 #include "node/api/grpc/door.h"
@@ -36,8 +37,8 @@
 #include "node/join.h"
 #include "node/setup.h"
 #include "reconcile/engine.h"
-#include "store/db.h"
 #include "render/check.h"
+#include "store/db.h"
 
 enum { DRAIN_MS = 3000, PEM_BYTES_MAX = 1 << 20, READY_TICK_MS = 100 };
 

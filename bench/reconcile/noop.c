@@ -149,7 +149,9 @@ static void put(struct bench *b, const struct kind *kind, enum admit_op op, cons
                                     .now_ms = b->snap.now_ms};
     crypto_uuid(request.uid);
     if (entry != NULL) {
-        snapshot_body(entry, &before);
+        if (snapshot_body(&b->snap, entry, &before, &err) != 0) {
+            die(&err);
+        }
         old = (struct backend_object){.key = {kind->resource, entry->ns, entry->name},
                                       .body = buf_slice(&before),
                                       .version = entry->version};
@@ -232,7 +234,7 @@ static bool plan_one(struct bench *b, enum snapshot_kind kind, const struct key 
         carry_out(b, &plan, key);
     }
     plan_free(&plan);
-    snapshot_trim(&b->snap);
+    snapshot_trim(&b->snap, SNAPSHOT_TREES_MAX_BYTES);
     return !nothing;
 }
 
@@ -272,7 +274,7 @@ static void settle(struct bench *b)
     size_t count = snapshot_all(&b->snap, SNAPSHOT_COMPONENT, &arena, &entries);
     for (size_t i = 0; i < count && moved == 0; i++) {
         moved += object_condition_true(snapshot_tree(&b->snap, entries[i]), "Ready") ? 0 : 1;
-        snapshot_trim(&b->snap);
+        snapshot_trim(&b->snap, SNAPSHOT_TREES_MAX_BYTES);
     }
     if (moved > 0 || snapshot_count(&b->snap, SNAPSHOT_RENDERED) < b->components) {
         (void)fprintf(stderr, "the components did not come to life: %zu moved, %zu rendered\n",

@@ -174,7 +174,7 @@ void cluster_end(struct cluster *c)
     tmpdir_remove(&c->tmp);
 }
 
-static size_t leader_of(struct cluster *c, uint32_t shard)
+size_t leader_of(struct cluster *c, uint32_t shard)
 {
     for (size_t i = 0; i < c->count; i++) {
         if (!c->members[i].up) {

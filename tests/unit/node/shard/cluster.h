@@ -53,7 +53,9 @@ int member_start(struct cluster *c, size_t i, const struct node_hooks *hooks, st
 /* clean: an orderly stop; else as if killed. */
 void cluster_stop(struct cluster *c, size_t i, bool clean);
 void cluster_end(struct cluster *c);
-/* Who leads and serves the shard, once somebody does. */
+/* Who leads and serves the shard; SIZE_MAX: nobody. */
+size_t leader_of(struct cluster *c, uint32_t shard);
+/* The same, once somebody does. */
 size_t await_leader(struct cluster *c, uint32_t shard);
 /* One that is up, and another, if there is one. */
 size_t another(const struct cluster *c, size_t i);

@@ -74,23 +74,11 @@ static void what_is_no_object_is_refused(void **state)
 
 /* ---- nodes ---- */
 
-static void on_done(struct node_op *op, int rc, const struct err *err)
-{
-    (void)err;
-    struct member *m = op->user;
-    op->rc = rc;
-    onloop_done(&m->front);
-}
-
 static int prefer(struct cluster *c, size_t i, uint32_t shard, const char *region)
 {
-    struct member *m = &c->members[i];
-    struct node_op op = {.loop = &m->front.loop,
-                         .deadline_ms = clock_mono_ns() / 1000000 + CLUSTER_WAIT_MS,
-                         .user = m,
-                         .done = on_done};
-    node_prefer(&m->node, &op, shard, region);
-    onloop_wait(&m->front, "a preference");
+    struct node_op op = op_for(&c->members[i]);
+    node_prefer(&c->members[i].node, &op, shard, region);
+    op_wait(&op, "a preference");
     return op.rc;
 }
 
