@@ -385,7 +385,7 @@ static bool find_method(const struct grpc *g, struct slice path, struct grpc_cal
     struct slice service;
     struct slice method;
     if (path.len == 0 || path.data[0] != '/' || !slice_split(&rest, '/', &service) ||
-        !slice_split(&rest, '/', &method) || rest.len > 0) {
+        !slice_split(&rest, '/', &method) || rest.len > 0 || slice_ends_with(path, SLICE("/"))) {
         return false;
     }
     for (size_t i = 0; i < g->count; i++) {

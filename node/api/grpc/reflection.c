@@ -78,6 +78,33 @@ static bool cut(struct slice *symbol, const char *name)
     return true;
 }
 
+/* An enumeration, or one of its values, which stand beside it. */
+static bool in_enum(const Google__Protobuf__EnumDescriptorProto *e, struct slice symbol)
+{
+    if (slice_eq_cstr(symbol, e->name)) {
+        return true;
+    }
+    for (size_t i = 0; i < e->n_value; i++) {
+        if (slice_eq_cstr(symbol, e->value[i]->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A service, or one of its methods. */
+static bool in_service(const Google__Protobuf__ServiceDescriptorProto *s, struct slice symbol)
+{
+    if (!cut(&symbol, s->name)) {
+        return false;
+    }
+    bool found = symbol.len == 0;
+    for (size_t i = 0; i < s->n_method && !found; i++) {
+        found = slice_eq_cstr(symbol, s->method[i]->name);
+    }
+    return found;
+}
+
 /* Is it this message, or one of its fields, enumerations or messages? Descends along the symbol. */
 static bool in_message(const Google__Protobuf__DescriptorProto *m, struct slice symbol)
 {
@@ -92,8 +119,7 @@ static bool in_message(const Google__Protobuf__DescriptorProto *m, struct slice 
             }
         }
         for (size_t i = 0; i < m->n_enum_type; i++) {
-            struct slice rest = symbol;
-            if (cut(&rest, m->enum_type[i]->name)) {
+            if (in_enum(m->enum_type[i], symbol)) {
                 return true;
             }
         }
@@ -121,14 +147,12 @@ static bool in_file(const Google__Protobuf__FileDescriptorProto *f, struct slice
         }
     }
     for (size_t i = 0; i < f->n_enum_type; i++) {
-        struct slice rest = symbol;
-        if (cut(&rest, f->enum_type[i]->name)) {
+        if (in_enum(f->enum_type[i], symbol)) {
             return true;
         }
     }
     for (size_t i = 0; i < f->n_service; i++) {
-        struct slice rest = symbol;
-        if (cut(&rest, f->service[i]->name)) {
+        if (in_service(f->service[i], symbol)) {
             return true;
         }
     }
