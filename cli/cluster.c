@@ -6,12 +6,14 @@
 #include "cli/print.h"
 
 static const char help[] =
-    "usage: choreo cluster status\n"
-    "       choreo cluster members\n"
+    "usage: choreo cluster status                  each shard: its leader, term, log, followers\n"
+    "       choreo cluster members                 each node: where it is, what it leads\n"
     "       choreo cluster transfer SHARD [NODE]   hand a shard's leadership to NODE, or the best\n"
     "       choreo cluster prefer SHARD REGION     keep a shard's leader in REGION while that can\n"
     "                                              be; \"-\": anywhere again\n"
     "       choreo cluster remove NODE             take a node out of every shard; a dead one too\n"
+    "\n"
+    "Nodes join with `choreod join`; `choreod token create` on any node prints how.\n"
     "\n"
     "  -o, --output FORM   table, json or yaml\n";
 

@@ -18,7 +18,10 @@ static const char help[] =
     "  -f, --filename FILE    delete what its manifests name\n"
     "  -n, --namespace NS     default: the context's\n"
     "  --ignore-not-found     absent already is success\n"
-    "  --dry-run              the server checks and changes nothing\n";
+    "  --dry-run              the server checks and changes nothing\n"
+    "\n"
+    "examples: choreo delete component/user-service -n acme-corp\n"
+    "          choreo delete -f deploy/samples/05-components.yaml\n";
 
 struct deleting {
     struct cli cli;

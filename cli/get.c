@@ -24,14 +24,19 @@ static const char get_help[] =
     "  --field-selector F      metadata.name=web\n"
     "  -w, --watch             afterwards every change, until Ctrl-C\n"
     "  -o, --output FORM       table, wide, json, yaml or name\n"
-    "  --no-headers            rows only\n";
+    "  --no-headers            rows only\n"
+    "\n"
+    "examples: choreo get components -A\n"
+    "          choreo get component/user-service -n acme-corp -o yaml\n";
 
 static const char watch_help[] =
     "usage: choreo watch KIND [NAME] [OPTION...]\n"
     "\n"
     "What is there, then every change, each once and in order, until Ctrl-C. Options as `choreo "
     "get`'s.\n"
-    "With -o json each line is {\"type\", \"object\"}.\n";
+    "With -o json each line is {\"type\", \"object\"}.\n"
+    "\n"
+    "example: choreo watch releasebindings -n acme-corp\n";
 
 struct getting {
     struct cli cli;

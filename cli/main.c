@@ -43,7 +43,11 @@ static void print_help(FILE *to)
         "  --endpoint URL      only this node, https://HOST:PORT\n"
         "  -n, --namespace NS  default: the context's, else default\n"
         "  -o, --output FORM   table, wide, json, yaml or name\n"
-        "  --timeout DURATION  default: 30s\n"
+        "  --timeout DURATION  500ms, 30s, 1h30m; default: 30s\n"
+        "\n"
+        "To begin:  choreo status                    what there is, and how it is\n"
+        "           choreo apply -f deploy/samples   a whole platform to look at\n"
+        "           choreo get components -A\n"
         "\n"
         "Data goes to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed,\n"
         "2 wrong usage, 3 timed out, 4 not allowed, 5 conflict.\n",

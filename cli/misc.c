@@ -55,8 +55,21 @@ int command_kubeconfig(int argc, char **argv)
     return cli_end(&c, 0, &err);
 }
 
-static const char context_help[] = "usage: choreo context             list them; * is the current\n"
-                                   "       choreo context use NAME    choose another\n";
+static const char context_help[] =
+    "usage: choreo context             list them; * is the current\n"
+    "       choreo context use NAME    choose another\n"
+    "\n"
+    "Contexts stand in a file: --config, else $CHOREO_CONFIG, else ~/.config/choreo/config.yaml, "
+    "else\n"
+    "./.choreod/choreo.yaml. `choreod init` and `choreod dev` write one each.\n"
+    "\n"
+    "  current-context: prod\n"
+    "  contexts:\n"
+    "    - name: prod\n"
+    "      endpoints: [https://cp1.example.com:7443, https://cp2.example.com:7443]\n"
+    "      certificateAuthority: /path/to/ca.crt   or certificateAuthorityData: BASE64\n"
+    "      token: TOKEN                            or clientCertificate and clientKey\n"
+    "      namespace: acme-corp                    default: default\n";
 
 static void print_contexts(const struct settings *s)
 {

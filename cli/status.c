@@ -10,11 +10,17 @@
 #include "cli/print.h"
 #include "proto/object.h"
 
-static const char help[] = "usage: choreo status [-n NAMESPACE] [-w]\n"
-                           "\n"
-                           "  -n, --namespace NS  components of this namespace only; default: all\n"
-                           "  -w, --watch         refresh every second, until Ctrl-C\n"
-                           "  -o, --output FORM   table, json or yaml\n";
+static const char help[] =
+    "usage: choreo status [-n NAMESPACE] [-w]\n"
+    "\n"
+    "The platform at a glance: nodes and the shards they lead, clusters, and "
+    "components with\n"
+    "their state; `choreo get component NAME -o yaml` says why one is as it "
+    "is.\n"
+    "\n"
+    "  -n, --namespace NS  components of this namespace only; default: all\n"
+    "  -w, --watch         refresh every second, until Ctrl-C\n"
+    "  -o, --output FORM   table, json or yaml\n";
 
 enum { REFRESH_MS = 1000 };
 

@@ -13,6 +13,9 @@
 static const char help[] =
     "usage: choreo wait KIND/NAME... [--for condition=TYPE[=STATUS] | --for delete] [OPTION...]\n"
     "\n"
+    "Waits until each object has the condition, or is gone; on a terminal it says what is still\n"
+    "missing. `choreo get KIND/NAME -o yaml` shows an object's conditions under status.\n"
+    "\n"
     "  --for WHAT          default: condition=Ready\n"
     "  -n, --namespace NS  default: the context's\n"
     "  --timeout DURATION  for all of them together; default: 30s; then exit code 3\n"

@@ -248,3 +248,27 @@ int kubeconfig_write(const char *path, const struct kubeconfig *k, struct err *e
     buf_free(&text);
     return rc;
 }
+
+int contexts_write(const char *path, const struct kubeconfig *k, const char *const *more_servers,
+                   size_t more_count, struct err *err)
+{
+    json_t *context =
+        json_pack("{s:s, s:[s], s:s, s:o}", "name", k->name, "endpoints", k->server, "namespace",
+                  "default", "certificateAuthorityData", base64_text(k->ca_pem));
+    for (size_t i = 0; i < more_count; i++) {
+        json_array_append_new(json_object_get(context, "endpoints"), json_string(more_servers[i]));
+    }
+    if (k->token.len > 0) {
+        json_object_set_new(context, "token", json_str(k->token));
+    } else {
+        json_object_set_new(context, "clientCertificateData", base64_text(k->cert_pem));
+        json_object_set_new(context, "clientKeyData", base64_text(k->key_pem));
+    }
+    json_t *tree = json_pack("{s:s, s:[o]}", "current-context", k->name, "contexts", context);
+    struct buf text = {0};
+    yaml_emit(tree, &text);
+    int rc = file_write(path, buf_slice(&text), 0600, err);
+    buf_free(&text);
+    json_decref(tree);
+    return rc;
+}

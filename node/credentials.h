@@ -59,5 +59,8 @@ struct kubeconfig {
 };
 int kubeconfig_write(const char *path, const struct kubeconfig *k, struct err *err);
 void kubeconfig_render(const struct kubeconfig *k, struct buf *out);
+/* The same for choreo (0600): one context, with the server and more of its cluster's. */
+int contexts_write(const char *path, const struct kubeconfig *k, const char *const *more_servers,
+                   size_t more_count, struct err *err);
 
 #endif

@@ -53,12 +53,17 @@ static const char help[] =
     "  --nodes N         control-plane nodes, 1 to 5; default: 3\n"
     "  --shards N        shards, 1 to 64; default: 4\n"
     "  --planes LIST     simulated clusters, [PLANE/]CLUSTER[:REGION],...; default: the samples'\n"
-    "  --base-port PORT  node i listens on PORT+10*i (API) and PORT+10*i+1 (peers), clusters on\n"
-    "                    the ports after the last node's; default: 7443\n"
+    "  --base-port PORT  node-1 listens on PORT (API) and PORT+1 (peers), node-2 on PORT+10 and\n"
+    "                    PORT+11, and so on; clusters on the ports after the last node's ten;\n"
+    "                    default: 7443\n"
     "  --supervise       start children again that die\n"
     "\n"
     "When all answers, it writes DIR/dev.json (who, where, pid, kubeconfig, token, CA) and prints\n"
-    "`ready` on standard output. What the children say is in DIR/log/.\n";
+    "`ready` on standard output. What the children say is in DIR/log/. Then, in the same folder:\n"
+    "\n"
+    "  choreo status                                  finds ./.choreod/choreo.yaml by itself\n"
+    "  kubectl --kubeconfig .choreod/kubeconfig get components -A\n"
+    "  choreo apply -f deploy/samples                 something to look at\n";
 
 static void begin_stop(struct dev *d, int exit_code);
 

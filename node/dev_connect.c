@@ -132,26 +132,17 @@ static json_t *describe_child(const struct dev_child *c)
 /* DIR/choreo.yaml: the context of the choreo CLI, with every node as an endpoint. */
 static int write_context(struct dev *d, struct err *err)
 {
-    char ca[DEV_PATH_MAX];
     char path[DEV_PATH_MAX];
-    struct buf text = {0};
-    json_t *endpoints = json_array();
-    for (size_t i = 0; i < d->node_count; i++) {
-        json_array_append_new(endpoints, json_string(d->children[i].url));
+    const char *others[DEV_NODES_MAX];
+    const struct kubeconfig k = {.name = "dev",
+                                 .server = d->children[0].url,
+                                 .ca_pem = buf_slice(&d->credentials.ca_cert),
+                                 .token = slice_of(d->token)};
+    for (size_t i = 1; i < d->node_count; i++) {
+        others[i - 1] = d->children[i].url;
     }
-    dev_path(d, "pki/ca.crt", ca);
-    char *absolute = realpath(ca, NULL);
-    json_t *tree =
-        json_pack("{s:s, s:[{s:s, s:s, s:o, s:s, s:s}]}", "current-context", "dev", "contexts",
-                  "certificateAuthority", absolute != NULL ? absolute : ca, "name", "dev",
-                  "endpoints", endpoints, "namespace", "default", "token", d->token);
-    free(absolute);
-    yaml_emit(tree, &text);
-    json_decref(tree);
     dev_path(d, "choreo.yaml", path);
-    int rc = file_write(path, buf_slice(&text), 0600, err);
-    buf_free(&text);
-    return rc;
+    return contexts_write(path, &k, others, d->node_count - 1, err);
 }
 
 int dev_write_json(struct dev *d, struct err *err)

@@ -17,7 +17,9 @@ static const char init_help[] =
     "usage: choreod init --dir DIR --api HOST:PORT --peers HOST:PORT [OPTION...]\n"
     "\n"
     "Creates a cluster: its CA and token key, its first node with its certificate, and the\n"
-    "administrator's kubeconfig. Nothing is started. Further nodes come with `choreod join`.\n"
+    "administrator's kubeconfig and choreo.yaml (the same for choreo). Nothing is started. "
+    "Further\n"
+    "nodes come with `choreod join`.\n"
     "\n"
     "  --dir DIR            data directory; made if absent, must not hold a node yet\n"
     "  --api HOST:PORT      where clients reach this node's API (the usual port is 7443)\n"
@@ -29,7 +31,9 @@ static const char init_help[] =
     "                       regions; 100 to 60000; default: 500\n"
     "\n"
     "example: choreod init --dir /var/lib/choreod --name node-1 --region eu-west-1 \\\n"
-    "             --api cp1.example.com:7443 --peers cp1.example.com:7444\n";
+    "             --api cp1.example.com:7443 --peers cp1.example.com:7444\n"
+    "         choreod run --dir /var/lib/choreod\n"
+    "         choreo --config /var/lib/choreod/choreo.yaml status\n";
 
 static void say_created(const struct setup *s)
 {
@@ -42,10 +46,11 @@ static void say_created(const struct setup *s)
                  "  CA hash      %s\n"
                  "\n"
                  "start it:      choreod run --config %s/choreod.yaml\n"
-                 "look at it:    kubectl --kubeconfig %s/admin.kubeconfig api-resources\n"
+                 "look at it:    choreo --config %s/choreo.yaml status\n"
+                 "               kubectl --kubeconfig %s/admin.kubeconfig api-resources\n"
                  "add a node:    choreod token create --dir %s\n",
                  s->identity.cluster, s->identity.self.name, s->dir, buf_cstr(&hash), s->dir,
-                 s->dir, s->dir);
+                 s->dir, s->dir, s->dir);
     buf_free(&hash);
 }
 
@@ -67,6 +72,8 @@ static int write_admin(const struct setup *s, struct err *err)
                                      .cert_pem = buf_slice(&cert),
                                      .key_pem = buf_slice(&key)};
         rc = kubeconfig_write(path, &k, err);
+        (void)snprintf(path, sizeof path, "%s/choreo.yaml", s->dir);
+        rc = rc != 0 ? rc : contexts_write(path, &k, NULL, 0, err);
     }
     buf_free(&cert);
     buf_free(&key);
@@ -145,8 +152,8 @@ int command_init(int argc, char **argv)
 }
 
 static const char token_help[] =
-    "usage: choreod token create --dir DIR [--ttl 15m]\n"
-    "       choreod token create --dir DIR --user NAME --group GROUP [--ttl 24h]\n"
+    "usage: choreod token create --dir DIR [--ttl DURATION]\n"
+    "       choreod token create --dir DIR --user NAME --group GROUP [--ttl DURATION]\n"
     "\n"
     "The first form prints a join token and the command that uses it; whoever holds it may ask to\n"
     "join until it expires. The second prints an API token for a user, for scripts and clients.\n"
@@ -154,7 +161,11 @@ static const char token_help[] =
     "  --dir DIR       data directory of any node of the cluster\n"
     "  --ttl DURATION  how long it is good for; default: 15m\n"
     "  --user NAME     the user that the token stands for\n"
-    "  --group GROUP   system:masters (administrator) or choreo:viewers (may look)\n";
+    "  --group GROUP   system:masters (administrator) or choreo:viewers (may look)\n"
+    "\n"
+    "example: choreod token create --dir /var/lib/choreod --user ci --group choreo:viewers --ttl "
+    "24h\n"
+    "         (use it as `authorization: Bearer TOKEN`, or as `token:` in a kubeconfig)\n";
 
 static void say_join(const struct node_identity *identity, const struct credentials *c,
                      const char *token)

@@ -273,7 +273,8 @@ static int run_join(struct joining *j, struct err *err)
     if (rc == 0) {
         (void)printf("node %s is admitted to cluster %s\n"
                      "start it:      choreod run --config %s/choreod.yaml\n"
-                     "watch it vote: choreo cluster members\n",
+                     "watch it vote: choreo cluster members (with the choreo.yaml of the first "
+                     "node)\n",
                      j->member.name, j->setup.identity.cluster, j->dir);
     }
     return rc;

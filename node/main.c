@@ -35,8 +35,11 @@ static void print_help(FILE *to)
     (void)fputs("  version  print the version\n"
                 "\n"
                 "To try it:    choreod dev\n"
-                "For real:     choreod init --dir /var/lib/choreod --name node-1 --api HOST:7443 "
-                "--peers HOST:7444\n"
+                "For real:     choreod init --dir DIR --name node-1 --api HOST:7443 --peers "
+                "HOST:7444\n"
+                "              choreod run --dir DIR\n"
+                "              choreod token create --dir DIR      prints what to type on the next "
+                "machine\n"
                 "\n"
                 "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 timed out, 4 not\n"
                 "allowed, 5 conflict.\n",
@@ -50,7 +53,7 @@ int main(int argc, char **argv)
     fault_from_environment();
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        print_help(stdout);
+        print_help(argc > 1 ? stdout : stderr);
         return argc > 1 ? 0 : 2;
     }
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {

@@ -404,8 +404,11 @@ static const char help[] =
     "usage: choreod run --config FILE\n"
     "       choreod run --dir DIR      the same as --config DIR/choreod.yaml\n"
     "\n"
-    "Runs the node that `choreod init` or `choreod join` made, until SIGTERM. Logs to stderr.\n"
-    "Every key of FILE is documented in deploy/choreod.yaml.\n"
+    "Runs the node that `choreod init` or `choreod join` made, until SIGTERM or SIGINT: requests "
+    "end,\n"
+    "leaderships are handed over. A second signal ends it at once. Logs to stderr. Every key of "
+    "FILE\n"
+    "is documented in deploy/choreod.yaml.\n"
     "\n"
     "Exit codes: 0 stopped, 1 failed (the disk, the network), 2 wrong configuration.\n";
 

@@ -209,6 +209,40 @@ static void kubeconfigs_hold_a_token_or_a_certificate(void **state)
     buf_free(&key);
 }
 
+static void contexts_name_all_servers(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const others[] = {"https://h2:7443", "https://h3:7443"};
+    struct kubeconfig k = {
+        .name = "dev", .server = "https://h1:7443", .ca_pem = SLICE("CA"), .token = SLICE("t")};
+    json_t *tree;
+    const char *path = tmpdir_path(&f->tmp, "choreo.yaml");
+    assert_ok(contexts_write(path, &k, others, 2, &f->err), &f->err);
+    assert_mode(f, "choreo.yaml", 0600);
+    assert_ok(yaml_parse(tmpdir_read(&f->tmp, "choreo.yaml"), "choreo.yaml", &tree, &f->err),
+              &f->err);
+    assert_slice(json_text_at(tree, "current-context"), "dev");
+    const json_t *context = json_array_get(json_at(tree, "contexts", NULL), 0);
+    assert_slice(json_text_at(context, "name"), "dev");
+    assert_int_equal(json_array_size(json_at(context, "endpoints", NULL)), 3);
+    assert_slice(json_text(json_array_get(json_at(context, "endpoints", NULL), 2)), others[1]);
+    assert_slice(json_text_at(context, "certificateAuthorityData"), "Q0E=");
+    assert_slice(json_text_at(context, "token"), "t");
+    json_decref(tree);
+    k.token = (struct slice){0};
+    k.cert_pem = SLICE("CRT");
+    k.key_pem = SLICE("KEY");
+    assert_ok(contexts_write(path, &k, NULL, 0, &f->err), &f->err);
+    assert_ok(yaml_parse(tmpdir_read(&f->tmp, "choreo.yaml"), "choreo.yaml", &tree, &f->err),
+              &f->err);
+    context = json_array_get(json_at(tree, "contexts", NULL), 0);
+    assert_slice(json_text_at(context, "clientCertificateData"), "Q1JU");
+    assert_slice(json_text_at(context, "clientKeyData"), "S0VZ");
+    assert_null(json_object_get(context, "token"));
+    json_decref(tree);
+    assert_err(contexts_write(f->dir, &k, NULL, 0, &f->err), &f->err, ERR_IO, f->dir);
+}
+
 int main(void)
 {
 #define CREDENTIALS_TEST(name) cmocka_unit_test_setup_teardown(name, make, end)
@@ -220,6 +254,7 @@ int main(void)
         CREDENTIALS_TEST(a_request_is_signed_for_the_member_and_not_for_its_claims),
         CREDENTIALS_TEST(a_node_issued_twice_has_one_certificate),
         CREDENTIALS_TEST(kubeconfigs_hold_a_token_or_a_certificate),
+        CREDENTIALS_TEST(contexts_name_all_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
