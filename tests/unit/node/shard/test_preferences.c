@@ -82,6 +82,21 @@ static int prefer(struct cluster *c, size_t i, uint32_t shard, const char *regio
     return op.rc;
 }
 
+static void await_members(struct cluster *c, size_t count)
+{
+    for (int waited = 0; waited < CLUSTER_WAIT_MS; waited += 50) {
+        struct node_status status;
+        node_status(&c->members[0].node, &status);
+        size_t members = status.member_count;
+        free(status.shards);
+        if (members == count) {
+            return;
+        }
+        uv_sleep(50);
+    }
+    fail_msg("the members are not known");
+}
+
 static void start_all(struct cluster *c)
 {
     cluster_make(c, 3, 3, SHARDS);
@@ -91,17 +106,7 @@ static void start_all(struct cluster *c)
     for (uint32_t shard = 0; shard < SHARDS; shard++) {
         (void)await_leader(c, shard);
     }
-    for (int waited = 0; waited < CLUSTER_WAIT_MS; waited += 50) {
-        struct node_status status;
-        node_status(&c->members[0].node, &status);
-        size_t members = status.member_count;
-        free(status.shards);
-        if (members == 3) {
-            return;
-        }
-        uv_sleep(50);
-    }
-    fail_msg("the members are not known");
+    await_members(c, 3);
 }
 
 /* Leads that node the shard within some seconds, and still a while later? */
@@ -173,6 +178,44 @@ static void a_region_that_comes_back_leads_again(void **state)
     cluster_end(&c);
 }
 
+static uint64_t term_of(struct cluster *c)
+{
+    struct node_status status;
+    node_status(&c->members[0].node, &status);
+    uint64_t term = status.shards[0].term;
+    free(status.shards);
+    return term;
+}
+
+/* Five vote, the sixth stands by: its region has nobody who could lead. */
+static void a_region_without_voters_does_not_lead(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_make(&c, 6, 5, 1);
+    for (size_t i = 0; i < 6; i++) {
+        cluster_start(&c, i);
+    }
+    (void)await_leader(&c, 0);
+    struct member *m = &c.members[0];
+    struct node_op op = {.loop = &m->front.loop,
+                         .deadline_ms = clock_mono_ns() / 1000000 + CLUSTER_WAIT_MS,
+                         .user = m,
+                         .done = on_done};
+    node_join(&m->node, &op, &c.members[5].info);
+    onloop_wait(&m->front, "a join");
+    assert_int_equal(op.rc, 0);
+    await_members(&c, 6);
+    size_t leader = await_leader(&c, 0);
+    uint64_t term = term_of(&c);
+    assert_int_equal(prefer(&c, 0, 0, "region-6"), 0);
+    expect_told(&c, 0, "region-6");
+    uv_sleep(7000);
+    assert_int_equal(leader_of(&c, 0), leader);
+    assert_true(term_of(&c) == term); /* it was not even tried */
+    cluster_end(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +223,7 @@ int main(void)
         cmocka_unit_test(what_is_no_object_is_refused),
         cmocka_unit_test(leaders_go_where_they_are_wanted),
         cmocka_unit_test(a_region_that_comes_back_leads_again),
+        cmocka_unit_test(a_region_without_voters_does_not_lead),
     };
     cmocka_set_test_filter(getenv("CHOREO_TEST_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
