@@ -177,8 +177,8 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
                  struct slice body, uint64_t version, struct err *err);
 void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name);
-/* Forgets the trees of what is not kept, and those beyond max_bytes of bodies that were used longest
- * ago. Between plans. */
+/* Forgets the trees of what is not kept, and those beyond max_bytes of bodies that were used
+ * longest ago. Between plans. */
 void snapshot_trim(struct snapshot *s, size_t max_bytes);
 
 /* The stored bytes, whole. Appends to out. Errors: those of the source. */

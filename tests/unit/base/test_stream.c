@@ -659,6 +659,8 @@ static void plain_http_is_answered_in_its_own_language(void **state)
         (void)close(fd);
         onloop_wait(&f->o, "the server to end");
         assert_err(f->server.why.code, &f->server.why, ERR_INVALID, "HTTP without TLS");
+        assert_int_equal(f->server.closed, 1);
+        f->server.closed = 0;
     }
     plain_answer = "";
 }
