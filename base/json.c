@@ -1,10 +1,10 @@
 /* json.c: what jansson lacks.
  *
- * Parsing: one pass over the bytes counts depth (jansson's own limit is 2048 and fixed), then
- * jansson parses, refusing duplicates and bad UTF-8. Its allocations go through mem_alloc(), so it
- * never fails for memory. Writing: our own, because the canonical form must never change under a
- * library's update: replicas and stored rows compare by bytes.
- * Invariant: json_parse(json_canonical(t)) equals t, types of numbers included. */
+ * Parsing: one pass over the bytes finds depth (jansson's own limit is 2048 and fixed) and weight,
+ * then jansson parses, refusing duplicates and bad UTF-8. Its allocations go through mem_alloc(),
+ * so it never fails for memory. Writing: our own, because the canonical form must never change
+ * under a library's update: replicas and stored rows compare by bytes. Invariant:
+ * json_parse(json_canonical(t)) equals t, types of numbers included. */
 #include "base/json.h"
 
 #include <assert.h>
@@ -23,47 +23,22 @@ __attribute__((constructor)) static void use_aborting_allocator(void)
     json_set_alloc_funcs(mem_alloc, free);
 }
 
-/* Refuses depth before jansson sees the text. Strings are skipped; other errors are jansson's. */
-static int check_depth(struct slice text, struct err *err)
+static int parse(struct slice text, size_t bytes_max, json_t **tree, struct err *err)
 {
-    int depth = 0;
-    int line = 1;
-    size_t line_start = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '\n') {
-            line++;
-            line_start = i + 1;
-        } else if (in_string) {
-            if (c == '\\') {
-                i++;
-            } else if (c == '"') {
-                in_string = false;
-            }
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > JSON_DEPTH_MAX) {
-                return err_set(err, ERR_INVALID, "line %d, column %zu: nested more than %d deep",
-                               line, i - line_start + 1, JSON_DEPTH_MAX);
-            }
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return 0;
-}
-
-int json_parse(struct slice text, json_t **tree, struct err *err)
-{
+    size_t bytes = 0;
     *tree = NULL;
     if (text.len == 0) {
         return err_set(err, ERR_INVALID, "line 1, column 1: empty where JSON is expected");
     }
-    int rc = check_depth(text, err);
+    int rc = json_weigh(text, &bytes, err);
     if (rc != 0) {
         return rc;
+    }
+    if (bytes > bytes_max) {
+        return err_set(err, ERR_TOO_LARGE,
+                       "too many values: as a tree they would take %zu MiB of memory, over the "
+                       "limit of %zu MiB",
+                       bytes >> 20, bytes_max >> 20);
     }
     json_error_t why;
     *tree = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
@@ -71,6 +46,16 @@ int json_parse(struct slice text, json_t **tree, struct err *err)
         return err_set(err, ERR_INVALID, "line %d, column %d: %s", why.line, why.column, why.text);
     }
     return 0;
+}
+
+int json_parse(struct slice text, json_t **tree, struct err *err)
+{
+    return parse(text, SIZE_MAX, tree, err);
+}
+
+int json_parse_body(struct slice text, json_t **tree, struct err *err)
+{
+    return parse(text, JSON_BODY_TREE_MAX, tree, err);
 }
 
 struct writer {

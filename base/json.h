@@ -13,11 +13,30 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-enum { JSON_DEPTH_MAX = 128 };
+enum {
+    JSON_DEPTH_MAX = 128,
+    /* Of a client's document as a tree, of which a write makes some copies: 1.5 MB of "{}," would
+     * take 110 MB. Manifests of that size take 2 to 15. */
+    JSON_BODY_TREE_MAX = 16 * 1024 * 1024,
+};
+
+/* What the parts of a tree take at most, with the allocator's overhead and tables half full. */
+enum {
+    JSON_WEIGHT_OBJECT = 224,
+    JSON_WEIGHT_ARRAY = 128,
+    JSON_WEIGHT_MEMBER = 112, /* and the key's bytes; its value on top */
+    JSON_WEIGHT_ITEM = 16,    /* of an array; its value on top */
+    JSON_WEIGHT_STRING = 80,  /* and its bytes */
+    JSON_WEIGHT_NUMBER = 32,
+};
 
 /* Parses one whole document. Duplicate keys, trailing bytes, depth over JSON_DEPTH_MAX and invalid
  * UTF-8 are refused with line and column. The caller json_decref()s. Errors: ERR_INVALID. */
 int json_parse(struct slice text, json_t **tree, struct err *err);
+/* The same for what a client sent. Errors also: ERR_TOO_LARGE (a tree over JSON_BODY_TREE_MAX). */
+int json_parse_body(struct slice text, json_t **tree, struct err *err);
+/* An upper bound of what the text's tree would take. Errors: ERR_INVALID (too deep). */
+int json_weigh(struct slice text, size_t *bytes, struct err *err);
 /* Canonical bytes. */
 void json_canonical(const json_t *tree, struct buf *out);
 /* The same with two-space indentation, keys in insertion order, for people: what may not be shown

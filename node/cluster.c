@@ -197,7 +197,7 @@ static void serve_join(struct api_call *call)
     struct buf cert = {0};
     struct err err = {0};
     json_t *request = NULL;
-    int rc = json_parse(call->stream->body, &request, &err);
+    int rc = json_parse_body(call->stream->body, &request, &err);
     rc = rc != 0 ? rc : sign_join(c, request, &member, &cert, &err);
     if (rc == 0) {
         log_info("cluster.admitted", "node=%s region=%s peer=%s by=%s", member.name, member.region,
@@ -231,7 +231,7 @@ static void on_added(struct node_op *op, int rc, const struct err *err)
 static int check_adding(struct api_call *call, struct node_member *member, struct err *err)
 {
     json_t *request = NULL;
-    int rc = json_parse(call->stream->body, &request, err);
+    int rc = json_parse_body(call->stream->body, &request, err);
     rc = rc != 0 ? rc : cluster_member_parse(request, member, err);
     json_decref(request);
     bool itself = rc == 0 && subject_in(call->subject, GROUP_NODE) &&

@@ -20,13 +20,13 @@
 #include "node/cluster.h"
 #include "node/commands.h"
 #include "node/setup.h"
+#include "node/welcome.h"
 
 enum {
     ASK_TIMEOUT_MS = 20 * 1000, /* longer than the server's own limit */
     ASK_AGAIN_MS = 1000,
     REQUEST_TIMEOUT_MS = 15 * 1000,
     RESPONSE_MAX = 1 << 20,
-    DAY_MS = 24 * 3600 * 1000,
 };
 
 static const char join_help[] =
@@ -140,7 +140,7 @@ struct joining {
     struct node_member member;
     struct credentials credentials;
     struct setup setup;
-    struct node_member known[NODE_MEMBERS_MAX];
+    struct welcome welcome;
 };
 
 static int fetch_ca(struct joining *j, struct err *err)
@@ -184,71 +184,14 @@ static int ask_to_join(struct joining *j, struct buf *answer, struct err *err)
     return rc;
 }
 
-static void copy_pem(struct buf *to, const json_t *answer, const char *key)
-{
-    buf_clear(to);
-    buf_add(to, json_text_at(answer, key));
-}
-
-static uint64_t number_at(const json_t *answer, const char *key, json_int_t most, const char **bad)
-{
-    json_int_t value = json_integer_value(json_at(answer, key, NULL));
-    if (value < 1 || value > most) {
-        *bad = key;
-    }
-    return (uint64_t)value;
-}
-
-static int read_identity(const json_t *answer, struct node_identity *id, struct err *err)
-{
-    const char *bad = NULL;
-    struct slice cluster = json_text_at(answer, "cluster");
-    if (cluster.len == 0 || cluster.len >= sizeof id->cluster) {
-        bad = "cluster";
-    }
-    (void)snprintf(id->cluster, sizeof id->cluster, "%.*s", SLICE_ARG(cluster));
-    id->shards = (uint32_t)number_at(answer, "shards", NODE_SHARDS_MAX, &bad);
-    id->incarnation = number_at(answer, "incarnation", INT64_MAX, &bad);
-    id->election_timeout_ms = (uint32_t)number_at(answer, "electionTimeoutMs", DAY_MS, &bad);
-    id->heartbeat_ms = (uint32_t)number_at(answer, "heartbeatMs", DAY_MS, &bad);
-    if (bad != NULL) {
-        return err_set(err, ERR_INVALID, "the cluster's answer: %s is missing or no good", bad);
-    }
-    return cluster_member_parse(json_at(answer, "member", NULL), &id->self, err);
-}
-
-static int read_keys(struct joining *j, const json_t *answer, struct err *err)
+/* The certificate must be this node's, in that cluster. */
+static int check_cert(const struct joining *j, struct err *err)
 {
     char uri[NODE_NAME_MAX * 2 + 32];
-    const struct node_identity *id = &j->setup.identity;
-    copy_pem(&j->credentials.ca_key, answer, "caKey");
-    copy_pem(&j->credentials.node_cert, answer, "cert");
-    if (j->credentials.ca_key.len == 0) {
-        return err_set(err, ERR_INVALID, "the cluster's answer: caKey is missing or no good");
-    }
+    const struct node_identity *id = &j->welcome.identity;
     (void)snprintf(uri, sizeof uri, "choreod://%s/node/%s", id->cluster, id->self.name);
     int rc = pki_cert_check_uri(buf_slice(&j->credentials.node_cert), uri, err);
-    rc = rc != 0 ? rc
-                 : token_key_load(json_text_at(answer, "tokenKey"), &j->credentials.token_key, err);
-    return rc == 0 ? 0 : err_wrap(err, "the cluster's answer");
-}
-
-static int read_welcome(struct joining *j, struct slice text, struct err *err)
-{
-    json_t *answer = NULL;
-    int rc = json_parse(text, &answer, err);
-    if (rc != 0) {
-        return err_wrap(err, "the cluster's answer");
-    }
-    rc = read_identity(answer, &j->setup.identity, err);
-    const json_t *members = json_at(answer, "members", NULL);
-    for (size_t i = 0; rc == 0 && i < json_array_size(members) && i < NODE_MEMBERS_MAX; i++) {
-        rc = cluster_member_parse(json_array_get(members, i), &j->known[i], err);
-        j->setup.known_count++;
-    }
-    rc = rc != 0 ? rc : read_keys(j, answer, err);
-    json_decref(answer);
-    return rc;
+    return rc == 0 ? 0 : err_wrap(err, "the cluster's answer: cert");
 }
 
 static int run_join(struct joining *j, struct err *err)
@@ -257,7 +200,8 @@ static int run_join(struct joining *j, struct err *err)
     struct buf answer = {0};
     int rc = fetch_ca(j, err);
     rc = rc != 0 ? rc : ask_to_join(j, &answer, err);
-    rc = rc != 0 ? rc : read_welcome(j, buf_slice(&answer), err);
+    rc = rc != 0 ? rc : welcome_parse(&j->welcome, buf_slice(&answer), &j->credentials, err);
+    rc = rc != 0 ? rc : check_cert(j, err);
     buf_free(&answer);
     /* The marker comes before what makes the directory a node's: none runs that does not ask. */
     (void)snprintf(marker, sizeof marker, "%s/joining", j->dir);
@@ -266,7 +210,9 @@ static int run_join(struct joining *j, struct err *err)
                  : file_write(marker, SLICE("until this node votes in every shard\n"), 0644, err);
     if (rc == 0) {
         j->setup.dir = j->dir;
-        j->setup.known = j->known;
+        j->setup.identity = j->welcome.identity;
+        j->setup.known = j->welcome.known;
+        j->setup.known_count = j->welcome.known_count;
         j->setup.credentials = &j->credentials;
         rc = setup_write(&j->setup, err);
     }

@@ -136,7 +136,7 @@ static void serve_set_faults(struct api_call *call)
     struct admin *a = admin_of(call);
     struct err err;
     json_t *wanted;
-    if (json_parse(call->stream->body, &wanted, &err) != 0) {
+    if (json_parse_body(call->stream->body, &wanted, &err) != 0) {
         api_call_error(call, &err);
         return;
     }
@@ -251,7 +251,7 @@ static void serve_touch(struct api_call *call)
         api_call_error(call, &err);
         return;
     }
-    if (!removes && json_parse(s->body, &t->patch, &err) != 0) {
+    if (!removes && json_parse_body(s->body, &t->patch, &err) != 0) {
         api_call_error(call, &err);
         return;
     }

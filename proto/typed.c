@@ -14,12 +14,26 @@
 struct decoding {
     struct err *err;
     int depth;
+    size_t weight; /* of the tree so far, but for the bytes of its strings */
 };
 
 static json_t *bad(struct decoding *d, const char *what)
 {
-    (void)err_set(d->err, ERR_INVALID, "malformed protobuf: %s", what);
+    if (d->weight > JSON_BODY_TREE_MAX) {
+        (void)err_set(d->err, ERR_TOO_LARGE,
+                      "too many values: as a tree they would take over %d MiB of memory",
+                      JSON_BODY_TREE_MAX >> 20);
+    } else {
+        (void)err_set(d->err, ERR_INVALID, "malformed protobuf: %s", what);
+    }
     return NULL;
+}
+
+/* Two bytes may ask for a whole object: true while all of them together are small enough. */
+static bool afford(struct decoding *d, size_t weight)
+{
+    d->weight += weight;
+    return d->weight <= JSON_BODY_TREE_MAX;
 }
 
 /* ---- values ---- */
@@ -182,7 +196,7 @@ static json_t *decode_raw(struct decoding *d, struct slice bytes)
         }
         if (f.number == RAW_BYTES && f.type == WIRE_LEN) {
             json_decref(value);
-            if (json_parse(f.bytes, &value, d->err) != 0) {
+            if (json_parse_body(f.bytes, &value, d->err) != 0) {
                 return NULL;
             }
         }
@@ -288,7 +302,7 @@ static json_t *decode_any(struct decoding *d, struct slice bytes)
     struct typed_reader r = typed__reader(bytes);
     struct typed_field f;
     struct any any = {0};
-    bool good = ++d->depth <= TYPED_DEPTH_MAX;
+    bool good = ++d->depth <= TYPED_DEPTH_MAX && afford(d, JSON_WEIGHT_OBJECT + JSON_WEIGHT_ITEM);
     while (good && r.at < r.end) {
         good = typed__next(&r, &f) && any_field(d, &f, &any);
     }
@@ -347,6 +361,10 @@ static json_t *decode_bytes(struct decoding *d, const struct schema *schema, str
 static json_t *decode_value(struct decoding *d, const struct schema *schema,
                             const struct typed_field *f)
 {
+    bool tree = schema->wire == SCHEMA_WIRE_MESSAGE;
+    if (!afford(d, JSON_WEIGHT_MEMBER + (tree ? JSON_WEIGHT_OBJECT : JSON_WEIGHT_STRING))) {
+        return bad(d, "too large");
+    }
     if (f->type != (unsigned)typed__wire_type(schema->wire)) {
         return bad(d, "a field has another wire type than its message says");
     }
@@ -433,8 +451,9 @@ static bool add_packed(struct decoding *d, const struct schema *items, json_t *l
     unsigned type = (unsigned)typed__wire_type(items->wire);
     while (r.at < r.end) {
         uint64_t scalar = 0;
-        bool good = type == WIRE_VARINT ? typed__varint(&r, &scalar)
-                                        : typed__fixed(&r, type == WIRE_FIXED64 ? 8 : 4, &scalar);
+        bool good = afford(d, JSON_WEIGHT_NUMBER + JSON_WEIGHT_ITEM) &&
+                    (type == WIRE_VARINT ? typed__varint(&r, &scalar)
+                                         : typed__fixed(&r, type == WIRE_FIXED64 ? 8 : 4, &scalar));
         json_t *value = good ? decode_number(d, items, scalar) : bad(d, "a packed list");
         if (value == NULL) {
             return false;
@@ -586,7 +605,7 @@ int typed_to_json(const struct kind *kind, struct slice wire, json_t **tree, str
     }
     json_t *object = decode_message(&d, kind->schema, wire);
     if (object == NULL) {
-        return ERR_INVALID;
+        return d.err->code;
     }
     if (json_depth(object) > JSON_DEPTH_MAX) {
         json_decref(object);

@@ -15,7 +15,8 @@
 enum { TYPED_EMPTY_FIELD = 536870911, TYPED_DEPTH_MAX = JSON_DEPTH_MAX };
 
 /* A new tree with apiVersion and kind. Errors: ERR_INVALID (malformed, or a field the kind does not
- * have: it would be lost), ERR_UNSUPPORTED (the kind has no message). */
+ * have: it would be lost), ERR_TOO_LARGE (over JSON_BODY_TREE_MAX), ERR_UNSUPPORTED (the kind has
+ * no message). */
 int typed_to_json(const struct kind *kind, struct slice wire, json_t **tree, struct err *err);
 /* Errors: ERR_INVALID (the tree does not fit the schema: names the path), ERR_UNSUPPORTED. */
 int typed_from_json(const struct kind *kind, const json_t *tree, struct buf *wire, struct err *err);

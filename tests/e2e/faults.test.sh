@@ -70,6 +70,16 @@ for _ in $(seq 30); do # by gRPC too, at once, however the refusal and the reque
 done
 ok "an expired token and one of another cluster are refused, by both doors"
 
+python3 -c 'print("{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"x\": [" + "{}," * 490000 + "{}]}")' >bomb.json
+peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"; }
+before=$(peak)
+[[ $(curl -s -m 10 --cacert one/pki/ca.crt -H "Authorization: Bearer $(sed -n 's/^ *token: //p' good.yaml)" \
+    -H 'Content-Type: application/json' --data-binary @bomb.json \
+    "https://127.0.0.1:$port/api/v1/namespaces/default/configmaps") == *"too many values"*'"code":413'* ]] ||
+    fail "a body that would take 110 MB as a tree"
+[ $(($(peak) - before)) -lt 32768 ] || fail "a refused body took $(($(peak) - before)) kB"
+ok "a body that would grow out of proportion is refused before it does"
+
 knock() { # knock PORT TIMES: speaks no TLS
     python3 - "$1" "$2" <<'P'
 import socket, sys

@@ -215,7 +215,7 @@ int resource_unpack(struct grpc_call *call, const Choreo__V1__Object *object, js
     if (object != NULL && object->form_case == CHOREO__V1__OBJECT__FORM_TYPED) {
         rc = unpack_typed(call, object->typed, tree, kind, err);
     } else if (object != NULL && object->form_case == CHOREO__V1__OBJECT__FORM_JSON) {
-        rc = json_parse(slice_make(object->json.data, object->json.len), tree, err);
+        rc = json_parse_body(slice_make(object->json.data, object->json.len), tree, err);
         if (rc == 0) {
             *kind =
                 kind_by_type(api_kinds(call->api), object_api_version(*tree), object_kind(*tree));

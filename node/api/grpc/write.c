@@ -266,7 +266,7 @@ void resource_patch(struct grpc_call *call, const ProtobufCMessage *message)
         fail_with(call, ERR_INVALID, "ref.name is required");
         return;
     }
-    int rc = json_parse(slice_make(request->patch.data, request->patch.len), &patch, &err);
+    int rc = json_parse_body(slice_make(request->patch.data, request->patch.len), &patch, &err);
     if (rc != 0) {
         (void)err_wrap(&err, "patch");
         grpc_finish(call, rc, &err, NULL);

@@ -157,7 +157,7 @@ static int read_options(struct collection_job *job, struct err *err)
     if (body.len == 0) {
         return 0;
     }
-    int rc = json_parse(body, &tree, err);
+    int rc = json_parse_body(body, &tree, err);
     if (rc == 0) {
         arena_own(call->arena, tree, release_tree);
         job->options = tree;

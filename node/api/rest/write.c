@@ -140,7 +140,7 @@ static int parse_body(struct rest_call *call, struct slice type, const json_t **
     } else if (slice_ends_with(type, SLICE("yaml"))) {
         rc = parse_yaml(body, &parsed, err);
     } else {
-        rc = json_parse(body, &parsed, err);
+        rc = json_parse_body(body, &parsed, err);
     }
     if (rc != 0) {
         return err_wrap(err, "the request's body");

@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include <float.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/json.h"
@@ -120,6 +121,95 @@ static void depth_is_bounded_but_not_by_brackets_in_strings(void **state)
     }
     assert_refused(buf_cstr(&text), "line 2, column 129: nested more than 128 deep");
     buf_free(&text);
+}
+
+static struct buf repeated(const char *open, const char *part, size_t bytes, const char *close)
+{
+    struct buf text = {0};
+    buf_add_cstr(&text, open);
+    for (size_t i = 0; text.len < bytes; i++) {
+        const char *number = strstr(part, "%zu");
+        if (number == NULL) {
+            buf_add_cstr(&text, part);
+        } else {
+            buf_addf(&text, "%.*s%zu%s", (int)(number - part), part, i, number + 3);
+        }
+    }
+    buf_add_cstr(&text, close);
+    return text;
+}
+
+/* What a tree weighs is what it takes, or somewhat more. */
+static void a_tree_takes_what_it_weighs(void **state)
+{
+    static const char *const cases[][3] = {
+        {"[", "{},", "0]"},
+        {"[", "[],", "0]"},
+        {"[", "1,", "0]"},
+        {"[", "true,", "0]"},
+        {"[", "\"\",", "0]"},
+        {"[", "\"some text of no great length, %zu\",", "0]"},
+        {"{", "\"k%zu\":1,", "\"\":1}"},
+        {"{", "\"k%zu\":{\"name\":\"value\"},", "\"\":1}"},
+        {"[", "{\"name\":\"PORT\",\"value\":\"%zu\",\"nested\":{\"a\":[1,2,{\"b\":null}]}},", "0]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf text = repeated(cases[i][0], cases[i][1], 200000, cases[i][2]);
+        struct err err;
+        size_t weight;
+        assert_ok(json_weigh(buf_slice(&text), &weight, &err), &err);
+        struct mallinfo2 before = mallinfo2();
+        json_t *tree;
+        assert_ok(json_parse(buf_slice(&text), &tree, &err), &err);
+        struct mallinfo2 after = mallinfo2();
+        size_t taken = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+        json_decref(tree);
+        buf_free(&text);
+#ifndef __SANITIZE_ADDRESS__ /* which has an allocator of its own */
+        if (weight < taken || (taken > 100000 && weight > 3 * taken)) {
+            fail_msg("case %zu: weighs %zu, takes %zu", i, weight, taken);
+        }
+#else
+        (void)taken;
+#endif
+    }
+}
+
+static void a_client_s_tree_is_bounded(void **state)
+{
+    static const char *const bombs[][3] = {{"[", "{},", "{}]"},
+                                           {"[", "[],", "[]]"},
+                                           {"[", "1,", "1]"},
+                                           {"{\"a\":[", "[{}],", "[{}]]}"}};
+    static const char *const manifests[][3] = {
+        {"{\"data\":{", "\"%zu\":\"some value\",", "\"\":\"\"}}"},
+        {"{\"data\":{\"a\":\"", "x", "\"}}"},
+        {"{\"items\":[",
+         "{\"name\":\"component-%zu\",\"image\":\"registry.example.com/team/"
+         "component:1.27.3-alpine\","
+         "\"args\":[\"--listen\",\"0.0.0.0:8080\",\"--verbose\"],\"resources\":{\"cpu\":\"250m\","
+         "\"memory\":\"128Mi\"},\"description\":\"What it is for, in a sentence or two, as people "
+         "write them.\",\"replicas\":3},",
+         "{}]}"},
+    };
+    enum { BODY = 1500000 };
+    struct err err;
+    json_t *tree;
+    (void)state;
+    for (size_t i = 0; i < sizeof bombs / sizeof bombs[0]; i++) {
+        struct buf text = repeated(bombs[i][0], bombs[i][1], BODY, bombs[i][2]);
+        assert_err(json_parse_body(buf_slice(&text), &tree, &err), &err, ERR_TOO_LARGE,
+                   "too many values");
+        assert_null(tree);
+        buf_free(&text);
+    }
+    for (size_t i = 0; i < sizeof manifests / sizeof manifests[0]; i++) {
+        struct buf text = repeated(manifests[i][0], manifests[i][1], BODY, manifests[i][2]);
+        assert_ok(json_parse_body(buf_slice(&text), &tree, &err), &err);
+        json_decref(tree);
+        buf_free(&text);
+    }
 }
 
 static void pretty_keeps_the_order_of_keys(void **state)
@@ -261,6 +351,8 @@ int main(void)
         cmocka_unit_test(reals_survive_a_round_trip),
         cmocka_unit_test(bad_documents_are_refused_with_their_place),
         cmocka_unit_test(depth_is_bounded_but_not_by_brackets_in_strings),
+        cmocka_unit_test(a_tree_takes_what_it_weighs),
+        cmocka_unit_test(a_client_s_tree_is_bounded),
         cmocka_unit_test(pretty_keeps_the_order_of_keys),
         cmocka_unit_test(pretty_hides_nothing),
         cmocka_unit_test(lookups_tolerate_absence),

@@ -287,7 +287,7 @@ static void a_welcome_that_makes_no_sense_is_refused(void **state)
     json_t *tree = welcome(f);
     json_object_set_new(tree, "shards", json_integer(4294967297));
     answer_with(f, 200, tree);
-    refused(f, 2, "the cluster's answer: shards is missing or no good");
+    refused(f, 2, "the cluster's answer: shards: must be a whole number");
     tree = welcome(f);
     json_object_set_new(tree, "cert", json_str(f->ca)); /* which is nobody's */
     answer_with(f, 200, tree);

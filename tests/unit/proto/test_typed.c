@@ -75,6 +75,39 @@ static void unknown_fields_are_not_lost_in_silence(void **state)
     buf_free(&out);
 }
 
+/* Component.spec with so many endpoints, each of them empty: two bytes. */
+static struct buf component_with_endpoints(uint32_t count)
+{
+    struct buf wire = {0};
+    uint32_t len = 2 * count;
+    buf_add_u8(&wire, 0x12);
+    for (; len >= 0x80; len >>= 7) {
+        buf_add_u8(&wire, (uint8_t)(len | 0x80));
+    }
+    buf_add_u8(&wire, (uint8_t)len);
+    for (uint32_t i = 0; i < count; i++) {
+        buf_add(&wire, slice_make("\x6a", 2));
+    }
+    return wire;
+}
+
+static void a_tree_out_of_proportion_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    json_t *after = NULL;
+    struct buf wire = component_with_endpoints(20000);
+    assert_ok(typed_to_json(kind_named(f, "component"), buf_slice(&wire), &after, &f->err),
+              &f->err);
+    assert_int_equal(json_array_size(json_at(after, "spec", "endpoints", NULL)), 20000);
+    json_decref(after);
+    buf_free(&wire);
+    wire = component_with_endpoints(500000); /* 1 MB of them: a tree of 120 */
+    assert_err(typed_to_json(kind_named(f, "component"), buf_slice(&wire), &after, &f->err),
+               &f->err, ERR_TOO_LARGE, "too many values");
+    assert_null(after);
+    buf_free(&wire);
+}
+
 static void deep_nesting_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -114,6 +147,7 @@ int main(void)
         T(every_kind_survives),
         T(cut_and_flipped_bytes_are_survived),
         T(unknown_fields_are_not_lost_in_silence),
+        T(a_tree_out_of_proportion_is_refused),
         T(deep_nesting_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

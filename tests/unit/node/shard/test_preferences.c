@@ -197,13 +197,9 @@ static void a_region_without_voters_does_not_lead(void **state)
         cluster_start(&c, i);
     }
     (void)await_leader(&c, 0);
-    struct member *m = &c.members[0];
-    struct node_op op = {.loop = &m->front.loop,
-                         .deadline_ms = clock_mono_ns() / 1000000 + CLUSTER_WAIT_MS,
-                         .user = m,
-                         .done = on_done};
-    node_join(&m->node, &op, &c.members[5].info);
-    onloop_wait(&m->front, "a join");
+    struct node_op op = op_for(&c.members[0]);
+    node_join(&c.members[0].node, &op, &c.members[5].info);
+    op_wait(&op, "a join");
     assert_int_equal(op.rc, 0);
     await_members(&c, 6);
     size_t leader = await_leader(&c, 0);
