@@ -96,16 +96,14 @@ static void on_fatal(const struct err *err)
     _exit(err_exit_code(err->code));
 }
 
-/* Found by whichever thread read or wrote the page; the first to come says it and ends us. */
+/* The process's, for what store/ tells of no node in particular. */
+static struct node *process_node;
+
 static void on_damage(const struct err *err)
 {
-    static atomic_flag said = ATOMIC_FLAG_INIT;
-    if (!atomic_flag_test_and_set(&said)) {
-        log_error("node.fatal", "error=%s", log_q(err->message));
-        on_fatal(err);
-    }
+    node_fail(process_node, err);
     for (;;) {
-        (void)pause();
+        (void)pause(); /* another thread is ending us; this one must not go on with what it read */
     }
 }
 
@@ -185,6 +183,7 @@ static int start_node(struct run *r, struct err *err)
                                        .fatal = on_fatal};
     int rc = node_start(&r->node, &config, err);
     if (rc == 0) {
+        process_node = &r->node;
         db_on_damage(on_damage); /* until here, the start itself tells of it */
     }
     return rc;

@@ -75,7 +75,8 @@ struct node_impl {
     struct node_identity identity; /* const */
     const struct clock *clock;     /* const */
     char *dir;                     /* const */
-    struct kind_registry kinds;    /* const: scopes of resources */
+    atomic_flag fatal_said;
+    struct kind_registry kinds; /* const: scopes of resources */
     struct loop consensus;
     struct loop shard_loops[4];
     size_t shard_loop_count; /* const */

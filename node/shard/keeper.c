@@ -5,8 +5,8 @@
  * (up to BATCH_*) go into one SQLite transaction. When enough has gathered in SQLite's log, or
  * after CHECKPOINT_MS, a checkpoint makes it durable, and the Raft log below it may go.
  *
- * Failure path: a full disk is waited for (nothing was committed; the entries stay queued); any
- * other error ends the process, because this replica would differ from the others.
+ * Failure path: an error, a full disk too, ends the process: nothing was committed, the entries are
+ * in the log, and a leader that cannot apply must make room for one that can.
  *
  * Invariants: entries are applied in order, once; durable() only names indexes below which
  * everything is synced. */
@@ -23,7 +23,6 @@ enum {
     BATCH_BYTES_MAX = 4 << 20,
     CHECKPOINT_BYTES = 4 << 20,
     CHECKPOINT_MS = 10000,
-    FULL_RETRY_MS = 500,
 };
 
 struct item {
@@ -55,7 +54,7 @@ static void checkpoint(struct keeper *k)
     struct err err;
     uint64_t index = 0;
     int rc = db_checkpoint(&k->db, &index, &err);
-    if (rc == ERR_BUSY || rc == ERR_FULL) {
+    if (rc == ERR_BUSY) {
         log_warn("shard.checkpoint", "shard=%u error=%s", k->config.shard, log_q(err.message));
         return; /* the timer tries again */
     }
@@ -105,7 +104,7 @@ static struct keeper_applied *applied_new(const struct keeper *k, const struct a
     return a;
 }
 
-/* Applies the first entries of the queue in one transaction. False: no progress for now. */
+/* Applies the first entries of the queue in one transaction. False: the process is to end. */
 static bool apply_some(struct keeper *k)
 {
     struct apply_entry entries[BATCH_ENTRIES_MAX];
@@ -140,8 +139,6 @@ static bool apply_some(struct keeper *k)
         }
         k->queued -= count;
         k->config.ops->applied(k->config.user, applied);
-    } else if (rc == ERR_FULL) {
-        log_error("shard.apply", "shard=%u error=%s", k->config.shard, log_q(err.message));
     } else {
         fail(k, &err);
     }
@@ -159,7 +156,6 @@ static void work(struct keeper *k)
 {
     while (!list_empty(&k->queue)) {
         if (!apply_some(k)) {
-            loop_timer_start(&k->timer, FULL_RETRY_MS, k->config.checkpoint_ms);
             return;
         }
     }

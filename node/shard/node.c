@@ -61,12 +61,20 @@ void node_run_on(struct loop *loop, void (*fn)(void *arg), void *arg)
 
 void node_fatal(struct node_impl *n, const struct err *err)
 {
+    if (atomic_flag_test_and_set(&n->fatal_said)) {
+        return; /* another thread is ending us: one line is enough */
+    }
     log_error("node.fatal", "node=%s error=%s", n->identity.self.name, log_q(err->message));
     if (n->config.fatal != NULL) {
         n->config.fatal(err);
     } else {
         abort();
     }
+}
+
+void node_fail(struct node *n, const struct err *why)
+{
+    node_fatal(n->impl, why);
 }
 
 uint64_t node_now_ms(const struct node_impl *n)

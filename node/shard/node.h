@@ -119,6 +119,9 @@ struct backend *node_backend(struct node *n);
 void node_stop(struct node *n);
 /* As if the process were killed: nothing is handed over, synced or marked. For tests. */
 void node_abandon(struct node *n);
+/* It cannot go on, for a reason that it does not know itself: logged, and config.fatal called,
+ * unless that is so already. Any thread. */
+void node_fail(struct node *n, const struct err *why);
 
 /* ---- status: a copy, from any thread, no waiting ---- */
 

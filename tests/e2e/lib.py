@@ -188,11 +188,13 @@ class Writer(threading.Thread):
 
 
 class Informer(threading.Thread):
-    """Lists once, then watches all namespaces, and resumes where it was on whatever node answers."""
+    """Lists once, then watches all namespaces, first at the node `at`, and resumes where it was on
+    whatever node answers."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, at=None):
         super().__init__(daemon=True)
         self.cluster = cluster
+        self.at = at
         self.events = []  # (version, type, ns/name, value)
         self.resumed = 0
         self.stopping = False
@@ -205,7 +207,8 @@ class Informer(threading.Thread):
     def run(self):
         while not self.stopping:
             try:
-                self.watch(random.choice(list(self.cluster.nodes)))
+                at, self.at = self.at, None
+                self.watch(at or random.choice(list(self.cluster.nodes)))
             except (OSError, http.client.HTTPException, ValueError):
                 time.sleep(0.02)
             except BaseException as error:  # pylint: disable=broad-except
@@ -310,9 +313,12 @@ def first_difference(got, expected):
     return min(len(got), len(expected)), got[-3:], expected[-3:]
 
 
-def run(disturb):
-    """Starts a cluster, writers and an informer, calls disturb(cluster, threads), and checks."""
+def run(disturb, prepare=None, watch_at=None):
+    """Starts a cluster, writers and an informer, calls disturb(cluster, threads), and checks.
+    prepare(directory) comes before the cluster."""
     work = tempfile.mkdtemp(prefix="choreod-e2e-")
+    if prepare is not None:
+        prepare(os.path.join(work, "cluster"))
     cluster = Cluster(os.path.join(work, "cluster"))
     passed = False
     try:
@@ -320,7 +326,7 @@ def run(disturb):
             status, answer = cluster.anywhere("POST", "/api/v1/namespaces", {
                 "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ns}})
             assert status in (200, 201, 409), answer
-        informer = Informer(cluster)
+        informer = Informer(cluster, watch_at)
         writers = [Writer(cluster, n) for n in range(len(NAMESPACES))]
         threads = [informer] + writers
         for thread in threads:
