@@ -119,7 +119,7 @@ void print_yaml(const json_t *tree)
     print_text(&text);
 }
 
-static void say(FILE *to, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0))) say(FILE *to, const char *format, va_list args)
 {
     struct buf text = {0};
     struct buf shown = {0};
