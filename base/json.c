@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crypto.h"
 #include "base/text.h"
 
 enum { KEYS_ON_STACK = 48, WRITE_DEPTH_MAX = 8 * JSON_DEPTH_MAX };
@@ -325,6 +326,15 @@ json_t *json_str(struct slice s)
     string = json_stringn_nocheck(clean.data, clean.len);
     buf_free(&clean);
     return string;
+}
+
+json_t *json_base64(struct slice bytes)
+{
+    struct buf text = {0};
+    base64_encode(&text, bytes);
+    json_t *value = json_str(buf_slice(&text));
+    buf_free(&text);
+    return value;
 }
 
 json_t *json_child(json_t *object, const char *key)

@@ -53,6 +53,7 @@ json_t *json_at(const json_t *tree, ...) __attribute__((sentinel));
 struct slice json_text(const json_t *tree); /* a string's bytes, else empty */
 struct slice json_text_at(const json_t *tree, const char *key);
 json_t *json_str(struct slice s); /* a new string, never NULL: what is no UTF-8 becomes U+FFFD */
+json_t *json_base64(struct slice bytes); /* likewise, of their base64 */
 /* Object member, created as {} if absent; NULL if present and no object. */
 json_t *json_child(json_t *object, const char *key);
 

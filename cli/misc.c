@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "base/yaml.h"
 #include "cli/commands.h"
 #include "cli/print.h"
@@ -13,15 +12,6 @@ static const char kubeconfig_help[] =
     "Prints a kubeconfig with the credentials of the context, for kubectl and every other client "
     "of\n"
     "Kubernetes. It holds a secret: keep FILE to yourself (umask 077).\n";
-
-static json_t *base64_text(struct slice bytes)
-{
-    struct buf text = {0};
-    base64_encode(&text, bytes);
-    json_t *value = json_str(buf_slice(&text));
-    buf_free(&text);
-    return value;
-}
 
 int command_kubeconfig(int argc, char **argv)
 {
@@ -37,13 +27,13 @@ int command_kubeconfig(int argc, char **argv)
     json_t *cluster = json_pack("{s:s}", "server", s->endpoints[0]);
     if (s->ca_pem.len > 0) {
         json_object_set_new(cluster, "certificate-authority-data",
-                            base64_text(buf_slice(&s->ca_pem)));
+                            json_base64(buf_slice(&s->ca_pem)));
     }
     if (s->token != NULL) {
         json_object_set_new(user, "token", json_string(s->token));
     } else {
-        json_object_set_new(user, "client-certificate-data", base64_text(buf_slice(&s->cert_pem)));
-        json_object_set_new(user, "client-key-data", base64_text(buf_slice(&s->key_pem)));
+        json_object_set_new(user, "client-certificate-data", json_base64(buf_slice(&s->cert_pem)));
+        json_object_set_new(user, "client-key-data", json_base64(buf_slice(&s->key_pem)));
     }
     json_t *tree =
         json_pack("{s:s, s:s, s:[{s:s, s:o}], s:[{s:s, s:o}], s:[{s:s, s:{s:s, s:s, s:s}}], s:s}",

@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/pki.h"
@@ -212,28 +211,19 @@ void credentials_free(struct credentials *c)
     c->token_key = NULL;
 }
 
-static json_t *base64_text(struct slice bytes)
-{
-    struct buf text = {0};
-    base64_encode(&text, bytes);
-    json_t *value = json_str(buf_slice(&text));
-    buf_free(&text);
-    return value;
-}
-
 void kubeconfig_render(const struct kubeconfig *k, struct buf *out)
 {
     json_t *user = json_object();
     if (k->token.len > 0) {
         json_object_set_new(user, "token", json_str(k->token));
     } else {
-        json_object_set_new(user, "client-certificate-data", base64_text(k->cert_pem));
-        json_object_set_new(user, "client-key-data", base64_text(k->key_pem));
+        json_object_set_new(user, "client-certificate-data", json_base64(k->cert_pem));
+        json_object_set_new(user, "client-key-data", json_base64(k->key_pem));
     }
     json_t *tree = json_pack(
         "{s:s, s:s, s:[{s:s, s:{s:s, s:o}}], s:[{s:s, s:o}], s:[{s:s, s:{s:s, s:s}}], s:s}",
         "apiVersion", "v1", "kind", "Config", "clusters", "name", k->name, "cluster", "server",
-        k->server, "certificate-authority-data", base64_text(k->ca_pem), "users", "name", k->name,
+        k->server, "certificate-authority-data", json_base64(k->ca_pem), "users", "name", k->name,
         "user", user, "contexts", "name", k->name, "context", "cluster", k->name, "user", k->name,
         "current-context", k->name);
     yaml_emit(tree, out);
@@ -254,15 +244,15 @@ int contexts_write(const char *path, const struct kubeconfig *k, const char *con
 {
     json_t *context =
         json_pack("{s:s, s:[s], s:s, s:o}", "name", k->name, "endpoints", k->server, "namespace",
-                  "default", "certificateAuthorityData", base64_text(k->ca_pem));
+                  "default", "certificateAuthorityData", json_base64(k->ca_pem));
     for (size_t i = 0; i < more_count; i++) {
         json_array_append_new(json_object_get(context, "endpoints"), json_string(more_servers[i]));
     }
     if (k->token.len > 0) {
         json_object_set_new(context, "token", json_str(k->token));
     } else {
-        json_object_set_new(context, "clientCertificateData", base64_text(k->cert_pem));
-        json_object_set_new(context, "clientKeyData", base64_text(k->key_pem));
+        json_object_set_new(context, "clientCertificateData", json_base64(k->cert_pem));
+        json_object_set_new(context, "clientKeyData", json_base64(k->key_pem));
     }
     json_t *tree = json_pack("{s:s, s:[o]}", "current-context", k->name, "contexts", context);
     struct buf text = {0};

@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/yaml.h"
 #include "node/dev_internal.h"
 
 enum { CONNECT_TIMEOUT_MS = 10000, RESPONSE_MAX = 64 * 1024, KUBECONFIG_MAX = 64 * 1024 };
@@ -20,20 +18,17 @@ static void connect_next(struct dev *d);
 static int render_secret(struct dev_child *plane, struct buf *out, struct err *err)
 {
     struct buf kubeconfig = {0};
-    struct buf encoded = {0};
     char name[2 * NODE_NAME_MAX + 16];
     (void)snprintf(name, sizeof name, "cluster-%s-%s", plane->plane, plane->name);
     int rc = file_read(plane->kubeconfig, KUBECONFIG_MAX, &kubeconfig, err);
     if (rc == 0) {
-        base64_encode(&encoded, buf_slice(&kubeconfig));
         json_t *tree =
             json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:{s:o}}", "apiVersion", "v1", "kind",
                       "Secret", "metadata", "name", name, "namespace", "choreo-system", "type",
-                      "Opaque", "data", "kubeconfig", json_str(buf_slice(&encoded)));
+                      "Opaque", "data", "kubeconfig", json_base64(buf_slice(&kubeconfig)));
         json_canonical(tree, out);
         json_decref(tree);
     }
-    buf_free(&encoded);
     buf_free(&kubeconfig);
     return rc;
 }

@@ -244,6 +244,20 @@ static void pretty_hides_nothing(void **state)
     buf_free(&out);
 }
 
+static void strings_are_made_of_any_bytes(void **state)
+{
+    (void)state;
+    json_t *text = json_str(SLICE("a\xff"));
+    json_t *bytes = json_base64(SLICE("\0\xff\x10"));
+    json_t *none = json_base64(SLICE(""));
+    assert_slice(json_text(text), "a\xef\xbf\xbd");
+    assert_slice(json_text(bytes), "AP8Q");
+    assert_slice(json_text(none), "");
+    json_decref(text);
+    json_decref(bytes);
+    json_decref(none);
+}
+
 static void lookups_tolerate_absence(void **state)
 {
     (void)state;
@@ -355,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_client_s_tree_is_bounded),
         cmocka_unit_test(pretty_keeps_the_order_of_keys),
         cmocka_unit_test(pretty_hides_nothing),
+        cmocka_unit_test(strings_are_made_of_any_bytes),
         cmocka_unit_test(lookups_tolerate_absence),
         cmocka_unit_test(strings_from_anywhere_become_utf8),
         cmocka_unit_test(scan_finds_members_in_stored_bytes),
