@@ -122,52 +122,55 @@ static json_t *spoof(void)
                      "one\ntwo\n");
 }
 
-static void json_says_the_same_in_escapes(void **state)
+static int from_json(struct slice text, json_t **tree, struct err *err)
 {
-    (void)state;
+    return json_parse(text, tree, err);
+}
+
+static int from_yaml(struct slice text, json_t **tree, struct err *err)
+{
+    return yaml_parse(text, "out", tree, err);
+}
+
+/* What is written is this, and reads back as what was said. */
+static void assert_written(void (*print)(const json_t *tree), const char *expected,
+                           int (*parse)(struct slice text, json_t **tree, struct err *err))
+{
     struct capture c;
     struct err err;
     json_t *tree = spoof();
     json_t *back;
     capture_start(&c);
-    print_json(tree);
+    print(tree);
     capture_end(&c);
-    assert_slice(buf_slice(&c.out), "{\n  \"message\": \"a\\u009bb\\u007f\\u202e\\udb40\\udc41\",\n"
-                                    "  \"lines\": \"one\\ntwo\\n\"\n}\n");
-    assert_ok(json_parse(buf_slice(&c.out), &back, &err), &err);
-    assert_true(json_equal(tree, back));
-    json_decref(back);
-    capture_free(&c);
-
-    capture_start(&c);
-    print_json_line(tree);
-    capture_end(&c);
-    assert_slice(buf_slice(&c.out), "{\"lines\":\"one\\ntwo\\n\",\"message\":"
-                                    "\"a\\u009bb\\u007f\\u202e\\udb40\\udc41\"}\n");
-    assert_ok(json_parse(buf_slice(&c.out), &back, &err), &err);
+    assert_slice(buf_slice(&c.out), expected);
+    assert_ok(parse(buf_slice(&c.out), &back, &err), &err);
     assert_true(json_equal(tree, back));
     json_decref(back);
     json_decref(tree);
     capture_free(&c);
 }
 
+static void json_says_the_same_in_escapes(void **state)
+{
+    (void)state;
+    assert_written(print_json,
+                   "{\n  \"message\": \"a\\u009bb\\u007f\\u202e\\udb40\\udc41\",\n"
+                   "  \"lines\": \"one\\ntwo\\n\"\n}\n",
+                   from_json);
+    assert_written(print_json_line,
+                   "{\"lines\":\"one\\ntwo\\n\",\"message\":"
+                   "\"a\\u009bb\\u007f\\u202e\\udb40\\udc41\"}\n",
+                   from_json);
+}
+
 static void yaml_says_the_same_in_escapes(void **state)
 {
     (void)state;
-    struct capture c;
-    struct err err;
-    json_t *tree = spoof();
-    json_t *back;
-    capture_start(&c);
-    print_yaml(tree);
-    capture_end(&c);
-    assert_slice(buf_slice(&c.out), "message: \"a\\u009bb\\u007f\\u202e\\U000e0041\"\n"
-                                    "lines: |\n  one\n  two\n");
-    assert_ok(yaml_parse(buf_slice(&c.out), "out", &back, &err), &err);
-    assert_true(json_equal(tree, back));
-    json_decref(back);
-    json_decref(tree);
-    capture_free(&c);
+    assert_written(print_yaml,
+                   "message: \"a\\u009bb\\u007f\\u202e\\U000e0041\"\n"
+                   "lines: |\n  one\n  two\n",
+                   from_yaml);
 }
 
 int main(void)

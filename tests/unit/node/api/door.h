@@ -12,6 +12,7 @@
 #include "node/http/conn.h"
 #include "tests/lib/memory.h"
 #include "tests/lib/onloop.h"
+#include "tests/lib/people.h"
 #include "tests/lib/test.h"
 
 struct door {
@@ -55,28 +56,6 @@ static void door_nothing(struct http_wire *wire)
 
 static const struct http_wire_ops door_wire_ops = {door_write, door_pending, door_read,
                                                    door_nothing, door_nothing};
-
-static int door_authenticate(struct api *api, const struct tls_peer *peer,
-                             struct slice authorization, struct arena *arena,
-                             struct subject *subject, struct err *err)
-{
-    (void)api;
-    (void)peer;
-    (void)arena;
-    *subject = (struct subject){.user = SLICE(USER_ANONYMOUS)};
-    if (slice_eq_cstr(authorization, "Bearer admin")) {
-        subject->user = SLICE("admin");
-        (void)subject_add_group(subject, SLICE(GROUP_ADMIN));
-    } else if (slice_eq_cstr(authorization, "Bearer viewer")) {
-        subject->user = SLICE("viewer");
-        (void)subject_add_group(subject, SLICE(GROUP_VIEWER));
-    } else if (authorization.len != 0) {
-        return err_set(err, ERR_UNAUTHENTICATED, "Unauthorized");
-    } else {
-        (void)subject_add_group(subject, SLICE(GROUP_ANONYMOUS));
-    }
-    return 0;
-}
 
 static void door_route(struct http_server *server, struct http_stream *stream)
 {
@@ -142,7 +121,7 @@ static inline int door_setup(void **state)
     const struct api_config config = {
         .backend = &d->memory.backend,
         .kinds = &d->kinds,
-        .authenticate = door_authenticate,
+        .authenticate = people_authenticate,
         .clock = &d->clock.clock,
         .name = "test",
     };

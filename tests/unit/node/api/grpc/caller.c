@@ -5,28 +5,7 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
-
-static int authenticate(struct api *api, const struct tls_peer *peer, struct slice authorization,
-                        struct arena *arena, struct subject *subject, struct err *err)
-{
-    (void)api;
-    (void)peer;
-    (void)arena;
-    *subject = (struct subject){.user = SLICE(USER_ANONYMOUS)};
-    if (slice_eq_cstr(authorization, "Bearer admin")) {
-        subject->user = SLICE("admin");
-        (void)subject_add_group(subject, SLICE(GROUP_ADMIN));
-    } else if (slice_eq_cstr(authorization, "Bearer viewer")) {
-        subject->user = SLICE("viewer");
-        (void)subject_add_group(subject, SLICE(GROUP_VIEWER));
-        (void)subject_add_group(subject, SLICE(GROUP_AUTHENTICATED));
-    } else if (authorization.len != 0) {
-        return err_set(err, ERR_UNAUTHENTICATED, "Unauthorized");
-    } else {
-        (void)subject_add_group(subject, SLICE(GROUP_ANONYMOUS));
-    }
-    return 0;
-}
+#include "tests/lib/people.h"
 
 static int check_health(struct api *api, void *user, struct err *err)
 {
@@ -84,7 +63,7 @@ int caller_setup(void **state)
     grpc_add(&c->grpc, &grpc_reflection_alpha_service);
     const struct api_config config = {.backend = &c->memory.backend,
                                       .kinds = &c->kinds,
-                                      .authenticate = authenticate,
+                                      .authenticate = people_authenticate,
                                       .name = "test",
                                       .grpc = grpc_accept,
                                       .grpc_user = &c->grpc};
