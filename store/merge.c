@@ -161,16 +161,14 @@ void merge_advance(struct merge *m)
 
 /* ---- lists ---- */
 
-static int start_pages(struct merge *m, const struct backend_list *list, uint64_t version,
+static int start_pages(struct merge *m, const struct reader_page *page, uint64_t version,
                        struct err *err)
 {
-    struct reader_page page;
-    view__page_of(list, version, &page);
     for (size_t i = 0; i < m->count; i++) {
         struct view *v = m->views[i];
         int rc = view__check_version(v, version, err);
         if (rc == 0) {
-            rc = reader_page_start(&v->reader, &page, err);
+            rc = reader_page_start(&v->reader, page, err);
         }
         if (rc == 0) {
             rc = reader_page_next(&v->reader, &m->heads[i].row, &m->heads[i].found, err);
@@ -201,54 +199,62 @@ static size_t least_key(const struct merge *m)
     return least;
 }
 
-static int merge_pages(struct merge *m, struct view_page *p, uint64_t version, struct err *err)
+static int merge_pages(struct merge *m, struct backend_list *list, struct view_scan *scan,
+                       const struct reader_page *page, bool *finished, struct err *err)
 {
-    int rc = start_pages(m, p->list, version, err);
+    enum view_offer offer = VIEW_GO_ON;
     size_t at;
-    while (rc == 0 && (at = least_key(m)) != none) {
+    int rc = start_pages(m, page, page->as_of, err);
+    while (rc == 0 && offer == VIEW_GO_ON && (at = least_key(m)) != none) {
         struct merge_head *head = &m->heads[at];
-        if (!view__page_row(p, &head->row.object)) {
-            break;
+        offer = view__scan_row(scan, list, &head->row);
+        if (offer == VIEW_GO_ON) {
+            rc = reader_page_next(&m->views[at]->reader, &head->row, &head->found, err);
         }
-        rc = reader_page_next(&m->views[at]->reader, &head->row, &head->found, err);
     }
     for (size_t i = 0; i < m->count; i++) {
         reader_page_end(&m->views[i]->reader);
     }
+    *finished = offer != VIEW_REST;
     return rc;
 }
 
-static int count_behind(struct merge *m, struct view_page *p, struct err *err)
+static int count_behind(struct merge *m, struct backend_list *list, const struct view_scan *scan,
+                        struct err *err)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < m->count && p->list->more; i++) {
+    for (size_t i = 0; i < m->count && list->more; i++) {
         uint64_t count;
-        int rc = view__page_remaining(p, &m->views[i]->reader, &count, err);
+        int rc = view__scan_remaining(scan, list, &m->views[i]->reader, &count, err);
         if (rc != 0) {
             return rc;
         }
         sum += count;
     }
-    p->list->remaining = (int64_t)sum;
+    list->remaining = (int64_t)sum;
     return 0;
 }
 
-void merge_list(struct merge *m, struct backend_list *list, uint64_t version)
+int merge_list_turn(struct merge *m, struct backend_list *list, uint64_t version,
+                    struct view_scan *scan, bool *finished, struct err *err)
 {
-    struct err err = {0};
-    struct view_page p;
-    view__page_begin(&p, list);
+    struct reader_page page;
+    *finished = true;
+    view__scan_begin(scan, list);
     list->read_version = version;
-    int rc = source_begin(m, &err);
-    if (rc == 0) {
-        rc = merge_pages(m, &p, version, &err);
-        if (rc == 0 && list->count_remaining && list->selector == NULL) {
-            rc = count_behind(m, &p, &err);
-        }
-        source_end(m);
+    if (!view__page_of(list, scan, version, &page)) {
+        return 0;
     }
-    view__page_end(&p);
-    list->done(list, rc, rc == 0 ? NULL : &err);
+    int rc = source_begin(m, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = merge_pages(m, list, scan, &page, finished, err);
+    if (rc == 0 && *finished && list->count_remaining && list->selector == NULL) {
+        rc = count_behind(m, list, scan, err);
+    }
+    source_end(m);
+    return rc;
 }
 
 /* ---- watches ---- */

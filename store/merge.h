@@ -33,9 +33,10 @@ void merge_close(struct merge *m, void (*closed)(struct merge *merge));
 uint64_t merge_closed(const struct merge *m);
 void merge_advance(struct merge *m);
 
-/* A page in order of (namespace, name) as of version, which every view's present has reached (else
- * ERR_TIMEOUT): rows, then done, inside the call. consistency is not looked at. */
-void merge_list(struct merge *m, struct backend_list *list, uint64_t version);
+/* As view_list_turn(): a page in order of (namespace, name) as of version, which every view's
+ * present has reached (else ERR_TIMEOUT). consistency is not looked at. */
+int merge_list_turn(struct merge *m, struct backend_list *list, uint64_t version,
+                    struct view_scan *scan, bool *finished, struct err *err);
 
 void merge_watch_start(struct merge *m, struct backend_watch *watch);
 void merge_watch_stop(struct merge *m, struct backend_watch *watch);

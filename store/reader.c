@@ -243,6 +243,17 @@ static void bind_page(sqlite3_stmt *stmt, const struct reader_page *page)
     sql_bind_copy(stmt, 1, page->resource);
     sql_bind_copy(stmt, 2, page->all_namespaces ? page->after_ns : page->ns);
     sql_bind_copy(stmt, 3, page->after_name);
+    if (page->name.len > 0) {
+        sql_bind_copy(stmt, 4, page->name);
+    }
+}
+
+static enum reader_stmt page_stmt(const struct reader_page *page)
+{
+    if (page->name.len > 0) {
+        return page->all_namespaces ? READER_PAGE_NAMED_ALL : READER_PAGE_NAMED_NS;
+    }
+    return page->all_namespaces ? READER_PAGE_ALL : READER_PAGE_NS;
 }
 
 int reader_page_start(struct reader *r, const struct reader_page *page, struct err *err)
@@ -252,8 +263,9 @@ int reader_page_start(struct reader *r, const struct reader_page *page, struct e
     if (rc != 0) {
         return rc;
     }
-    r->page.stmt = r->stmts[page->all_namespaces ? READER_PAGE_ALL : READER_PAGE_NS];
+    r->page.stmt = r->stmts[page_stmt(page)];
     r->page.as_of = page->as_of != 0 ? page->as_of : UINT64_MAX;
+    r->page.misses_left = page->misses_max != 0 ? page->misses_max : SIZE_MAX;
     bind_page(r->page.stmt, page);
     return 0;
 }
@@ -270,6 +282,10 @@ int reader_page_next(struct reader *r, struct reader_row *row, bool *found, stru
             rc = read_row(r->page.stmt, row, err);
             if (rc == 0) {
                 rc = walk_back(r, r->stmts[READER_PAGE_PAST], r->page.as_of, row, found, err);
+            }
+            if (rc == 0 && !*found && --r->page.misses_left == 0) {
+                row->verb = BACKEND_DELETE;
+                *found = true;
             }
         }
     }

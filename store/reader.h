@@ -26,6 +26,7 @@ struct reader {
     struct reader_page_scan {
         struct sqlite3_stmt *stmt; /* NULL: none runs */
         uint64_t as_of;
+        size_t misses_left;
     } page;
 };
 
@@ -58,6 +59,10 @@ struct reader_page {
     struct slice resource;
     struct slice ns;
     bool all_namespaces; /* ns is then not looked at */
+    struct slice name;   /* objects of this name only, found by it; empty: of any */
+    /* After so many keys in a row at which nothing lives, next gives a row of verb DELETE: so far
+     * (its key) the scan has come. 0: it goes on. */
+    size_t misses_max;
     struct slice after_ns;
     struct slice after_name;
     uint64_t as_of;

@@ -2,12 +2,15 @@
  *
  * Happy path: pin a view of the database, read, call back while it is pinned (bodies are SQLite's
  * own memory, not copied), let go.
- * Failure path: done() gets the error; a list's rows given before it count for nothing. */
+ * A list looks at so many rows a turn that do not fit; the next turn goes on behind the last of
+ * them, as of the version that the first one read. Failure path: done() gets the error; a list's
+ * rows given before it count for nothing. */
 #include "store/view.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "proto/selector.h"
 #include "store/view_internal.h"
 
@@ -169,111 +172,174 @@ void view_get(struct view *v, struct backend_get *request)
 
 /* ---- pages ---- */
 
-void view__page_of(const struct backend_list *list, uint64_t as_of, struct reader_page *page)
-{
-    *page = (struct reader_page){
-        .resource = list->resource,
-        .ns = list->ns,
-        .all_namespaces = list->ns.len == 0,
-        .after_ns = list->after_ns,
-        .after_name = list->after_name,
-        .as_of = as_of,
-    };
-}
+enum { MISSES_PER_LOOK = 16 };
 
-void view__page_begin(struct view_page *p, struct backend_list *list)
+void view__scan_begin(struct view_scan *scan, struct backend_list *list)
 {
-    *p = (struct view_page){.list = list, .limit = list->limit};
-    if (p->limit == 0 || p->limit > BACKEND_PAGE_ROWS_MAX) {
-        p->limit = BACKEND_PAGE_ROWS_MAX;
+    scan->misses = 0;
+    scan->until_ns = clock_mono_ns() + VIEW_TURN_US * UINT64_C(1000);
+    if (scan->begun) {
+        return;
+    }
+    scan->begun = true;
+    scan->limit = list->limit;
+    if (scan->limit == 0 || scan->limit > BACKEND_PAGE_ROWS_MAX) {
+        scan->limit = BACKEND_PAGE_ROWS_MAX;
     }
     list->more = false;
     list->remaining = -1;
 }
 
-bool view__page_row(struct view_page *p, const struct backend_object *object)
+void view_scan_free(struct view_scan *scan)
 {
-    struct backend_list *list = p->list;
-    if (!selector_matches(list->selector, object->body)) {
-        return true;
-    }
-    if (p->rows == p->limit ||
-        (p->rows > 0 && p->bytes + object->body.len > BACKEND_PAGE_BYTES_MAX)) {
-        list->more = true;
-        return false;
-    }
-    p->rows++;
-    p->bytes += object->body.len;
-    if (list->count_remaining) {
-        buf_clear(&p->last_ns);
-        buf_add(&p->last_ns, object->key.ns);
-        buf_clear(&p->last_name);
-        buf_add(&p->last_name, object->key.name);
-    }
-    list->row(list, object);
-    return true;
+    buf_free(&scan->ns);
+    buf_free(&scan->name);
+    *scan = (struct view_scan){0};
 }
 
-int view__page_remaining(struct view_page *p, struct reader *r, uint64_t *count, struct err *err)
+bool view__page_of(const struct backend_list *list, const struct view_scan *scan, uint64_t as_of,
+                   struct reader_page *page)
+{
+    *page = (struct reader_page){
+        .resource = list->resource,
+        .ns = list->ns,
+        .all_namespaces = list->ns.len == 0,
+        .name = selector_exact_name(list->selector),
+        .misses_max = VIEW_TURN_MISSES,
+        .after_ns = scan->moved ? buf_slice(&scan->ns) : list->after_ns,
+        .after_name = scan->moved ? buf_slice(&scan->name) : list->after_name,
+        .as_of = as_of,
+    };
+    struct slice ns = selector_exact_ns(list->selector);
+    if (ns.len == 0 || list->ns.len > 0) {
+        return ns.len == 0 || slice_eq(ns, list->ns);
+    }
+    int order = slice_cmp(page->after_ns, ns);
+    page->ns = ns;
+    page->all_namespaces = false;
+    page->after_name = order == 0 ? page->after_name : (struct slice){0};
+    return order <= 0;
+}
+
+static void remember(struct view_scan *scan, const struct backend_key *key)
+{
+    buf_clear(&scan->ns);
+    buf_add(&scan->ns, key->ns);
+    buf_clear(&scan->name);
+    buf_add(&scan->name, key->name);
+    scan->moved = true;
+}
+
+/* After one more row that does not fit. The clock is asked now and then: it costs, too. */
+static bool is_enough(struct view_scan *scan)
+{
+    scan->misses++;
+    return scan->misses >= VIEW_TURN_MISSES ||
+           (scan->misses % MISSES_PER_LOOK == 0 && clock_mono_ns() >= scan->until_ns);
+}
+
+enum view_offer view__scan_row(struct view_scan *scan, struct backend_list *list,
+                               const struct reader_row *row)
+{
+    const struct backend_object *object = &row->object;
+    if (row->verb == BACKEND_DELETE) { /* so far the reader has come */
+        remember(scan, &object->key);
+        return VIEW_REST;
+    }
+    if (!selector_matches(list->selector, object->body)) {
+        if (!is_enough(scan)) {
+            return VIEW_GO_ON;
+        }
+        remember(scan, &object->key);
+        return VIEW_REST;
+    }
+    if (scan->rows == scan->limit ||
+        (scan->rows > 0 && scan->bytes + object->body.len > BACKEND_PAGE_BYTES_MAX)) {
+        list->more = true;
+        return VIEW_FULL;
+    }
+    scan->rows++;
+    scan->bytes += object->body.len;
+    if (list->count_remaining) {
+        remember(scan, &object->key);
+    }
+    list->row(list, object);
+    return VIEW_GO_ON;
+}
+
+int view__scan_remaining(const struct view_scan *scan, const struct backend_list *list,
+                         struct reader *r, uint64_t *count, struct err *err)
 {
     struct reader_page behind;
-    view__page_of(p->list, 0, &behind);
-    behind.after_ns = buf_slice(&p->last_ns);
-    behind.after_name = buf_slice(&p->last_name);
+    (void)view__page_of(list, scan, 0, &behind);
     return reader_count(r, &behind, count, err);
 }
 
-void view__page_end(struct view_page *p)
+/* Goes on until the page is full, the rows are over (*finished), or the turn is. */
+static int scan_page(struct view *v, struct backend_list *list, struct view_scan *scan,
+                     const struct reader_page *page, bool *finished, struct err *err)
 {
-    buf_free(&p->last_ns);
-    buf_free(&p->last_name);
-}
-
-static int scan_page(struct view *v, struct view_page *p, uint64_t as_of, struct err *err)
-{
-    struct reader_page page;
-    view__page_of(p->list, as_of, &page);
-    int rc = reader_page_start(&v->reader, &page, err);
+    enum view_offer offer = VIEW_GO_ON;
     struct reader_row row;
     bool found = true;
-    while (rc == 0 && found) {
+    int rc = reader_page_start(&v->reader, page, err);
+    while (rc == 0 && found && offer == VIEW_GO_ON) {
         rc = reader_page_next(&v->reader, &row, &found, err);
-        if (rc == 0 && found && !view__page_row(p, &row.object)) {
-            break;
+        if (rc == 0 && found) {
+            offer = view__scan_row(scan, list, &row);
         }
     }
     reader_page_end(&v->reader);
+    *finished = offer != VIEW_REST;
     return rc;
 }
 
-static int list_page(struct view *v, struct backend_list *list, struct err *err)
+static int list_turn(struct view *v, struct backend_list *list, struct view_scan *scan,
+                     bool *finished, struct err *err)
 {
     uint64_t as_of = list->consistency == BACKEND_EXACT ? list->version : 0;
-    list->read_version = as_of != 0 ? as_of : view__pinned_present(v);
+    if (scan->begun) {
+        as_of = list->read_version; /* as of which the first turn read */
+    } else {
+        list->read_version = as_of != 0 ? as_of : view__pinned_present(v);
+    }
     int rc = view__check_version(v, list->read_version, err);
-    if (rc != 0) {
+    view__scan_begin(scan, list);
+    struct reader_page page;
+    if (rc != 0 || !view__page_of(list, scan, as_of, &page)) {
         return rc;
     }
-    struct view_page p;
-    view__page_begin(&p, list);
-    rc = scan_page(v, &p, as_of, err);
-    if (rc == 0 && list->count_remaining && list->selector == NULL) {
+    rc = scan_page(v, list, scan, &page, finished, err);
+    if (rc == 0 && *finished && list->count_remaining && list->selector == NULL) {
         uint64_t count = 0;
-        rc = list->more ? view__page_remaining(&p, &v->reader, &count, err) : 0;
+        rc = list->more ? view__scan_remaining(scan, list, &v->reader, &count, err) : 0;
         list->remaining = (int64_t)count;
     }
-    view__page_end(&p);
+    return rc;
+}
+
+int view_list_turn(struct view *v, struct backend_list *list, struct view_scan *scan,
+                   bool *finished, struct err *err)
+{
+    *finished = true;
+    int rc = reader_begin(&v->reader, err);
+    if (rc == 0) {
+        rc = list_turn(v, list, scan, finished, err);
+        reader_end(&v->reader);
+    }
     return rc;
 }
 
 void view_list(struct view *v, struct backend_list *list)
 {
     struct err err = {0};
-    int rc = reader_begin(&v->reader, &err);
-    if (rc == 0) {
-        rc = list_page(v, list, &err);
-        reader_end(&v->reader);
+    struct view_scan scan = {0};
+    bool finished = false;
+    int rc = 0;
+    while (rc == 0 && !finished) {
+        rc = view_list_turn(v, list, &scan, &finished, &err);
     }
+    view_scan_free(&scan);
     list->done(list, rc, rc == 0 ? NULL : &err);
 }
 

@@ -43,8 +43,30 @@ uint64_t view_present(const struct view *v);
 /* Answers from the newest committed view (BACKEND_EXACT: as of get->version): fills the results and
  * calls get->done. ERR_TIMEOUT: BACKEND_EXACT above the present. */
 void view_get(struct view *v, struct backend_get *get);
-/* A page: calls list->row for each, then list->done. A selector that matches little makes it read
- * much: bounded by the resource's rows, not by the page. */
+/* A page that is being filled, in turns: a selector that matches little makes it read much, and
+ * other requests must not wait for all of that. Begin with zeroes; free it when finished or given
+ * up. */
+struct view_scan {
+    /* private */
+    bool begun;
+    bool moved; /* the next turn goes on behind (ns, name), not behind the list's after-key */
+    struct buf ns;
+    struct buf name;
+    size_t limit;
+    size_t rows; /* given */
+    size_t bytes;
+    size_t misses; /* of this turn: looked at, not given */
+    uint64_t until_ns;
+};
+/* A turn looks at so many rows that do not fit, at most, and not for much longer than that. */
+enum { VIEW_TURN_MISSES = 500, VIEW_TURN_US = 500 };
+
+/* One turn: calls list->row for each row found, fills the results, and tells whether the page is
+ * *finished. list->done is the caller's to call. */
+int view_list_turn(struct view *v, struct backend_list *list, struct view_scan *scan,
+                   bool *finished, struct err *err);
+void view_scan_free(struct view_scan *scan);
+/* All turns at once, then list->done. */
 void view_list(struct view *v, struct backend_list *list);
 /* As backend_ops.outcome; reads subject, request_id, issued_ms. */
 void view_outcome(struct view *v, struct backend_submit *submit);

@@ -5,22 +5,23 @@
 
 #include "store/view.h"
 
-struct view_page {
-    struct backend_list *list;
-    size_t limit;
-    size_t rows;
-    size_t bytes;
-    struct buf last_ns; /* of the last row given, if remaining is wanted */
-    struct buf last_name;
+enum view_offer {
+    VIEW_GO_ON,
+    VIEW_FULL, /* the page is, and this row is the first of the next */
+    VIEW_REST, /* this turn has looked at enough; this row has been dealt with */
 };
 
-void view__page_of(const struct backend_list *list, uint64_t as_of, struct reader_page *page);
-void view__page_begin(struct view_page *p, struct backend_list *list);
-/* Offers a row in order; false: the page is full, and this row is the first of the next. */
-bool view__page_row(struct view_page *p, const struct backend_object *object);
+/* At the beginning of a turn. */
+void view__scan_begin(struct view_scan *scan, struct backend_list *list);
+/* Where the turn begins; false: the selector names a namespace that the list has not. */
+bool view__page_of(const struct backend_list *list, const struct view_scan *scan, uint64_t as_of,
+                   struct reader_page *page);
+/* Offers the next row in order. */
+enum view_offer view__scan_row(struct view_scan *scan, struct backend_list *list,
+                               const struct reader_row *row);
 /* How many live objects this reader has behind the last row given. */
-int view__page_remaining(struct view_page *p, struct reader *r, uint64_t *count, struct err *err);
-void view__page_end(struct view_page *p);
+int view__scan_remaining(const struct view_scan *scan, const struct backend_list *list,
+                         struct reader *r, uint64_t *count, struct err *err);
 
 /* Of the pinned view: the version that is present in it. */
 uint64_t view__pinned_present(const struct view *v);

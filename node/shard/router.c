@@ -2,8 +2,11 @@
  *
  * Happy path: a read wants the freshness that was asked for (front.h) of its shard, or of all of
  * them, and is then answered from the front's own databases. Writes are submit.c's.
- * A list over all namespaces takes the greatest clock T of all leaders, each confirmed after the
- * list came, has every shard close T, and reads each as of T.
+ * A list is read in turns, one of all that are under way with each wake, so that a long one delays
+ * nobody. A list over all namespaces takes the greatest clock T of all leaders, each confirmed
+ * after the list came, has every shard close T, and reads each as of T. A stale one reads at once,
+ * as of the least present of the shards; only where history does not reach back to that, they are
+ * asked.
  *
  * Failure path: at the deadline a read is ERR_TIMEOUT, or ERR_UNAVAILABLE without a leader.
  *
@@ -13,6 +16,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "proto/selector.h"
 
 /* ---- where things live ---- */
 
@@ -55,6 +60,12 @@ static bool cluster_scoped(const struct node_impl *n, struct slice resource)
     return kind != NULL && !kind->namespaced;
 }
 
+/* The one namespace that a list or watch can be about; empty: any. */
+static struct slice target_ns(struct slice ns, const struct selector *selector)
+{
+    return ns.len > 0 ? ns : selector_exact_ns(selector);
+}
+
 /* Does a list or watch of that resource and namespace reach over several shards? */
 static bool reaches_all(const struct node_impl *n, struct slice resource, struct slice ns)
 {
@@ -93,6 +104,7 @@ void run_free(struct run *run)
     if (run->call != NULL) {
         run->call->user = NULL; /* it goes on; its answer is dropped */
     }
+    view_scan_free(&run->scan);
     list_remove(&run->link);
     free(run);
 }
@@ -127,6 +139,34 @@ void run_later(struct run *run, int rc, const struct err *err)
     front_wake(run->front);
 }
 
+static void scan_turn(struct run *run);
+
+static struct run *next_scan(struct front *f)
+{
+    LIST_FOREACH(link, &f->runs)
+    {
+        struct run *run = CONTAINER_OF(link, struct run, link);
+        if (run->scanning && !run->over) {
+            return run;
+        }
+    }
+    return NULL;
+}
+
+/* One turn of one list; those that come after it in the runs have theirs before it has another. */
+static void scan_some(struct front *f)
+{
+    struct run *run = next_scan(f);
+    if (run != NULL) {
+        list_remove(&run->link);
+        list_push_back(&f->runs, &run->link);
+        scan_turn(run);
+    }
+    if (run != NULL && next_scan(f) != NULL) {
+        front_wake(f);
+    }
+}
+
 void router_wake(struct front *f)
 {
     struct list due;
@@ -145,6 +185,7 @@ void router_wake(struct front *f)
         struct err err = run->err;
         run_answer(run, run->rc, &err);
     }
+    scan_some(f);
 }
 
 void router_tick(struct front *f, uint64_t now_ms)
@@ -200,17 +241,40 @@ static void router_cancel(struct backend *b, void *request)
 
 static void read_now(struct run *run)
 {
+    if (run->kind == RUN_LIST) {
+        scan_turn(run);
+        return;
+    }
     struct view *view = &run->front->shards[run->shard].view;
     void *request = run->request;
     enum run_kind kind = run->kind;
     run_free(run);
     if (kind == RUN_GET) {
         view_get(view, request);
-    } else if (kind == RUN_LIST) {
-        view_list(view, request);
     } else {
         view_outcome(view, request);
     }
+}
+
+static void want_all(struct run *run, enum want_kind kind, uint64_t version, bool trusted);
+
+static void scan_turn(struct run *run)
+{
+    struct front *f = run->front;
+    struct backend_list *list = run->request;
+    bool finished = true;
+    struct err err = {0};
+    run->scanning = false;
+    int rc = run->all
+                 ? merge_list_turn(&f->merge, list, run->version, &run->scan, &finished, &err)
+                 : view_list_turn(&f->shards[run->shard].view, list, &run->scan, &finished, &err);
+    if (rc == 0 && !finished) {
+        run->scanning = true;
+        front_wake(f);
+        return;
+    }
+    run_free(run);
+    list->done(list, rc, rc == 0 ? NULL : &err);
 }
 
 static void on_reached(struct want *want, int rc, const struct err *err)
@@ -263,16 +327,6 @@ static void router_outcome(struct backend *b, struct backend_submit *submit)
 
 /* ---- lists over all shards ---- */
 
-static void list_all_now(struct run *run, uint64_t version)
-{
-    struct front *f = run->front;
-    struct backend_list *list = run->request;
-    run_free(run);
-    merge_list(&f->merge, list, version);
-}
-
-static void want_all(struct run *run, enum want_kind kind, uint64_t version, bool trusted);
-
 static void on_one_reached(struct want *want, int rc, const struct err *err)
 {
     struct run *run = want->user;
@@ -290,7 +344,7 @@ static void on_one_reached(struct want *want, int rc, const struct err *err)
         return;
     }
     if (run->closing) {
-        list_all_now(run, run->version);
+        scan_turn(run);
     } else {
         want_all(run, WANT_CLOSED, run->version, true);
     }
@@ -337,11 +391,12 @@ static void list_all(struct run *run, const struct backend_list *list)
 static void router_list(struct backend *b, struct backend_list *list)
 {
     struct front *f = router_front(b, list->loop);
-    bool all = reaches_all(f->node, list->resource, list->ns);
+    struct slice ns = target_ns(list->ns, list->selector);
+    bool all = reaches_all(f->node, list->resource, ns);
     struct run *run =
         run_new(f, RUN_LIST, list, list->deadline_ms, all ? f->shard_count : (size_t)1);
     run->all = all;
-    run->shard = router_shard_of(f->node, list->ns);
+    run->shard = router_shard_of(f->node, ns);
     if (all) {
         list_all(run, list);
     } else {
@@ -377,14 +432,15 @@ static void reach(struct front *f, uint32_t shard, uint64_t version)
 static void router_watch_start(struct backend *b, struct backend_watch *watch)
 {
     struct front *f = router_front(b, watch->loop);
-    if (reaches_all(f->node, watch->resource, watch->ns)) {
+    struct slice ns = target_ns(watch->ns, watch->selector);
+    if (reaches_all(f->node, watch->resource, ns)) {
         for (uint32_t i = 0; i < f->shard_count; i++) {
             reach(f, i, watch->since);
         }
         merge_watch_start(&f->merge, watch);
         front_nudge(f);
     } else {
-        uint32_t shard = router_shard_of(f->node, watch->ns);
+        uint32_t shard = router_shard_of(f->node, ns);
         reach(f, shard, watch->since);
         view_watch_start(&f->shards[shard].view, watch);
     }
@@ -397,10 +453,11 @@ static void router_watch_stop(struct backend *b, struct backend_watch *watch)
     if (f == NULL) {
         return; /* detaching has ended it already */
     }
-    if (reaches_all(n, watch->resource, watch->ns)) {
+    struct slice ns = target_ns(watch->ns, watch->selector);
+    if (reaches_all(n, watch->resource, ns)) {
         merge_watch_stop(&f->merge, watch);
     } else {
-        view_watch_stop(&f->shards[router_shard_of(n, watch->ns)].view, watch);
+        view_watch_stop(&f->shards[router_shard_of(n, ns)].view, watch);
     }
 }
 
@@ -411,10 +468,11 @@ static void router_watch_resume(struct backend *b, struct backend_watch *watch)
     if (f == NULL) {
         return;
     }
-    if (reaches_all(n, watch->resource, watch->ns)) {
+    struct slice ns = target_ns(watch->ns, watch->selector);
+    if (reaches_all(n, watch->resource, ns)) {
         merge_watch_resume(&f->merge, watch);
     } else {
-        view_watch_resume(&f->shards[router_shard_of(n, watch->ns)].view, watch);
+        view_watch_resume(&f->shards[router_shard_of(n, ns)].view, watch);
     }
 }
 

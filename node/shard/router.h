@@ -26,6 +26,9 @@ struct run {
     size_t wanted; /* still under way */
     uint64_t version;
     bool closing; /* a list's second phase */
+    /* a list that is being read */
+    bool scanning; /* the next turn comes with a wake */
+    struct view_scan scan;
     /* writes */
     struct call *call; /* under way */
     int step;

@@ -247,6 +247,19 @@ static uint64_t put(struct viewing *t, enum backend_verb verb, const char *ns, c
     return o.version;
 }
 
+/* Its body says where it lives, which selectors read. */
+static void put_placed(struct viewing *t, const char *ns, const char *name)
+{
+    struct fixture *f = t->f[0];
+    struct command c = write_of(f, BACKEND_CREATE, ns, name, "u1");
+    const char *body = arena_printf(
+        &f->arena, "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"u1\"}}", name,
+        ns);
+    c.write.body = slice_of(body);
+    c.write.splice = (uint32_t)slice_find(c.write.body, SLICE("\"uid\""));
+    assert_int_equal(apply_1(f, c).kind, OUTCOME_DONE);
+}
+
 static uint64_t put_labelled(struct viewing *t, enum backend_verb verb, const char *app)
 {
     struct command c = write_of(t->f[0], verb, "a", "x", "u1");
@@ -418,6 +431,8 @@ struct listing {
     int rc;
     uint64_t version;
     bool merged;
+    int turns;
+    void (*between)(struct listing *l); /* turns; on the loop */
     char last_ns[8];
     char last_name[8];
 };
@@ -449,11 +464,27 @@ static void on_get_done(struct backend_get *get, int rc, const struct err *err)
 static void do_list(void *arg)
 {
     struct listing *l = arg;
-    if (l->merged) {
-        merge_list(&l->t->merge, &l->list, l->version);
-    } else {
-        view_list(&l->t->view[0], &l->list);
+    struct view_scan scan = {0};
+    struct err err = {0};
+    bool finished = false;
+    l->turns = 0;
+    l->rc = 0;
+    while (l->rc == 0 && !finished) {
+        if (l->turns > 0 && l->between != NULL) {
+            l->between(l);
+        }
+        l->rc = l->merged
+                    ? merge_list_turn(&l->t->merge, &l->list, l->version, &scan, &finished, &err)
+                    : view_list_turn(&l->t->view[0], &l->list, &scan, &finished, &err);
+        l->turns++;
     }
+    view_scan_free(&scan);
+}
+
+static void do_list_at_once(void *arg)
+{
+    struct listing *l = arg;
+    view_list(&l->t->view[0], &l->list);
 }
 
 static void do_get(void *arg)
@@ -503,6 +534,130 @@ static void lists_page_at_one_version(void **state)
     assert_string_equal(listed(&l), "ERR_TIMEOUT");
     l.list = (struct backend_list){.ns = SLICE("b"), .limit = 10};
     assert_string_equal(listed(&l), "b/z");
+    buf_free(&l.text);
+}
+
+static void close_time(struct viewing *t, int at, uint64_t closed);
+
+static struct selector *selecting(const char *labels, const char *fields)
+{
+    struct selector *s = NULL;
+    struct err err;
+    assert_int_equal(selector_parse(slice_of(labels), slice_of(fields), NULL, &s, &err), 0);
+    return s;
+}
+
+static void delete_the_last(struct listing *l)
+{
+    if (l->turns == 1) {
+        (void)put(l->t, BACKEND_DELETE, "a", "n1199");
+    }
+}
+
+static void lists_that_find_little_take_turns(void **state)
+{
+    struct viewing *t = *state;
+    struct listing l = {.t = t};
+    char name[8];
+    for (int i = 0; i < 1200; i++) {
+        (void)snprintf(name, sizeof name, "n%04d", i);
+        (void)put(t, BACKEND_CREATE, "a", name);
+    }
+    advance(t);
+    struct selector *s = selecting("nobody", "");
+    l.list = (struct backend_list){.selector = s, .limit = 5};
+    assert_string_equal(listed(&l), "");
+    assert_true(l.turns >= 3);
+    assert_false(l.list.more);
+    selector_free(s);
+    /* What is deleted between two turns is still there, as of the list's version. */
+    s = selecting("!nobody", "metadata.name!=n0000");
+    l.list = (struct backend_list){.selector = s, .limit = 500};
+    assert_true(slice_ends_with(slice_of(listed(&l)), SLICE("a/n0500")));
+    assert_true(l.list.more);
+    l.list.consistency = BACKEND_EXACT;
+    l.list.version = l.list.read_version;
+    l.list.after_ns = SLICE("a");
+    l.list.after_name = SLICE("n1000");
+    l.list.limit = 199;
+    l.between = delete_the_last;
+    assert_true(slice_ends_with(slice_of(listed(&l)), SLICE("a/n1199")));
+    selector_free(s);
+    onloop_call(&t->o, do_list_at_once, &l);
+    assert_int_equal(l.rc, 0);
+    /* Those that are gone are not walked past in one turn either. */
+    for (int i = 0; i < 1199; i++) {
+        (void)snprintf(name, sizeof name, "n%04d", i);
+        (void)put(t, BACKEND_DELETE, "a", name);
+    }
+    advance(t);
+    l.list = (struct backend_list){.limit = 5};
+    l.between = NULL;
+    assert_string_equal(listed(&l), "a/n1199");
+    assert_int_equal(l.turns, 3);
+    buf_free(&l.text);
+}
+
+static void names_and_namespaces_are_gone_to(void **state)
+{
+    struct viewing *t = *state;
+    struct listing l = {.t = t};
+    static const char *const spaces[] = {"a", "b"};
+    char name[8];
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < 600; i++) {
+            (void)snprintf(name, sizeof name, "n%04d", i);
+            put_placed(t, spaces[k], name);
+        }
+    }
+    (void)put(t, BACKEND_DELETE, "b", "n0007");
+    advance(t);
+    static const struct {
+        const char *fields;
+        const char *ns;
+        const char *after_ns;
+        const char *after_name;
+        const char *found;
+    } cases[] = {
+        {"metadata.name=n0599", "a", "", "", "a/n0599"},
+        {"metadata.name=n0599", "a", "a", "n0599", ""},
+        {"metadata.name=n0599", "", "", "", "a/n0599 b/n0599"},
+        {"metadata.name=n0599", "", "a", "n0599", "b/n0599"},
+        {"metadata.name=n0007", "", "", "", "a/n0007"},
+        {"metadata.name=n0007", "", "a", "n0003", "a/n0007"},
+        {"metadata.name=nowhere", "", "", "", ""},
+        {"metadata.namespace=b,metadata.name=n0001", "", "", "", "b/n0001"},
+        {"metadata.namespace=b,metadata.name=n0001", "", "b", "n0000", "b/n0001"},
+        {"metadata.namespace=b,metadata.name=n0001", "", "b", "n0001", ""},
+        {"metadata.namespace=b,metadata.name=n0001", "", "a", "zzz", "b/n0001"},
+        {"metadata.namespace=b,metadata.name=n0001", "", "c", "n0000", ""},
+        {"metadata.namespace=b", "a", "", "", ""},
+        {"metadata.namespace=z", "", "", "", ""},
+    };
+    for (int merged = 0; merged < 2; merged++) {
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            struct selector *s = selecting("", cases[i].fields);
+            l.merged = merged == 1;
+            l.version = view_present(&t->view[0]);
+            l.list = (struct backend_list){.selector = s,
+                                           .ns = slice_of(cases[i].ns),
+                                           .after_ns = slice_of(cases[i].after_ns),
+                                           .after_name = slice_of(cases[i].after_name),
+                                           .limit = 500};
+            if (merged == 1) {
+                close_time(t, 1, l.version);
+            }
+            assert_string_equal(listed(&l), cases[i].found);
+            assert_int_equal(l.turns, 1);
+            selector_free(s);
+        }
+    }
+    struct selector *s = selecting("", "metadata.namespace=b");
+    l.merged = false;
+    l.list = (struct backend_list){.selector = s, .limit = 2};
+    assert_string_equal(listed(&l), "b/n0000 b/n0001");
+    assert_true(l.list.more);
+    selector_free(s);
     buf_free(&l.text);
 }
 
@@ -604,6 +759,8 @@ int main(void)
         TEST(a_selector_makes_objects_come_and_go),
         TEST(watches_end_with_what_went_wrong),
         TEST(lists_page_at_one_version),
+        TEST(lists_that_find_little_take_turns),
+        TEST(names_and_namespaces_are_gone_to),
         TEST(gets_find_or_do_not),
         TEST(merged_lists_and_watches_see_one_order),
     };
