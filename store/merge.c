@@ -154,6 +154,16 @@ uint64_t merge_closed(const struct merge *m)
     return least;
 }
 
+uint64_t merge_present(const struct merge *m)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < m->count; i++) {
+        uint64_t present = view_present(m->views[i]);
+        least = present < least ? present : least;
+    }
+    return least;
+}
+
 void merge_advance(struct merge *m)
 {
     feed_advance(&m->feed, merge_closed(m));

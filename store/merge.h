@@ -33,6 +33,10 @@ void merge_close(struct merge *m, void (*closed)(struct merge *merge));
 uint64_t merge_closed(const struct merge *m);
 void merge_advance(struct merge *m);
 
+/* The least present of all views: as of it, or anything before, all of them can be read here, and a
+ * watch from it on misses nothing. */
+uint64_t merge_present(const struct merge *m);
+
 /* As view_list_turn(): a page in order of (namespace, name) as of version, which every view's
  * present has reached (else ERR_TIMEOUT). consistency is not looked at. */
 int merge_list_turn(struct merge *m, struct backend_list *list, uint64_t version,

@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 
-enum { NUDGE_MS = 4, CALL_GRACE_MS = 1000 };
+enum { NUDGE_MS = 4, CALL_GRACE_MS = 1000, KEEP_UP_MS = 1000 };
 
 /* ---- wants ---- */
 
@@ -188,7 +188,8 @@ static void on_nudged(struct want *want, int rc, const struct err *err)
 
 static void nudge(struct front *f)
 {
-    if (merge_watch_count(&f->merge) == 0 || f->detaching) {
+    bool watched = merge_watch_count(&f->merge) > 0 || loop_now_ms(f->loop) < f->keep_up_until_ms;
+    if (!watched || f->detaching) {
         return;
     }
     uint64_t foremost = 0;
@@ -223,6 +224,12 @@ static void nudge(struct front *f)
 
 void front_nudge(struct front *f)
 {
+    nudge(f);
+}
+
+void front_keep_up(struct front *f)
+{
+    f->keep_up_until_ms = loop_now_ms(f->loop) + KEEP_UP_MS;
     nudge(f);
 }
 

@@ -71,6 +71,7 @@ struct front {
     struct loop_msg wake;
     bool wake_posted;
     struct loop_timer timer;
+    uint64_t keep_up_until_ms;
     size_t calls; /* under way */
     bool subscribed;
     bool detaching;
@@ -90,6 +91,8 @@ void front_call_done(struct front *f);
 void front_wake(struct front *f);
 /* Makes lagging shards close what the foremost has reached, if anybody watches them merged. */
 void front_nudge(struct front *f);
+/* The same, now and for a while, for somebody who reads them merged as they are here. */
+void front_keep_up(struct front *f);
 
 /* Between front.c and attach.c. */
 void front__tell(struct front *f, const struct replica *r);

@@ -268,6 +268,13 @@ static void scan_turn(struct run *run)
     int rc = run->all
                  ? merge_list_turn(&f->merge, list, run->version, &run->scan, &finished, &err)
                  : view_list_turn(&f->shards[run->shard].view, list, &run->scan, &finished, &err);
+    if (rc == ERR_GONE && run->stale) {
+        run->stale = false;
+        view_scan_free(&run->scan);
+        want_all(run, WANT_CLOCK, 0, true);
+        return;
+    }
+    run->stale = false; /* rows may have been given */
     if (rc == 0 && !finished) {
         run->scanning = true;
         front_wake(f);
@@ -377,9 +384,16 @@ static void want_all(struct run *run, enum want_kind kind, uint64_t version, boo
 static void list_all(struct run *run, const struct backend_list *list)
 {
     bool named = list->consistency == BACKEND_EXACT || list->consistency == BACKEND_AT_LEAST;
-    uint64_t closed = merge_closed(&run->front->merge);
-    if (!named) {
-        /* Stale too: the shards' own presents are no one point in time. */
+    struct front *f = run->front;
+    uint64_t closed = merge_closed(&f->merge);
+    uint64_t present = merge_present(&f->merge);
+    if (list->consistency == BACKEND_STALE && present > 0) {
+        run->stale = true;
+        run->version = present;
+        run->scanning = true;
+        front_keep_up(f);
+        front_wake(f);
+    } else if (!named) {
         want_all(run, WANT_CLOCK, 0, true);
     } else if (list->consistency == BACKEND_AT_LEAST && list->version <= closed) {
         want_all(run, WANT_CLOSED, closed, true);

@@ -28,6 +28,7 @@ struct run {
     bool closing; /* a list's second phase */
     /* a list that is being read */
     bool scanning; /* the next turn comes with a wake */
+    bool stale;    /* over all shards, as of what is here; else the shards are asked */
     struct view_scan scan;
     /* writes */
     struct call *call; /* under way */

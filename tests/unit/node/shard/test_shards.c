@@ -69,11 +69,41 @@ static void a_list_of_all_namespaces_is_one_point_in_time(void **state)
     assert_int_equal(s.version, then);
     assert_ok(list(&c, 0, "", BACKEND_AT_LEAST, then, &s), &s.err);
     assert_true(s.version >= then);
+    /* A stale one is of some earlier point in time, but of one: a watch from it misses nothing. */
     assert_ok(list(&c, 0, "", BACKEND_STALE, 0, &s), &s.err);
+    assert_true(s.version >= then && s.rows >= ORGS);
+    struct watching *w = watch_start(&c, 0, "", s.version);
+    await_count(w, 2 * ORGS - s.rows);
+    watch_free(w);
+    /* Asking for it makes the shards keep up. */
+    for (int i = 0; i < 200 && s.rows < 2 * ORGS; i++) {
+        uv_sleep(10);
+        assert_ok(list(&c, 0, "", BACKEND_STALE, 0, &s), &s.err);
+    }
     assert_int_equal(s.rows, 2 * ORGS);
     /* A version of the far future is waited for, then refused. */
     assert_int_equal(list(&c, 0, "", BACKEND_AT_LEAST, then + (UINT64_C(1) << 40), &s),
                      ERR_TIMEOUT);
+    cluster_end(&c);
+}
+
+static void a_stale_list_asks_nobody(void **state)
+{
+    (void)state;
+    struct cluster c;
+    start_all(&c, 3);
+    for (size_t i = 0; i < ORGS; i++) {
+        (void)put_value(&c, 0, BACKEND_CREATE, orgs[i], "one", "1");
+    }
+    struct sync s;
+    assert_ok(list(&c, 2, "", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    uint64_t then = s.version;
+    cluster_stop(&c, 0, false);
+    cluster_stop(&c, 1, false);
+    uint64_t began_ns = clock_mono_ns();
+    assert_ok(list(&c, 2, "", BACKEND_STALE, 0, &s), &s.err);
+    assert_true(clock_mono_ns() - began_ns < UINT64_C(1000000000));
+    assert_true(s.rows == ORGS && s.version >= then);
     cluster_end(&c);
 }
 
@@ -163,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_of_all_namespaces_is_one_point_in_time),
+        cmocka_unit_test(a_stale_list_asks_nobody),
         cmocka_unit_test(namespaces_follow_their_organizations),
         cmocka_unit_test(merged_reads_stay_in_order_while_leaders_move),
         cmocka_unit_test(leaderships_spread_over_the_nodes),
