@@ -42,7 +42,6 @@ void side_open(void *arg)
                                       .client_tls = s->client,
                                       .ops = &s->f->ops,
                                       .user = s,
-                                      .ping_ms = 100,
                                       .ousted_ms = 600};
     struct err err = {0};
     struct transport *t = NULL;
