@@ -28,7 +28,8 @@ int preferences_parse(struct slice body, preferences_region *regions, uint32_t s
     {
         uint64_t shard;
         struct slice region = json_text(value);
-        if (slice_u64(slice_of(key), &shard) && shard < shards && region.len <= NODE_NAME_MAX) {
+        if (slice_u64(slice_of(key), &shard) && shard < shards && region.len > 0 &&
+            region.len <= NODE_NAME_MAX) {
             memcpy(regions[shard], region.data, region.len);
         }
     }
