@@ -50,7 +50,7 @@ class Clusters {
   async stop(what) {
     const cluster = this.started.get(what);
     this.started.delete(what);
-    if (cluster) await cluster.stop();
+    if (cluster) await cluster.stop().catch(error => process.stderr.write(`${what}: ${error.message}\n`));
   }
   async stopAll() {
     for (const what of [...this.started.keys()]) await this.stop(what);
@@ -73,7 +73,8 @@ async function main() {
   report.begin();
   try {
     for (const [i, part] of todo.entries()) {
-      await report.timed(part.name, () => part.run(bench));
+      const done = await report.timed(part.name, () => part.run(bench));
+      if (!done) await clusters.stopAll(); // who knows in what state they are
       const later = what => what !== 'fresh' &&
           todo.slice(i + 1).some(p => p.cluster === what || (what === 'etcd' && p.peer));
       for (const what of ['fresh', 'plain', 'driving', 'etcd']) if (!later(what)) await clusters.stop(what);
@@ -82,6 +83,7 @@ async function main() {
     await clusters.stopAll();
     report.end(option('--out', path.join(__dirname, '../build/bench.json')));
   }
+  if (Object.keys(report.failures).length) process.exitCode = 1;
 }
 
 main().catch(error => { process.stderr.write(`${error.stack}\n`); process.exit(1); });

@@ -18,6 +18,7 @@ class Report {
     this.only = only;
     this.results = {};
     this.seconds = {};
+    this.failures = {};
     this.began = Date.now();
   }
 
@@ -57,10 +58,18 @@ class Report {
     if (max) this.record(`${name}_max_ms`, Math.max(...ours), 'ms', etcd.length ? Math.max(...etcd) : undefined);
   }
 
+  // Runs a part. One that fails is told, here and in the JSON, and does not take the others with it:
+  // nobody may be there to begin anew. False: it failed.
   async timed(part, run) {
     const began = Date.now();
-    await run();
+    try {
+      await run();
+    } catch (error) {
+      this.failures[part] = error.message;
+      process.stderr.write(`${part} failed: ${error.stack}\n`);
+    }
     this.seconds[part] = (Date.now() - began) / 1000;
+    return !(part in this.failures);
   }
 
   end(file) {
@@ -70,7 +79,7 @@ class Report {
     fs.mkdirSync(path.dirname(file), {recursive: true});
     fs.writeFileSync(file, JSON.stringify({
       when: new Date(this.began).toISOString(), cores: os.cpus().length, cpu: os.cpus()[0].model,
-      load_before: this.before, load_after: after, seconds: this.seconds,
+      load_before: this.before, load_after: after, seconds: this.seconds, failures: this.failures,
       peers: {etcd: 'three members on this machine, in this run, in turn with us', apiserver: this.baseline.what},
       results: this.results,
     }, null, 2) + '\n');
