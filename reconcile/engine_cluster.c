@@ -80,7 +80,7 @@ static void on_probed(struct driver_op *op, int rc, const struct err *err)
 
 static void probe(struct engine_cluster *c)
 {
-    if (c->driver == NULL) {
+    if (c->driver == NULL) { /* its credentials are none */
         set_state(c, "Unreachable", c->error.message);
         return;
     }
@@ -192,12 +192,10 @@ static int kubeconfig_of(const json_t *secret, struct buf *out, struct err *err)
         return 0;
     }
     if (data.len == 0) {
-        return err_set(err, ERR_INVALID, "Secret %.*s has no key \"kubeconfig\"",
-                       SLICE_ARG(object_name(secret)));
+        return err_set(err, ERR_INVALID, "there is no key \"kubeconfig\"");
     }
     if (!base64_decode(out, data)) {
-        return err_set(err, ERR_INVALID, "Secret %.*s: data.kubeconfig is not base64",
-                       SLICE_ARG(object_name(secret)));
+        return err_set(err, ERR_INVALID, "data.kubeconfig is not base64");
     }
     return 0;
 }
@@ -239,7 +237,7 @@ static void cluster_open(struct engine_shard *s, struct slice plane, struct slic
         s->clusters_open++;
         driver_kubernetes.watch(c->driver, SLICE("v1"), SLICE("Namespace"));
     } else {
-        err_wrap(&c->error, "Secret %.*s", SLICE_ARG(secret->name));
+        err_wrap(&c->error, "Secret choreo-system/%.*s", SLICE_ARG(secret->name));
         log_warn("reconcile.cluster", "shard=%u plane=%s cluster=%s error=%s", s->id, c->plane,
                  c->name, log_q(c->error.message));
     }
