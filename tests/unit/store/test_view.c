@@ -558,7 +558,7 @@ static void lists_that_find_little_take_turns(void **state)
 {
     struct viewing *t = *state;
     struct listing l = {.t = t};
-    char name[8];
+    char name[16];
     for (int i = 0; i < 1200; i++) {
         (void)snprintf(name, sizeof name, "n%04d", i);
         (void)put(t, BACKEND_CREATE, "a", name);
@@ -582,9 +582,9 @@ static void lists_that_find_little_take_turns(void **state)
     l.list.limit = 199;
     l.between = delete_the_last;
     assert_true(slice_ends_with(slice_of(listed(&l)), SLICE("a/n1199")));
-    selector_free(s);
     onloop_call(&t->o, do_list_at_once, &l);
     assert_int_equal(l.rc, 0);
+    selector_free(s);
     /* Those that are gone are not walked past in one turn either. */
     for (int i = 0; i < 1199; i++) {
         (void)snprintf(name, sizeof name, "n%04d", i);
@@ -603,7 +603,7 @@ static void names_and_namespaces_are_gone_to(void **state)
     struct viewing *t = *state;
     struct listing l = {.t = t};
     static const char *const spaces[] = {"a", "b"};
-    char name[8];
+    char name[16];
     for (int k = 0; k < 2; k++) {
         for (int i = 0; i < 600; i++) {
             (void)snprintf(name, sizeof name, "n%04d", i);
