@@ -1,6 +1,6 @@
 /* heap.c: jemalloc's settings, and giving memory back.
  *
- * narenas:2             threads share two heaps instead of having four for each core: fewer half
+ * narenas:1             threads share one heap instead of having four for each core: fewer half
  *                       empty pages, and the few threads here hardly ever meet in one.
  * lg_tcache_max:14      up to 16 KB, what arenas and HTTP buffers ask for, stays with its thread.
  * dirty_decay_ms:1000   freed pages go back within a second of use, not ten;
@@ -12,7 +12,7 @@
 
 /* Read by jemalloc when the process starts. */
 extern const char *malloc_conf;
-const char *malloc_conf = "narenas:2,lg_tcache_max:14,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char *malloc_conf = "narenas:1,lg_tcache_max:14,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 /* jemalloc's, where it is linked. */
 extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)

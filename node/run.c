@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/pki.h"
@@ -353,6 +354,7 @@ static void on_ready_tick(struct loop_timer *timer)
         loop_timer_stop(timer);
         log_info("node.ready", "node=%s region=%s", r->identity.self.name, r->identity.self.region);
         (void)sd_notify(0, "READY=1");
+        heap_trim(); /* what starting took */
     }
 }
 
