@@ -17,9 +17,16 @@ struct route {
 };
 
 /* A sum over so many is put off by as many milliseconds; a status that is passed on, by a few, so
- * that what changes together is told together, and by more while it only says that work is under
- * way. */
-enum { ROLLUP_DELAY_MAX_MS = 500, STATUS_DELAY_MS = 10, PROGRESS_DELAY_MS = 150 };
+ * that what changes together is told together. While it only says that work is under way, a binding
+ * takes it up after a while and a component after a second: each step of what goes well would be a
+ * write otherwise. */
+enum {
+    ROLLUP_DELAY_MAX_MS = 500,
+    STATUS_DELAY_MS = 10,
+    BINDING_PROGRESS_DELAY_MS = 300,
+    COMPONENT_PROGRESS_DELAY_MS = 1000,
+    OWN_STATUS_DELAY_MS = 1000, /* most often its own plan wrote it */
+};
 
 static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
                      struct slice ns, struct slice value)
@@ -52,8 +59,19 @@ static void add_summary(struct route *r, enum snapshot_kind kind, struct slice n
     const struct snapshot_entry *e = name.len > 0 ? snapshot_find(r->s, kind, ns, name) : NULL;
     if (e != NULL) {
         bool settled = condition_is(o, PROGRESSING, "False");
-        uint64_t delay_ms = settled ? STATUS_DELAY_MS : PROGRESS_DELAY_MS;
+        uint64_t progress_ms =
+            kind == SNAPSHOT_COMPONENT ? COMPONENT_PROGRESS_DELAY_MS : BINDING_PROGRESS_DELAY_MS;
+        uint64_t delay_ms = settled ? STATUS_DELAY_MS : progress_ms;
         r->add(r->user, kind, ns, name, e->deleting ? 0 : delay_ms);
+    }
+}
+
+/* The object itself: a status that somebody else wrote is set right, but not in a hurry. */
+static void add_own(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
+{
+    const struct snapshot_entry *e = snapshot_find(r->s, kind, ns, name);
+    if (e != NULL) {
+        r->add(r->user, kind, ns, name, r->whole || e->deleting ? 0 : OWN_STATUS_DELAY_MS);
     }
 }
 
@@ -189,7 +207,7 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
     }
     if (r->whole) { /* those that wait for it to be gone */
         add_named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
-        add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+        add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
         add_project(r, ns, owner_text(o, "projectName"));
     }
 }
@@ -268,7 +286,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     /* Those concern by their name alone, and their bodies are not at hand. */
     bool read = kind != SNAPSHOT_SECRET && kind != SNAPSHOT_CONFIG_MAP;
     const json_t *o = read ? snapshot_get(s, kind, ns, name) : NULL;
-    add_named(&r, kind, ns, name);
+    add_own(&r, kind, ns, name);
     if (whole) {
         route_owner(&r, ns);
     }
@@ -293,7 +311,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         route_environment(&r, ns, name);
         break;
     case SNAPSHOT_RELEASE:
-        add_named(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"));
+        add_summary(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
         /* A new one may make an old one too many. */
         add_list(&r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, owner_text(o, "componentName"));
         add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);

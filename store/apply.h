@@ -41,10 +41,9 @@ struct apply_result {
 /* Applies entries (ascending, without gap from the applied index + 1; those at or below it are
  * skipped) in one transaction, with raft_meta (opaque: configuration and its index; data NULL keeps
  * what is stored) beside the applied index. The result lives in arena.
- * On error nothing was committed and db is as before. ERR_FULL may be tried again with the same
- * entries; every other error means that this replica cannot go on: ERR_CORRUPT (bytes or rows that
- * no correct leader made: a gap, a version that goes backwards), ERR_UNSUPPORTED (a newer release's
- * command), ERR_IO. */
+ * On error nothing was committed, db is as before, and this replica cannot go on: ERR_FULL,
+ * ERR_CORRUPT (bytes or rows that no correct leader made: a gap, a version that goes backwards),
+ * ERR_UNSUPPORTED (a newer release's command), ERR_IO. */
 int apply_entries(struct db *db, const struct apply_entry *entries, size_t count,
                   struct slice raft_meta, struct arena *arena, struct apply_result *result,
                   struct err *err);
