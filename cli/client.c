@@ -2,7 +2,7 @@
  *
  * A request is one frame in the body of a POST; a response is frames, then the status in the
  * trailers, or in the headers if there was no message. HTTP errors without a grpc-status (a proxy,
- * no gRPC server) are UNAVAILABLE. */
+ * no gRPC server) count as gRPC's protocol says. */
 #include "cli/client.h"
 
 #include <stdio.h>
@@ -151,14 +151,29 @@ static int read_details(struct slice encoded, int status, struct buf *message)
     return code;
 }
 
+/* An answer without a grpc-status, as gRPC's protocol reads it: a proxy's, or of no gRPC server. */
+static int code_of_http(int status)
+{
+    switch (status) {
+    case 401:
+        return ERR_UNAUTHENTICATED;
+    case 403:
+        return ERR_FORBIDDEN;
+    case 404:
+        return ERR_METHOD;
+    default:
+        return ERR_UNAVAILABLE;
+    }
+}
+
 static void take_status(struct attempt *a)
 {
     struct fetch *f = &a->fetch;
     struct slice text = fetch_header(f, "grpc-status");
     uint64_t status = 0;
     if (!slice_u64(text, &status)) {
-        a->rc = err_set(&a->err, ERR_UNAVAILABLE, "%s: HTTP %d, which is no gRPC answer", f->url,
-                        f->status);
+        a->rc = err_set(&a->err, code_of_http(f->status), "%s: HTTP %d, which is no gRPC answer",
+                        f->url, f->status);
     } else if (status != 0) {
         struct buf message = {0};
         unpercent(fetch_header(f, "grpc-message"), &message);

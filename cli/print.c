@@ -49,6 +49,7 @@ void print_row(struct print_table *t, const char *const *cells)
 
 static void print_line(const struct print_table *t, const char *const *cells, const size_t *widths)
 {
+    (void)printf("%*s", t->indent, "");
     for (size_t i = 0; i < t->columns; i++) {
         bool last = i + 1 == t->columns;
         size_t fill = last ? 0 : widths[i] + GAP - width_of(cells[i]);

@@ -19,6 +19,7 @@ struct print_table {
     size_t widths[PRINT_COLUMNS_MAX]; /* private: of all rows so far, so that later ones line up */
     const char **cells;
     size_t rows;
+    int indent; /* of every line; 0 at first */
     size_t cap; /* private */
 };
 
