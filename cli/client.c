@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/crypto.h"
 #include "base/list.h"
@@ -19,7 +20,8 @@ enum {
     RESPONSE_MAX = 64 << 20,
     TRY_TIMEOUT_MS = 10 * 1000, /* one try; the next goes to another node */
     CONNECT_TIMEOUT_MS = 2000,
-    PAUSE_MS = 200, /* after a whole round of endpoints failed */
+    PAUSE_MS = 200,     /* after a whole round of endpoints failed */
+    PATIENCE_MS = 2000, /* a wait of less is not worth a word */
 };
 
 struct attempt {
@@ -201,8 +203,8 @@ static void on_done(struct fetch *f, int rc, const struct err *err)
     } else if (a->stopped) {
         a->rc = 0;
     } else if (rc != 0) {
-        a->rc =
-            err_set(&a->err, rc == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE, "%s", err->message);
+        bool kept = rc == ERR_TIMEOUT || rc == ERR_UNAUTHENTICATED || rc == ERR_TOO_LARGE;
+        a->rc = err_set(&a->err, kept ? rc : ERR_UNAVAILABLE, "%s", err->message);
     } else {
         take_status(a);
     }
@@ -298,6 +300,16 @@ static uint64_t now_ms(void)
     return uv_hrtime() / 1000000;
 }
 
+/* A person who waits may know for what. */
+static void tell_once(struct client *c, const struct attempt *a, uint64_t left_ms)
+{
+    if (!c->told && isatty(STDERR_FILENO) && left_ms > PATIENCE_MS) {
+        (void)fprintf(stderr, "choreo: no node answers yet (%s); trying for another %llu s\n",
+                      a->err.message, (unsigned long long)left_ms / 1000);
+        c->told = true;
+    }
+}
+
 /* Tries one endpoint after the other until one answers or the time is over. */
 static void go_round(struct client *c, struct attempt *a, const char *method, struct slice body,
                      uint32_t limit_ms, bool stream)
@@ -318,6 +330,7 @@ static void go_round(struct client *c, struct attempt *a, const char *method, st
         fetch_clear(&a->fetch);
         c->endpoint = (c->endpoint + 1) % c->settings->endpoint_count;
         if (tries % c->settings->endpoint_count == 0) {
+            tell_once(c, a, end_ms - now_ms());
             uv_sleep(PAUSE_MS);
         }
     }
