@@ -49,6 +49,7 @@ static void print_members(struct cli *c, Choreo__V1__Member *const *members, siz
                                          "LEADS", "API",    "PEERS", "CLOCK"};
     struct print_table table;
     print_init(&table, titles, c->output.form == OUTPUT_WIDE ? 8 : 6);
+    table.whole = c->output.form == OUTPUT_WIDE;
     for (size_t i = 0; i < count; i++) {
         const Choreo__V1__Member *m = members[i];
         const char *cells[] = {m->name,

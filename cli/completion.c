@@ -1,7 +1,8 @@
 /* completion.c: `choreo completion` prints a shell's script; the script asks `choreo __complete`.
  *
  * __complete is given the words so far, the last one unfinished, and prints what may take its
- * place, "value<TAB>what it is", then ":files" if files may, or ":end". What a server knows it is
+ * place, "value<TAB>what it is", then ":files" if files may, ":open" if a
+ * value may be the beginning of more, or ":end". What a server knows it is
  * asked within ASK_MS; silence is no candidates, never an error. */
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct completing {
     const char *partial; /* the unfinished word, or the part of it behind '=' */
     const char *lead;    /* what stands before it: "--output=", "component/" */
     bool files;
+    bool open; /* no space behind a candidate */
 };
 
 static void offer(struct completing *k, const char *value, const char *about)
@@ -125,6 +127,7 @@ static void offer_fields(struct completing *k)
     json_t *root = NULL;
     struct err err;
     const char *dot = strrchr(k->partial, '.');
+    k->open = true;
     if (dot == NULL) {
         offer_kinds(k);
         return;
@@ -339,7 +342,7 @@ static int run_complete(struct cli *c, struct err *err)
         const struct command *const *list = cli_commands(&all);
         offer_commands(&k, list, all);
     }
-    (void)puts(k.files ? ":files" : ":end");
+    (void)puts(k.files ? ":files" : k.open ? ":open" : ":end");
     cli_free(&inner);
     return 0;
 }
@@ -374,7 +377,7 @@ static const char bash_script[] =
     "    mapfile -t lines < <(choreo __complete -- \"${words[@]}\" 2>/dev/null)\n"
     "    for line in \"${lines[@]}\"; do\n"
     "        case $line in\n"
-    "        :files | :end) kind=$line ;;\n"
+    "        :files | :open | :end) kind=$line ;;\n"
     "        *)\n"
     "            word=${line%%$'\\t'*}\n"
     "            [[ $word == *= ]] && compopt -o nospace\n"
@@ -385,6 +388,7 @@ static const char bash_script[] =
     "            ;;\n"
     "        esac\n"
     "    done\n"
+    "    [[ $kind == :open ]] && compopt -o nospace\n"
     "    if [[ $kind == :files ]]; then\n"
     "        compopt -o filenames\n"
     "        mapfile -t COMPREPLY < <(compgen -f -- \"${cur##*=}\")\n"
@@ -401,7 +405,7 @@ static const char zsh_script[] =
     "    local -a values shown\n"
     "    while IFS= read -r line; do\n"
     "        case $line in\n"
-    "        :files | :end) kind=$line ;;\n"
+    "        :files | :open | :end) kind=$line ;;\n"
     "        *)\n"
     "            value=${line%%$'\\t'*}\n"
     "            values+=(\"$value\")\n"
@@ -411,6 +415,8 @@ static const char zsh_script[] =
     "    done < <(choreo __complete -- \"${(@Q)words[2,CURRENT]}\" 2>/dev/null)\n"
     "    if [[ $kind == :files ]]; then\n"
     "        _files\n"
+    "    elif [[ $kind == :open ]]; then\n"
+    "        compadd -S '' -l -d shown -a values\n"
     "    elif (( ${#values} )); then\n"
     "        compadd -l -d shown -a values\n"
     "    fi\n"

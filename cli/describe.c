@@ -136,6 +136,7 @@ static void print_conditions(struct cli *c, const json_t *object)
     (void)puts("Conditions:");
     print_init(&table, titles, 5);
     table.indent = INDENT;
+    table.sentence = true;
     for (size_t i = 0; i < json_array_size(conditions); i++) {
         const json_t *one = json_array_get(conditions, i);
         const char *cells[] = {arena_cstr(arena, json_text_at(one, "type")),

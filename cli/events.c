@@ -61,6 +61,7 @@ static void init_table(struct print_table *table, bool namespaces, bool objects)
     }
     titles[count++] = "MESSAGE";
     print_init(table, titles, count);
+    table->sentence = true;
 }
 
 static void add_row(struct cli *c, struct print_table *table, const json_t *event, bool namespaces,

@@ -79,6 +79,7 @@ static void choose_columns(struct getting *g, const json_t *table)
         titles[count++] = "LABELS";
     }
     print_init(&g->table, titles, count);
+    g->table.whole = g->cli->output.form == OUTPUT_WIDE;
     g->titled = true;
 }
 
@@ -152,6 +153,7 @@ static int add_own_row(struct getting *g, const json_t *object)
     const char *cells[PRINT_COLUMNS_MAX];
     if (!g->titled) {
         print_init(&g->table, columns->titles, columns->count);
+        g->table.whole = true; /* as they were asked for */
         g->titled = true;
     }
     int rc = columns_row(columns, object, &arena, cells, &g->err);

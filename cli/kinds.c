@@ -32,6 +32,7 @@ static int run_resources(struct cli *c, struct err *err)
         return rc;
     }
     print_init(&table, titles, wide ? 7 : 5);
+    table.whole = wide;
     for (size_t i = 0; i < count; i++) {
         const Choreo__V1__KindInfo *k = kinds[i];
         if (c->output.form == OUTPUT_NAME) {

@@ -51,6 +51,7 @@ static void print_planes(struct cli *c, const json_t *planes)
     static const char *const titles[] = {"CLUSTER", "PLANE", "REGION", "STATE", "DETAIL"};
     struct print_table table;
     print_init(&table, titles, 5);
+    table.sentence = true;
     for (size_t p = 0; p < json_array_size(planes); p++) {
         const json_t *plane = json_array_get(planes, p);
         const json_t *clusters = json_at(plane, "status", "clusters", NULL);
@@ -78,6 +79,7 @@ static void print_components(struct cli *c, const json_t *components)
                                          "READY",     "REASON",    "DETAIL"};
     struct print_table table;
     print_init(&table, titles, 6);
+    table.sentence = true;
     for (size_t i = 0; i < json_array_size(components); i++) {
         const json_t *component = json_array_get(components, i);
         const json_t *ready = object_condition(component, "Ready");

@@ -83,7 +83,7 @@ viewer"
 check "context set" c context set main --endpoint https://127.0.0.1:1 --endpoint "$URL" -n default
 check "another node answers" c get projects && says "No projects found in namespace default."
 check "context set --use" c context set spare --endpoint "$URL" --use
-code 1 "without its CA" c get projects --timeout 3s
+code 4 "without its CA" c get projects && says "certificate"
 check "context remove" c context remove spare && check "and back" c context use main
 code 2 "a context needs an endpoint" c context set empty && says "needs an --endpoint"
 code 1 "unreachable" c --endpoint https://127.0.0.1:1 get projects --timeout 1s
@@ -164,6 +164,30 @@ check "jsonpath from a file" c get cm settings -o "jsonpath-file=$DIR/path" && o
 code 2 "a bad jsonpath" c get cm -o 'jsonpath={.a' && says "column 4: a brace is not closed"
 code 2 "a bad column" c get cm -o custom-columns=NAME && says "must be TITLE:PATH"
 code 2 "an index out of bounds" c get cm -o 'jsonpath={.items[9]}' && says "index 9 of a list of"
+
+# ---- on a terminal ----
+
+cat >"$DIR/wide.yaml" <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Component
+metadata: {name: a-component-of-some-length}
+spec: {type: scheduled-task, project: a-project-with-a-long-name, image: "registry.example.com/some/image:1.2.3"}
+YAML
+check "a wide row" c apply -f "$DIR/wide.yaml"
+terminal() { (set -o pipefail; script -qec "stty cols 76; $*" /dev/null | tr -d '\r'); }
+check "a table fits its terminal" terminal "$bin" get components &&
+    says "a-component-of-some-length" "…"
+if [ "$(wc -L <<<"$out")" -gt 76 ]; then
+    echo "FAILED: a line is wider than the terminal:"
+    echo "$out"
+    failures=$((failures + 1))
+fi
+check "but not -o wide" terminal "$bin" get components -o wide && says "scheduled-task   <none>"
+check "nor a pipe" c get components && says "scheduled-task   <none>"
+sed -i 's/1.2.3/1.2.4/' "$DIR/wide.yaml"
+code 1 "diff in colours" terminal "$bin" diff -f "$DIR/wide.yaml" && says $'\033[31m-  image:' $'\033[32m+  image:'
+NO_COLOR=1 code 1 "NO_COLOR" terminal "$bin" diff -f "$DIR/wide.yaml" && hides $'\033'
+check "its end" c delete -f "$DIR/wide.yaml"
 
 # ---- label, annotate, patch, edit ----
 
@@ -375,8 +399,13 @@ check "bash" bash -c "source <('$bin' completion bash); PATH=$CHOREO_BIN:\$PATH
     COMP_LINE='choreo get cm s' COMP_POINT=15 COMP_WORDS=(choreo get cm s) COMP_CWORD=3
     _choreo; echo \"\${COMPREPLY[*]}\"
     COMP_LINE='choreo patch cm settings --type=m' COMP_WORDS=(choreo patch cm settings --type = m) COMP_CWORD=6
+    _choreo; echo \"\${COMPREPLY[*]}\"
+    compopt() { echo \"compopt \$*\"; }
+    COMP_LINE='choreo explain comp.sp' COMP_WORDS=(choreo explain comp.sp) COMP_CWORD=2
     _choreo; echo \"\${COMPREPLY[*]}\"" && only "settings
-merge"
+merge
+compopt -o nospace
+comp.spec"
 check "zsh" c completion zsh && says "#compdef choreo"
 check "fish" c completion fish && says "complete -c choreo"
 code 2 "no such shell" c completion csh
