@@ -213,7 +213,8 @@ static const struct command command_members = {
     .name = "members",
     .summary = "the nodes: region, role, reachable or not, what they lead",
     .usage = "[-o FORM]",
-    .examples = "  choreo cluster members -o wide",
+    .examples = "  choreo cluster members -o wide\n"
+                "  choreo cluster members -o 'jsonpath={.members[?(@.reachable==false)].name}'",
     .forms = OUTPUT_TREES | 1 << OUTPUT_WIDE,
     .run = members,
 };
@@ -222,7 +223,8 @@ static const struct command command_transfer = {
     .name = "transfer",
     .summary = "hand a shard's leadership to NODE, or to the best",
     .usage = "SHARD [NODE]",
-    .examples = "  choreo cluster transfer 2 node-3",
+    .examples = "  choreo cluster transfer 2 node-3\n"
+                "  choreo cluster transfer 0              to the best of the others",
     .args = COMPLETE_NODE,
     .run = transfer,
 };
@@ -234,7 +236,8 @@ static const struct command command_remove = {
     .about =
         "Takes the node out of every shard, also one that will never come back. Its data stays\n"
         "on its disk; to return it must join anew.",
-    .examples = "  choreo cluster remove node-2 --timeout 2m",
+    .examples = "  choreo cluster remove node-2\n"
+                "  choreo cluster remove node-2 --timeout 2m      a large one takes its time",
     .args = COMPLETE_NODE,
     .run = remove_member,
 };

@@ -125,7 +125,8 @@ static const struct command command_list = {
     .name = "list",
     .summary = "every context; * is the current one",
     .usage = "[-o name]",
-    .examples = "  choreo context list",
+    .examples = "  choreo context list\n"
+                "  choreo context list -o name",
     .options = {OPTION_no_headers},
     .forms = 1 << OUTPUT_NAME,
     .offline = true,
@@ -136,7 +137,8 @@ static const struct command command_use = {
     .name = "use",
     .summary = "make another the current one",
     .usage = "NAME",
-    .examples = "  choreo context use production",
+    .examples = "  choreo context use production\n"
+                "  choreo --context staging get components    once, without a change",
     .args = COMPLETE_CONTEXT,
     .offline = true,
     .run = run_use,
@@ -163,7 +165,8 @@ static const struct command command_remove = {
     .name = "remove",
     .summary = "forget a context and its credentials",
     .usage = "NAME",
-    .examples = "  choreo context remove staging",
+    .examples = "  choreo context remove staging\n"
+                "  choreo context remove old --config team.yaml",
     .args = COMPLETE_CONTEXT,
     .offline = true,
     .run = run_remove,

@@ -33,13 +33,14 @@ static const char *age_text(struct arena *arena, struct slice time)
 }
 
 /* "Labels:  a=b", one a line. */
-static void print_map(const char *label, const json_t *map)
+static void print_map(struct arena *arena, const char *label, const json_t *map)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)map, key, value)
     {
-        (void)printf("%-*s%s=%.*s\n", LABEL_WIDTH, label, key, SLICE_ARG(json_text(value)));
+        const char *text = print_harmless(arena, arena_cstr(arena, json_text(value)));
+        (void)printf("%-*s%s=%s\n", LABEL_WIDTH, label, key, text);
         label = "";
     }
 }
@@ -56,8 +57,8 @@ static void print_head(struct cli *c, const json_t *object)
     }
     print_field("Kind:", arena_printf(arena, "%.*s (%.*s)", SLICE_ARG(object_kind(object)),
                                       SLICE_ARG(object_api_version(object))));
-    print_map("Labels:", json_at(meta, "labels", NULL));
-    print_map("Annotations:", json_at(meta, "annotations", NULL));
+    print_map(arena, "Labels:", json_at(meta, "labels", NULL));
+    print_map(arena, "Annotations:", json_at(meta, "annotations", NULL));
     print_field("Created:",
                 arena_printf(arena, "%.*s (%s ago)", SLICE_ARG(created), age_text(arena, created)));
     if (object_deleting(object)) {

@@ -24,6 +24,9 @@ struct print_table {
     size_t cap;    /* private */
 };
 
+/* Text of an object's that may go to a terminal: control characters are '?'. The arena's. */
+const char *print_harmless(struct arena *arena, const char *text);
+
 void print_init(struct print_table *t, const char *const *titles, size_t columns);
 /* Copies; NULL is an empty cell. */
 void print_row(struct print_table *t, const char *const *cells);

@@ -27,7 +27,8 @@ const struct command command_version = {
     .name = "version",
     .summary = "print the versions of choreo and of the server",
     .usage = "[--client]",
-    .examples = "  choreo version --client",
+    .examples = "  choreo version\n"
+                "  choreo version --client",
     .options = {OPTION_client},
     .offline = true,
     .run = run,

@@ -296,12 +296,16 @@ firstTimestamp: "2026-01-02T03:04:05Z"
 lastTimestamp: "2026-01-02T03:04:05Z"
 count: 3
 YAML
+check "control characters" c annotate project shop "evil=$(printf '\033[31m')"
+check "are shown as such" c describe project shop && says "evil=?[31m" && hides $'\033'
 check "describe tells both" c describe proj/shop && says "Owns:" "ConfigMap   owned" "Painted" "it is green now"
 check "describe of a Secret" c apply -f - <<<'{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {k: hush}}'
 check "tells no secret" c describe secret s && says "characters of base64" && hides "aHVzaA"
 check "events" c events && says "LAST SEEN" "Project/shop" "(x3)"
 check "events --for" c events --for project/shop && says Painted
 check "events --for another" c events --for cm/late && says "No events"
+timeout 2 "$bin" events --for project/shop --watch >"$DIR/told"
+grep -q Painted "$DIR/told" || { echo "FAILED: events --watch"; cat "$DIR/told"; failures=$((failures + 1)); }
 code 2 "events --for nothing" c events --for project
 
 # ---- kinds ----
