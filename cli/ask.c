@@ -166,6 +166,7 @@ int ask_dry_run(struct cli *c, enum ask_dry *dry, struct err *err)
     const char *how = c->options.dry_run;
     *dry = ASK_FOR_REAL;
     if (how == NULL || strcmp(how, "none") == 0) {
+        c->options.dry_run = NULL;
         return 0;
     }
     if (*how == '\0' || strcmp(how, "server") == 0) {

@@ -115,11 +115,11 @@ static bool has_group(const struct kind_registry *kinds, struct slice api_versio
     return false;
 }
 
-static void check_one(struct checking *c, bool lenient)
+static void check_one(struct checking *c)
 {
     const json_t *tree = c->one->tree;
     const struct kind *kind = kind_by_type(&c->kinds, object_api_version(tree), object_kind(tree));
-    if (kind == NULL && lenient && !has_group(&c->kinds, object_api_version(tree))) {
+    if (kind == NULL && !has_group(&c->kinds, object_api_version(tree))) {
         (void)fprintf(stderr, "%s:%d: note: %.*s of %.*s is a kind that only a server may know\n",
                       c->one->file, c->one->line, SLICE_ARG(object_kind(tree)),
                       SLICE_ARG(object_api_version(tree)));
@@ -142,7 +142,7 @@ static void check_one(struct checking *c, bool lenient)
     json_decref(copy);
 }
 
-int check_all(const struct manifests *m, const char *ns, bool lenient, struct err *err)
+int check_all(const struct manifests *m, const char *ns, struct err *err)
 {
     struct checking c = {.all = m, .ns = ns};
     for (size_t i = 0; i < m->fault_count; i++) {
@@ -153,7 +153,7 @@ int check_all(const struct manifests *m, const char *ns, bool lenient, struct er
     kind_registry_builtin(&c.kinds);
     for (size_t i = 0; i < m->count; i++) {
         c.one = &m->items[i];
-        check_one(&c, lenient);
+        check_one(&c);
         arena_free(&c.arena);
     }
     kind_registry_free(&c.kinds);

@@ -8,9 +8,8 @@
 #include "cli/manifest.h"
 
 /* Prints every fault of every manifest to stderr, "file:line: kind/name: path: what"; ns is for
- * those that name none. lenient: kinds of groups that this program does not know are passed over,
- * with a note.
- * Errors: ERR_UNPROCESSABLE, with the count of faults; the reading's faults count too. */
-int check_all(const struct manifests *m, const char *ns, bool lenient, struct err *err);
+ * those that name none. Kinds of groups that this program does not know are passed over, with a
+ * note. Errors: ERR_UNPROCESSABLE, with the count of faults; the reading's faults count too. */
+int check_all(const struct manifests *m, const char *ns, struct err *err);
 
 #endif

@@ -161,8 +161,18 @@ static int run(struct cli *c, int argc, char **argv)
     return finish(c, rc, &err);
 }
 
-/* "choreo -n web get components" is "choreo get -n web components": moves the command to the front.
- * All common options take a value. */
+/* Puts the `count` words behind the first `skip` before them. */
+static void rotate(char **words, int skip, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char *word = words[skip + i];
+        memmove(words + i + 1, words + i, (size_t)skip * sizeof *words);
+        words[i] = word;
+    }
+}
+
+/* "choreo -n web cluster status" is "choreo cluster status -n web": moves the command's one or two
+ * words to the front. All common options take a value. */
 static void command_first(int argc, char **argv)
 {
     int at = 1;
@@ -171,10 +181,12 @@ static void command_first(int argc, char **argv)
         bool joined = strchr(argv[at], '=') != NULL || (argv[at][1] != '-' && argv[at][2] != '\0');
         at += help || joined ? 1 : 2;
     }
+    const struct command *parent;
+    int used = 0;
     if (at > 1 && at < argc) {
-        char *command = argv[at];
-        memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
-        argv[1] = command;
+        (void)cli_find(&parent, argc - at, argv + at, &used);
+        used = used > 0 ? used : 1;
+        rotate(argv + 1, at - 1, used);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/kind_info.h"
 #include "proto/openapi.h"
 
 int schemas_open(struct schemas *s, struct cli *c, struct err *err)
@@ -35,32 +36,6 @@ void schemas_close(struct schemas *s)
     kind_registry_free(&s->kinds);
 }
 
-static char **cstr_array(struct arena *arena, const struct slice *items, size_t count)
-{
-    char **out = arena_alloc(arena, (count + 1) * sizeof *out);
-    for (size_t i = 0; i < count; i++) {
-        out[i] = arena_cstr(arena, items[i]);
-    }
-    return out;
-}
-
-static Choreo__V1__KindInfo *describe(struct arena *arena, const struct kind *k)
-{
-    Choreo__V1__KindInfo *info = ARENA_NEW(arena, Choreo__V1__KindInfo);
-    choreo__v1__kind_info__init(info);
-    info->group = arena_cstr(arena, k->group);
-    info->version = arena_cstr(arena, k->version);
-    info->kind = arena_cstr(arena, k->kind);
-    info->plural = arena_cstr(arena, k->plural);
-    info->singular = arena_cstr(arena, k->singular);
-    info->short_names = cstr_array(arena, k->short_names, k->short_name_count);
-    info->n_short_names = k->short_name_count;
-    info->has_namespaced = true;
-    info->namespaced = k->namespaced;
-    info->doc = arena_cstr(arena, k->doc);
-    return info;
-}
-
 int schemas_kinds(struct schemas *s, Choreo__V1__KindInfo ***kinds, size_t *count, struct err *err)
 {
     struct arena *arena = &s->cli->arena;
@@ -76,7 +51,7 @@ int schemas_kinds(struct schemas *s, Choreo__V1__KindInfo ***kinds, size_t *coun
     *count = kind_registry_count(&s->kinds);
     *kinds = arena_alloc(arena, *count * sizeof **kinds);
     for (size_t i = 0; i < *count; i++) {
-        (*kinds)[i] = describe(arena, kind_registry_at(&s->kinds, i));
+        (*kinds)[i] = kind_info(arena, kind_registry_at(&s->kinds, i));
     }
     return 0;
 }
@@ -93,7 +68,7 @@ int schemas_get(struct schemas *s, const char *words, Choreo__V1__KindInfo **kin
     if (k == NULL) {
         return err_set(err, ERR_NOT_FOUND, "there is no kind \"%s\" (choreo api-resources)", words);
     }
-    *kind = describe(&s->cli->arena, k);
+    *kind = kind_info(&s->cli->arena, k);
     int rc = k->schema == NULL ? 0 : openapi_json_schema(k, &json, err);
     rc = rc != 0 || json.len == 0 ? rc : json_parse(buf_slice(&json), schema, err);
     buf_free(&json);

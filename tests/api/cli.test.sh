@@ -79,6 +79,8 @@ check "context use" c context use main && says "Context main is the current one"
 code 1 "context use of none" c context use nope && says "no context named nope (there are: main, viewer)"
 check "context list -o name" c context list -o name && only "main
 viewer"
+check "options before the command" c --config "$CHOREO_CONFIG" -n x context list -o name && says viewer
+check "and before a simple one" c -n default get projects && says "No projects found in namespace default."
 # a node that is down first: the next is asked
 check "context set" c context set main --endpoint https://127.0.0.1:1 --endpoint "$URL" -n default
 check "another node answers" c get projects && says "No projects found in namespace default."
@@ -311,7 +313,8 @@ code 2 "events --for nothing" c events --for project
 # ---- kinds ----
 
 check "api-resources" c api-resources && says "components" "comp" "choreo.dev/v1" "true"
-check "api-resources -o wide" c api-resources -o wide && says "watch"
+check "api-resources -o wide" c api-resources -o wide && says "get,list,watch"
+check "without a server" c --config /nonexistent api-resources -o wide --offline && says "get,list,watch"
 check "explain" c explain comp.spec.endpoints.port && says "KIND:     Component" "FIELD:    spec.endpoints.port <integer>" "at least: 1"
 check "explain offline is the same" c --config /nonexistent explain comp.spec.endpoints --offline && offline=$out
 check "as online" c explain comp.spec.endpoints && only "$offline"
@@ -416,6 +419,7 @@ code 2 "no such shell" c completion csh
 
 # ---- delete ----
 
+check "--dry-run=none is for real" c label cm late really=yes --dry-run=none && only "configmap/late labeled"
 check "delete --dry-run" c delete cm late --dry-run && only "cm/late deleted (dry run)"
 check "delete" c delete cm late && only "cm/late deleted"
 code 1 "delete again" c delete cm late && says "not found"
