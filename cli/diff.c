@@ -42,7 +42,7 @@ static bool show(struct cli *c, json_t *before, json_t *after)
     bool differs = udiff(buf_slice(&old), buf_slice(&new),
                          before != NULL ? arena_printf(&c->arena, "live/%s", title) : "/dev/null",
                          arena_printf(&c->arena, "applied/%s", title), output_colours(), &out);
-    (void)fwrite(out.data, 1, out.len, stdout);
+    (void)fputs(buf_cstr(&out), stdout);
     buf_free(&old);
     buf_free(&new);
     buf_free(&out);

@@ -114,7 +114,7 @@ static int print_path(const struct output *o, const json_t *tree, struct err *er
         if (isatty(STDOUT_FILENO) && text.len > 0 && text.data[text.len - 1] != '\n') {
             buf_add_char(&text, '\n');
         }
-        (void)fwrite(text.data, 1, text.len, stdout);
+        (void)printf("%.*s", SLICE_ARG(buf_slice(&text)));
     }
     buf_free(&text);
     return rc;
