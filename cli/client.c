@@ -225,8 +225,7 @@ static void on_data(struct fetch *f, struct slice in)
                 : protobuf_c_message_unpack(a->type, NULL, len,
                                             (const uint8_t *)a->frames.data + FRAME_HEAD_BYTES);
         if (message == NULL) {
-            a->stopped = true;
-            a->broken = true;
+            a->stopped = a->broken = true;
             break;
         }
         buf_shift(&a->frames, FRAME_HEAD_BYTES + len);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 30 * 1000 };
+enum { TIMEOUT_MS = 30 * 1000, TIMEOUT_MAX_MS = 500 * 3600 * 1000 };
 
 const struct option_info option_infos[OPTION_COUNT] = {
 #define OPTION(id, name, letter, type, value, complete, help)                                      \
@@ -78,6 +78,21 @@ static size_t gather(struct cli *c, struct args_option all[ARGS_OPTIONS_MAX])
     return count;
 }
 
+/* What every option and argument must be. */
+static int check_words(const struct cli *c, int argc, char **argv, struct err *err)
+{
+    for (int i = 1; i < argc; i++) {
+        struct slice word = slice_of(argv[i]);
+        if (slice_utf8(word) != word.len) {
+            return err_set(err, ERR_INVALID, "argument %d is not UTF-8", i);
+        }
+    }
+    uint64_t timeout_ms = c->options.timeout_ms;
+    return timeout_ms > 0 && timeout_ms <= TIMEOUT_MAX_MS
+               ? 0
+               : err_set(err, ERR_INVALID, "--timeout: must be from 1ms to 500h");
+}
+
 int cli_parse(struct cli *c, int argc, char **argv, bool *help, struct err *err)
 {
     struct args_option all[ARGS_OPTIONS_MAX];
@@ -85,6 +100,7 @@ int cli_parse(struct cli *c, int argc, char **argv, bool *help, struct err *err)
     c->options.timeout_ms = TIMEOUT_MS;
     c->options.field_manager = "choreo";
     int rc = args_parse(argc, argv, all, count, &c->args, help, err);
+    rc = rc != 0 || *help ? rc : check_words(c, argc, argv, err);
     if (rc == 0 && !*help) {
         rc = output_parse(&c->output, c->options.output, c->command->forms, err);
         c->ns = c->options.ns;

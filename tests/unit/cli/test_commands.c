@@ -101,10 +101,12 @@ static void parsed(void **state)
     assert_string_equal(c.options.field_manager, "choreo");
     cli_free(&c);
 
-    static const char *const bad[][2] = {{"--overwrite", "unknown option"}, /* label's, not get's */
-                                         {"-oxml", "-o xml: must be one of"},
-                                         {"--timeout=soon", "must be a duration"}};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const bad[][2] = {
+        {"--overwrite", "unknown option"}, /* label's, not get's */
+        {"-oxml", "-o xml: must be one of"},  {"--timeout=soon", "must be a duration"},
+        {"--timeout=0s", "from 1ms to 500h"}, {"--timeout=501h", "from 1ms to 500h"},
+        {"\xff", "argument 1 is not UTF-8"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct cli other = {.command = &command_get};
         char *words[] = {"get", (char *)(uintptr_t)bad[i][0], NULL};
         assert_err(cli_parse(&other, 2, words, &help, &err), &err, ERR_INVALID, bad[i][1]);
