@@ -6,6 +6,7 @@
 
 #include "cli/ask.h"
 #include "cli/check.h"
+#include "cli/print.h"
 
 static int apply_one(struct cli *c, const struct manifest *m, enum ask_dry dry, struct err *err)
 {
@@ -31,7 +32,7 @@ static int send_all(struct cli *c, const struct manifests *all, enum ask_dry dry
         if (first.code == 0) {
             first = *err;
         } else {
-            (void)fprintf(stderr, "choreo apply: %s\n", err->message);
+            print_err("choreo apply: %s\n", err->message);
         }
     }
     *err = first;
@@ -50,7 +51,7 @@ static int run(struct cli *c, struct err *err)
     if (rc == 0 && dry == ASK_DRY_CLIENT) {
         rc = check_all(&all, c->ns, err);
         for (size_t i = 0; rc == 0 && i < all.count; i++) {
-            (void)printf("%s checked (dry run)\n", manifest_title(all.items[i].tree, &c->arena));
+            print_out("%s checked (dry run)\n", manifest_title(all.items[i].tree, &c->arena));
         }
     } else if (rc == 0 && (rc = cli_connect(c, err)) == 0) {
         rc = send_all(c, &all, dry, err);

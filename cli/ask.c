@@ -199,7 +199,7 @@ static int take_written(struct ask_write *w, const ProtobufCMessage *message, st
 {
     const Choreo__V1__ObjectResponse *response = (const Choreo__V1__ObjectResponse *)message;
     for (size_t i = 0; i < response->n_warnings; i++) {
-        (void)fprintf(stderr, "Warning: %s\n", response->warnings[i]);
+        print_err("Warning: %s\n", response->warnings[i]);
     }
     w->created = response->created;
     w->changed = response->changed;
@@ -265,13 +265,12 @@ int ask_show_written(struct cli *c, struct ask_write *w, const char *done, struc
     const char *title = manifest_title(w->tree, &c->arena);
     int rc = 0;
     if (c->output.form == OUTPUT_NAME) {
-        (void)printf("%s\n", title);
+        print_out("%s\n", title);
     } else if (output_is_tree(&c->output)) {
         rc = output_tree(&c->output, w->tree, err);
     } else {
-        (void)printf("%s %s%s\n", title, done, c->options.dry_run != NULL ? " (dry run)" : "");
+        print_out("%s %s%s\n", title, done, c->options.dry_run != NULL ? " (dry run)" : "");
     }
-    (void)fflush(stdout);
     json_decref(w->tree);
     w->tree = NULL;
     return rc;

@@ -1,5 +1,6 @@
 /* await.c: one watch an object, with a field selector on its name. */
 #include "cli/await.h"
+#include "cli/print.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -123,7 +124,7 @@ static void look(struct await *a, const json_t *object, bool deleted)
     }
     /* Progress is for a person's terminal only. */
     if (!a->reached && strcmp(before, a->last) != 0 && isatty(STDERR_FILENO)) {
-        (void)fprintf(stderr, "  %.*s: %s\n", SLICE_ARG(object_name(object)), a->last);
+        print_err("  %.*s: %s\n", SLICE_ARG(object_name(object)), a->last);
     }
 }
 
@@ -175,11 +176,10 @@ int await_one(struct await *a, Choreo__V1__Ref *ref, const char *title, struct e
         return a->rc;
     }
     if (!a->quiet) {
-        (void)printf("%s %s\n", title,
-                     a->what == AWAIT_DELETED   ? "deleted"
-                     : a->what == AWAIT_CREATED ? "created"
-                                                : "condition met");
-        (void)fflush(stdout);
+        print_out("%s %s\n", title,
+                  a->what == AWAIT_DELETED   ? "deleted"
+                  : a->what == AWAIT_CREATED ? "created"
+                                             : "condition met");
     }
     return 0;
 }

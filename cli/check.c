@@ -3,6 +3,7 @@
  * Unknown fields are gathered first and pruned from a copy, so that one pass names both them and
  * the rules that the rest breaks. */
 #include "cli/check.h"
+#include "cli/print.h"
 
 #include <stdio.h>
 
@@ -21,9 +22,9 @@ struct checking {
 
 static void say(struct checking *c, struct slice field, struct slice message)
 {
-    (void)fprintf(stderr, "%s:%d: %s: %.*s%s%.*s\n", c->one->file,
-                  manifest_line(c->all, c->one, field), manifest_title(c->one->tree, &c->arena),
-                  SLICE_ARG(field), field.len > 0 ? ": " : "", SLICE_ARG(message));
+    print_err("%s:%d: %s: %.*s%s%.*s\n", c->one->file, manifest_line(c->all, c->one, field),
+              manifest_title(c->one->tree, &c->arena), SLICE_ARG(field), field.len > 0 ? ": " : "",
+              SLICE_ARG(message));
     c->faults++;
 }
 
@@ -95,8 +96,8 @@ static void check_templates(struct checking *c, const json_t *tree)
         end = colon < end ? colon : end;
         bool placed = slice_starts_with(message, SLICE("spec"));
         struct slice field = placed ? slice_sub(message, 0, end) : SLICE("spec");
-        (void)fprintf(stderr, "%s:%d: %s: %s\n", c->one->file, manifest_line(c->all, c->one, field),
-                      manifest_title(c->one->tree, &c->arena), err.message);
+        print_err("%s:%d: %s: %s\n", c->one->file, manifest_line(c->all, c->one, field),
+                  manifest_title(c->one->tree, &c->arena), err.message);
         c->faults++;
     }
 }
@@ -120,9 +121,8 @@ static void check_one(struct checking *c)
     const json_t *tree = c->one->tree;
     const struct kind *kind = kind_by_type(&c->kinds, object_api_version(tree), object_kind(tree));
     if (kind == NULL && !has_group(&c->kinds, object_api_version(tree))) {
-        (void)fprintf(stderr, "%s:%d: note: %.*s of %.*s is a kind that only a server may know\n",
-                      c->one->file, c->one->line, SLICE_ARG(object_kind(tree)),
-                      SLICE_ARG(object_api_version(tree)));
+        print_err("%s:%d: note: %.*s of %.*s is a kind that only a server may know\n", c->one->file,
+                  c->one->line, SLICE_ARG(object_kind(tree)), SLICE_ARG(object_api_version(tree)));
         return;
     }
     if (kind == NULL) {
@@ -146,7 +146,7 @@ int check_all(const struct manifests *m, const char *ns, struct err *err)
 {
     struct checking c = {.all = m, .ns = ns};
     for (size_t i = 0; i < m->fault_count; i++) {
-        (void)fprintf(stderr, "%s\n", m->faults[i]);
+        print_err("%s\n", m->faults[i]);
         c.faults++;
     }
     kind_registry_init(&c.kinds);

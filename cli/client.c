@@ -4,6 +4,7 @@
  * trailers, or in the headers if there was no message. HTTP errors without a grpc-status (a proxy,
  * no gRPC server) count as gRPC's protocol says. */
 #include "cli/client.h"
+#include "cli/print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,8 +304,8 @@ static uint64_t now_ms(void)
 static void tell_once(struct client *c, const struct attempt *a, uint64_t left_ms)
 {
     if (!c->told && isatty(STDERR_FILENO) && left_ms > PATIENCE_MS) {
-        (void)fprintf(stderr, "choreo: no node answers yet (%s); trying for another %llu s\n",
-                      a->err.message, (unsigned long long)left_ms / 1000);
+        print_err("choreo: no node answers yet (%s); trying for another %llu s\n", a->err.message,
+                  (unsigned long long)left_ms / 1000);
         c->told = true;
     }
 }

@@ -104,11 +104,13 @@ static json_t *status_json(const Choreo__V1__StatusResponse *s)
     for (size_t i = 0; i < s->n_shards; i++) {
         const Choreo__V1__ShardStatus *shard = s->shards[i];
         json_array_append_new(
-            shards, json_pack("{s:I, s:s, s:I, s:I, s:I, s:o}", "shard", (json_int_t)shard->shard,
-                              "leader", shard->leader, "term", (json_int_t)shard->term,
-                              "commitIndex", (json_int_t)shard->commit_index, "appliedIndex",
-                              (json_int_t)shard->applied_index, "resourceVersion",
-                              json_sprintf("%llu", (unsigned long long)shard->resource_version)));
+            shards,
+            json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:o}", "shard", (json_int_t)shard->shard,
+                      "leader", shard->leader, "prefers",
+                      shard->prefers != NULL ? shard->prefers : "", "term", (json_int_t)shard->term,
+                      "commitIndex", (json_int_t)shard->commit_index, "appliedIndex",
+                      (json_int_t)shard->applied_index, "resourceVersion",
+                      json_sprintf("%llu", (unsigned long long)shard->resource_version)));
     }
     for (size_t i = 0; i < s->n_members; i++) {
         json_array_append_new(list, member_json(s->members[i]));
@@ -119,17 +121,18 @@ static json_t *status_json(const Choreo__V1__StatusResponse *s)
 
 static void print_shards(struct cli *c, const Choreo__V1__StatusResponse *s)
 {
-    static const char *const titles[] = {"SHARD",   "LEADER", "TERM",    "COMMIT",
-                                         "APPLIED", "VOTERS", "STANDBYS"};
+    static const char *const titles[] = {"SHARD",  "LEADER",  "PREFERS", "TERM",
+                                         "COMMIT", "APPLIED", "VOTERS",  "STANDBYS"};
     struct print_table table;
-    (void)printf("cluster %s, answered by %s (choreod %s)\n\n", s->cluster_id, s->node, s->version);
-    print_init(&table, titles, 7);
+    print_out("cluster %s, answered by %s (choreod %s)\n\n", s->cluster_id, s->node, s->version);
+    print_init(&table, titles, 8);
     for (size_t i = 0; i < s->n_shards; i++) {
         const Choreo__V1__ShardStatus *shard = s->shards[i];
         const char *leader = *shard->leader != '\0' ? shard->leader : "<none>";
         const char *cells[] = {
             arena_printf(&c->arena, "%u", shard->shard),
             leader,
+            shard->prefers != NULL && *shard->prefers != '\0' ? shard->prefers : "any",
             arena_printf(&c->arena, "%llu", (unsigned long long)shard->term),
             arena_printf(&c->arena, "%llu", (unsigned long long)shard->commit_index),
             arena_printf(&c->arena, "%llu", (unsigned long long)shard->applied_index),
@@ -139,7 +142,7 @@ static void print_shards(struct cli *c, const Choreo__V1__StatusResponse *s)
     }
     print_flush(&table, true);
     print_free(&table);
-    (void)putchar('\n');
+    print_out("\n");
     print_members(c, s->members, s->n_members);
 }
 
@@ -159,7 +162,7 @@ static int status(struct cli *c, struct err *err)
     return 0;
 }
 
-/* ---- transfer, remove ---- */
+/* ---- transfer, prefer, remove ---- */
 
 static int transfer(struct cli *c, struct err *err)
 {
@@ -176,8 +179,31 @@ static int transfer(struct cli *c, struct err *err)
         client_call(&c->client, "choreo.v1.ClusterService/TransferLeader", &request.base,
                     &choreo__v1__transfer_leader_response__descriptor, &c->arena, &message, err);
     if (rc == 0) {
-        (void)printf("shard %u is led by %s\n", request.shard,
-                     ((const Choreo__V1__TransferLeaderResponse *)message)->leader);
+        print_out("shard %u is led by %s\n", request.shard,
+                  ((const Choreo__V1__TransferLeaderResponse *)message)->leader);
+    }
+    return rc;
+}
+
+static int prefer(struct cli *c, struct err *err)
+{
+    Choreo__V1__PreferRegionRequest request = CHOREO__V1__PREFER_REGION_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    uint64_t shard;
+    if (c->args.count != 2 || !slice_u64(slice_of(c->args.items[0]), &shard) ||
+        shard > UINT32_MAX) {
+        return err_set(err, ERR_INVALID, "usage: choreo cluster prefer SHARD REGION|-");
+    }
+    bool any = strcmp(c->args.items[1], "-") == 0;
+    request.has_shard = true;
+    request.shard = (uint32_t)shard;
+    request.region = any ? NULL : arena_cstr(&c->arena, slice_of(c->args.items[1]));
+    int rc = client_call(&c->client, "choreo.v1.ClusterService/PreferRegion", &request.base,
+                         &choreo__v1__prefer_region_response__descriptor, &c->arena, &message, err);
+    if (rc == 0 && any) {
+        print_out("shard %u may be led from any region\n", request.shard);
+    } else if (rc == 0) {
+        print_out("shard %u prefers a leader in %s\n", request.shard, request.region);
     }
     return rc;
 }
@@ -190,11 +216,11 @@ static int remove_member(struct cli *c, struct err *err)
         return err_set(err, ERR_INVALID, "usage: choreo cluster remove NODE");
     }
     request.name = arena_cstr(&c->arena, slice_of(c->args.items[0]));
-    (void)fprintf(stderr, "removing %s from every shard...\n", request.name);
+    print_err("removing %s from every shard...\n", request.name);
     int rc = client_call(&c->client, "choreo.v1.ClusterService/RemoveMember", &request.base,
                          &choreo__v1__remove_member_response__descriptor, &c->arena, &message, err);
     if (rc == 0) {
-        (void)printf("%s removed\n", request.name);
+        print_out("%s removed\n", request.name);
     }
     return rc;
 }
@@ -229,6 +255,17 @@ static const struct command command_transfer = {
     .run = transfer,
 };
 
+static const struct command command_prefer = {
+    .name = "prefer",
+    .summary = "keep a shard's leader in REGION while that can be",
+    .usage = "SHARD REGION|-",
+    .about =
+        "A shard's leader reconciles it: near its clusters it is quicker. \"-\" is anywhere again.",
+    .examples = "  choreo cluster prefer 1 eu-west-1\n"
+                "  choreo cluster prefer 1 -",
+    .run = prefer,
+};
+
 static const struct command command_remove = {
     .name = "remove",
     .summary = "take a node out of every shard; a dead one too",
@@ -244,9 +281,10 @@ static const struct command command_remove = {
 
 const struct command command_cluster = {
     .name = "cluster",
-    .summary = "the control plane itself: status, members, transfer, remove",
+    .summary = "the control plane itself: status, members, transfer, prefer, remove",
     .usage = "COMMAND [OPTION...]",
     .about = "The nodes of the control plane and the shards that they replicate.",
-    .subcommands = (const struct command *const[]){&command_status_of, &command_members,
-                                                   &command_transfer, &command_remove, NULL},
+    .subcommands =
+        (const struct command *const[]){&command_status_of, &command_members, &command_transfer,
+                                        &command_prefer, &command_remove, NULL},
 };

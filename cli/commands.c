@@ -27,6 +27,7 @@ const struct command *const *cli_commands(size_t *count)
 #define GROUP(title)
 #define COMMAND(id) &command_##id,
 #include "cli/commands.def"
+#include "cli/print.h"
 #undef COMMAND
 #undef GROUP
     };
@@ -149,14 +150,14 @@ static int finish(struct cli *c, int rc, const struct err *err)
 {
     cli_free(c);
     if (fflush(stdout) != 0 && rc == 0) {
-        (void)fprintf(stderr, "choreo: standard output was closed\n");
+        print_err("choreo: standard output was closed\n");
         return 1;
     }
     if (rc == 0) {
         return c->exit_code;
     }
-    (void)fprintf(stderr, "choreo %s%s%s: %s\n", c->parent != NULL ? c->parent->name : "",
-                  c->parent != NULL ? " " : "", c->command->name, err->message);
+    print_err("choreo %s%s%s: %s\n", c->parent != NULL ? c->parent->name : "",
+              c->parent != NULL ? " " : "", c->command->name, err->message);
     return c->command->failure_exit != 0 ? c->command->failure_exit : err_exit_code(rc);
 }
 
@@ -225,9 +226,9 @@ static int not_found(const struct command *parent, int argc, char **argv)
         return word != NULL ? 0 : 2;
     }
     (void)argc;
-    (void)fprintf(stderr, "choreo: no command \"%s%s%s\"; choreo %s%s--help lists them\n",
-                  parent != NULL ? parent->name : "", parent != NULL ? " " : "", word,
-                  parent != NULL ? parent->name : "", parent != NULL ? " " : "");
+    print_err("choreo: no command \"%s%s%s\"; choreo %s%s--help lists them\n",
+              parent != NULL ? parent->name : "", parent != NULL ? " " : "", word,
+              parent != NULL ? parent->name : "", parent != NULL ? " " : "");
     return 2;
 }
 

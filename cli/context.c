@@ -55,14 +55,12 @@ static int run_list(struct cli *c, struct err *err)
         return rc;
     }
     if (json_array_size(contexts_list(&contexts)) == 0) {
-        (void)fprintf(stderr, "There is no context in %s: choreo login makes one.\n",
-                      contexts.file);
+        print_err("There is no context in %s: choreo login makes one.\n", contexts.file);
     } else if (c->output.form == OUTPUT_NAME) {
         for (size_t i = 0; i < json_array_size(contexts_list(&contexts)); i++) {
-            (void)printf(
-                "%s\n",
-                arena_cstr(&c->arena,
-                           json_text_at(json_array_get(contexts_list(&contexts), i), "name")));
+            print_out("%s\n", arena_cstr(&c->arena,
+                                         json_text_at(json_array_get(contexts_list(&contexts), i),
+                                                      "name")));
         }
     } else {
         list_table(c, &contexts);
@@ -80,7 +78,7 @@ static int change(struct cli *c,
     rc = rc != 0 ? rc : how(&contexts, c->args.items[0], err);
     rc = rc != 0 ? rc : contexts_save(&contexts, err);
     if (rc == 0) {
-        (void)fprintf(stderr, "Context %s %s.\n", c->args.items[0], done);
+        print_err("Context %s %s.\n", c->args.items[0], done);
     }
     contexts_free(&contexts);
     return rc;
@@ -115,7 +113,7 @@ static int run_set(struct cli *c, struct err *err)
     }
     rc = rc != 0 ? rc : contexts_save(&contexts, err);
     if (rc == 0) {
-        (void)fprintf(stderr, "Context %s is in %s.\n", c->args.items[0], contexts.file);
+        print_err("Context %s is in %s.\n", c->args.items[0], contexts.file);
     }
     contexts_free(&contexts);
     return rc;

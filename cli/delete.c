@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/await.h"
+#include "cli/print.h"
 
 static int propagation_of(struct cli *c, Choreo__V1__Propagation *how, struct err *err)
 {
@@ -24,10 +25,10 @@ static int propagation_of(struct cli *c, Choreo__V1__Propagation *how, struct er
 static void show(struct cli *c, const struct targets *t, size_t i, bool held)
 {
     if (c->output.form == OUTPUT_NAME) {
-        (void)printf("%s\n", t->titles[i]);
+        print_out("%s\n", t->titles[i]);
     } else {
-        (void)printf("%s %s%s\n", t->titles[i], held ? "is being deleted" : "deleted",
-                     c->options.dry_run != NULL ? " (dry run)" : "");
+        print_out("%s %s%s\n", t->titles[i], held ? "is being deleted" : "deleted",
+                  c->options.dry_run != NULL ? " (dry run)" : "");
     }
 }
 
@@ -82,12 +83,12 @@ static int run(struct cli *c, struct err *err)
             if (first.code == 0) {
                 first = *err;
             } else {
-                (void)fprintf(stderr, "choreo delete: %s\n", err->message);
+                print_err("choreo delete: %s\n", err->message);
             }
         }
     }
     if (rc == 0 && t.count == 0) {
-        (void)fprintf(stderr, "No object matches.\n");
+        print_err("No object matches.\n");
     }
     for (size_t i = 0; rc == 0 && c->options.wait && i < t.count; i++) {
         await.uid = uids[i];

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/yaml.h"
 #include "cli/events.h"
+#include "cli/print.h"
 #include "proto/object.h"
 #include "proto/table.h"
 
@@ -15,7 +16,7 @@ enum { LABEL_WIDTH = 14, INDENT = 2 };
 
 static void print_field(const char *label, const char *value)
 {
-    (void)printf("%-*s%s\n", LABEL_WIDTH, label, value);
+    print_out("%-*s%s\n", LABEL_WIDTH, label, value);
 }
 
 static const char *age_text(struct arena *arena, struct slice time)
@@ -33,14 +34,13 @@ static const char *age_text(struct arena *arena, struct slice time)
 }
 
 /* "Labels:  a=b", one a line. */
-static void print_map(struct arena *arena, const char *label, const json_t *map)
+static void print_map(const char *label, const json_t *map)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)map, key, value)
     {
-        const char *text = print_harmless(arena, arena_cstr(arena, json_text(value)));
-        (void)printf("%-*s%s=%s\n", LABEL_WIDTH, label, key, text);
+        print_out("%-*s%s=%.*s\n", LABEL_WIDTH, label, key, SLICE_ARG(json_text(value)));
         label = "";
     }
 }
@@ -57,8 +57,8 @@ static void print_head(struct cli *c, const json_t *object)
     }
     print_field("Kind:", arena_printf(arena, "%.*s (%.*s)", SLICE_ARG(object_kind(object)),
                                       SLICE_ARG(object_api_version(object))));
-    print_map(arena, "Labels:", json_at(meta, "labels", NULL));
-    print_map(arena, "Annotations:", json_at(meta, "annotations", NULL));
+    print_map("Labels:", json_at(meta, "labels", NULL));
+    print_map("Annotations:", json_at(meta, "annotations", NULL));
     print_field("Created:",
                 arena_printf(arena, "%.*s (%s ago)", SLICE_ARG(created), age_text(arena, created)));
     if (object_deleting(object)) {
@@ -116,9 +116,9 @@ static void print_members(const json_t *object)
         }
         yaml_emit(value, &text);
         rest = buf_slice(&text);
-        (void)printf("%c%s:\n", *key >= 'a' && *key <= 'z' ? *key - 'a' + 'A' : *key, key + 1);
+        print_out("%c%s:\n", *key >= 'a' && *key <= 'z' ? *key - 'a' + 'A' : *key, key + 1);
         while (slice_split(&rest, '\n', &line)) {
-            (void)printf("%*s%.*s\n", INDENT, "", SLICE_ARG(line));
+            print_out("%*s%.*s\n", INDENT, "", SLICE_ARG(line));
         }
         buf_free(&text);
     }
@@ -134,7 +134,7 @@ static void print_conditions(struct cli *c, const json_t *object)
     if (json_array_size(conditions) == 0) {
         return;
     }
-    (void)puts("Conditions:");
+    print_out("%s\n", "Conditions:");
     print_init(&table, titles, 5);
     table.indent = INDENT;
     table.sentence = true;
@@ -215,7 +215,7 @@ static int print_owned(struct cli *c, const json_t *object, struct err *err)
         rc = rc == ERR_FORBIDDEN || rc == ERR_METHOD || rc == ERR_NOT_FOUND ? 0 : rc;
     }
     if (rc == 0 && r.table.rows > 0) {
-        (void)puts("Owns:");
+        print_out("%s\n", "Owns:");
         print_flush(&r.table, true);
     }
     print_free(&r.table);
@@ -227,11 +227,11 @@ static int print_events(struct cli *c, const json_t *object, struct err *err)
     size_t count = 0;
     const char *fields =
         arena_printf(&c->arena, "involvedObject.uid=%.*s", SLICE_ARG(object_uid(object)));
-    (void)puts("Events:");
+    print_out("%s\n", "Events:");
     int rc = events_print(c, arena_cstr(&c->arena, object_ns(object)), fields, INDENT, false,
                           &count, err);
     if (rc == 0 && count == 0) {
-        (void)printf("%*s<none>\n", INDENT, "");
+        print_out("%*s<none>\n", INDENT, "");
     }
     return rc;
 }
@@ -259,12 +259,12 @@ static int run(struct cli *c, struct err *err)
     int rc = ask_targets(c, 0, SIZE_MAX, &t, err);
     for (size_t i = 0; rc == 0 && i < t.count; i++) {
         if (i > 0) {
-            (void)putchar('\n');
+            print_out("\n");
         }
         rc = describe_one(c, &t.refs[i], err);
     }
     if (rc == 0 && t.count == 0) {
-        (void)fprintf(stderr, "No object matches.\n");
+        print_err("No object matches.\n");
     }
     targets_free(&t);
     return rc;

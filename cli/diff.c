@@ -7,6 +7,7 @@
 #include "base/yaml.h"
 #include "cli/ask.h"
 #include "cli/udiff.h"
+#include "cli/print.h"
 
 /* Takes out what changes by itself. */
 static void strip(json_t *object)
@@ -84,7 +85,7 @@ static int run(struct cli *c, struct err *err)
         if (first.code == 0) {
             first = *err;
         } else {
-            (void)fprintf(stderr, "choreo diff: %s\n", err->message);
+            print_err("choreo diff: %s\n", err->message);
         }
     }
     manifests_free(&all);

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "cli/ask.h"
+#include "cli/print.h"
 
 enum { FILE_MAX = 4 << 20 };
 
@@ -149,7 +150,7 @@ static int edit_rounds(struct editing *e, struct err *err)
         if (slice_trim(edited).len == 0 || slice_eq(edited, buf_slice(&e->shown))) {
             e->keep = why != NULL;
             if (why == NULL) {
-                (void)fprintf(stderr, "Nothing changed.\n");
+                print_err("Nothing changed.\n");
             }
             return why == NULL ? 0 : err_set(err, ERR_INVALID, "given up; it was refused: %s", why);
         }
@@ -188,7 +189,7 @@ static int edit_one(struct cli *c, Choreo__V1__Ref *ref, const char *title, stru
         yaml_emit(tree, &e.shown);
         rc = edit_rounds(&e, err);
         if (e.keep) {
-            (void)fprintf(stderr, "Your text is in %s.\n", e.path);
+            print_err("Your text is in %s.\n", e.path);
         } else {
             (void)unlink(e.path);
         }

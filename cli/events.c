@@ -1,5 +1,6 @@
 /* events.c: `choreo events`. */
 #include "cli/events.h"
+#include "cli/print.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,8 +208,8 @@ static int run(struct cli *c, struct err *err)
                  : events_print(c, c->options.all_namespaces ? "" : c->ns, fields, 0, true, &count,
                                 err);
     if (rc == 0 && count == 0) {
-        (void)fprintf(stderr, "No events%s%s.\n", c->options.all_namespaces ? "" : " in namespace ",
-                      c->options.all_namespaces ? "" : c->ns);
+        print_err("No events%s%s.\n", c->options.all_namespaces ? "" : " in namespace ",
+                  c->options.all_namespaces ? "" : c->ns);
     }
     return rc;
 }

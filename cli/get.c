@@ -176,8 +176,8 @@ static void flush_table(struct getting *g)
 
 static void print_name(const struct getting *g, const json_t *object)
 {
-    (void)printf("%s/%s\n", g->ref.resource,
-                 json_string_value(json_at(object, "metadata", "name", NULL)));
+    print_out("%s/%s\n", g->ref.resource,
+              json_string_value(json_at(object, "metadata", "name", NULL)));
 }
 
 static void drop_managed_fields(const struct getting *g, json_t *object)
@@ -195,12 +195,12 @@ static int show_event(struct getting *g, json_t *tree, const char *event)
     int rc = 0;
     if (!g->events || g->cli->output.form == OUTPUT_JSONPATH) {
         rc = output_tree(&g->cli->output, tree, &g->err);
-        (void)puts("");
+        print_out("%s\n", "");
     } else if (g->cli->output.form == OUTPUT_JSON) {
         json_canonical(both, &line);
-        (void)printf("%.*s\n", SLICE_ARG(buf_slice(&line)));
+        print_out("%.*s\n", SLICE_ARG(buf_slice(&line)));
     } else {
-        (void)printf("---\n# %s\n", event);
+        print_out("---\n# %s\n", event);
         print_yaml(tree);
     }
     json_decref(both);
@@ -318,8 +318,8 @@ static int get_all(struct getting *g, struct err *err)
     if (rc == 0 && output_is_tree(&c->output)) {
         rc = print_items(g, named, err);
     } else if (rc == 0 && !named && !g->titled && c->output.form != OUTPUT_NAME) {
-        (void)fprintf(stderr, "No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
-                      g->all ? "" : c->ns);
+        print_err("No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
+                  g->all ? "" : c->ns);
     }
     return rc;
 }
@@ -334,7 +334,6 @@ static bool on_event(const ProtobufCMessage *message, void *user)
     if (event->object != NULL && event->type <= CHOREO__V1__WATCH_EVENT__TYPE__DELETED) {
         g->rc = take_object(g, event->object, names[event->type]);
         flush_table(g);
-        (void)fflush(stdout);
     }
     /* What comes before SYNCED is in order of names, not of versions. */
     if (event->type != CHOREO__V1__WATCH_EVENT__TYPE__ADDED || g->version != 0) {
@@ -358,7 +357,7 @@ static int watch_all(struct getting *g, struct err *err)
         rc = client_stream(&g->cli->client, "choreo.v1.ResourceService/Watch", &request.base,
                            &choreo__v1__watch_event__descriptor, ENDLESS, on_event, g, err);
         if (rc == ERR_GONE) {
-            (void)fprintf(stderr, "choreo: the history is gone; starting over\n");
+            print_err("choreo: the history is gone; starting over\n");
             g->version = 0;
         }
     } while (g->rc == 0 &&

@@ -36,7 +36,7 @@ static int run_resources(struct cli *c, struct err *err)
     for (size_t i = 0; i < count; i++) {
         const Choreo__V1__KindInfo *k = kinds[i];
         if (c->output.form == OUTPUT_NAME) {
-            (void)printf("%s%s%s\n", k->plural, *k->group != '\0' ? "." : "", k->group);
+            print_out("%s%s%s\n", k->plural, *k->group != '\0' ? "." : "", k->group);
             continue;
         }
         const char *cells[] = {k->plural,

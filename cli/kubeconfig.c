@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "base/file.h"
 #include "base/yaml.h"
 #include "cli/commands.h"
@@ -11,21 +10,12 @@
 
 enum { FILE_MAX = 4 << 20 };
 
-static json_t *base64_text(struct slice bytes)
-{
-    struct buf text = {0};
-    base64_encode(&text, bytes);
-    json_t *value = json_str(buf_slice(&text));
-    buf_free(&text);
-    return value;
-}
-
 static json_t *cluster_of(const struct settings *s)
 {
     json_t *cluster = json_pack("{s:s}", "server", s->endpoints[0]);
     if (s->ca_pem.len > 0) {
         json_object_set_new(cluster, "certificate-authority-data",
-                            base64_text(buf_slice(&s->ca_pem)));
+                            json_base64(buf_slice(&s->ca_pem)));
     }
     return cluster;
 }
@@ -36,8 +26,8 @@ static json_t *user_of(const struct settings *s)
     if (s->token != NULL) {
         json_object_set_new(user, "token", json_string(s->token));
     } else if (s->cert_pem.len > 0) {
-        json_object_set_new(user, "client-certificate-data", base64_text(buf_slice(&s->cert_pem)));
-        json_object_set_new(user, "client-key-data", base64_text(buf_slice(&s->key_pem)));
+        json_object_set_new(user, "client-certificate-data", json_base64(buf_slice(&s->cert_pem)));
+        json_object_set_new(user, "client-key-data", json_base64(buf_slice(&s->key_pem)));
     }
     return user;
 }
@@ -132,7 +122,7 @@ static int merge(struct cli *c, struct err *err)
         rc = file_write(file, buf_slice(&text), 0600, err);
     }
     if (rc == 0) {
-        (void)fprintf(stderr, "Written to %s.\n", file);
+        print_err("Written to %s.\n", file);
     }
     buf_free(&text);
     json_decref(tree);

@@ -13,6 +13,7 @@
 #include "base/crypto.h"
 #include "base/file.h"
 #include "cli/ask.h"
+#include "cli/print.h"
 
 enum { TOKEN_MAX = 16 * 1024, PEM_MAX = 1 << 20 };
 
@@ -172,8 +173,8 @@ static int run(struct cli *c, struct err *err)
     rc = rc != 0 ? rc : contexts_use(&contexts, name, err);
     rc = rc != 0 ? rc : contexts_save(&contexts, err);
     if (rc == 0) {
-        (void)fprintf(stderr, "Logged in to %s; context %s is the current one, in %s.\n",
-                      c->settings.endpoints[c->client.endpoint], name, contexts.file);
+        print_err("Logged in to %s; context %s is the current one, in %s.\n",
+                  c->settings.endpoints[c->client.endpoint], name, contexts.file);
     }
     contexts_free(&contexts);
     return rc;

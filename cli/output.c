@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/print.h"
 
 static const struct {
@@ -105,6 +106,18 @@ bool output_is_tree(const struct output *o)
     return (OUTPUT_TREES & 1u << o->form) != 0;
 }
 
+/* Programs get every byte; a terminal nothing that drives it. */
+static void print_raw(struct slice text)
+{
+    struct buf shown = {0};
+    if (isatty(STDOUT_FILENO)) {
+        text_add_shown(&shown, text, "\n\t");
+        text = buf_slice(&shown);
+    }
+    (void)printf("%.*s", SLICE_ARG(text));
+    buf_free(&shown);
+}
+
 /* As the template says, byte for byte; only a terminal gets its last line ended. */
 static int print_path(const struct output *o, const json_t *tree, struct err *err)
 {
@@ -114,7 +127,7 @@ static int print_path(const struct output *o, const json_t *tree, struct err *er
         if (isatty(STDOUT_FILENO) && text.len > 0 && text.data[text.len - 1] != '\n') {
             buf_add_char(&text, '\n');
         }
-        (void)printf("%.*s", SLICE_ARG(buf_slice(&text)));
+        print_raw(buf_slice(&text));
     }
     buf_free(&text);
     return rc;

@@ -1,15 +1,15 @@
-/* print.c: tables as kubectl prints them: upper-case titles, three spaces between columns.
- *
- * What objects say may hold anything, so control characters never reach the terminal. */
+/* print.c: tables as kubectl prints them: upper-case titles, three spaces between columns. */
 #include "cli/print.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/yaml.h"
 
 enum {
@@ -26,24 +26,17 @@ struct layout {
     size_t terminal; /* 0: none */
 };
 
-/* Code points, for alignment: continuation bytes of UTF-8 take no column. */
 static size_t width_of(const char *text)
 {
-    size_t width = 0;
-    for (; *text != '\0'; text++) {
-        width += ((unsigned char)*text & 0xc0) != 0x80 ? 1 : 0;
-    }
-    return width;
+    return text_columns(slice_of(text));
 }
 
-const char *print_harmless(struct arena *arena, const char *text)
+static const char *harmless(struct print_table *t, const char *text)
 {
-    char *copy = arena_cstr(arena, slice_of(text));
-    for (char *p = copy; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-            *p = '?';
-        }
-    }
+    struct buf shown = {0};
+    text_add_shown(&shown, slice_of(text), "");
+    const char *copy = arena_cstr(&t->arena, buf_slice(&shown));
+    buf_free(&shown);
     return copy;
 }
 
@@ -52,7 +45,7 @@ void print_init(struct print_table *t, const char *const *titles, size_t columns
     assert(columns <= PRINT_COLUMNS_MAX);
     *t = (struct print_table){.columns = columns};
     for (size_t i = 0; i < columns; i++) {
-        t->titles[i] = print_harmless(&t->arena, titles[i]);
+        t->titles[i] = harmless(t, titles[i]);
     }
 }
 
@@ -63,8 +56,7 @@ void print_row(struct print_table *t, const char *const *cells)
         t->cells = mem_resize(t->cells, t->cap * t->columns * sizeof *t->cells);
     }
     for (size_t i = 0; i < t->columns; i++) {
-        t->cells[t->rows * t->columns + i] =
-            print_harmless(&t->arena, cells[i] != NULL ? cells[i] : "");
+        t->cells[t->rows * t->columns + i] = harmless(t, cells[i] != NULL ? cells[i] : "");
     }
     t->rows++;
 }
@@ -248,9 +240,47 @@ void print_json(const json_t *tree)
     print_text(&text);
 }
 
+void print_json_line(const json_t *tree)
+{
+    struct buf text = {0};
+    struct buf shown = {0};
+    json_canonical(tree, &text);
+    text_add_escaped(&shown, buf_slice(&text), TEXT_JSON); /* such stand in strings only */
+    buf_free(&text);
+    print_text(&shown);
+}
+
 void print_yaml(const json_t *tree)
 {
     struct buf text = {0};
     yaml_emit(tree, &text);
     print_text(&text);
+}
+
+static void __attribute__((format(printf, 2, 0))) say(FILE *to, const char *format, va_list args)
+{
+    struct buf text = {0};
+    struct buf shown = {0};
+    buf_vaddf(&text, format, args);
+    text_add_shown(&shown, buf_slice(&text), "\n");
+    (void)fwrite(shown.data, 1, shown.len, to);
+    (void)fflush(to);
+    buf_free(&text);
+    buf_free(&shown);
+}
+
+void print_out(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(stdout, format, args);
+    va_end(args);
+}
+
+void print_err(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(stderr, format, args);
+    va_end(args);
 }

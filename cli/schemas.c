@@ -1,5 +1,6 @@
 /* schemas.c: one source or the other, one form. */
 #include "cli/schemas.h"
+#include "cli/print.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +19,7 @@ int schemas_open(struct schemas *s, struct cli *c, struct err *err)
     } else if (rc == 0 && !s->offline) {
         rc = ask_kinds(c, &kinds, err);
         if (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT) {
-            (void)fprintf(stderr, "choreo: no server answers; this is what choreo %s knows\n",
-                          CHOREO_VERSION);
+            print_err("choreo: no server answers; this is what choreo %s knows\n", CHOREO_VERSION);
             s->offline = true;
             rc = 0;
         }

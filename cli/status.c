@@ -119,9 +119,9 @@ static int show(struct cli *c, struct err *err)
         rc = output_tree(&c->output, tree, err);
         json_decref(tree);
     } else if (rc == 0 && (rc = print_nodes(c, err)) == 0) {
-        (void)putchar('\n');
+        print_out("\n");
         print_planes(c, planes);
-        (void)putchar('\n');
+        print_out("\n");
         print_components(c, components);
     }
     json_decref(planes);
@@ -140,7 +140,7 @@ static int run(struct cli *c, struct err *err)
         arena_free(&c->arena);
         rc = show(c, err);
         if (rc != 0) {
-            (void)fprintf(stderr, "choreo status: %s\n", err->message);
+            print_err("choreo status: %s\n", err->message);
         }
     }
     return rc;

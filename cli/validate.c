@@ -3,6 +3,7 @@
 
 #include "cli/check.h"
 #include "cli/commands.h"
+#include "cli/print.h"
 
 static int run(struct cli *c, struct err *err)
 {
@@ -21,8 +22,7 @@ static int run(struct cli *c, struct err *err)
         }
     }
     if (rc == 0) {
-        (void)fprintf(stderr, "%zu manifest%s valid\n", all.count,
-                      all.count == 1 ? " is" : "s are");
+        print_err("%zu manifest%s valid\n", all.count, all.count == 1 ? " is" : "s are");
     }
     manifests_free(&all);
     return rc;

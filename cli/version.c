@@ -2,14 +2,14 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
+#include "cli/print.h"
 #include "proto/choreo/v1/services.pb-c.h"
 
 static int run(struct cli *c, struct err *err)
 {
     Choreo__V1__StatusRequest request = CHOREO__V1__STATUS_REQUEST__INIT;
     ProtobufCMessage *message = NULL;
-    (void)printf("choreo %s\n", CHOREO_VERSION);
-    (void)fflush(stdout);
+    print_out("choreo %s\n", CHOREO_VERSION);
     int rc = c->options.client ? 0 : cli_connect(c, err);
     if (rc != 0 || c->options.client) {
         return rc;
@@ -18,7 +18,7 @@ static int run(struct cli *c, struct err *err)
                      &choreo__v1__status_response__descriptor, &c->arena, &message, err);
     if (rc == 0) {
         const Choreo__V1__StatusResponse *s = (const Choreo__V1__StatusResponse *)message;
-        (void)printf("choreod %s (%s)\n", s->version, s->node);
+        print_out("choreod %s (%s)\n", s->version, s->node);
     }
     return rc;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/await.h"
+#include "cli/print.h"
 
 static int run(struct cli *c, struct err *err)
 {
@@ -12,7 +13,7 @@ static int run(struct cli *c, struct err *err)
         await_parse(&await, c->options.about != NULL ? c->options.about : "condition=Ready", err);
     rc = rc != 0 ? rc : ask_targets(c, 0, SIZE_MAX, &t, err);
     if (rc == 0 && t.count == 0) {
-        (void)fprintf(stderr, "No object matches.\n");
+        print_err("No object matches.\n");
     }
     for (size_t i = 0; rc == 0 && i < t.count; i++) {
         rc = await_one(&await, &t.refs[i], t.titles[i], err);

@@ -299,6 +299,8 @@ lastTimestamp: "2026-01-02T03:04:05Z"
 count: 3
 YAML
 check "control characters" c annotate project shop "evil=$(printf '\033[31m')"
+check "not by a template either" terminal "$bin" get project shop -o "'jsonpath={.metadata.annotations.evil}'" && only "?[31m"
+check "but programs get them" c get project shop -o 'jsonpath={.metadata.annotations.evil}' && only $'\033[31m'
 check "are shown as such" c describe project shop && says "evil=?[31m" && hides $'\033'
 check "describe tells both" c describe proj/shop && says "Owns:" "ConfigMap   owned" "Painted" "it is green now"
 check "describe of a Secret" c apply -f - <<<'{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {k: hush}}'
