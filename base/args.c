@@ -60,7 +60,8 @@ static int store(const struct args_option *o, const char *text, struct err *err)
         *(bool *)o->value = true;
         return 0;
     case ARGS_STRING:
-        *(const char **)o->value = text;
+    case ARGS_OPTIONAL:
+        *(const char **)o->value = text != NULL ? text : "";
         return 0;
     case ARGS_COUNT:
         return store_count(o, text, err);
@@ -109,17 +110,20 @@ static int keep_rest(int argc, char **argv, struct args_list *args, struct err *
 int args_parse(int argc, char **argv, const struct args_option *options, size_t option_count,
                struct args_list *args, bool *help, struct err *err)
 {
+    static const int has_value[] = {
+        [ARGS_FLAG] = no_argument,        [ARGS_STRING] = required_argument,
+        [ARGS_COUNT] = required_argument, [ARGS_DURATION] = required_argument,
+        [ARGS_LIST] = required_argument,  [ARGS_OPTIONAL] = optional_argument};
     assert(option_count <= ARGS_OPTIONS_MAX);
     struct option longs[ARGS_OPTIONS_MAX + 2] = {{0}};
-    char letters[2 * ARGS_OPTIONS_MAX + 4] = ":h";
+    char letters[3 * ARGS_OPTIONS_MAX + 4] = ":h";
     size_t letter_len = 2;
     for (size_t i = 0; i < option_count; i++) {
-        bool takes = options[i].type != ARGS_FLAG;
-        longs[i] = (struct option){options[i].name, takes ? required_argument : no_argument, NULL,
-                                   LONG_BASE + (int)i};
+        int takes = has_value[options[i].type];
+        longs[i] = (struct option){options[i].name, takes, NULL, LONG_BASE + (int)i};
         if (options[i].letter != 0) {
             letters[letter_len++] = options[i].letter;
-            if (takes) {
+            for (int colons = 0; colons < takes; colons++) {
                 letters[letter_len++] = ':';
             }
         }
@@ -140,7 +144,8 @@ int args_parse(int argc, char **argv, const struct args_option *options, size_t 
                            code == ':' ? "%s: wants a value" : "%s: unknown option",
                            argv[optind - 1]);
         }
-        int rc = store(o, optarg, err);
+        bool joined = code < LONG_BASE && optarg != NULL && optarg != argv[optind - 1];
+        int rc = store(o, joined && *optarg == '=' ? optarg + 1 : optarg, err);
         if (rc != 0) {
             return rc;
         }

@@ -1,8 +1,8 @@
 /* args.h: command lines, for all our programs alike.
  *
  * A command lists its options with the variables that they set, and its help as one text; parsing
- * is getopt_long()'s (options anywhere, --name=value or --name value, -- ends them). Owner: values
- * borrow argv. Thread: main's, before others start. */
+ * is getopt_long()'s (options anywhere, --name=value or --name value, -- ends them), and -n=value
+ * is -n value. Owner: values borrow argv. Thread: main's, before others start. */
 #ifndef BASE_ARGS_H
 #define BASE_ARGS_H
 
@@ -18,6 +18,7 @@ enum args_type {
     ARGS_COUNT,    /* uint32_t *: least..most */
     ARGS_DURATION, /* uint64_t *, ms: "90s", "15m", "1h30m" */
     ARGS_LIST,     /* struct args_list *: may be given several times */
+    ARGS_OPTIONAL, /* const char **: "--name" alone sets "", "--name=value" the value */
 };
 
 enum { ARGS_LIST_MAX = 64, ARGS_OPTIONS_MAX = 40 };

@@ -2,12 +2,14 @@
  *
  * A request is one frame in the body of a POST; a response is frames, then the status in the
  * trailers, or in the headers if there was no message. HTTP errors without a grpc-status (a proxy,
- * no gRPC server) are UNAVAILABLE. */
+ * no gRPC server) count as gRPC's protocol says. */
 #include "cli/client.h"
+#include "cli/print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/crypto.h"
 #include "base/list.h"
@@ -19,7 +21,8 @@ enum {
     RESPONSE_MAX = 64 << 20,
     TRY_TIMEOUT_MS = 10 * 1000, /* one try; the next goes to another node */
     CONNECT_TIMEOUT_MS = 2000,
-    PAUSE_MS = 200, /* after a whole round of endpoints failed */
+    PAUSE_MS = 200,     /* after a whole round of endpoints failed */
+    PATIENCE_MS = 2000, /* a wait of less is not worth a word */
 };
 
 struct attempt {
@@ -151,14 +154,29 @@ static int read_details(struct slice encoded, int status, struct buf *message)
     return code;
 }
 
+/* An answer without a grpc-status, as gRPC's protocol reads it: a proxy's, or of no gRPC server. */
+static int code_of_http(int status)
+{
+    switch (status) {
+    case 401:
+        return ERR_UNAUTHENTICATED;
+    case 403:
+        return ERR_FORBIDDEN;
+    case 404:
+        return ERR_METHOD;
+    default:
+        return ERR_UNAVAILABLE;
+    }
+}
+
 static void take_status(struct attempt *a)
 {
     struct fetch *f = &a->fetch;
     struct slice text = fetch_header(f, "grpc-status");
     uint64_t status = 0;
     if (!slice_u64(text, &status)) {
-        a->rc = err_set(&a->err, ERR_UNAVAILABLE, "%s: HTTP %d, which is no gRPC answer", f->url,
-                        f->status);
+        a->rc = err_set(&a->err, code_of_http(f->status), "%s: HTTP %d, which is no gRPC answer",
+                        f->url, f->status);
     } else if (status != 0) {
         struct buf message = {0};
         unpercent(fetch_header(f, "grpc-message"), &message);
@@ -186,8 +204,8 @@ static void on_done(struct fetch *f, int rc, const struct err *err)
     } else if (a->stopped) {
         a->rc = 0;
     } else if (rc != 0) {
-        a->rc =
-            err_set(&a->err, rc == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE, "%s", err->message);
+        bool kept = rc == ERR_TIMEOUT || rc == ERR_UNAUTHENTICATED || rc == ERR_TOO_LARGE;
+        a->rc = err_set(&a->err, kept ? rc : ERR_UNAVAILABLE, "%s", err->message);
     } else {
         take_status(a);
     }
@@ -208,8 +226,7 @@ static void on_data(struct fetch *f, struct slice in)
                 : protobuf_c_message_unpack(a->type, NULL, len,
                                             (const uint8_t *)a->frames.data + FRAME_HEAD_BYTES);
         if (message == NULL) {
-            a->stopped = true;
-            a->broken = true;
+            a->stopped = a->broken = true;
             break;
         }
         buf_shift(&a->frames, FRAME_HEAD_BYTES + len);
@@ -283,6 +300,16 @@ static uint64_t now_ms(void)
     return uv_hrtime() / 1000000;
 }
 
+/* A person who waits may know for what. */
+static void tell_once(struct client *c, const struct attempt *a, uint64_t left_ms)
+{
+    if (!c->told && isatty(STDERR_FILENO) && left_ms > PATIENCE_MS) {
+        print_err("choreo: no node answers yet (%s); trying for another %llu s\n", a->err.message,
+                  (unsigned long long)left_ms / 1000);
+        c->told = true;
+    }
+}
+
 /* Tries one endpoint after the other until one answers or the time is over. */
 static void go_round(struct client *c, struct attempt *a, const char *method, struct slice body,
                      uint32_t limit_ms, bool stream)
@@ -303,6 +330,7 @@ static void go_round(struct client *c, struct attempt *a, const char *method, st
         fetch_clear(&a->fetch);
         c->endpoint = (c->endpoint + 1) % c->settings->endpoint_count;
         if (tries % c->settings->endpoint_count == 0) {
+            tell_once(c, a, end_ms - now_ms());
             uv_sleep(PAUSE_MS);
         }
     }

@@ -18,6 +18,7 @@ struct client {
     size_t endpoint; /* the one that answered last */
     char *authorization;
     struct loop_msg close;
+    bool told;           /* that no node answers */
     uint32_t timeout_ms; /* of a unary call, all its tries together */
 };
 

@@ -4,18 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/print.h"
-
-static const char help[] =
-    "usage: choreo cluster status                  each shard: its leader, term, log, followers\n"
-    "       choreo cluster members                 each node: where it is, what it leads\n"
-    "       choreo cluster transfer SHARD [NODE]   hand a shard's leadership to NODE, or the best\n"
-    "       choreo cluster prefer SHARD REGION     keep a shard's leader in REGION while that can\n"
-    "                                              be; \"-\": anywhere again\n"
-    "       choreo cluster remove NODE             take a node out of every shard; a dead one too\n"
-    "\n"
-    "Nodes join with `choreod join`; `choreod token create` on any node prints how.\n"
-    "\n"
-    "  -o, --output FORM   table, json or yaml\n";
+#include "proto/choreo/v1/services.pb-c.h"
 
 /* "0,3" */
 static const char *numbers(struct arena *arena, const uint32_t *items, size_t count)
@@ -59,7 +48,8 @@ static void print_members(struct cli *c, Choreo__V1__Member *const *members, siz
     static const char *const titles[] = {"NAME",  "REGION", "ROLE",  "REACHABLE",
                                          "LEADS", "API",    "PEERS", "CLOCK"};
     struct print_table table;
-    print_init(&table, titles, c->output == OUTPUT_WIDE ? 8 : 6);
+    print_init(&table, titles, c->output.form == OUTPUT_WIDE ? 8 : 6);
+    table.whole = c->output.form == OUTPUT_WIDE;
     for (size_t i = 0; i < count; i++) {
         const Choreo__V1__Member *m = members[i];
         const char *cells[] = {m->name,
@@ -76,19 +66,12 @@ static void print_members(struct cli *c, Choreo__V1__Member *const *members, siz
     print_free(&table);
 }
 
-static bool wants_tree(const struct cli *c)
+/* Takes tree. */
+static int show_tree(const struct cli *c, json_t *tree, struct err *err)
 {
-    return c->output == OUTPUT_JSON || c->output == OUTPUT_YAML;
-}
-
-static void print_tree(const struct cli *c, json_t *tree)
-{
-    if (c->output == OUTPUT_JSON) {
-        print_json(tree);
-    } else {
-        print_yaml(tree);
-    }
+    int rc = output_tree(&c->output, tree, err);
     json_decref(tree);
+    return rc;
 }
 
 static int members(struct cli *c, struct err *err)
@@ -101,15 +84,14 @@ static int members(struct cli *c, struct err *err)
         return rc;
     }
     const Choreo__V1__MembersResponse *response = (const Choreo__V1__MembersResponse *)message;
-    if (wants_tree(c)) {
+    if (output_is_tree(&c->output)) {
         json_t *list = json_array();
         for (size_t i = 0; i < response->n_members; i++) {
             json_array_append_new(list, member_json(response->members[i]));
         }
-        print_tree(c, json_pack("{s:o}", "members", list));
-    } else {
-        print_members(c, response->members, response->n_members);
+        return show_tree(c, json_pack("{s:o}", "members", list), err);
     }
+    print_members(c, response->members, response->n_members);
     return 0;
 }
 
@@ -173,11 +155,10 @@ static int status(struct cli *c, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    if (wants_tree(c)) {
-        print_tree(c, status_json((const Choreo__V1__StatusResponse *)message));
-    } else {
-        print_shards(c, (const Choreo__V1__StatusResponse *)message);
+    if (output_is_tree(&c->output)) {
+        return show_tree(c, status_json((const Choreo__V1__StatusResponse *)message), err);
     }
+    print_shards(c, (const Choreo__V1__StatusResponse *)message);
     return 0;
 }
 
@@ -188,12 +169,12 @@ static int transfer(struct cli *c, struct err *err)
     Choreo__V1__TransferLeaderRequest request = CHOREO__V1__TRANSFER_LEADER_REQUEST__INIT;
     ProtobufCMessage *message = NULL;
     uint64_t shard;
-    if (c->args.count < 2 || !slice_u64(slice_of(c->args.items[1]), &shard) || shard > UINT32_MAX) {
+    if (c->args.count < 1 || !slice_u64(slice_of(c->args.items[0]), &shard) || shard > UINT32_MAX) {
         return err_set(err, ERR_INVALID, "usage: choreo cluster transfer SHARD [NODE]");
     }
     request.has_shard = true;
     request.shard = (uint32_t)shard;
-    request.to = c->args.count > 2 ? arena_cstr(&c->arena, slice_of(c->args.items[2])) : NULL;
+    request.to = c->args.count > 1 ? arena_cstr(&c->arena, slice_of(c->args.items[1])) : NULL;
     int rc =
         client_call(&c->client, "choreo.v1.ClusterService/TransferLeader", &request.base,
                     &choreo__v1__transfer_leader_response__descriptor, &c->arena, &message, err);
@@ -209,20 +190,20 @@ static int prefer(struct cli *c, struct err *err)
     Choreo__V1__PreferRegionRequest request = CHOREO__V1__PREFER_REGION_REQUEST__INIT;
     ProtobufCMessage *message = NULL;
     uint64_t shard;
-    if (c->args.count != 3 || !slice_u64(slice_of(c->args.items[1]), &shard) ||
+    if (c->args.count != 2 || !slice_u64(slice_of(c->args.items[0]), &shard) ||
         shard > UINT32_MAX) {
         return err_set(err, ERR_INVALID, "usage: choreo cluster prefer SHARD REGION|-");
     }
-    bool any = strcmp(c->args.items[2], "-") == 0;
+    bool any = strcmp(c->args.items[1], "-") == 0;
     request.has_shard = true;
     request.shard = (uint32_t)shard;
-    request.region = any ? NULL : arena_cstr(&c->arena, slice_of(c->args.items[2]));
+    request.region = any ? NULL : arena_cstr(&c->arena, slice_of(c->args.items[1]));
     int rc = client_call(&c->client, "choreo.v1.ClusterService/PreferRegion", &request.base,
                          &choreo__v1__prefer_region_response__descriptor, &c->arena, &message, err);
     if (rc == 0 && any) {
-        (void)printf("shard %u may be led from any region\n", request.shard);
+        print_out("shard %u may be led from any region\n", request.shard);
     } else if (rc == 0) {
-        (void)printf("shard %u prefers a leader in %s\n", request.shard, request.region);
+        print_out("shard %u prefers a leader in %s\n", request.shard, request.region);
     }
     return rc;
 }
@@ -231,10 +212,10 @@ static int remove_member(struct cli *c, struct err *err)
 {
     Choreo__V1__RemoveMemberRequest request = CHOREO__V1__REMOVE_MEMBER_REQUEST__INIT;
     ProtobufCMessage *message = NULL;
-    if (c->args.count != 2) {
+    if (c->args.count != 1) {
         return err_set(err, ERR_INVALID, "usage: choreo cluster remove NODE");
     }
-    request.name = arena_cstr(&c->arena, slice_of(c->args.items[1]));
+    request.name = arena_cstr(&c->arena, slice_of(c->args.items[0]));
     print_err("removing %s from every shard...\n", request.name);
     int rc = client_call(&c->client, "choreo.v1.ClusterService/RemoveMember", &request.base,
                          &choreo__v1__remove_member_response__descriptor, &c->arena, &message, err);
@@ -244,29 +225,66 @@ static int remove_member(struct cli *c, struct err *err)
     return rc;
 }
 
-int command_cluster(int argc, char **argv)
-{
-    static const struct {
-        const char *name;
-        int (*run)(struct cli *c, struct err *err);
-    } verbs[] = {{"status", status},
-                 {"members", members},
-                 {"transfer", transfer},
-                 {"prefer", prefer},
-                 {"remove", remove_member}};
-    struct cli c;
-    struct err err = {0};
-    int code;
-    if (!cli_begin(&c, argc, argv, NULL, 0, help, false, &code)) {
-        return code;
-    }
-    int rc = err_set(&err, ERR_INVALID,
-                     "status, members, transfer, prefer or remove? (choreo cluster "
-                     "--help)");
-    for (size_t i = 0; c.args.count > 0 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        if (strcmp(verbs[i].name, c.args.items[0]) == 0) {
-            rc = verbs[i].run(&c, &err);
-        }
-    }
-    return cli_end(&c, rc, &err);
-}
+static const struct command command_status_of = {
+    .name = "status",
+    .summary = "every shard: its leader, how far it is, who votes",
+    .usage = "[-o FORM]",
+    .examples = "  choreo cluster status\n"
+                "  choreo cluster status -o 'jsonpath={.shards[*].leader}'",
+    .forms = OUTPUT_TREES,
+    .run = status,
+};
+
+static const struct command command_members = {
+    .name = "members",
+    .summary = "the nodes: region, role, reachable or not, what they lead",
+    .usage = "[-o FORM]",
+    .examples = "  choreo cluster members -o wide\n"
+                "  choreo cluster members -o 'jsonpath={.members[?(@.reachable==false)].name}'",
+    .forms = OUTPUT_TREES | 1 << OUTPUT_WIDE,
+    .run = members,
+};
+
+static const struct command command_transfer = {
+    .name = "transfer",
+    .summary = "hand a shard's leadership to NODE, or to the best",
+    .usage = "SHARD [NODE]",
+    .examples = "  choreo cluster transfer 2 node-3\n"
+                "  choreo cluster transfer 0              to the best of the others",
+    .args = COMPLETE_NODE,
+    .run = transfer,
+};
+
+static const struct command command_prefer = {
+    .name = "prefer",
+    .summary = "keep a shard's leader in REGION while that can be",
+    .usage = "SHARD REGION|-",
+    .about =
+        "A shard's leader reconciles it: near its clusters it is quicker. \"-\" is anywhere again.",
+    .examples = "  choreo cluster prefer 1 eu-west-1\n"
+                "  choreo cluster prefer 1 -",
+    .run = prefer,
+};
+
+static const struct command command_remove = {
+    .name = "remove",
+    .summary = "take a node out of every shard; a dead one too",
+    .usage = "NODE",
+    .about =
+        "Takes the node out of every shard, also one that will never come back. Its data stays\n"
+        "on its disk; to return it must join anew.",
+    .examples = "  choreo cluster remove node-2\n"
+                "  choreo cluster remove node-2 --timeout 2m      a large one takes its time",
+    .args = COMPLETE_NODE,
+    .run = remove_member,
+};
+
+const struct command command_cluster = {
+    .name = "cluster",
+    .summary = "the control plane itself: status, members, transfer, prefer, remove",
+    .usage = "COMMAND [OPTION...]",
+    .about = "The nodes of the control plane and the shards that they replicate.",
+    .subcommands =
+        (const struct command *const[]){&command_status_of, &command_members, &command_transfer,
+                                        &command_prefer, &command_remove, NULL},
+};

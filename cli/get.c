@@ -7,50 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/commands.h"
+#include "cli/ask.h"
 #include "cli/print.h"
 
 enum { ENDLESS = 0 };
-
-static const char get_help[] =
-    "usage: choreo get KIND [NAME...] [OPTION...]\n"
-    "       choreo get KIND/NAME\n"
-    "\n"
-    "KIND is as people say it: component, components, comp, component.choreo.dev.\n"
-    "\n"
-    "  -n, --namespace NS      default: the context's\n"
-    "  -A, --all-namespaces\n"
-    "  -l, --selector LABELS   app=web,tier!=db,'env in (a,b)'\n"
-    "  --field-selector F      metadata.name=web\n"
-    "  -w, --watch             afterwards every change, until Ctrl-C\n"
-    "  -o, --output FORM       table, wide, json, yaml or name\n"
-    "  --no-headers            rows only\n"
-    "\n"
-    "examples: choreo get components -A\n"
-    "          choreo get component/user-service -n acme-corp -o yaml\n";
-
-static const char watch_help[] =
-    "usage: choreo watch KIND [NAME] [OPTION...]\n"
-    "\n"
-    "What is there, then every change, each once and in order, until Ctrl-C. Options as `choreo "
-    "get`'s.\n"
-    "With -o json each line is {\"type\", \"object\"}.\n"
-    "\n"
-    "example: choreo watch releasebindings -n acme-corp\n";
+enum { COLUMN_NAMESPACE = -1, COLUMN_EVENT = -2, COLUMN_LABELS = -3 };
 
 struct getting {
-    struct cli cli;
+    struct cli *cli;
     bool all;
     bool watch;
-    bool no_headers;
-    const char *labels;
+    bool events; /* a column, or a line, tells what happened */
     const char *fields;
     Choreo__V1__Ref ref;
     struct print_table table;
     bool titled; /* the table has its columns */
     bool printed_titles;
-    int wanted[PRINT_COLUMNS_MAX]; /* the server's column for each of ours; -1: namespace */
-    json_t *items;                 /* json and yaml: collected */
+    int wanted[PRINT_COLUMNS_MAX]; /* the server's column for each of ours; < 0: COLUMN_* */
+    json_t *items;                 /* json, yaml and jsonpath: collected */
     uint64_t version;              /* seen up to here */
     struct err err;
     int rc;
@@ -58,10 +32,19 @@ struct getting {
 
 static Choreo__V1__Form form_of(const struct getting *g)
 {
-    bool table = g->cli.output == OUTPUT_TABLE || g->cli.output == OUTPUT_WIDE;
-    return table                          ? CHOREO__V1__FORM__FORM_TABLE
-           : g->cli.output == OUTPUT_NAME ? CHOREO__V1__FORM__FORM_METADATA
-                                          : CHOREO__V1__FORM__FORM_JSON;
+    switch (g->cli->output.form) {
+    case OUTPUT_TABLE:
+    case OUTPUT_WIDE:
+        return CHOREO__V1__FORM__FORM_TABLE;
+    case OUTPUT_NAME:
+        return CHOREO__V1__FORM__FORM_METADATA;
+    case OUTPUT_JSON:
+    case OUTPUT_YAML:
+    case OUTPUT_JSONPATH:
+    case OUTPUT_COLUMNS:
+        break;
+    }
+    return CHOREO__V1__FORM__FORM_JSON;
 }
 
 /* ---- tables ---- */
@@ -71,18 +54,19 @@ static void choose_columns(struct getting *g, const json_t *table)
     const json_t *definitions = json_at(table, "columnDefinitions", NULL);
     const char *titles[PRINT_COLUMNS_MAX];
     size_t count = 0;
-    if (g->watch) {
-        g->wanted[count] = -2;
+    if (g->events) {
+        g->wanted[count] = COLUMN_EVENT;
         titles[count++] = "EVENT";
     }
     if (g->all) {
-        g->wanted[count] = -1;
+        g->wanted[count] = COLUMN_NAMESPACE;
         titles[count++] = "NAMESPACE";
     }
-    for (size_t i = 0; i < json_array_size(definitions) && count < PRINT_COLUMNS_MAX; i++) {
+    for (size_t i = 0; i < json_array_size(definitions) && count + 1 < PRINT_COLUMNS_MAX; i++) {
         const json_t *d = json_array_get(definitions, i);
-        if (json_integer_value(json_at(d, "priority", NULL)) == 0 || g->cli.output == OUTPUT_WIDE) {
-            char *title = arena_cstr(&g->cli.arena, json_text_at(d, "name"));
+        if (json_integer_value(json_at(d, "priority", NULL)) == 0 ||
+            g->cli->output.form == OUTPUT_WIDE) {
+            char *title = arena_cstr(&g->cli->arena, json_text_at(d, "name"));
             for (char *p = title; *p != '\0'; p++) {
                 *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
             }
@@ -90,7 +74,12 @@ static void choose_columns(struct getting *g, const json_t *table)
             titles[count++] = title;
         }
     }
+    if (g->cli->options.show_labels) {
+        g->wanted[count] = COLUMN_LABELS;
+        titles[count++] = "LABELS";
+    }
     print_init(&g->table, titles, count);
+    g->table.whole = g->cli->output.form == OUTPUT_WIDE;
     g->titled = true;
 }
 
@@ -109,6 +98,36 @@ static const char *cell_text(struct arena *arena, const json_t *cell)
     return copy;
 }
 
+/* "app=web,tier=db" */
+static const char *labels_text(struct arena *arena, const json_t *object)
+{
+    const char *key;
+    json_t *value;
+    struct buf text = {0};
+    json_object_foreach(json_at(object, "metadata", "labels", NULL), key, value)
+    {
+        buf_addf(&text, "%s%s=%.*s", text.len > 0 ? "," : "", key, SLICE_ARG(json_text(value)));
+    }
+    const char *copy = text.len > 0 ? arena_cstr(arena, buf_slice(&text)) : "<none>";
+    buf_free(&text);
+    return copy;
+}
+
+static const char *cell_of(struct arena *arena, const json_t *row, int wanted, const char *event)
+{
+    const json_t *object = json_at(row, "object", NULL);
+    switch (wanted) {
+    case COLUMN_EVENT:
+        return event;
+    case COLUMN_NAMESPACE:
+        return cell_text(arena, json_at(object, "metadata", "namespace", NULL));
+    case COLUMN_LABELS:
+        return labels_text(arena, object);
+    default:
+        return cell_text(arena, json_array_get(json_at(row, "cells", NULL), (size_t)wanted));
+    }
+}
+
 static void add_rows(struct getting *g, const json_t *table, const char *event)
 {
     const json_t *rows = json_at(table, "rows", NULL);
@@ -117,24 +136,38 @@ static void add_rows(struct getting *g, const json_t *table, const char *event)
         choose_columns(g, table);
     }
     for (size_t r = 0; r < json_array_size(rows); r++) {
-        const json_t *row = json_array_get(rows, r);
         const char *cells[PRINT_COLUMNS_MAX];
         for (size_t i = 0; i < g->table.columns; i++) {
-            const json_t *cell =
-                g->wanted[i] == -1
-                    ? json_at(row, "object", "metadata", "namespace", NULL)
-                    : json_array_get(json_at(row, "cells", NULL), (size_t)g->wanted[i]);
-            cells[i] = g->wanted[i] == -2 ? event : cell_text(&arena, cell);
+            cells[i] = cell_of(&arena, json_array_get(rows, r), g->wanted[i], event);
         }
         print_row(&g->table, cells);
     }
     arena_free(&arena);
 }
 
+/* -o custom-columns: ours, from the whole object. */
+static int add_own_row(struct getting *g, const json_t *object)
+{
+    const struct columns *columns = &g->cli->output.columns;
+    struct arena arena = {0};
+    const char *cells[PRINT_COLUMNS_MAX];
+    if (!g->titled) {
+        print_init(&g->table, columns->titles, columns->count);
+        g->table.whole = true; /* as they were asked for */
+        g->titled = true;
+    }
+    int rc = columns_row(columns, object, &arena, cells, &g->err);
+    if (rc == 0) {
+        print_row(&g->table, cells);
+    }
+    arena_free(&arena);
+    return rc;
+}
+
 static void flush_table(struct getting *g)
 {
     if (g->titled) {
-        print_flush(&g->table, !g->printed_titles && !g->no_headers);
+        print_flush(&g->table, !g->printed_titles && !g->cli->options.no_headers);
         g->printed_titles = true;
     }
 }
@@ -143,43 +176,70 @@ static void flush_table(struct getting *g)
 
 static void print_name(const struct getting *g, const json_t *object)
 {
-    struct slice words = slice_of(g->ref.resource);
-    print_out("%.*s/%s\n", SLICE_ARG(words),
+    print_out("%s/%s\n", g->ref.resource,
               json_string_value(json_at(object, "metadata", "name", NULL)));
+}
+
+static void drop_managed_fields(const struct getting *g, json_t *object)
+{
+    if (!g->cli->options.show_managed_fields) {
+        (void)json_object_del(json_object_get(object, "metadata"), "managedFields");
+    }
+}
+
+/* A change, in a form for programs. */
+static int show_event(struct getting *g, json_t *tree, const char *event)
+{
+    struct buf line = {0};
+    json_t *both = json_pack("{s:s, s:O}", "type", event, "object", tree);
+    int rc = 0;
+    if (!g->events || g->cli->output.form == OUTPUT_JSONPATH) {
+        rc = output_tree(&g->cli->output, tree, &g->err);
+        print_out("%s\n", "");
+    } else if (g->cli->output.form == OUTPUT_JSON) {
+        json_canonical(both, &line);
+        print_out("%.*s\n", SLICE_ARG(buf_slice(&line)));
+    } else {
+        print_out("---\n# %s\n", event);
+        print_yaml(tree);
+    }
+    json_decref(both);
+    buf_free(&line);
+    return rc;
 }
 
 /* event is NULL for a list. */
 static int take_object(struct getting *g, const Choreo__V1__Object *object, const char *event)
 {
     json_t *tree = NULL;
-    int rc = cli_object(object, &tree, &g->err);
+    int rc = ask_tree(object, &tree, &g->err);
     if (rc != 0) {
         return rc;
     }
-    switch (g->cli.output) {
+    switch (g->cli->output.form) {
     case OUTPUT_TABLE:
     case OUTPUT_WIDE:
         add_rows(g, tree, event);
+        break;
+    case OUTPUT_COLUMNS:
+        rc = add_own_row(g, tree);
         break;
     case OUTPUT_NAME:
         print_name(g, tree);
         break;
     case OUTPUT_JSON:
     case OUTPUT_YAML:
+    case OUTPUT_JSONPATH:
+        drop_managed_fields(g, tree);
         if (event == NULL) {
             json_array_append(g->items, tree);
-        } else if (g->cli.output == OUTPUT_JSON) {
-            json_t *both = json_pack("{s:s, s:O}", "type", event, "object", tree);
-            print_json_line(both);
-            json_decref(both);
         } else {
-            print_out("---\n# %s\n", event);
-            print_yaml(tree);
+            rc = show_event(g, tree, event);
         }
         break;
     }
     json_decref(tree);
-    return 0;
+    return rc;
 }
 
 /* ---- get ---- */
@@ -191,8 +251,8 @@ static int get_one(struct getting *g, struct err *err)
     request.ref = &g->ref;
     request.has_form = true;
     request.form = form_of(g);
-    int rc = client_call(&g->cli.client, "choreo.v1.ResourceService/Get", &request.base,
-                         &choreo__v1__object_response__descriptor, &g->cli.arena, &message, err);
+    int rc = client_call(&g->cli->client, "choreo.v1.ResourceService/Get", &request.base,
+                         &choreo__v1__object_response__descriptor, &g->cli->arena, &message, err);
     if (rc == 0) {
         const Choreo__V1__ObjectResponse *response = (const Choreo__V1__ObjectResponse *)message;
         g->version = response->resource_version;
@@ -201,74 +261,65 @@ static int get_one(struct getting *g, struct err *err)
     return rc;
 }
 
-static int get_list(struct getting *g, struct err *err)
+static int on_listed(const Choreo__V1__Object *object, void *user, struct err *err)
 {
-    char *next = NULL;
-    int rc = 0;
-    do {
-        Choreo__V1__ListRequest request = CHOREO__V1__LIST_REQUEST__INIT;
-        ProtobufCMessage *message = NULL;
-        request.ref = &g->ref;
-        request.has_form = true;
-        request.form = form_of(g);
-        request.label_selector = arena_cstr(&g->cli.arena, slice_of(g->labels));
-        request.field_selector = arena_cstr(&g->cli.arena, slice_of(g->fields));
-        request.continue_ = next;
-        rc = client_call(&g->cli.client, "choreo.v1.ResourceService/List", &request.base,
-                         &choreo__v1__list_response__descriptor, &g->cli.arena, &message, err);
-        if (rc != 0) {
-            return rc;
-        }
-        const Choreo__V1__ListResponse *response = (const Choreo__V1__ListResponse *)message;
-        g->version = response->resource_version;
-        for (size_t i = 0; rc == 0 && i < response->n_objects; i++) {
-            rc = take_object(g, response->objects[i], NULL);
-        }
-        next = response->continue_;
-    } while (rc == 0 && next != NULL && *next != '\0');
+    struct getting *g = user;
+    int rc = take_object(g, object, NULL);
+    if (rc != 0) {
+        *err = g->err;
+    }
     return rc;
 }
 
-static void print_items(struct getting *g, bool single)
+static int get_list(struct getting *g, struct err *err)
 {
-    json_t *tree = json_incref(g->items);
+    struct ask_list list = {.ref = &g->ref,
+                            .form = form_of(g),
+                            .labels = g->cli->options.selector,
+                            .fields = g->fields,
+                            .each = on_listed,
+                            .user = g};
+    int rc = ask_list(g->cli, &list, err);
+    g->version = list.version;
+    return rc;
+}
+
+static int print_items(struct getting *g, bool single, struct err *err)
+{
+    json_t *tree;
     if (single) {
-        json_decref(tree);
         tree = json_incref(json_array_get(g->items, 0));
     } else {
-        json_decref(tree);
-        tree = json_pack("{s:s, s:O, s:s, s:{s:o}}", "apiVersion", "v1", "items", g->items, "kind",
-                         "List", "metadata", "resourceVersion",
-                         json_sprintf("%llu", (unsigned long long)g->version));
+        char version[24];
+        (void)snprintf(version, sizeof version, "%llu", (unsigned long long)g->version);
+        tree = json_pack("{s:s, s:O, s:s, s:{s:s}}", "apiVersion", "v1", "items", g->items, "kind",
+                         "List", "metadata", "resourceVersion", version);
     }
-    if (g->cli.output == OUTPUT_JSON) {
-        print_json(tree);
-    } else {
-        print_yaml(tree);
-    }
+    int rc = output_tree(&g->cli->output, tree, err);
     json_decref(tree);
+    return rc;
 }
 
 static int get_all(struct getting *g, struct err *err)
 {
+    struct cli *c = g->cli;
     bool named = g->ref.name != NULL && *g->ref.name != '\0';
-    bool trees = g->cli.output == OUTPUT_JSON || g->cli.output == OUTPUT_YAML;
     int rc = 0;
-    if (g->cli.args.count > 1) {
-        for (size_t i = 1; rc == 0 && i < g->cli.args.count; i++) {
-            g->ref.name = arena_cstr(&g->cli.arena, slice_of(g->cli.args.items[i]));
+    if (c->args.count > 1) {
+        for (size_t i = 1; rc == 0 && i < c->args.count; i++) {
+            g->ref.name = arena_cstr(&c->arena, slice_of(c->args.items[i]));
             rc = get_one(g, err);
         }
-        named = g->cli.args.count == 2;
+        named = c->args.count == 2;
     } else {
         rc = named ? get_one(g, err) : get_list(g, err);
     }
     flush_table(g);
-    if (rc == 0 && trees) {
-        print_items(g, named);
-    } else if (rc == 0 && !named && !g->titled && g->cli.output != OUTPUT_NAME) {
+    if (rc == 0 && output_is_tree(&c->output)) {
+        rc = print_items(g, named, err);
+    } else if (rc == 0 && !named && !g->titled && c->output.form != OUTPUT_NAME) {
         print_err("No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
-                  g->all ? "" : g->cli.ns);
+                  g->all ? "" : c->ns);
     }
     return rc;
 }
@@ -283,7 +334,6 @@ static bool on_event(const ProtobufCMessage *message, void *user)
     if (event->object != NULL && event->type <= CHOREO__V1__WATCH_EVENT__TYPE__DELETED) {
         g->rc = take_object(g, event->object, names[event->type]);
         flush_table(g);
-        (void)fflush(stdout);
     }
     /* What comes before SYNCED is in order of names, not of versions. */
     if (event->type != CHOREO__V1__WATCH_EVENT__TYPE__ADDED || g->version != 0) {
@@ -300,11 +350,11 @@ static int watch_all(struct getting *g, struct err *err)
         request.ref = &g->ref;
         request.has_form = true;
         request.form = form_of(g);
-        request.label_selector = arena_cstr(&g->cli.arena, slice_of(g->labels));
-        request.field_selector = arena_cstr(&g->cli.arena, slice_of(g->fields));
+        request.label_selector = arena_cstr(&g->cli->arena, slice_of(g->cli->options.selector));
+        request.field_selector = arena_cstr(&g->cli->arena, slice_of(g->fields));
         request.has_resource_version = true;
         request.resource_version = g->version;
-        rc = client_stream(&g->cli.client, "choreo.v1.ResourceService/Watch", &request.base,
+        rc = client_stream(&g->cli->client, "choreo.v1.ResourceService/Watch", &request.base,
                            &choreo__v1__watch_event__descriptor, ENDLESS, on_event, g, err);
         if (rc == ERR_GONE) {
             print_err("choreo: the history is gone; starting over\n");
@@ -320,50 +370,88 @@ static int watch_all(struct getting *g, struct err *err)
 
 /* ---- the commands ---- */
 
-static int run(struct getting *g, int argc, char **argv, const char *help)
+/* One name of a watch, as a selector. */
+static int name_to_watch(struct getting *g, struct err *err)
 {
-    struct err err = {0};
-    int code;
-    const struct args_option options[] = {
-        {"all-namespaces", 'A', ARGS_FLAG, &g->all, 0, 0},
-        {"selector", 'l', ARGS_STRING, &g->labels, 0, 0},
-        {"field-selector", 0, ARGS_STRING, &g->fields, 0, 0},
-        {"watch", 'w', ARGS_FLAG, &g->watch, 0, 0},
-        {"no-headers", 0, ARGS_FLAG, &g->no_headers, 0, 0},
-    };
-    if (!cli_begin(&g->cli, argc, argv, options, sizeof options / sizeof options[0], help, false,
-                   &code)) {
-        return code;
+    struct cli *c = g->cli;
+    const char *name = c->args.count == 2 ? c->args.items[1] : g->ref.name;
+    if (c->args.count > 2) {
+        return err_set(err, ERR_INVALID, "a watch wants a kind, or one name of it");
     }
-    g->items = json_array();
-    int rc = 0;
-    if (g->cli.args.count == 0) {
-        rc = err_set(&err, ERR_INVALID, "KIND is required (choreo %s --help)", argv[0]);
-    } else {
-        cli_ref(&g->cli, g->cli.args.items[0], g->all ? "" : g->cli.ns, &g->ref);
-        if (g->watch && g->cli.args.count == 2) {
-            g->fields = arena_printf(&g->cli.arena, "metadata.name=%s", g->cli.args.items[1]);
-        }
-        rc = g->watch ? watch_all(g, &err) : get_all(g, &err);
+    if (name != NULL && *name != '\0') {
+        g->fields =
+            arena_printf(&c->arena, "%s%smetadata.name=%s", g->fields != NULL ? g->fields : "",
+                         g->fields != NULL ? "," : "", name);
+        g->ref.name = NULL;
     }
-    if (rc != 0 && err.code == 0) {
-        err = g->err;
-    }
-    if (g->titled) {
-        print_free(&g->table);
-    }
-    json_decref(g->items);
-    return cli_end(&g->cli, rc, &err);
+    return 0;
 }
 
-int command_get(int argc, char **argv)
+static int get_or_watch(struct cli *c, bool watch, struct err *err)
 {
-    struct getting g = {0};
-    return run(&g, argc, argv, get_help);
+    struct getting g = {.cli = c,
+                        .all = c->options.all_namespaces,
+                        .watch = watch || c->options.watch,
+                        .events = watch,
+                        .fields = c->options.field_selector,
+                        .items = json_array()};
+    int rc = c->args.count == 0 ? err_set(err, ERR_INVALID, "KIND is required (choreo %s --help)",
+                                          c->command->name)
+                                : 0;
+    if (rc == 0) {
+        ask_ref(c, c->args.items[0], g.all ? "" : c->ns, &g.ref);
+        rc = g.watch ? name_to_watch(&g, err) : 0;
+    }
+    if (rc == 0) {
+        rc = g.watch ? watch_all(&g, err) : get_all(&g, err);
+    }
+    if (rc != 0 && err->code == 0) {
+        *err = g.err;
+    }
+    if (g.titled) {
+        print_free(&g.table);
+    }
+    json_decref(g.items);
+    return rc;
 }
 
-int command_watch(int argc, char **argv)
+static int run_get(struct cli *c, struct err *err)
 {
-    struct getting g = {.watch = true};
-    return run(&g, argc, argv, watch_help);
+    return get_or_watch(c, false, err);
 }
+
+static int run_watch(struct cli *c, struct err *err)
+{
+    return get_or_watch(c, true, err);
+}
+
+const struct command command_get = {
+    .name = "get",
+    .summary = "show objects",
+    .usage = "KIND [NAME...] [OPTION...]\nKIND/NAME [OPTION...]",
+    .about = "KIND is as people say it: component, components, comp, component.choreo.dev.",
+    .examples = "  choreo get components -A\n"
+                "  choreo get component user-service -o yaml\n"
+                "  choreo get comp -o 'jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}'\n"
+                "  choreo get comp -o custom-columns=NAME:.metadata.name,TYPE:.spec.type",
+    .options = {OPTION_all_namespaces, OPTION_selector, OPTION_field_selector, OPTION_watch,
+                OPTION_no_headers, OPTION_show_labels, OPTION_show_managed_fields},
+    .forms = OUTPUT_ALL,
+    .args = COMPLETE_OBJECTS,
+    .run = run_get,
+};
+
+const struct command command_watch = {
+    .name = "watch",
+    .summary = "show objects and every change of them",
+    .usage = "KIND [NAME] [OPTION...]",
+    .about = "What is there, then every change, each once and in order, until Ctrl-C.\n"
+             "With -o json each line is {\"type\", \"object\"}.",
+    .examples = "  choreo watch components -A\n"
+                "  choreo watch releasebindings -l choreo.dev/component=web -o json | jq .type",
+    .options = {OPTION_all_namespaces, OPTION_selector, OPTION_field_selector, OPTION_no_headers,
+                OPTION_show_labels, OPTION_show_managed_fields},
+    .forms = OUTPUT_ALL,
+    .args = COMPLETE_OBJECTS,
+    .run = run_watch,
+};

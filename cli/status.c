@@ -6,21 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/commands.h"
+#include "cli/ask.h"
 #include "cli/print.h"
 #include "proto/object.h"
-
-static const char help[] =
-    "usage: choreo status [-n NAMESPACE] [-w]\n"
-    "\n"
-    "The platform at a glance: nodes and the shards they lead, clusters, and "
-    "components with\n"
-    "their state; `choreo get component NAME -o yaml` says why one is as it "
-    "is.\n"
-    "\n"
-    "  -n, --namespace NS  components of this namespace only; default: all\n"
-    "  -w, --watch         refresh every second, until Ctrl-C\n"
-    "  -o, --output FORM   table, json or yaml\n";
 
 enum { REFRESH_MS = 1000 };
 
@@ -53,40 +41,6 @@ static int print_nodes(struct cli *c, struct err *err)
     return 0;
 }
 
-/* All objects of a kind, in all namespaces unless one was asked for: an array of trees, new. */
-static int list_all(struct cli *c, const char *kind, const char *ns, json_t **items,
-                    struct err *err)
-{
-    char *next = NULL;
-    int rc = 0;
-    *items = json_array();
-    do {
-        Choreo__V1__ListRequest request = CHOREO__V1__LIST_REQUEST__INIT;
-        Choreo__V1__Ref ref;
-        ProtobufCMessage *message = NULL;
-        cli_ref(c, kind, ns, &ref);
-        request.ref = &ref;
-        request.has_form = true;
-        request.form = CHOREO__V1__FORM__FORM_JSON;
-        request.continue_ = next;
-        rc = client_call(&c->client, "choreo.v1.ResourceService/List", &request.base,
-                         &choreo__v1__list_response__descriptor, &c->arena, &message, err);
-        if (rc != 0) {
-            return rc;
-        }
-        const Choreo__V1__ListResponse *response = (const Choreo__V1__ListResponse *)message;
-        for (size_t i = 0; rc == 0 && i < response->n_objects; i++) {
-            json_t *tree = NULL;
-            rc = cli_object(response->objects[i], &tree, err);
-            if (rc == 0) {
-                json_array_append_new(*items, tree);
-            }
-        }
-        next = response->continue_;
-    } while (rc == 0 && next != NULL && *next != '\0');
-    return rc;
-}
-
 static const char *text_or(struct cli *c, struct slice s, const char *otherwise)
 {
     return s.len > 0 ? arena_cstr(&c->arena, s) : otherwise;
@@ -97,6 +51,7 @@ static void print_planes(struct cli *c, const json_t *planes)
     static const char *const titles[] = {"CLUSTER", "PLANE", "REGION", "STATE", "DETAIL"};
     struct print_table table;
     print_init(&table, titles, 5);
+    table.sentence = true;
     for (size_t p = 0; p < json_array_size(planes); p++) {
         const json_t *plane = json_array_get(planes, p);
         const json_t *clusters = json_at(plane, "status", "clusters", NULL);
@@ -124,6 +79,7 @@ static void print_components(struct cli *c, const json_t *components)
                                          "READY",     "REASON",    "DETAIL"};
     struct print_table table;
     print_init(&table, titles, 6);
+    table.sentence = true;
     for (size_t i = 0; i < json_array_size(components); i++) {
         const json_t *component = json_array_get(components, i);
         const json_t *ready = object_condition(component, "Ready");
@@ -143,16 +99,24 @@ static void print_components(struct cli *c, const json_t *components)
     print_free(&table);
 }
 
-static int show(struct cli *c, const char *ns, struct err *err)
+static int list_all(struct cli *c, const char *kind, const char *ns, json_t **items,
+                    struct err *err)
+{
+    Choreo__V1__Ref ref;
+    ask_ref(c, kind, ns, &ref);
+    return ask_items(c, &ref, NULL, NULL, items, err);
+}
+
+static int show(struct cli *c, struct err *err)
 {
     json_t *planes = NULL;
     json_t *components = NULL;
-    bool trees = c->output == OUTPUT_JSON || c->output == OUTPUT_YAML;
+    const char *ns = c->options.ns != NULL ? c->options.ns : ""; /* not the context's */
     int rc = list_all(c, "dataplanes", "", &planes, err);
     rc = rc != 0 ? rc : list_all(c, "components", ns, &components, err);
-    if (rc == 0 && trees) {
+    if (rc == 0 && output_is_tree(&c->output)) {
         json_t *tree = json_pack("{s:O, s:O}", "components", components, "dataPlanes", planes);
-        (c->output == OUTPUT_JSON ? print_json : print_yaml)(tree);
+        rc = output_tree(&c->output, tree, err);
         json_decref(tree);
     } else if (rc == 0 && (rc = print_nodes(c, err)) == 0) {
         print_out("\n");
@@ -165,34 +129,33 @@ static int show(struct cli *c, const char *ns, struct err *err)
     return rc;
 }
 
-int command_status(int argc, char **argv)
+static int run(struct cli *c, struct err *err)
 {
-    struct cli c;
-    struct err err = {0};
-    bool watch = false;
-    int code;
-    const struct args_option options[] = {{"watch", 'w', ARGS_FLAG, &watch, 0, 0}};
-    if (!cli_begin(&c, argc, argv, options, 1, help, false, &code)) {
-        return code;
-    }
-    /* cli_begin() filled the namespace in from the context; only one that was typed narrows. */
-    const char *ns = "";
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "-n", 2) == 0 || strncmp(argv[i], "--namespace", 11) == 0) {
-            ns = c.ns;
-        }
-    }
-    int rc = show(&c, ns, &err);
-    while (watch && (rc == 0 || rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT)) {
+    int rc = show(c, err);
+    while (c->options.watch && (rc == 0 || rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT)) {
         uv_sleep(REFRESH_MS);
         if (isatty(STDOUT_FILENO)) {
             (void)fputs("\033[H\033[2J", stdout);
         }
-        arena_free(&c.arena);
-        rc = show(&c, ns, &err);
+        arena_free(&c->arena);
+        rc = show(c, err);
         if (rc != 0) {
-            print_err("choreo status: %s\n", err.message);
+            print_err("choreo status: %s\n", err->message);
         }
     }
-    return cli_end(&c, rc, &err);
+    return rc;
 }
+
+const struct command command_status = {
+    .name = "status",
+    .summary = "the platform at a glance: nodes, clusters, components",
+    .usage = "[-n NAMESPACE] [-w]",
+    .about =
+        "Is anything wrong? Nodes with the shards they lead, clusters with their state, and the\n"
+        "components of every namespace, or of NAMESPACE. -w asks again each second.",
+    .examples = "  choreo status\n"
+                "  choreo status -w -n acme-corp",
+    .options = {OPTION_watch},
+    .forms = OUTPUT_TREES,
+    .run = run,
+};

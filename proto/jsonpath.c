@@ -477,6 +477,20 @@ int jsonpath_parse(struct jsonpath *path, struct slice text, struct err *err)
     return rc;
 }
 
+/* One expression, whose values are all of the object. */
+static bool is_one_path(const struct jsonpath_node *parts)
+{
+    if (parts->type != JSONPATH_ACTION || parts->next != NULL) {
+        return false;
+    }
+    for (const struct jsonpath_node *s = parts->first; s != NULL; s = s->next) {
+        if (s->type == JSONPATH_LITERAL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int jsonpath_parse_path(struct jsonpath *path, struct slice text, struct err *err)
 {
     struct buf whole = {0};
@@ -488,9 +502,9 @@ int jsonpath_parse_path(struct jsonpath *path, struct slice text, struct err *er
     buf_addf(&whole, "{%s%.*s}", rooted ? "" : ".", SLICE_ARG(text));
     int rc = text.len == 0 ? err_set(err, ERR_INVALID, "JSONPath: empty")
                            : jsonpath_parse(path, buf_slice(&whole), err);
-    if (rc == 0 && path->parts->next != NULL) {
+    if (rc == 0 && !is_one_path(path->parts)) {
         jsonpath_free(path);
-        rc = err_set(err, ERR_INVALID, "JSONPath: one expression is wanted, not a template");
+        rc = err_set(err, ERR_INVALID, "JSONPath: one path is wanted, not a template");
     }
     buf_free(&whole);
     return rc;

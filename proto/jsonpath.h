@@ -33,8 +33,8 @@ struct jsonpath_values {
 
 /* A template. On error nothing is held. Errors: ERR_INVALID, with the column. */
 int jsonpath_parse(struct jsonpath *path, struct slice text, struct err *err);
-/* One expression, with or without its braces, leading '$' and dot: ".spec.type", "spec.type",
- * "{.spec.type}". Errors: ERR_INVALID. */
+/* One path, with or without its braces, leading '$' and dot: ".spec.type", "spec.type",
+ * "{.spec.type}". What it finds is of the object, never a text of the path. Errors: ERR_INVALID. */
 int jsonpath_parse_path(struct jsonpath *path, struct slice text, struct err *err);
 void jsonpath_free(struct jsonpath *path);
 

@@ -69,8 +69,8 @@ bool object_set_condition(json_t *object, const char *type, const char *status, 
 const json_t *object_condition(const json_t *object, const char *type); /* NULL: none */
 bool object_condition_true(const json_t *object, const char *type);
 
-/* A subset of JSONPath over a tree: .a.b['c'][0][?(@.type=="Ready")].status, with or without {}.
- * The value or NULL, borrowed. */
+/* The first value of a JSONPath (jsonpath.h): .a.b['c'][0][?(@.type=="Ready")].status, with or
+ * without {}. The value or NULL, borrowed. */
 const json_t *object_path(const json_t *object, struct slice path);
 
 #endif

@@ -211,6 +211,14 @@ json_t *openapi__schema(struct openapi_doc *doc, const struct schema *s)
     return openapi__ref(doc, s->name);
 }
 
+/* A text that can only be this one; what it is for stays. */
+static void add_constant(json_t *properties, const char *name, struct slice text)
+{
+    json_t *property = json_child(properties, name);
+    json_object_set_new(property, "type", json_string("string"));
+    json_object_set_new(property, "enum", json_pack("[s%]", text.data, text.len));
+}
+
 int openapi_json_schema(const struct kind *kind, struct buf *out, struct err *err)
 {
     if (kind->schema == NULL) {
@@ -220,11 +228,8 @@ int openapi_json_schema(const struct kind *kind, struct buf *out, struct err *er
     json_t *root = openapi__inline(&doc, kind->schema);
     json_t *properties = json_object_get(root, "properties");
     json_object_set_new(root, "$schema", json_string("http://json-schema.org/draft-07/schema#"));
-    json_object_set_new(
-        properties, "apiVersion",
-        json_pack("{s:[s%]}", "enum", kind->api_version.data, kind->api_version.len));
-    json_object_set_new(properties, "kind",
-                        json_pack("{s:[s%]}", "enum", kind->kind.data, kind->kind.len));
+    add_constant(properties, "apiVersion", kind->api_version);
+    add_constant(properties, "kind", kind->kind);
     json_object_set_new(root, "required", json_pack("[s,s,s]", "apiVersion", "kind", "metadata"));
     json_object_set_new(root, "definitions", doc.definitions);
     json_canonical(root, out);

@@ -70,6 +70,24 @@ check('reflection lists the services and describes them', async () => {
   reflection.close();
 });
 
+check('kinds and their schemas are told', async () => {
+  const {kinds} = await resources.call('Kinds', {});
+  const component = kinds.find(k => k.plural === 'components');
+  assert.ok(component.namespaced && component.status);
+  assert.ok(['get', 'list', 'watch', 'patch'].every(v => component.verbs.includes(v)), component.verbs);
+  assert.match(component.doc, /\w/);
+  const answer = await resources.call('Schema', {ref: {resource: 'comp'}});
+  assert.equal(answer.kind.kind, 'Component');
+  const schema = JSON.parse(answer.json_schema.toString());
+  assert.deepEqual(schema.properties.kind.enum, ['Component']);
+  assert.ok(schema.definitions['dev.choreo.v1.ComponentSpec'].properties.type.description);
+  await rejects(resources.call('Schema', {ref: {resource: 'gizmos'}}), 'NOT_FOUND');
+  await rejects(resources.call('Schema', {}), 'INVALID_ARGUMENT');
+  const nobody = client(proto.choreo.v1.ResourceService, cluster, {token: ''});
+  await rejects(nobody.call('Schema', {ref: {resource: 'comp'}}), 'UNAUTHENTICATED');
+  nobody.close();
+});
+
 check('an object is created, read, changed and deleted', async () => {
   const created = await resources.call('Create', {object: json(configMap('life', {a: '1'})), form: 'FORM_JSON'});
   const first = parse(created.object);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/pki.h"
 #include "node/api/gate.h"
+#include "node/api/grpc/door.h"
 #include "node/http/server.h"
 #include "tests/lib/memory.h"
 
@@ -22,6 +23,7 @@ struct program {
     struct memory memory;
     struct kind_registry kinds;
     struct api api;
+    struct grpc grpc; /* all but ClusterService, which is the node's */
     struct http_server server;
     uv_signal_t terminate;
     struct gate_write first; /* creates namespace default */
@@ -250,7 +252,11 @@ int main(int argc, char **argv)
         .kinds = &p.kinds,
         .authenticate = authenticate,
         .name = "api-server",
+        .grpc = grpc_accept,
+        .grpc_user = &p.grpc,
     };
+    grpc_init(&p.grpc);
+    grpc_add(&p.grpc, &grpc_resource_service);
     api_init(&p.api, &config);
     const struct api_check check = {.name = "memory", .check = check_fine, .live = true};
     api_add_check(&p.api, &check);

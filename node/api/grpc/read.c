@@ -1,4 +1,4 @@
-/* read.c: ResourceService.Get, List and Kinds.
+/* read.c: ResourceService.Get and List.
  *
  * A List answers one message of at most `limit` objects (500 at most, and 3 MiB), with a `continue`
  * that names the version and the last key; the next page is read at that same version. */
@@ -243,59 +243,4 @@ void resource_list(struct grpc_call *call, const ProtobufCMessage *message)
     call->cancel = cancel_list;
     grpc_hold(call);
     call->api->backend->ops->list(call->api->backend, &l->list);
-}
-
-/* ---- Kinds ---- */
-
-static char **cstr_array(struct arena *arena, const struct slice *items, size_t count)
-{
-    char **out = arena_alloc(arena, count * sizeof *out);
-    for (size_t i = 0; i < count; i++) {
-        out[i] = arena_cstr(arena, items[i]);
-    }
-    return out;
-}
-
-static Choreo__V1__KindInfo *describe(struct arena *arena, const struct kind *k)
-{
-    Choreo__V1__KindInfo *info = ARENA_NEW(arena, Choreo__V1__KindInfo);
-    choreo__v1__kind_info__init(info);
-    info->group = arena_cstr(arena, k->group);
-    info->version = arena_cstr(arena, k->version);
-    info->kind = arena_cstr(arena, k->kind);
-    info->plural = arena_cstr(arena, k->plural);
-    info->singular = arena_cstr(arena, k->singular);
-    info->message = arena_cstr(arena, k->message);
-    info->short_names = cstr_array(arena, k->short_names, k->short_name_count);
-    info->n_short_names = k->short_name_count;
-    info->categories = cstr_array(arena, k->categories, k->category_count);
-    info->n_categories = k->category_count;
-    info->has_namespaced = true;
-    info->namespaced = k->namespaced;
-    info->has_status = true;
-    info->status = k->status;
-    info->has_scale = true;
-    info->scale = k->scale_spec_replicas.len > 0;
-    return info;
-}
-
-void resource_kinds(struct grpc_call *call, const ProtobufCMessage *message)
-{
-    (void)message;
-    const struct auth_request request = {
-        .subject = &call->subject, .verb = SLICE("get"), .path = SLICE("/apis")};
-    struct err err = {0};
-    int rc = api_authorize(call->api, &request, &err);
-    if (rc != 0) {
-        grpc_finish(call, rc, &err, NULL);
-        return;
-    }
-    const struct kind_registry *kinds = api_kinds(call->api);
-    Choreo__V1__KindsResponse response = CHOREO__V1__KINDS_RESPONSE__INIT;
-    response.n_kinds = kind_registry_count(kinds);
-    response.kinds = arena_alloc(call->arena, response.n_kinds * sizeof *response.kinds);
-    for (size_t i = 0; i < response.n_kinds; i++) {
-        response.kinds[i] = describe(call->arena, kind_registry_at(kinds, i));
-    }
-    grpc_reply(call, &response.base);
 }

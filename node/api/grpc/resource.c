@@ -14,7 +14,7 @@
 
 static const grpc_method methods[] = {
     resource_get,   resource_list,   resource_create, resource_update, resource_apply,
-    resource_patch, resource_delete, resource_watch,  resource_kinds,
+    resource_patch, resource_delete, resource_watch,  resource_kinds,  resource_schema,
 };
 
 const struct grpc_service grpc_resource_service = {

@@ -39,6 +39,7 @@ Choreo__V1__Object *resource_json(struct grpc_call *call, struct slice json);
 void resource_get(struct grpc_call *call, const ProtobufCMessage *request);
 void resource_list(struct grpc_call *call, const ProtobufCMessage *request);
 void resource_kinds(struct grpc_call *call, const ProtobufCMessage *request);
+void resource_schema(struct grpc_call *call, const ProtobufCMessage *request);
 void resource_create(struct grpc_call *call, const ProtobufCMessage *request);
 void resource_update(struct grpc_call *call, const ProtobufCMessage *request);
 void resource_apply(struct grpc_call *call, const ProtobufCMessage *request);

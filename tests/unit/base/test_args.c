@@ -14,6 +14,7 @@ struct values {
     uint32_t nodes;
     uint64_t ttl_ms;
     struct args_list files;
+    const char *dry_run;
     struct args_list rest;
     bool help;
     struct err err;
@@ -37,11 +38,14 @@ static int parse(struct values *v, const char *line)
     }
     argv[argc] = NULL;
     const struct args_option options[] = {
-        {"quick", 0, ARGS_FLAG, &v->quick, 0, 0},  {"dir", 'd', ARGS_STRING, &v->dir, 0, 0},
-        {"nodes", 0, ARGS_COUNT, &v->nodes, 1, 5}, {"ttl", 0, ARGS_DURATION, &v->ttl_ms, 0, 0},
+        {"quick", 0, ARGS_FLAG, &v->quick, 0, 0},
+        {"dir", 'd', ARGS_STRING, &v->dir, 0, 0},
+        {"nodes", 0, ARGS_COUNT, &v->nodes, 1, 5},
+        {"ttl", 0, ARGS_DURATION, &v->ttl_ms, 0, 0},
         {"file", 'f', ARGS_LIST, &v->files, 0, 0},
+        {"dry-run", 'x', ARGS_OPTIONAL, &v->dry_run, 0, 0},
     };
-    return args_parse(argc, argv, options, 5, &v->rest, &v->help, &v->err);
+    return args_parse(argc, argv, options, 6, &v->rest, &v->help, &v->err);
 }
 
 static void options_set_their_variables(void **state)
@@ -57,6 +61,13 @@ static void options_set_their_variables(void **state)
     assert_string_equal(v.files.items[1], "2");
     assert_int_equal(v.rest.count, 3);
     assert_string_equal(v.rest.items[2], "--c");
+    assert_int_equal(parse(&v, "p --dry-run a -d=x -d =y"), 0);
+    assert_string_equal(v.dry_run, ""); /* the word after it is no value */
+    assert_string_equal(v.rest.items[0], "a");
+    assert_string_equal(v.dir, "=y"); /* only a joined one loses its mark */
+    assert_int_equal(parse(&v, "p --dry-run=client -d=x"), 0);
+    assert_string_equal(v.dry_run, "client");
+    assert_string_equal(v.dir, "x");
     assert_int_equal(parse(&v, "p --dir y --help"), 0);
     assert_true(v.help);
 }

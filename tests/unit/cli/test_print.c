@@ -42,7 +42,7 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
     print_flush(&f.table, true);
     assert_table(&f, "NAME           READY   MESSAGE\n"
                      "user-service   True    all is well\n"
-                     "web            False   \n");
+                     "web            False\n");
 }
 
 static void later_rows_line_up_with_earlier_ones(void **state)

@@ -239,7 +239,9 @@ static void found(void **state)
     struct jsonpath p;
     assert_err(jsonpath_parse_path(&p, SLICE(""), &f->err), &f->err, ERR_INVALID, "empty");
     assert_err(jsonpath_parse_path(&p, SLICE("{.a}{.b}"), &f->err), &f->err, ERR_INVALID,
-               "one expression");
+               "one path");
+    assert_err(jsonpath_parse_path(&p, SLICE("{\"text\"}"), &f->err), &f->err, ERR_INVALID,
+               "one path");
 }
 
 int main(void)

@@ -113,8 +113,10 @@ static void for_editors(void **state)
     json_t *doc = parsed(f, &text);
     assert_true(
         check_references(doc, json_object_get(doc, "definitions"), strlen("#/definitions/")) > 10);
-    assert_string_equal(text_of(f, json_at(doc, "properties", "kind", NULL)),
-                        "{'enum':['Environment']}");
+    const json_t *kind = json_at(doc, "properties", "kind", NULL);
+    assert_string_equal(text_of(f, json_at(kind, "enum", NULL)), "['Environment']");
+    assert_string_equal(text_of(f, json_at(kind, "type", NULL)), "'string'");
+    assert_true(json_text_at(kind, "description").len > 0);
     assert_true(json_is_false(json_object_get(doc, "additionalProperties")));
 }
 

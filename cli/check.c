@@ -1,0 +1,164 @@
+/* check.c: runs manifests through the same admission as the server, against no stored object.
+ *
+ * Unknown fields are gathered first and pruned from a copy, so that one pass names both them and
+ * the rules that the rest breaks. */
+#include "cli/check.h"
+#include "cli/print.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "proto/admit.h"
+#include "render/check.h"
+
+struct checking {
+    const struct manifests *all;
+    const struct manifest *one;
+    struct kind_registry kinds;
+    struct arena arena; /* of one manifest */
+    const char *ns;
+    size_t faults;
+};
+
+static void say(struct checking *c, struct slice field, struct slice message)
+{
+    print_err("%s:%d: %s: %.*s%s%.*s\n", c->one->file, manifest_line(c->all, c->one, field),
+              manifest_title(c->one->tree, &c->arena), SLICE_ARG(field), field.len > 0 ? ": " : "",
+              SLICE_ARG(message));
+    c->faults++;
+}
+
+static void say_causes(struct checking *c, const struct causes *causes)
+{
+    for (size_t i = 0; i < causes->count; i++) {
+        say(c, causes->items[i].field, causes->items[i].message);
+    }
+    if (causes->dropped > 0) {
+        say(c, SLICE(""), slice_of(arena_printf(&c->arena, "and %zu more", causes->dropped)));
+    }
+}
+
+/* "unknown field "spec.x"" is said at spec.x itself. */
+static void check_fields(struct checking *c, const struct kind *kind, json_t *copy)
+{
+    struct causes unknown = {.arena = &c->arena};
+    if (kind->schema != NULL && !kind->lenient) {
+        schema_prune(kind->schema, copy, &unknown);
+    }
+    for (size_t i = 0; i < unknown.count; i++) {
+        say(c, unknown.items[i].field, SLICE("unknown field"));
+    }
+}
+
+static void check_rules(struct checking *c, const struct kind *kind, const json_t *copy)
+{
+    struct slice own = object_ns(copy);
+    struct admit_result result = {.causes.arena = &c->arena};
+    struct err err = {0};
+    const struct admit_request request = {
+        .arena = &c->arena,
+        .kind = kind,
+        .op = ADMIT_CREATE,
+        .ns = !kind->namespaced ? SLICE("")
+              : own.len > 0     ? own
+                                : slice_of(c->ns),
+        .incoming = copy,
+        .field_manager = SLICE("choreo"),
+        .validation = ADMIT_IGNORE,
+        .now_ms = clock_system.wall_ms(&clock_system),
+        .uid = "00000000-0000-4000-8000-000000000000",
+        .suffix = "00000",
+    };
+    int rc = admit(&request, &result, &err);
+    if (rc != 0 && result.causes.count > 0) {
+        say_causes(c, &result.causes);
+    } else if (rc != 0) {
+        say(c, SLICE(""), result.message.len > 0 ? result.message : slice_of(err.message));
+    }
+}
+
+/* The expressions of component types and traits. */
+static void check_templates(struct checking *c, const json_t *tree)
+{
+    struct slice kind = object_kind(tree);
+    const json_t *spec = json_at(tree, "spec", NULL);
+    struct err err = {0};
+    int rc = 0;
+    if (slice_ends_with(kind, SLICE("ComponentType"))) {
+        rc = check_component_type(spec, &err);
+    } else if (slice_ends_with(kind, SLICE("Trait"))) {
+        rc = check_trait(spec, &err);
+    }
+    if (rc != 0) {
+        struct slice message = slice_of(err.message);
+        size_t end = slice_find(message, SLICE(","));
+        size_t colon = slice_find(message, SLICE(":"));
+        end = colon < end ? colon : end;
+        bool placed = slice_starts_with(message, SLICE("spec"));
+        struct slice field = placed ? slice_sub(message, 0, end) : SLICE("spec");
+        print_err("%s:%d: %s: %s\n", c->one->file, manifest_line(c->all, c->one, field),
+                  manifest_title(c->one->tree, &c->arena), err.message);
+        c->faults++;
+    }
+}
+
+/* Whether some kind of the group is known here: then one that is not is a typing error. */
+static bool has_group(const struct kind_registry *kinds, struct slice api_version)
+{
+    struct slice group;
+    struct slice version;
+    kind_split_api_version(api_version, &group, &version);
+    for (size_t i = 0; i < kind_registry_count(kinds); i++) {
+        if (slice_eq(kind_registry_at(kinds, i)->group, group)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_one(struct checking *c)
+{
+    const json_t *tree = c->one->tree;
+    const struct kind *kind = kind_by_type(&c->kinds, object_api_version(tree), object_kind(tree));
+    if (kind == NULL && !has_group(&c->kinds, object_api_version(tree))) {
+        print_err("%s:%d: note: %.*s of %.*s is a kind that only a server may know\n", c->one->file,
+                  c->one->line, SLICE_ARG(object_kind(tree)), SLICE_ARG(object_api_version(tree)));
+        return;
+    }
+    if (kind == NULL) {
+        say(c, SLICE("kind"),
+            slice_of(arena_printf(&c->arena, "there is no kind %.*s in %.*s",
+                                  SLICE_ARG(object_kind(tree)),
+                                  SLICE_ARG(object_api_version(tree)))));
+        return;
+    }
+    size_t before = c->faults;
+    json_t *copy = json_deep_copy(tree);
+    check_fields(c, kind, copy);
+    check_rules(c, kind, copy);
+    if (c->faults == before) {
+        check_templates(c, tree);
+    }
+    json_decref(copy);
+}
+
+int check_all(const struct manifests *m, const char *ns, struct err *err)
+{
+    struct checking c = {.all = m, .ns = ns};
+    for (size_t i = 0; i < m->fault_count; i++) {
+        print_err("%s\n", m->faults[i]);
+        c.faults++;
+    }
+    kind_registry_init(&c.kinds);
+    kind_registry_builtin(&c.kinds);
+    for (size_t i = 0; i < m->count; i++) {
+        c.one = &m->items[i];
+        check_one(&c);
+        arena_free(&c.arena);
+    }
+    kind_registry_free(&c.kinds);
+    return c.faults == 0
+               ? 0
+               : err_set(err, ERR_UNPROCESSABLE, "%zu fault%s in %zu manifest%s", c.faults,
+                         c.faults == 1 ? "" : "s", m->count, m->count == 1 ? "" : "s");
+}

@@ -1,0 +1,241 @@
+/* manifest.c: reads, splits and places manifests. */
+#include "cli/manifest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/yaml.h"
+#include "proto/object.h"
+
+struct reading {
+    struct manifests *all;
+    const char *file;
+    size_t first; /* of this file's manifests */
+};
+
+/* ---- documents ---- */
+
+static int add(struct reading *r, json_t *tree, int line, int item, struct err *err)
+{
+    struct manifests *m = r->all;
+    if (m->count == MANIFESTS_MAX) {
+        return err_set(err, ERR_TOO_LARGE, "more than %d manifests", MANIFESTS_MAX);
+    }
+    if (object_api_version(tree).len == 0 || object_kind(tree).len == 0) {
+        return err_set(err, ERR_INVALID, "%s:%d: a manifest needs apiVersion and kind", r->file,
+                       line);
+    }
+    m->items = mem_resize(m->items, (m->count + 1) * sizeof *m->items);
+    m->items[m->count++] = (struct manifest){.tree = json_incref(tree),
+                                             .file = r->file,
+                                             .line = line,
+                                             .item = item,
+                                             .source = m->source_count - 1};
+    return 0;
+}
+
+/* A List's items are manifests of their own. */
+static int on_document(json_t *tree, int line, void *user, struct err *err)
+{
+    struct reading *r = user;
+    const json_t *items = json_at(tree, "items", NULL);
+    int rc = 0;
+    for (size_t i = r->first; i < r->all->count; i++) {
+        struct manifest *before = &r->all->items[i];
+        before->end = before->end == 0 ? line : before->end;
+    }
+    if (!json_is_object(tree)) {
+        return err_set(err, ERR_INVALID, "%s:%d: a manifest is a map of keys", r->file, line);
+    }
+    if (!slice_ends_with(object_kind(tree), SLICE("List")) || !json_is_array(items)) {
+        return add(r, tree, line, -1, err);
+    }
+    for (size_t i = 0; rc == 0 && i < json_array_size(items); i++) {
+        rc = add(r, json_array_get(items, i), line, (int)i, err);
+    }
+    return rc;
+}
+
+/* Takes text. */
+static int read_text(struct manifests *m, const char *name, struct buf text, struct err *err)
+{
+    struct reading r = {m, arena_cstr(&m->arena, slice_of(name)), m->count};
+    m->sources = mem_resize(m->sources, (m->source_count + 1) * sizeof *m->sources);
+    m->sources[m->source_count++] = text;
+    return yaml_each(buf_slice(&text), r.file, on_document, &r, err);
+}
+
+/* ---- files ---- */
+
+static int read_stdin(struct manifests *m, struct err *err)
+{
+    struct buf text = {0};
+    size_t got;
+    do {
+        buf_reserve(&text, 65536);
+        got = fread(text.data + text.len, 1, 65536, stdin);
+        text.len += got;
+    } while (got > 0 && text.len <= MANIFEST_FILE_MAX);
+    if (text.len > MANIFEST_FILE_MAX) {
+        buf_free(&text);
+        return err_set(err, ERR_TOO_LARGE, "standard input: larger than %d bytes",
+                       MANIFEST_FILE_MAX);
+    }
+    return read_text(m, "-", text, err);
+}
+
+static int read_one(struct manifests *m, const char *path, struct err *err)
+{
+    struct buf text = {0};
+    int rc = file_read(path, MANIFEST_FILE_MAX, &text, err);
+    if (rc != 0) {
+        buf_free(&text);
+        return rc;
+    }
+    return read_text(m, path, text, err);
+}
+
+static void note_fault(struct manifests *m, int *first, int rc, struct err *err,
+                       const struct err *fault)
+{
+    if (rc == 0) {
+        return;
+    }
+    if (*first == 0) {
+        *first = rc;
+        *err = *fault;
+    }
+    m->faults = mem_resize(m->faults, (m->fault_count + 1) * sizeof *m->faults);
+    m->faults[m->fault_count++] = arena_cstr(&m->arena, slice_of(fault->message));
+}
+
+static int is_manifest(const struct dirent *entry)
+{
+    struct slice name = slice_of(entry->d_name);
+    return name.len > 0 && name.data[0] != '.' &&
+           (slice_ends_with(name, SLICE(".yaml")) || slice_ends_with(name, SLICE(".yml")) ||
+            slice_ends_with(name, SLICE(".json")));
+}
+
+static void read_folder(struct manifests *m, const char *path, int *first, struct err *err)
+{
+    struct dirent **entries;
+    struct err fault = {0};
+    int count = scandir(path, &entries, is_manifest, alphasort);
+    if (count < 0) {
+        note_fault(m, first, err_errno(&fault, ERR_IO, errno, "read folder %s", path), err, &fault);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        bool slash = path[strlen(path) - 1] == '/';
+        const char *file =
+            arena_printf(&m->arena, "%s%s%s", path, slash ? "" : "/", entries[i]->d_name);
+        note_fault(m, first, read_one(m, file, &fault), err, &fault);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+int manifests_read(struct manifests *m, const struct args_list *paths, struct err *err)
+{
+    int rc = 0;
+    *m = (struct manifests){0};
+    if (paths->count == 0) {
+        return err_set(err, ERR_INVALID, "-f FILE is required: which manifests?");
+    }
+    for (size_t i = 0; i < paths->count; i++) {
+        struct stat st;
+        struct err fault = {0};
+        const char *path = paths->items[i];
+        if (strcmp(path, "-") == 0) {
+            note_fault(m, &rc, read_stdin(m, &fault), err, &fault);
+        } else if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+            read_folder(m, path, &rc, err);
+        } else {
+            note_fault(m, &rc, read_one(m, path, &fault), err, &fault);
+        }
+    }
+    return rc == 0 && m->count == 0 ? err_set(err, ERR_INVALID, "no manifest found") : rc;
+}
+
+void manifests_free(struct manifests *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        json_decref(m->items[i].tree);
+    }
+    for (size_t i = 0; i < m->source_count; i++) {
+        buf_free(&m->sources[i]);
+    }
+    free(m->items);
+    free(m->sources);
+    free(m->faults);
+    arena_free(&m->arena);
+    *m = (struct manifests){0};
+}
+
+/* ---- places ---- */
+
+/* From line `from` up to, not with, line `to` (0: the end). */
+static struct slice lines_of(struct slice text, int from, int to)
+{
+    size_t start = 0;
+    int line = 1;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '\n') {
+            line++;
+            start = line == from ? i + 1 : start;
+            if (line == to) {
+                return slice_sub(text, start, i + 1 - start);
+            }
+        }
+    }
+    return slice_sub(text, start, SIZE_MAX);
+}
+
+/* Cuts the last step off a path: "a.b[0]" -> "a.b" -> "a" -> "". */
+static void shorten(struct buf *path)
+{
+    do {
+        path->len--;
+    } while (path->len > 0 && path->data[path->len] != '.' && path->data[path->len] != '[');
+}
+
+int manifest_line(const struct manifests *m, const struct manifest *one, struct slice field)
+{
+    struct slice text = lines_of(buf_slice(&m->sources[one->source]), one->line, one->end);
+    struct buf path = {0};
+    int found = 0;
+    if (one->item >= 0) {
+        buf_addf(&path, "items[%d]%s", one->item, field.len > 0 ? "." : "");
+    }
+    if (field.len > 0 && field.data[0] == '.') {
+        field = slice_sub(field, 1, SIZE_MAX);
+    }
+    buf_add(&path, field);
+    while (path.len > 0 && (found = yaml_line_of(text, buf_cstr(&path))) == 0) {
+        shorten(&path);
+    }
+    buf_free(&path);
+    return one->line + (found > 0 ? found - 1 : 0);
+}
+
+const char *manifest_title(const json_t *object, struct arena *arena)
+{
+    struct slice version = object_api_version(object);
+    struct slice group = {0};
+    struct slice name = object_name(object);
+    if (slice_find(version, SLICE("/")) != SIZE_MAX) {
+        (void)slice_split(&version, '/', &group);
+    }
+    char *kind = arena_cstr(arena, object_kind(object));
+    for (char *p = kind; *p != '\0'; p++) {
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+    }
+    return arena_printf(arena, "%s%s%.*s/%.*s", kind, group.len > 0 ? "." : "", SLICE_ARG(group),
+                        SLICE_ARG(name.len > 0 ? name : SLICE("<unnamed>")));
+}

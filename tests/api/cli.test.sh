@@ -1,0 +1,497 @@
+#!/usr/bin/env bash
+# Every command of choreo against a server, its output and its exit codes. Only `choreo cluster` and
+# `choreo status` are left to e2e: they ask the node, not the doors.
+set -u
+. "$(dirname "$0")/lib.sh"
+start
+export CHOREO_CONFIG=$DIR/choreo.yaml
+unset NO_COLOR EDITOR VISUAL CHOREO_EDITOR
+bin=${CHOREO_BIN:?names the programs}/choreo
+c() { timeout 30 "$bin" "$@"; }
+
+# code N "what is shown" command...: its exit code; its output is in $out, both streams.
+code() {
+    local want=$1 got
+    what=$2
+    shift 2
+    out=$("$@" 2>&1)
+    got=$?
+    if [ "$got" -ne "$want" ]; then
+        echo "FAILED: $what: exit code $got, not $want: $*"
+        echo "$out"
+        failures=$((failures + 1))
+        return 1
+    fi
+    return 0
+}
+# only TEXT: $out is just that.
+only() {
+    if [ "$out" != "$1" ]; then
+        echo "FAILED: $what: not \"$1\" but:"
+        echo "$out"
+        failures=$((failures + 1))
+    fi
+}
+mode_is_600() {
+    if [ "$(stat -c %a "$1")" != 600 ]; then
+        echo "FAILED: $1 has mode $(stat -c %a "$1")"
+        failures=$((failures + 1))
+    fi
+}
+
+# ---- help ----
+
+code 2 "no command" c && says "usage: choreo COMMAND"
+check "help" c --help && says "api-resources" "Exit codes:" && hides __complete
+code 2 "unknown command" c gett && says 'no command "gett"'
+code 2 "unknown subcommand" c context ust && says 'no command "context ust"'
+code 2 "a subcommand is missing" c context && says "use " "remove "
+code 2 "unknown option" c get --frobnicate components && says "unknown option"
+for command in $(c --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
+    check "$command --help" c "$command" --help && says "usage: choreo $command"
+    if [ "$command" != context ] && [ "$command" != cluster ]; then
+        says "Examples:" "  choreo $command" "Options of every command:"
+    fi
+    if grep -n '.\{91,\}' <<<"$out"; then
+        echo "FAILED: $command --help has lines that are too long"
+        failures=$((failures + 1))
+    fi
+done
+check "help of a subcommand" c help context set && says "usage: choreo context set NAME" "--use"
+
+# ---- login, contexts ----
+
+code 1 "no context yet" c get components && says "no cluster is configured"
+check "an empty list" c context list && says "choreo login makes one"
+code 4 "a bad token is refused" c login --endpoint "$URL" --certificate-authority "$DIR/ca.crt" \
+    --name main <<<wrong-token && says "nothing was kept: Unauthorized"
+[ ! -e "$CHOREO_CONFIG" ] || { echo "FAILED: a refused login was kept"; failures=$((failures + 1)); }
+code 2 "a token is no argument" c login --endpoint "$URL" admin-token && says "never from the command line"
+code 2 "an empty token" c login --endpoint "$URL" </dev/null && says "no token was given"
+check "login" c login --endpoint "$URL" --certificate-authority "$DIR/ca.crt" --name main <<<admin-token &&
+    says "Logged in to $URL; context main"
+mode_is_600 "$CHOREO_CONFIG"
+echo viewer-token >"$DIR/token"
+check "login from a file" c login --endpoint "$URL" --certificate-authority "$DIR/ca.crt" \
+    --name viewer --token-file "$DIR/token"
+check "context list" c context list && says "*         viewer" "main" "token"
+check "context use" c context use main && says "Context main is the current one"
+code 1 "context use of none" c context use nope && says "no context named nope (there are: main, viewer)"
+check "context list -o name" c context list -o name && only "main
+viewer"
+check "options before the command" c --config "$CHOREO_CONFIG" -n x context list -o name && says viewer
+check "and before a simple one" c -n default get projects && says "No projects found in namespace default."
+# a node that is down first: the next is asked
+check "context set" c context set main --endpoint https://127.0.0.1:1 --endpoint "$URL" -n default
+check "another node answers" c get projects && says "No projects found in namespace default."
+check "context set --use" c context set spare --endpoint "$URL" --use
+code 4 "without its CA" c get projects && says "certificate"
+check "context remove" c context remove spare && check "and back" c context use main
+code 2 "a context needs an endpoint" c context set empty && says "needs an --endpoint"
+code 1 "unreachable" c --endpoint https://127.0.0.1:1 get projects --timeout 1s
+code 2 "no https" c --endpoint http://127.0.0.1:1 get projects && says "must be https://HOST:PORT"
+
+# ---- apply, diff, get ----
+
+cat >"$DIR/shop.yaml" <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Project
+metadata:
+  name: shop
+  labels: {team: web, app.kubernetes.io/name: shop}
+spec:
+  displayName: Shop
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+data:
+  colour: blue
+  size: "3"
+YAML
+code 1 "diff of what is new" c diff -f "$DIR/shop.yaml" &&
+    says "--- /dev/null" "+++ applied/project.choreo.dev/shop" "+  displayName: Shop" "+  colour: blue"
+check "apply --dry-run=client asks nobody" c --config /nonexistent apply -f "$DIR/shop.yaml" --dry-run=client &&
+    says "project.choreo.dev/shop checked (dry run)"
+check "apply --dry-run" c apply -f "$DIR/shop.yaml" --dry-run && says "project.choreo.dev/shop created (dry run)"
+code 1 "which kept nothing" c get project shop && says 'projects.choreo.dev "shop" not found'
+check "apply" c apply -f "$DIR/shop.yaml" && says "project.choreo.dev/shop created" "configmap/settings created"
+check "apply again" c apply -f "$DIR/shop.yaml" && says "project.choreo.dev/shop unchanged"
+code 0 "diff of the same" c diff -f "$DIR/shop.yaml" && only ""
+sed -i 's/displayName: Shop/displayName: The Shop/' "$DIR/shop.yaml"
+code 1 "diff of a change" c diff -f "$DIR/shop.yaml" &&
+    says "--- live/project.choreo.dev/shop" "-  displayName: Shop" "+  displayName: The Shop" && hides managedFields
+hides $'\033'
+code 2 "diff of nothing" c diff -f "$DIR/nothing.yaml" && says "nothing.yaml"
+code 2 "diff may fail in every way with 2" c --context viewer diff -f "$DIR/shop.yaml"
+check "apply -o name" c apply -f - -o name <"$DIR/shop.yaml" && says "project.choreo.dev/shop"
+code 4 "apply by a viewer" c --context viewer apply -f "$DIR/shop.yaml" && says "forbidden"
+code 5 "a conflict" c apply -f - --field-manager other <<'YAML' && says "conflict with \"choreo\"" "-:1: project.choreo.dev/shop"
+apiVersion: choreo.dev/v1
+kind: Project
+metadata: {name: shop}
+spec: {displayName: Other}
+YAML
+check "force" c apply -f - --field-manager other --force-conflicts -o 'jsonpath={.spec.displayName}' <<'YAML' && only Other
+apiVersion: choreo.dev/v1
+kind: Project
+metadata: {name: shop}
+spec: {displayName: Other}
+YAML
+code 2 "an unknown field" c apply -f - <<<'{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, dat: {}}' &&
+    says 'unknown field "dat"'
+code 1 "no such file" c apply -f "$DIR/nothing.yaml" && says "nothing.yaml: No such file"
+
+check "get" c get projects && says "NAME" shop
+check "get one" c get proj/shop && says shop
+check "get -A" c get projects -A && says NAMESPACE default
+check "get --show-labels" c get projects --show-labels && says "team=web"
+check "get -l" c get projects -l team=web --no-headers && says shop && hides NAME
+check "get -l of none" c get projects -l team!=web && says "No projects found"
+code 2 "get -l that does not parse" c get projects -l 'team in'
+check "get -o name" c get projects -o name && only projects/shop
+check "get -o=json" c get project shop -o=json && says '"displayName": "Other"' && hides managedFields
+check "--show-managed-fields" c get project shop -o yaml --show-managed-fields && says "managedFields:"
+check "get -o yaml of several" c get cm settings settings -o yaml && says "kind: List"
+code 1 "unknown kind" c get gizmos && says 'the server has no kind "gizmos"'
+code 2 "unknown form" c get projects -o xml && says "must be one of table, wide"
+code 2 "a kind is required" c get && says "KIND is required"
+check "custom columns" c get cm settings -o 'custom-columns=NAME:.metadata.name,C:.data.colour,NO:.x' &&
+    says "NAME       C      NO" "settings   blue   <none>"
+printf 'NAME  SIZE\n{.metadata.name}  .data.size\n' >"$DIR/columns"
+check "custom columns from a file" c get cm -o "custom-columns-file=$DIR/columns" --no-headers && only "settings   3"
+printf '{.kind}' >"$DIR/path"
+check "jsonpath from a file" c get cm settings -o "jsonpath-file=$DIR/path" && only ConfigMap
+code 2 "a bad jsonpath" c get cm -o 'jsonpath={.a' && says "column 4: a brace is not closed"
+code 2 "a bad column" c get cm -o custom-columns=NAME && says "must be TITLE:PATH"
+code 2 "an index out of bounds" c get cm -o 'jsonpath={.items[9]}' && says "index 9 of a list of"
+
+# ---- on a terminal ----
+
+cat >"$DIR/wide.yaml" <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Component
+metadata: {name: a-component-of-some-length}
+spec: {type: scheduled-task, project: a-project-with-a-long-name, image: "registry.example.com/some/image:1.2.3"}
+YAML
+check "a wide row" c apply -f "$DIR/wide.yaml"
+terminal() { (set -o pipefail; script -qec "stty cols 76; $*" /dev/null | tr -d '\r'); }
+check "a table fits its terminal" terminal "$bin" get components &&
+    says "a-component-of-some-length" "…"
+if [ "$(wc -L <<<"$out")" -gt 76 ]; then
+    echo "FAILED: a line is wider than the terminal:"
+    echo "$out"
+    failures=$((failures + 1))
+fi
+check "but not -o wide" terminal "$bin" get components -o wide && says "scheduled-task   <none>"
+check "nor a pipe" c get components && says "scheduled-task   <none>"
+sed -i 's/1.2.3/1.2.4/' "$DIR/wide.yaml"
+code 1 "diff in colours" terminal "$bin" diff -f "$DIR/wide.yaml" && says $'\033[31m-  image:' $'\033[32m+  image:'
+NO_COLOR=1 code 1 "NO_COLOR" terminal "$bin" diff -f "$DIR/wide.yaml" && hides $'\033'
+check "its end" c delete -f "$DIR/wide.yaml"
+
+# ---- label, annotate, patch, edit ----
+
+check "label" c label project shop tier=1 && only "project.choreo.dev/shop labeled"
+check "label again" c label project shop tier=1 && only "project.choreo.dev/shop unchanged"
+code 5 "label is not overwritten" c label project shop tier=2 && says 'tier is "1" already'
+check "label --overwrite" c label project shop tier=2 --overwrite
+check "label -l" c label projects -l tier=2 stage=a && says "project.choreo.dev/shop labeled"
+check "label removes" c label project/shop tier- stage- -o 'jsonpath={.metadata.labels.tier}' && only ""
+code 2 "a label's form" c label project shop tier && says "KEY=VALUE"
+code 1 "a label's rules" c label project shop 'a b=c' && says "metadata.labels"
+code 2 "no change" c label project shop && says "KEY=VALUE"
+check "annotate" c annotate project shop note="two words" --dry-run && says "annotated (dry run)"
+check "annotate by file" c annotate -f "$DIR/shop.yaml" note="two words" && says "configmap/settings annotated"
+check "and it is there" c get project shop -o 'jsonpath={.metadata.annotations.note}' && only "two words"
+
+check "patch" c patch cm settings -p 'data: {colour: red}' && only "configmap/settings patched"
+check "patch --type json" c patch cm/settings --type json -p '[{"op":"replace","path":"/data/colour","value":"green"}]'
+check "patch --type apply" c patch cm settings --type apply --field-manager ci -p 'data: {by: ci}' &&
+    says "configmap/settings patched"
+echo 'data: {from: file}' >"$DIR/patch"
+check "patch --patch-file" c patch cm settings --patch-file "$DIR/patch" -o 'jsonpath={.data}' &&
+    only '{"by":"ci","colour":"green","from":"file","size":"3"}'
+check "patch of the status" c patch project shop --subresource status -p 'status: {conditions: [{type: Ready, status: "True", reason: Fine, message: all is well, lastTransitionTime: "2026-01-02T03:04:05Z"}]}'
+code 2 "patch without a patch" c patch cm settings && says "-p TEXT or --patch-file"
+code 2 "patch of an unknown type" c patch cm settings --type odd -p '{}'
+code 1 "patch against the schema" c patch project shop -p 'spec: {displayName: [1]}' && says "spec.displayName"
+code 1 "patch of none" c patch cm nope -p '{}'
+
+cat >"$DIR/editor" <<'SH'
+#!/bin/sh
+# Does step $(cat steps): each call takes the first line of the file "steps" beside it.
+dir=$(dirname "$0")
+cp "$1" "$dir/shown"
+step=$(head -1 "$dir/steps")
+sed -i 1d "$dir/steps"
+[ -z "$step" ] || sed -i "$step" "$1"
+SH
+chmod +x "$DIR/editor"
+export EDITOR=$DIR/editor TMPDIR=$DIR
+printf '\n' >"$DIR/steps"
+check "edit of nothing" c edit cm settings && says "Nothing changed."
+printf 's/green/black/\n' >"$DIR/steps"
+check "edit" c edit cm settings && only "configmap/settings edited"
+check "edited" c get cm settings -o 'jsonpath={.data.colour}' && only black
+printf 's/displayName:.*/displayName: [1]/\ns/displayName:.*/displayName: Fine/\n' >"$DIR/steps"
+check "edit, refused, mended" c edit project shop && says "project.choreo.dev/shop edited"
+grep -q '^# .*spec.displayName' "$DIR/shown" || { echo "FAILED: the editor was not told why"; cat "$DIR/shown"; failures=$((failures + 1)); }
+printf 's/displayName:.*/displayName: [2]/\n\n' >"$DIR/steps"
+code 2 "edit given up" c edit project shop && says "given up; it was refused" "Your text is in"
+rm -f "$DIR"/choreo-edit-*
+EDITOR=false code 1 "an editor that fails" c edit cm settings && says "the editor failed: false"
+cat >"$DIR/racer" <<SH
+#!/bin/sh
+"$bin" annotate cm settings race=yes --overwrite >/dev/null
+sed -i s/black/white/ "\$1"
+SH
+chmod +x "$DIR/racer"
+EDITOR=$DIR/racer code 5 "edit does not overwrite another's" c edit cm settings && says "Your text is in"
+rm -f "$DIR"/choreo-edit-*
+[ -z "$(ls "$DIR" | grep choreo-edit-)" ] || { echo "FAILED: an editor's file was left"; failures=$((failures + 1)); }
+
+# ---- wait, watch, events, describe ----
+
+check "wait for a condition" c wait project/shop && only "project/shop condition met"
+check "wait for a jsonpath" c wait project shop --for 'jsonpath={.spec.displayName}=Fine'
+check "wait for any value" c wait project shop --for 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'
+code 3 "wait in vain" c wait project shop --for condition=Ready=False --timeout 300ms &&
+    says "timed out waiting: Ready is True: all is well"
+code 3 "wait for what is not there" c wait project none --timeout 300ms && says "it is not there"
+code 2 "wait for nonsense" c wait project shop --for sunshine && says "must be condition="
+code 2 "wait for no path" c wait project shop --for 'jsonpath={.a}b'
+check "wait for the deletion of none" c wait project none --for delete && says "project/none deleted"
+(sleep 1; c apply -f - <<<'{apiVersion: v1, kind: ConfigMap, metadata: {name: late}}' >/dev/null) &
+check "wait for creation" c wait cm late --for create --timeout 10s && only "cm/late created"
+wait $!
+c get cm -w --timeout 1s >"$DIR/watched" 2>&1 &
+watcher=$!
+"$bin" watch cm -o json >"$DIR/events" 2>&1 &
+teller=$!
+sleep 1
+check "a change to see" c annotate cm late seen=yes
+sleep 1
+kill $watcher $teller
+wait $watcher $teller 2>/dev/null
+[ "$(grep -c ^late "$DIR/watched")" = 2 ] || { echo "FAILED: get -w"; cat "$DIR/watched"; failures=$((failures + 1)); }
+grep -q '"type":"MODIFIED"' "$DIR/events" || { echo "FAILED: watch -o json"; cat "$DIR/events"; failures=$((failures + 1)); }
+check "describe" c describe project shop &&
+    says "Name:         shop" "Labels:       app.kubernetes.io/name=shop" "Conditions:" "all is well" "Events:" "  <none>"
+uid=$(c get project shop -o 'jsonpath={.metadata.uid}')
+check "an owned object and an event" c apply -f - <<YAML
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: owned
+  ownerReferences: [{apiVersion: choreo.dev/v1, kind: Project, name: shop, uid: $uid}]
+---
+apiVersion: v1
+kind: Event
+metadata: {name: shop.1, namespace: default}
+involvedObject: {apiVersion: choreo.dev/v1, kind: Project, name: shop, namespace: default, uid: $uid}
+reason: Painted
+message: it is green now
+type: Normal
+firstTimestamp: "2026-01-02T03:04:05Z"
+lastTimestamp: "2026-01-02T03:04:05Z"
+count: 3
+YAML
+check "control characters" c annotate project shop "evil=$(printf '\033[31m')"
+check "not by a template either" terminal "$bin" get project shop -o "'jsonpath={.metadata.annotations.evil}'" && only "?[31m"
+check "but programs get them" c get project shop -o 'jsonpath={.metadata.annotations.evil}' && only $'\033[31m'
+check "are shown as such" c describe project shop && says "evil=?[31m" && hides $'\033'
+check "describe tells both" c describe proj/shop && says "Owns:" "ConfigMap   owned" "Painted" "it is green now"
+check "describe of a Secret" c apply -f - <<<'{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {k: hush}}'
+check "tells no secret" c describe secret s && says "characters of base64" && hides "aHVzaA"
+check "events" c events && says "LAST SEEN" "Project/shop" "(x3)"
+check "events --for" c events --for project/shop && says Painted
+check "events --for another" c events --for cm/late && says "No events"
+timeout 2 "$bin" events --for project/shop --watch >"$DIR/told"
+grep -q Painted "$DIR/told" || { echo "FAILED: events --watch"; cat "$DIR/told"; failures=$((failures + 1)); }
+code 2 "events --for nothing" c events --for project
+
+# ---- kinds ----
+
+check "api-resources" c api-resources && says "components" "comp" "choreo.dev/v1" "true"
+check "api-resources -o wide" c api-resources -o wide && says "get,list,watch"
+check "without a server" c --config /nonexistent api-resources -o wide --offline && says "get,list,watch"
+check "explain" c explain comp.spec.endpoints.port && says "KIND:     Component" "FIELD:    spec.endpoints.port <integer>" "at least: 1"
+check "explain offline is the same" c --config /nonexistent explain comp.spec.endpoints --offline && offline=$out
+check "as online" c explain comp.spec.endpoints && only "$offline"
+check "explain --recursive" c explain component --recursive && says "targetPort	<integer>"
+code 1 "explain of no field" c explain component.spec.nope && says 'no field "nope"'
+code 1 "explain of no kind" c explain gizmo
+c schema >"$DIR/all.json"
+code 0 "schema" python3 - "$DIR/all.json" <<'PY'
+import json, sys
+all = json.load(open(sys.argv[1]))
+chosen = [a for a in all["allOf"] if a["if"]["properties"]["kind"]["const"] == "Component"]
+assert len(chosen) == 1, chosen
+name = chosen[0]["then"]["$ref"].split("/")[-1]
+assert "spec" in all["definitions"][name]["properties"]
+def refs(x):
+    if isinstance(x, dict):
+        for k, v in x.items():
+            if k == "$ref":
+                yield v
+            else:
+                yield from refs(v)
+    elif isinstance(x, list):
+        for v in x:
+            yield from refs(v)
+missing = {r for r in refs(all) if r.split("/")[-1] not in all["definitions"]}
+assert not missing, missing
+PY
+check "schema of one" c schema component --offline && says '"$schema"'
+
+# ---- validate ----
+
+check "validate" c --config /nonexistent validate -f "${CHOREO_SOURCE:?}/deploy/samples" && says "manifests are valid"
+cat >"$DIR/bad.yaml" <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Component
+metadata:
+  name: Web_1
+spec:
+  type: service
+  imagee: nginx
+  endpoints:
+    - name: api
+      port: 99999999
+---
+apiVersion: choreo.dev/v1
+kind: Gizmo
+metadata: {name: x}
+---
+apiVersion: example.com/v1
+kind: Own
+metadata: {name: x}
+YAML
+code 1 "validate names every fault" c validate -f "$DIR/bad.yaml" -f "$DIR/nothing.yaml" &&
+    says "bad.yaml:4: component.choreo.dev/Web_1: metadata.name: Invalid value" \
+        "bad.yaml:7: component.choreo.dev/Web_1: spec.imagee: unknown field" \
+        "bad.yaml:10: component.choreo.dev/Web_1: spec.endpoints[0].port: Invalid value" \
+        "bad.yaml:13: gizmo.choreo.dev/x: kind: there is no kind Gizmo" \
+        "bad.yaml:16: note: Own of example.com/v1" "nothing.yaml" "5 faults in 3 manifests"
+
+# ---- kubeconfig ----
+
+check "kubeconfig" c kubeconfig && says "server: https://127.0.0.1:1" "token: admin-token"
+printf 'apiVersion: v1\nkind: Config\ncurrent-context: old\ncontexts: [{name: old, context: {}}]\n' >"$DIR/kc"
+check "kubeconfig --merge" c kubeconfig --context viewer --merge="$DIR/kc" --name mine && says "Written to $DIR/kc."
+mode_is_600 "$DIR/kc"
+if command -v kubectl >/dev/null; then
+    check "kubectl takes it" timeout 20 kubectl --kubeconfig "$DIR/kc" --context mine get project shop && says shop
+    check "the old one is there" kubectl --kubeconfig "$DIR/kc" config current-context && only old
+fi
+check "and becomes the current one" c kubeconfig --context viewer --merge="$DIR/kc" --name mine --use
+grep -q '^current-context: mine' "$DIR/kc" || { echo "FAILED: --use"; failures=$((failures + 1)); }
+
+# ---- completion ----
+
+complete() { c __complete -- "$@" | cut -f1 | grep -v '^:' | tr '\n' ' '; }
+check "commands" complete ge && only "get "
+check "kinds" complete get configm && only "configmaps "
+check "names" complete get cm s && only "settings "
+check "names behind a slash" complete describe project/s && only "project/shop "
+check "options" complete get cm --no && only "--no-headers "
+check "forms" complete get cm -o js && only "json jsonpath= "
+check "joined values" complete delete cm x --cascade=f && only "--cascade=foreground "
+check "contexts" complete context use v && only "viewer "
+check "namespaces" complete get cm -n def && only "default "
+check "fields" complete explain comp.spec.endpoints.tar && only "comp.spec.endpoints.targetPort "
+check "files" c __complete -- apply -f "" && only ":files"
+CHOREO_CONFIG=/nonexistent check "without a server kinds" complete get compon && only "components componenttypes "
+check "bash" bash -c "source <('$bin' completion bash); PATH=$CHOREO_BIN:\$PATH
+    COMP_LINE='choreo get cm s' COMP_POINT=15 COMP_WORDS=(choreo get cm s) COMP_CWORD=3
+    _choreo; echo \"\${COMPREPLY[*]}\"
+    COMP_LINE='choreo patch cm settings --type=m' COMP_WORDS=(choreo patch cm settings --type = m) COMP_CWORD=6
+    _choreo; echo \"\${COMPREPLY[*]}\"
+    compopt() { echo \"compopt \$*\"; }
+    COMP_LINE='choreo explain comp.sp' COMP_WORDS=(choreo explain comp.sp) COMP_CWORD=2
+    _choreo; echo \"\${COMPREPLY[*]}\"" && only "settings
+merge
+compopt -o nospace
+comp.spec"
+check "zsh" c completion zsh && says "#compdef choreo"
+check "fish" c completion fish && says "complete -c choreo"
+code 2 "no such shell" c completion csh
+
+# ---- delete ----
+
+check "--dry-run=none is for real" c label cm late really=yes --dry-run=none && only "configmap/late labeled"
+check "delete --dry-run" c delete cm late --dry-run && only "cm/late deleted (dry run)"
+check "delete" c delete cm late && only "cm/late deleted"
+code 1 "delete again" c delete cm late && says "not found"
+check "delete --ignore-not-found" c delete cm late --ignore-not-found && only ""
+check "a finalizer" c patch cm owned -p '{"metadata":{"finalizers":["example.com/hold"]}}'
+code 3 "delete --wait" c delete cm owned --wait --timeout 500ms && says "cm/owned is being deleted" "it is still there"
+(sleep 1; c patch cm owned -p '{"metadata":{"finalizers":null}}' >/dev/null) &
+check "delete --wait, freed" c delete cm/owned --wait --timeout 20s --cascade=orphan
+wait $!
+code 2 "delete --cascade" c delete cm x --cascade=sideways && says "must be background, foreground or orphan"
+code 2 "delete of what" c delete cm && says "which object?"
+code 2 "names and labels" c delete cm x -l a=b
+check "delete -l" c delete cm -l no=such && says "No object matches."
+code 4 "delete by a viewer" c --context viewer delete -f "$DIR/shop.yaml"
+check "delete -f" c delete -f "$DIR/shop.yaml" && says "Project/shop deleted" "ConfigMap/settings deleted"
+
+# ---- JSONPath, as kubectl has it ----
+
+if command -v kubectl >/dev/null; then
+    for name in a b c; do
+        c apply -f - >/dev/null <<YAML
+apiVersion: choreo.dev/v1
+kind: Component
+metadata: {name: $name, labels: {team: t-$name, app.kubernetes.io/name: $name}}
+spec:
+  type: service
+  image: nginx:$name
+  endpoints: [{name: api, port: 80}, {name: admin, port: 81}]
+YAML
+    done
+    while IFS= read -r path; do
+        ours=$(c get components -o "jsonpath=$path" 2>/dev/null; echo "code $?")
+        theirs=$(timeout 20 kubectl get components -o "jsonpath=$path" 2>/dev/null; echo "code $?")
+        if [ "${ours/code 2/code 1}" != "$theirs" ]; then
+            echo "FAILED: jsonpath $path: kubectl says"
+            echo "$theirs"
+            echo "and choreo"
+            echo "$ours"
+            failures=$((failures + 1))
+        fi
+    done <<'PATHS'
+{.items[*].metadata.name}
+{.items[0].metadata.name}
+{.items[-1:].metadata.name}
+{.items[0:2].spec.image}
+{.items[::2].metadata.name}
+{.items[0,2].metadata.name}
+{.items[*]['metadata.name','spec.image']}
+{range .items[*]}{.metadata.name}{"\t"}{.spec.image}{"\n"}{end}
+{range .items[*]}{range .spec.endpoints[*]}{.name}:{.port} {end}{"\n"}{end}done
+{.items[?(@.metadata.name=="b")].spec.image}
+{.items[?(@.metadata.name!="b")].metadata.name}
+{.items[*].spec.endpoints[?(@.port>80)].name}
+{.items[?(@.spec.nothing)].metadata.name}
+{.items[*].metadata.labels.app\.kubernetes\.io/name}
+{.items[*].metadata.labels['app\.kubernetes\.io/name']}
+{.items[*].metadata.labels}
+{.items[0].spec.endpoints}
+{..port}
+{.items[9].metadata.name}
+{.items[*].nothing}
+{.kind}
+{$.kind}-{@.kind}
+text only
+{.items[0].spec.endpoints[0].port}
+{.items[?(@.spec.type==true)].kind}
+{end}
+{.kind
+{"quoted \"text\""}
+PATHS
+fi
+
+finish
