@@ -1,7 +1,8 @@
 /* run.c: `choreod run`, the node as a process: puts the parts together and takes them apart.
  *
  *   main loop ......... signals, joining, the order of things
- *   front loops ....... one HTTP server each on the shared port; doors; the backend's front side
+ *   front loops ....... one HTTP server each on the shared port; doors; the backend's front side;
+ *                       the first follows the definitions of custom kinds, too
  *   reconcile loop .... the engine
  *   node's own loops .. consensus, log, shards (node/shard)
  *
@@ -26,13 +27,14 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "node/api/api.h"
+#include "node/api/definitions.h"
 #include "node/api/grpc/door.h"
 #include "node/api/namespaces.h"
 #include "node/cluster.h"
 #include "node/cluster_service.h"
 #include "node/commands.h"
 #include "node/config.h"
+#include "node/expressions.h"
 #include "node/http/server.h"
 #include "node/join.h"
 #include "node/setup.h"
@@ -57,7 +59,9 @@ struct run {
     struct node_identity identity;
     struct credentials credentials;
     struct auth auth;
-    struct kind_registry kinds;
+    struct kind_registry kinds; /* the built-in ones */
+    struct kind_board board;
+    struct definitions definitions; /* on the first front's loop */
     struct tls *tls;
     struct node node;
     struct node_hooks hooks;
@@ -113,18 +117,21 @@ static int check_shards(struct api *api, void *user, struct err *err)
     return cluster_check_ready(&r->node, err);
 }
 
-static bool cluster_scoped_by(const struct kind_registry *kinds, struct slice resource)
-{
-    const struct kind *kind = kind_by_resource(kinds, resource);
-    return kind == NULL || !kind->namespaced;
-}
-
-/* The registry is the process's: node/shard asks from any of its threads. */
-static const struct kind_registry *process_kinds;
+/* The board is the process's: node/shard asks from any of its threads. */
+static struct kind_board *process_kinds;
 
 static bool cluster_scoped(struct slice resource)
 {
-    return cluster_scoped_by(process_kinds, resource);
+    const struct kind_set *set = kind_board_get(process_kinds);
+    const struct kind *kind = kind_by_resource(&set->registry, resource);
+    bool scoped = kind == NULL || !kind->namespaced;
+    kind_set_unref(set);
+    return scoped;
+}
+
+static bool leads_definitions(void *user)
+{
+    return node_confirmed_age_ms(user, 0) != UINT64_MAX;
 }
 
 static void on_fatal(const struct err *err)
@@ -219,7 +226,7 @@ static int start_engine(struct run *r, struct err *err)
     }
     const struct engine_config config = {.loop = &r->reconcile,
                                          .backend = node_backend(&r->node),
-                                         .kinds = &r->kinds,
+                                         .kinds = &r->board,
                                          .cluster = r->identity.cluster,
                                          .shard_count = r->identity.shards,
                                          .election_timeout_ms = r->identity.election_timeout_ms,
@@ -240,7 +247,8 @@ static void prepare_api(struct run *r)
 {
     namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds);
     const struct api_config config = {.backend = &r->namespaces.backend,
-                                      .kinds = &r->kinds,
+                                      .kinds = &r->board,
+                                      .expressions = &expressions_cel,
                                       .authenticate = authenticate,
                                       .authorize = authorize,
                                       .name = "choreod",
@@ -280,6 +288,11 @@ static int start_front(struct run *r, struct front *f, const char *address, stru
     f->loop_open = rc == 0;
     rc = rc != 0 ? rc : node_attach(&r->node, &f->loop, err);
     rc = rc != 0 ? rc : http_server_start(&f->server, &f->loop, &config, err);
+    if (rc == 0 && f == &r->fronts[0]) {
+        const struct definitions_config definitions = {
+            .api = &r->api, .loop = &f->loop, .leads = leads_definitions, .user = &r->node};
+        definitions_start(&r->definitions, &definitions);
+    }
     rc = rc != 0 ? rc : loop_start(&f->loop, err);
     f->started = rc == 0;
     return rc;
@@ -332,10 +345,20 @@ static void front_detached(void *user)
     part_gone(f->run);
 }
 
+static void definitions_closed(struct definitions *d)
+{
+    struct run *r = CONTAINER_OF(d, struct run, definitions);
+    node_detach(&r->node, &r->fronts[0].loop, front_detached, &r->fronts[0]);
+}
+
 static void front_closed(struct http_server *server)
 {
     struct front *f = server->user;
-    node_detach(&f->run->node, &f->loop, front_detached, f);
+    if (f == &f->run->fronts[0]) {
+        definitions_close(&f->run->definitions, definitions_closed);
+    } else {
+        node_detach(&f->run->node, &f->loop, front_detached, f);
+    }
 }
 
 static void stop_front(struct loop_msg *msg)
@@ -436,6 +459,7 @@ static void close_all(struct run *r)
     }
     loop_join(&r->main);
     tls_unref(r->tls);
+    kind_board_free(&r->board);
     kind_registry_free(&r->kinds);
     credentials_free(&r->credentials);
     config_free(&r->config);
@@ -453,7 +477,8 @@ static int start(struct run *r, const char *file, struct err *err)
     r->auth = (struct auth){.cluster = r->identity.cluster, .token_key = r->credentials.token_key};
     kind_registry_init(&r->kinds);
     kind_registry_builtin(&r->kinds);
-    process_kinds = &r->kinds;
+    kind_board_init(&r->board, &r->kinds);
+    process_kinds = &r->board;
     log_info("node.start", "version=%s node=%s cluster=%s shards=%u", CHOREO_VERSION,
              r->identity.self.name, r->identity.cluster, r->identity.shards);
     rc = start_node(r, err);

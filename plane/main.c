@@ -192,7 +192,7 @@ static void prepare_api(struct program *p)
 {
     kinds_init(&p->kinds);
     const struct api_config config = {.backend = &p->backend.backend,
-                                      .kinds = kinds_first(&p->kinds),
+                                      .kinds = &p->kinds.board,
                                       .authenticate = authenticate,
                                       .authorize = authorize,
                                       .name = "choreo-plane",

@@ -290,7 +290,7 @@ void resource_kinds(struct grpc_call *call, const ProtobufCMessage *message)
         grpc_finish(call, rc, &err, NULL);
         return;
     }
-    const struct kind_registry *kinds = api_kinds(call->api);
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
     Choreo__V1__KindsResponse response = CHOREO__V1__KINDS_RESPONSE__INIT;
     response.n_kinds = kind_registry_count(kinds);
     response.kinds = arena_alloc(call->arena, response.n_kinds * sizeof *response.kinds);

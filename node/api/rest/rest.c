@@ -50,9 +50,13 @@ enum { WARNINGS_MAX = 20 };
 void rest_respond_out(struct rest_call *call, int status, const struct slice *warnings,
                       size_t warning_count)
 {
-    struct http_header headers[1 + WARNINGS_MAX];
+    struct http_header headers[2 + WARNINGS_MAX];
     size_t count = 0;
     headers[count++] = (struct http_header){SLICE("content-type"), SLICE("application/json")};
+    if (call->kind != NULL && call->kind->warning.len > 0) {
+        headers[count++] =
+            (struct http_header){SLICE("warning"), warning_value(call->arena, call->kind->warning)};
+    }
     for (size_t i = 0; i < warning_count && i < WARNINGS_MAX; i++) {
         headers[count++] =
             (struct http_header){SLICE("warning"), warning_value(call->arena, warnings[i])};
@@ -139,7 +143,8 @@ static int not_found(struct err *err)
 static int find_kind(struct rest_call *call, struct err *err)
 {
     const struct rest_path *p = &call->path;
-    const struct kind *kind = kind_by_plural(api_kinds(call->api), p->group, p->version, p->plural);
+    const struct kind *kind =
+        kind_by_plural(api_kinds(call->api, call->arena), p->group, p->version, p->plural);
     if (kind == NULL || (!kind->namespaced && p->ns.len != 0)) {
         return not_found(err);
     }
