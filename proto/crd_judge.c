@@ -74,7 +74,7 @@ static bool grant(struct judging *j, struct slice name, bool kinds, const char *
     if (name.len == 0 || !is_taken(j, name, kinds)) {
         return true;
     }
-    j->reason = reason;
+    j->reason = j->reason != NULL ? j->reason : reason;
     buf_addf(&j->message, "%s\"%.*s\" is already in use", j->message.len > 0 ? ", " : "",
              SLICE_ARG(slice_sub(name, 0, 100)));
     return false;

@@ -16,7 +16,8 @@ struct definition {
     bool seen;       /* by the list under way */
     bool judged;     /* has the status that it should have */
     bool deleting;
-    uint64_t deleting_ms; /* since when we know that, of the loop's clock */
+    uint64_t deleting_ms;   /* since when we know that, of the loop's clock */
+    uint64_t rest_until_ms; /* the leader's last attempt came to nothing: not before */
 };
 
 /* The leader's work: starts what is to be done next, if nothing is under way. */

@@ -19,7 +19,7 @@
 
 #include "base/log.h"
 
-enum { DRAIN_PAGE_ROWS = 100, QUIET_MS = 1000 };
+enum { DRAIN_PAGE_ROWS = 100, QUIET_MS = 1000, REST_MS = 500 };
 
 struct row {
     char *ns;
@@ -35,7 +35,6 @@ struct definitions_keeping {
     struct row *rows;
     size_t row_count;
     size_t next_row;
-    uint64_t held_until_ms; /* objects that cannot go yet: not before */
     bool busy;
     bool writing;
     json_t **others; /* scratch of judging */
@@ -124,7 +123,11 @@ static void write_start(struct definitions *d, const struct kind *kind, struct s
 static bool written(struct definitions *d, const char *what, int rc, const struct err *err)
 {
     struct definitions_keeping *k = d->keeping;
+    struct definition *def = current(d);
     k->writing = false;
+    if (rc != 0 && def != NULL) {
+        def->rest_until_ms = loop_now_ms(d->config.loop) + REST_MS;
+    }
     if (rc != 0 && rc != ERR_CONFLICT && rc != ERR_NOT_FOUND) {
         log_warn("definitions.write", "name=%s what=%s error=%s", k->name, what,
                  log_q(err->message));
@@ -151,7 +154,7 @@ static void on_judged(struct gate_write *w, int rc, const struct err *err)
         def->judged = true; /* until the change arrives, which is looked at anew */
     }
     arena_free(&d->keeping->arena);
-    end(d, good);
+    end(d, true);
 }
 
 static json_t *judge(struct definitions *d, const struct definition *def)
@@ -234,8 +237,9 @@ static void on_object_deleted(struct gate_write *w, int rc, const struct err *er
     struct definitions *d = w->user;
     struct definitions_keeping *k = d->keeping;
     (void)written(d, "delete", rc, err);
-    if (rc == 0 && !w->deleted) {
-        k->held_until_ms = loop_now_ms(d->config.loop) + QUIET_MS; /* finalizers hold it */
+    struct definition *def = current(d);
+    if (rc == 0 && !w->deleted && def != NULL) { /* finalizers hold it */
+        def->rest_until_ms = loop_now_ms(d->config.loop) + REST_MS;
     }
     arena_free(&k->arena);
     delete_next(d);
@@ -318,7 +322,7 @@ static bool clean_up(struct definitions *d, struct definition *def)
     for (size_t i = 0; i < json_array_size(finalizers); i++) {
         ours = ours || slice_eq_cstr(json_text(json_array_get(finalizers, i)), CRD_FINALIZER);
     }
-    if (!ours || loop_now_ms(d->config.loop) < k->held_until_ms) {
+    if (!ours) {
         return false;
     }
     begin(d, def);
@@ -349,7 +353,8 @@ void definitions__look(struct definitions *d)
     }
     for (size_t i = 0; i < d->count; i++) {
         struct definition *def = d->items[i];
-        if (def->deleting ? clean_up(d, def) : !def->judged && settle_status(d, def)) {
+        bool rests = loop_now_ms(c->loop) < def->rest_until_ms;
+        if (!rests && (def->deleting ? clean_up(d, def) : !def->judged && settle_status(d, def))) {
             return;
         }
     }

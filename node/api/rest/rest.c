@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/crd.h"
+
 /* ---- answers ---- */
 
 void rest_done(struct rest_call *call)
@@ -212,6 +214,16 @@ static void serve_verb(struct rest_call *call, const char *verb)
     }
 }
 
+/* A custom kind that is not served, or not yet. */
+static bool may_be_defined(struct rest_call *call)
+{
+    const struct rest_path *p = &call->path;
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
+    return !call->awaited && kind_by_plural(kinds, p->group, p->version, p->plural) == NULL &&
+           slice_find(p->group, SLICE(".")) != SIZE_MAX &&
+           kind_by_resource(kinds, SLICE(CRD_RESOURCE)) != NULL;
+}
+
 static void serve_objects(struct rest_call *call)
 {
     struct err err = {0};
@@ -220,6 +232,11 @@ static void serve_objects(struct rest_call *call)
                                     "the server does not allow this method on "
                                     "the requested resource")
                           : authorize(call, verb, &err);
+    if (rc == 0 && may_be_defined(call)) {
+        call->awaited = true;
+        rest_await_kind(call, serve_objects);
+        return;
+    }
     rc = rc != 0 ? rc : find_kind(call, &err);
     if (rc == 0 && !verb_served(call->kind, verb)) {
         rc = err_set(&err, ERR_METHOD, "%.*s does not support the verb %s",
