@@ -11,6 +11,7 @@
 #include "proto/object.h"
 #include "proto/schema_build.h"
 #include "proto/schema_internal.h"
+#include "proto/selector.h"
 #include "proto/tree_internal.h"
 
 enum { PATH_BYTES_MAX = 256 };
@@ -223,6 +224,15 @@ static const json_t *described(const json_t *schema, struct slice path)
     return schema;
 }
 
+static size_t count_steps(struct slice path)
+{
+    size_t steps = 0;
+    for (size_t i = 0; i < path.len; i++) {
+        steps += path.data[i] == '.' ? 1 : 0;
+    }
+    return steps;
+}
+
 static void check_selectables(const json_t *version, size_t v, struct causes *causes)
 {
     const json_t *fields = json_object_get(version, "selectableFields");
@@ -232,14 +242,15 @@ static void check_selectables(const json_t *version, size_t v, struct causes *ca
         const json_t *field =
             is_path(path, false) && path.data[0] == '.' ? described(schema, path) : NULL;
         struct slice type = json_text_at(field, "type");
+        bool shallow = count_steps(path) <= SELECTOR_STEPS_MAX;
         bool scalar = slice_eq_cstr(type, "string") || slice_eq_cstr(type, "boolean") ||
                       slice_eq_cstr(type, "integer");
-        if (!scalar || slice_starts_with(path, SLICE(".metadata."))) {
+        if (!scalar || !shallow || slice_starts_with(path, SLICE(".metadata."))) {
             REFUSE(causes, CAUSE_INVALID,
                    at("spec.versions[%zu].selectableFields[%zu].jsonPath", v, i),
                    "Invalid value: \"%.*s\": must be the path of a field of type string, boolean "
-                   "or integer in the schema, not in metadata",
-                   SLICE_ARG(slice_sub(path, 0, 200)));
+                   "or integer in the schema, at most %d deep, not in metadata",
+                   SLICE_ARG(slice_sub(path, 0, 200)), SELECTOR_STEPS_MAX);
         }
     }
 }
@@ -352,14 +363,13 @@ static void check_stored(const json_t *object, struct causes *causes)
 void crd_check(const json_t *object, const json_t *before, const struct expressions *x,
                struct causes *causes)
 {
+    check_stored(object, causes);
     if (before != NULL &&
-        json_equal(json_object_get(object, "spec"), json_object_get(before, "spec")) &&
-        json_equal(json_object_get(object, "status"), json_object_get(before, "status"))) {
-        return; /* what is stored was checked; deleting it must always be possible */
+        json_equal(json_object_get(object, "spec"), json_object_get(before, "spec"))) {
+        return; /* it was checked, and deleting it must always be possible */
     }
     check_names(object, causes);
     check_versions(object, x, causes);
-    check_stored(object, causes);
     if (json_is_true(json_at(object, "spec", "preserveUnknownFields", NULL))) {
         cause_add(causes, CAUSE_INVALID, SLICE("spec.preserveUnknownFields"),
                   "Invalid value: true: cannot set to true, set "

@@ -124,6 +124,13 @@ int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct e
     return 0;
 }
 
+void kind_registry_add_unserved(struct kind_registry *r, const struct kind *kind)
+{
+    if (find(r, RESOURCES, kind->resource) == NULL) {
+        map_put(&r->by_resource, kind->resource, value_of(kind));
+    }
+}
+
 /* Our own groups come first in discovery, then Kubernetes'. */
 void kind_registry_builtin(struct kind_registry *r)
 {

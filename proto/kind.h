@@ -107,6 +107,8 @@ void kind_registry_workloads(struct kind_registry *r);
 /* Adds a kind; it and all it points to are borrowed until the registry is freed.
  * Errors: ERR_EXISTS (its plural or kind is taken). */
 int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct err *err);
+/* Adds a kind that is not served: only kind_by_resource() finds it. */
+void kind_registry_add_unserved(struct kind_registry *r, const struct kind *kind);
 /* Adds a kind known by its names alone, with all verbs and a status. Fills singular and list kind
  * in. Errors: ERR_EXISTS, ERR_INVALID (bad names). */
 int kind_registry_define(struct kind_registry *r, struct slice group, struct slice version,

@@ -29,6 +29,9 @@ static struct kind_set *set_new(const struct kind_registry *fixed, struct crd *c
         for (size_t k = 0; k < crds[i]->kind_count; k++) {
             (void)kind_registry_add(&set->registry, &crds[i]->kinds[k], NULL);
         }
+        if (crds[i]->stored != NULL) { /* its scope is asked for as long as it has objects */
+            kind_registry_add_unserved(&set->registry, crds[i]->stored);
+        }
     }
     return set;
 }

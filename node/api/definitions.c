@@ -123,8 +123,9 @@ static void compile(struct definitions *d, struct definition *def, const json_t 
         def->hash = hash;
     }
     if (def->crd != before) {
-        log_info("definitions.kinds", "name=%s versions=%zu", def->name,
-                 def->crd != NULL ? def->crd->kind_count : 0);
+        log_info("definitions.kinds", "name=%s versions=%zu bytes=%zu", def->name,
+                 def->crd != NULL ? def->crd->kind_count : 0,
+                 def->crd != NULL ? def->crd->arena.used_bytes : 0);
         d->changed = true;
     }
     if (before != NULL && def->crd != before) {

@@ -341,6 +341,18 @@ static void a_set_lasts_as_long_as_it_is_used(void **state)
     assert_non_null(kind_by_type(kinds, SLICE("example.com/v1beta1"), SLICE("Gadget")));
     assert_non_null(kind_by_plural(kinds, SLICE(""), SLICE("v1"), SLICE("secrets")));
     assert_null(kind_registry_at(kinds, fixed + 2));
+    const char unserved[] = "[{'name':'v1','served':false,'storage':true,'schema':{"
+                            "'openAPIV3Schema':{'type':'object'}}}]";
+    crd = crd_compile(established(f, unserved), NULL);
+    kind_board_publish(&board, &crd, 1);
+    shared_value_unref(&crd->shared);
+    const struct kind_set *hidden = kind_board_get(&board);
+    assert_int_equal(kind_registry_count(&hidden->registry), fixed);
+    assert_null(
+        kind_by_plural(&hidden->registry, SLICE("example.com"), SLICE("v1"), SLICE("gadgets")));
+    assert_true(kind_by_resource(&hidden->registry, SLICE(NAME))->namespaced);
+    kind_set_unref(hidden);
+    kind_board_publish(&board, NULL, 0);
     const struct kind_set *now = kind_board_get(&board);
     assert_int_equal(kind_registry_count(&now->registry), fixed);
     kind_set_unref(now);
