@@ -13,70 +13,50 @@
 #include "base/crypto.h"
 #include "proto/schema.h"
 #include "render/cel/cel.h"
+#include "render/cel/shape.h"
 #include "render/cel/time.h"
 
-enum { COST_MAX = 1000 * 1000, COST_MIN = 20, NAMES_MAX = 4 };
+enum { COST_MAX = 1000 * 1000, COST_MIN = 20, VARIABLES_MAX = 4 };
 
 struct expression {
     const struct cel_program *program;
     size_t count; /* of variables */
 };
 
-static int compile(struct arena *arena, const struct slice *names, size_t name_count,
+static int compile(struct arena *arena, const struct expression_variable *variables, size_t count,
                    struct slice source, const struct expression **out, struct err *err)
 {
     struct expression *e = ARENA_NEW(arena, struct expression);
+    struct slice names[VARIABLES_MAX];
+    const struct schema *shapes[VARIABLES_MAX];
     const struct cel_env env = {.names = names,
-                                .count = name_count,
+                                .count = count,
                                 .functions = cel_kubernetes_functions(),
                                 .function_count = cel_kubernetes_function_count()};
     struct slice text = arena_copy(arena, source);
     struct err why = {0};
     uint32_t offset = 0;
-    if (name_count > NAMES_MAX) {
-        return err_set(err, ERR_INTERNAL, "more than %d variables", NAMES_MAX);
+    if (count > VARIABLES_MAX) {
+        return err_set(err, ERR_INTERNAL, "more than %d variables", VARIABLES_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        names[i] = variables[i].name;
+        shapes[i] = variables[i].schema;
     }
     int rc = cel_compile(arena, &env, text, &e->program, &offset, &why);
+    if (rc == 0) {
+        rc = cel_check_shapes(e->program, shapes, &offset, &why);
+    }
     if (rc != 0) {
         (void)cel_locate(&why, text, offset);
         return err_set(err, rc, "%s", why.message);
     }
-    e->count = name_count;
+    e->count = count;
     *out = e;
     return 0;
 }
 
 /* ---- values ---- */
-
-/* Names that expressions cannot say: Kubernetes' escapes. The arena's, or name itself. */
-static struct slice escaped(struct arena *arena, struct slice name)
-{
-    static const struct {
-        const char *from;
-        const char *to;
-    } escapes[] = {
-        {"__", "__underscores__"}, {".", "__dot__"}, {"-", "__dash__"}, {"/", "__slash__"}};
-    if (expression_keyword(name)) {
-        return slice_of(arena_printf(arena, "__%.*s__", SLICE_ARG(name)));
-    }
-    struct buf text = {0};
-    for (size_t at = 0; at < name.len;) {
-        struct slice rest = slice_sub(name, at, SIZE_MAX);
-        size_t k = 0;
-        while (k < 4 && !slice_starts_with(rest, slice_of(escapes[k].from))) {
-            k++;
-        }
-        if (k < 4) {
-            buf_add_cstr(&text, escapes[k].to);
-            at += strlen(escapes[k].from);
-        } else {
-            buf_add_char(&text, name.data[at++]);
-        }
-    }
-    struct slice copy = arena_copy(arena, buf_slice(&text));
-    buf_free(&text);
-    return copy;
-}
 
 static bool text_value(struct arena *arena, enum schema_format format, struct slice text,
                        struct cel_value *out)
@@ -116,7 +96,7 @@ static struct cel_value object_value(struct arena *arena, const struct schema *s
         struct slice name = slice_of(key);
         bool field = schema_field(schema, name) != NULL;
         struct cel_value v = value_of(arena, schema_member(schema, name), value);
-        struct slice said = field ? escaped(arena, name) : name;
+        struct slice said = field ? expression_member(arena, name) : name;
         entries[count++] = (struct cel_entry){.key = cel_string(said), .value = v};
         if (field && expression_keyword(name)) { /* definitions in the wild say self.var, too */
             entries[count++] = (struct cel_entry){.key = cel_string(name), .value = v};
@@ -166,7 +146,7 @@ static int eval(const struct expression *e, const struct expression_value *value
                 json_t **result, struct err *err)
 {
     struct arena arena = {0};
-    struct cel_value variables[NAMES_MAX];
+    struct cel_value variables[VARIABLES_MAX];
     struct cel_value value;
     uint64_t cost = 0;
     uint32_t offset = 0;

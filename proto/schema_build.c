@@ -405,10 +405,12 @@ enum cause_kind schema__rule_kind(struct slice reason)
                                                           : CAUSE_INVALID;
 }
 
-int schema__rule_compile(struct arena *arena, const struct expressions *x, struct slice source,
+int schema__rule_compile(struct arena *arena, const struct expressions *x,
+                         const struct schema *self, bool optional_old, struct slice source,
                          const struct expression **out, struct err *err)
 {
-    static const struct slice variables[] = {{"self", 4}, {"oldSelf", 7}};
+    const struct expression_variable variables[] = {{SLICE("self"), self},
+                                                    {SLICE("oldSelf"), optional_old ? NULL : self}};
     *out = NULL;
     return x != NULL && source.len > 0 ? x->compile(arena, variables, 2, source, out, err) : 0;
 }
@@ -433,8 +435,9 @@ static void build_rules(struct building *b, const json_t *tree, struct schema *s
         r->optional_old = is_true(rule, "optionalOldSelf");
         r->by = b->x;
         struct slice message = arena_copy(b->arena, json_text_at(rule, "messageExpression"));
-        (void)schema__rule_compile(b->arena, b->x, r->rule, &r->code, NULL);
-        (void)schema__rule_compile(b->arena, b->x, message, &r->message_code, NULL);
+        (void)schema__rule_compile(b->arena, b->x, s, r->optional_old, r->rule, &r->code, NULL);
+        (void)schema__rule_compile(b->arena, b->x, s, r->optional_old, message, &r->message_code,
+                                   NULL);
     }
     more->rules = rules;
     more->rule_count = count;
@@ -484,6 +487,14 @@ static void build_object(struct building *b, const json_t *tree, bool object, st
 static void build(struct building *b, const json_t *tree, struct schema *out)
 {
     build_object(b, tree, false, out);
+}
+
+const struct schema *schema__shape(struct arena *arena, const json_t *tree, bool object)
+{
+    struct building b = {.arena = arena};
+    struct schema *shape = ARENA_NEW(arena, struct schema);
+    build_object(&b, tree, object, shape);
+    return shape;
 }
 
 const struct schema *schema_build(struct arena *arena, const json_t *tree,

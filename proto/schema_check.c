@@ -21,6 +21,7 @@ struct inspection {
     struct buf path;
     size_t nodes;
     size_t rules;
+    const struct schema *shape; /* of the value whose rules are looked at */
     bool uncorrelated; /* below a list whose items have no identity: oldSelf cannot be found */
 };
 
@@ -337,13 +338,15 @@ static void inspect_logic(struct inspection *i, const json_t *tree)
 static void inspect_expression(struct inspection *i, const json_t *rule, const char *member)
 {
     struct arena arena = {0};
+    bool optional_old = is_true(rule, "optionalOldSelf");
     struct err err = {0};
     const struct expression *ignored;
     struct slice source = slice_trim(json_text_at(rule, member));
     if (source.len > SCHEMA_RULE_BYTES_MAX) {
         refuse(i, CAUSE_TOO_LONG, member, "Too long: may not be more than %d bytes",
                SCHEMA_RULE_BYTES_MAX);
-    } else if (schema__rule_compile(&arena, i->x, source, &ignored, &err) != 0) {
+    } else if (schema__rule_compile(&arena, i->x, i->shape, optional_old, source, &ignored, &err) !=
+               0) {
         refuse(i, CAUSE_INVALID, member, "Invalid value: \"%.*s\": compilation failed: %s",
                SLICE_ARG(slice_sub(source, 0, 200)), err.message);
     }
@@ -386,10 +389,15 @@ static void inspect_rule(struct inspection *i, const json_t *rule)
     }
 }
 
-static void inspect_rules(struct inspection *i, const json_t *tree)
+static void inspect_rules(struct inspection *i, const json_t *tree, bool root)
 {
     const json_t *rules = json_object_get(tree, "x-kubernetes-validations");
+    struct arena arena = {0};
     size_t start = i->path.len;
+    if (json_array_size(rules) == 0) {
+        return;
+    }
+    i->shape = schema__shape(&arena, tree, root);
     for (size_t k = 0; k < json_array_size(rules); k++) {
         (void)schema__path_member(&i->path, SLICE("x-kubernetes-validations"));
         (void)schema__path_index(&i->path, k);
@@ -401,6 +409,8 @@ static void inspect_rules(struct inspection *i, const json_t *tree)
         }
         i->path.len = start;
     }
+    i->shape = NULL;
+    arena_free(&arena);
 }
 
 /* ---- defaults ---- */
@@ -503,7 +513,7 @@ static void inspect(struct inspection *i, const json_t *tree, enum level level)
     if (level != IN_LOGIC) {
         inspect_type(i, tree, level);
         inspect_extensions(i, tree);
-        inspect_rules(i, tree);
+        inspect_rules(i, tree, level == AT_ROOT);
     }
     inspect_scalars(i, tree);
     inspect_logic(i, tree);

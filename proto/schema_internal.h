@@ -9,7 +9,7 @@
 struct checking {
     struct causes *causes;
     struct buf path;
-    uint64_t steps;
+    uint64_t steps;    /* since the clock was looked at */
     uint64_t until_ms; /* monotonic: afterwards nothing more is looked at */
     bool late;
 };

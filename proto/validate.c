@@ -11,7 +11,7 @@
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
 
-enum { SHOWN_MAX = 120, ENUM_SHOWN_MAX = 30, STEPS_PER_LOOK = 512 };
+enum { SHOWN_MAX = 120, ENUM_SHOWN_MAX = 30, STEPS_PER_LOOK = 512, PATTERN_STEPS = 64 };
 
 static struct slice here(const struct checking *c)
 {
@@ -167,6 +167,7 @@ static void check_string(struct checking *c, const struct schema *schema, const 
                   "Too long: may not be more than %u characters", schema->max_len);
         return;
     }
+    c->steps += schema->pattern != NULL ? PATTERN_STEPS : 0;
     if (schema->pattern != NULL && !schema__matches(schema->pattern, text)) {
         char rule[256];
         (void)snprintf(rule, sizeof(rule), "must match '%.*s'", SLICE_ARG(schema->pattern->text));
@@ -313,9 +314,12 @@ static void check_object(struct checking *c, const struct schema *schema, const 
 /* Looks at the clock now and then; true once it is too late. */
 static bool too_late(struct checking *c)
 {
-    if (!c->late && ++c->steps % STEPS_PER_LOOK == 0 &&
-        clock_system.mono_ms(&clock_system) > c->until_ms) {
-        c->late = true;
+    if (c->late || ++c->steps < STEPS_PER_LOOK) {
+        return c->late;
+    }
+    c->steps = 0;
+    c->late = clock_system.mono_ms(&clock_system) > c->until_ms;
+    if (c->late) {
         cause_add(c->causes, CAUSE_FORBIDDEN, here(c),
                   "Forbidden: checking the value against its schema takes longer than %d ms",
                   SCHEMA_CHECK_MS);

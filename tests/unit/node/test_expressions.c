@@ -70,9 +70,10 @@ static void a_rule_that_fails_says_how(void **state)
 static void a_message_that_fails_gives_way(void **state)
 {
     struct fixture *f = *state;
-    const struct schema *s = spec(f, "'a':{'type':'integer'}",
-                                  "{'rule':'false','message':'no','messageExpression':'self.x'},"
-                                  "{'rule':'false','messageExpression':'\\\"  \\\"'}");
+    const struct schema *s =
+        spec(f, "'a':{'type':'integer'}",
+             "{'rule':'false','message':'no','messageExpression':'string(self.a)'},"
+             "{'rule':'false','messageExpression':'\\\"  \\\"'}");
     assert_string_equal(judged(f, s, "{'spec':{}}", NULL),
                         "[spec: Invalid value: \"object\": no, "
                         "spec: Invalid value: \"object\": failed rule: false]");
@@ -127,6 +128,21 @@ static void values_are_what_kubernetes_shows(void **state)
                         "");
 }
 
+/* Of an object with members of many shapes. */
+static void check_rule(struct fixture *f, const char *rule, struct causes *causes)
+{
+    json_t *schema = json_deep_copy(
+        tree(f, "{'type':'object','properties':{'a':{'type':'integer'},'d-d':{'type':'integer'},"
+                "'free':{'type':'object','x-kubernetes-preserve-unknown-fields':true},"
+                "'l':{'type':'array','items':{'type':'object','properties':{'k':{'type':"
+                "'string'}}}},"
+                "'m':{'type':'object','additionalProperties':{'type':'integer'}}}}"));
+    json_object_set_new(schema, "x-kubernetes-validations",
+                        json_pack("[{s:s,s:b}]", "rule", rule, "optionalOldSelf", 0));
+    schema_check(schema, SLICE("s"), &expressions_cel, causes);
+    json_decref(schema);
+}
+
 static void broken_rules_are_refused_with_their_column(void **state)
 {
     struct fixture *f = *state;
@@ -136,15 +152,34 @@ static void broken_rules_are_refused_with_their_column(void **state)
     } broken[] = {{"self.a >", "column 9"},
                   {"self.a == other", "column 11"},
                   {"nothing(self)", "column 1"},
-                  {"self.a.b.c(", "column 12"}};
+                  {"self.a.b.c(", "column 12"},
+                  {"self.a == 1 && self.b > 0", "column 21: undefined field 'b'"},
+                  {"has(self.a.x)", "column 1: no field 'x' can be selected"},
+                  {"self.l.all(i, i.k == i.none)", "undefined field 'none'"},
+                  {"self.l.filter(i, true)[0].none", "undefined field 'none'"},
+                  {"self.m.all(k, self.m[k].none == 1)", "no field 'none' can be selected"},
+                  {"oldSelf.none == 1", "undefined field 'none'"}};
+    static const char *const fine[] = {
+        "self.a == 1 && self.free.any.thing == 2 && self.metadata.name != ''",
+        "self.l.all(i, i.k == '' && self.m[i.k] > 0) && self.l.exists(i, has(i.k))",
+        "self.m.all(k, k.startsWith('a') && self.m[k] > 0)",
+        "self.l.map(i, {'x': i.k}).all(o, o.x == '')",
+        "(self.a == 1 ? self.l[0] : self.l[1]).k == '' || self.d__dash__d == 1",
+        "self.?a.orValue(1) == 1"};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         struct causes causes = {.arena = &f->arena};
-        json_t *schema = json_pack("{s:s,s:[{s:s}]}", "type", "object", "x-kubernetes-validations",
-                                   "rule", broken[i].rule);
-        schema_check(schema, SLICE("s"), &expressions_cel, &causes);
+        check_rule(f, broken[i].rule, &causes);
         assert_int_equal(causes.count, 1);
-        assert_true(has_cause(&causes, "s.x-kubernetes-validations[0].rule", broken[i].text));
-        json_decref(schema);
+        if (!has_cause(&causes, "s.x-kubernetes-validations[0].rule", broken[i].text)) {
+            fail_msg("%s: %.*s", broken[i].rule, SLICE_ARG(causes.items[0].message));
+        }
+    }
+    for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+        struct causes causes = {.arena = &f->arena};
+        check_rule(f, fine[i], &causes);
+        if (causes.count > 0) {
+            fail_msg("%s: %.*s", fine[i], SLICE_ARG(causes.items[0].message));
+        }
     }
 }
 
