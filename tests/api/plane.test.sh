@@ -88,7 +88,11 @@ spec:
   group: example.com
   scope: Namespaced
   names: {kind: Widget, plural: widgets}
-  versions: [{name: v1, served: true, storage: true}]
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {size: {type: integer, maximum: 9}}}}
 YAML
 
 check "namespaces of every cluster" k get ns && says default kube-system kube-public
@@ -104,13 +108,11 @@ check "a load balancer's address" k get svc lb -o 'jsonpath={.status.loadBalance
     says 203.0.113.
 check "scaling" k scale deploy/web --replicas=1
 check "scaled" k wait deploy/web --for='jsonpath={.status.availableReplicas}=1' --timeout=5s
-check "custom kinds" k wait customresourcedefinitions/widgets.example.com --for='jsonpath={.spec.group}=example.com' --timeout=5s
-for _ in $(seq 50); do
-    k api-resources 2>/dev/null | grep -q widgets && break
-    sleep 0.1
-done
+check "custom kinds" k wait crd/widgets.example.com --for=condition=Established --timeout=5s
 check "a custom object" k apply -f - <<<'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}'
 check "custom objects are listed" k get widgets && says w
+refuse "custom objects fit their schema" k patch widget w --type merge -p '{"size":10}' &&
+    says "size: Invalid value: 10: must be less than or equal to 9"
 check "what an owner leaves is collected" k delete deploy web
 check "no pods of it" k wait --for=delete pod -l app=web --timeout=5s
 
