@@ -184,6 +184,23 @@ check('an informer sees every change in order, through leaders that move and die
   }
 });
 
+check('a cluster-scoped kind is one list on every node', async () => {
+  const crd = definition();
+  crd.metadata.name = `zones.${group}`;
+  Object.assign(crd.spec, {scope: 'Cluster', names: {plural: 'zones', kind: 'Zone'}});
+  assert.equal((await insist(1, 'POST', crdPath, crd)).status, 201);
+  await until('established', async () => isEstablished((await ask(1, 'GET', `${crdPath}/zones.${group}`)).body));
+  const zones = `/apis/${group}/${version}/zones`;
+  for (const node of [0, 1, 2]) {
+    const zone = {apiVersion: `${group}/${version}`, kind: 'Zone', metadata: {name: `z${node}`}, spec: {n: node}};
+    assert.equal((await insist(node, 'POST', zones, zone)).status, 201);
+  }
+  for (const node of [0, 1, 2]) {
+    const list = await ask(node, 'GET', zones);
+    assert.deepEqual(list.body.items.map(i => i.metadata.name), ['z0', 'z1', 'z2']);
+  }
+});
+
 check('a namespace that goes takes its custom objects along', async () => {
   assert.equal((await insist(0, 'POST', '/api/v1/namespaces', {apiVersion: 'v1', kind: 'Namespace', metadata: {name: 'passing'}})).status, 201);
   const inside = `/apis/${group}/${version}/namespaces/passing/${plural}`;

@@ -220,6 +220,38 @@ static void nothing_is_created_of_a_kind_that_ends(void **state)
     shared_value_unref(&crd->shared);
 }
 
+static void what_no_longer_fits_can_still_go(void **state)
+{
+    struct fixture *f = *state;
+    struct crd *crd = crd_compile(established(f, two_versions), NULL);
+    struct admit_request request =
+        request_of(f, "configmaps", ADMIT_CREATE,
+                   tree(f, "{'metadata':{'name':'x','finalizers':['a.com/b']},'spec':{'n':3}}"));
+    request.kind = &crd->kinds[0];
+    assert_ok(write_request(f, &request), &f->err);
+    json_t *object = established(f, two_versions);
+    json_t *n = json_at(json_array_get(json_at(object, "spec", "versions", NULL), 1), "schema",
+                        "openAPIV3Schema", "properties", "spec", "properties", "n", NULL);
+    json_object_set_new(n, "minimum", json_integer(4)); /* stricter now */
+    struct crd *strict = crd_compile(object, NULL);
+    const json_t *let_go = tree(f, "{'metadata':{'finalizers':null}}");
+    request = request_of(f, "configmaps", ADMIT_PATCH_MERGE, let_go);
+    request.kind = &strict->kinds[0];
+    assert_err(write_request(f, &request), &f->err, ERR_UNPROCESSABLE, "spec.n");
+    request = request_of(f, "configmaps", ADMIT_DELETE, NULL);
+    request.kind = &strict->kinds[0];
+    assert_ok(write_request(f, &request), &f->err);
+    request = request_of(f, "configmaps", ADMIT_PATCH_MERGE, tree(f, "{'spec':{'n':2}}"));
+    request.kind = &strict->kinds[0];
+    assert_err(write_request(f, &request), &f->err, ERR_UNPROCESSABLE, "spec.n");
+    request = request_of(f, "configmaps", ADMIT_PATCH_MERGE, let_go);
+    request.kind = &strict->kinds[0];
+    assert_ok(write_request(f, &request), &f->err);
+    assert_false(f->stored);
+    shared_value_unref(&crd->shared);
+    shared_value_unref(&strict->shared);
+}
+
 static void printer_columns_are_filled(void **state)
 {
     struct fixture *f = *state;
@@ -371,6 +403,7 @@ int main(void)
         T(one_object_has_several_versions),
         T(a_change_of_the_storage_version_is_taken_up_by_the_next_write),
         T(nothing_is_created_of_a_kind_that_ends),
+        T(what_no_longer_fits_can_still_go),
         T(printer_columns_are_filled),
         T(names_are_granted_once),
         T(the_fixed_kinds_keep_theirs),
