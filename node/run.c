@@ -1,7 +1,8 @@
 /* run.c: `choreod run`, the node as a process: puts the parts together and takes them apart.
  *
  *   main loop ......... signals, joining, the order of things
- *   front loops ....... one HTTP server each on the shared port; doors; the backend's front side
+ *   front loops ....... one HTTP server each on the shared port; doors; the backend's front side;
+ *                       the first follows the definitions of custom kinds, too
  *   reconcile loop .... the engine
  *   node's own loops .. consensus, log, shards (node/shard)
  *
@@ -28,12 +29,14 @@
 #include "base/pki.h"
 #include "base/signals.h"
 #include "node/api/api.h"
+#include "node/api/definitions.h"
 #include "node/api/grpc/door.h"
 #include "node/api/namespaces.h"
 #include "node/cluster.h"
 #include "node/cluster_service.h"
 #include "node/commands.h"
 #include "node/config.h"
+#include "node/expressions.h"
 #include "node/http/fronts.h"
 #include "node/join.h"
 #include "node/setup.h"
@@ -48,7 +51,14 @@ struct run {
     struct node_identity identity;
     struct credentials credentials;
     struct auth auth;
-    struct kind_registry kinds;
+    struct kind_registry kinds; /* the built-in ones */
+    struct kind_board board;
+    struct definitions definitions;
+    struct { /* the first front's loop, and how it goes once the definitions are closed */
+        struct loop *loop;
+        void (*detached)(void *arg);
+        void *arg;
+    } defining;
     struct tls *tls;
     struct node node;
     struct node_hooks hooks;
@@ -78,18 +88,21 @@ static int check_shards(struct api *api, void *user, struct err *err)
     return cluster_check_ready(&r->node, err);
 }
 
-static bool cluster_scoped_by(const struct kind_registry *kinds, struct slice resource)
-{
-    const struct kind *kind = kind_by_resource(kinds, resource);
-    return kind == NULL || !kind->namespaced;
-}
-
-/* The registry is the process's: node/shard asks from any of its threads. */
-static const struct kind_registry *process_kinds;
+/* The board is the process's: node/shard asks from any of its threads. */
+static struct kind_board *process_kinds;
 
 static bool cluster_scoped(struct slice resource)
 {
-    return cluster_scoped_by(process_kinds, resource);
+    const struct kind_set *set = kind_board_get(process_kinds);
+    const struct kind *kind = kind_by_resource(&set->registry, resource);
+    bool scoped = kind == NULL || !kind->namespaced;
+    kind_set_unref(set);
+    return scoped;
+}
+
+static bool leads_definitions(void *user)
+{
+    return node_confirmed_age_ms(user, 0) != UINT64_MAX;
 }
 
 static void on_fatal(const struct err *err)
@@ -197,7 +210,7 @@ static int start_engine(struct run *r, struct err *err)
     }
     const struct engine_config config = {.loop = &r->reconcile,
                                          .backend = node_backend(&r->node),
-                                         .kinds = &r->kinds,
+                                         .kinds = &r->board,
                                          .cluster = r->identity.cluster,
                                          .shard_count = r->identity.shards,
                                          .election_timeout_ms = r->identity.election_timeout_ms,
@@ -219,7 +232,8 @@ static void prepare_api(struct run *r)
     (void)pki_cert_since(buf_slice(&r->credentials.ca_cert), &since_ms, NULL);
     namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds, since_ms);
     const struct api_config config = {.backend = &r->namespaces.backend,
-                                      .kinds = &r->kinds,
+                                      .kinds = &r->board,
+                                      .expressions = &expressions_cel,
                                       .auth = &r->auth,
                                       .validate = check_object,
                                       .name = "choreod",
@@ -250,12 +264,31 @@ static void prepare_api(struct run *r)
 static int attach_front(void *user, struct loop *loop, struct err *err)
 {
     struct run *r = user;
-    return node_attach(&r->node, loop, err);
+    int rc = node_attach(&r->node, loop, err);
+    if (rc == 0 && r->defining.loop == NULL) {
+        const struct definitions_config definitions = {
+            .api = &r->api, .loop = loop, .leads = leads_definitions, .user = &r->node};
+        r->defining.loop = loop;
+        definitions_start(&r->definitions, &definitions);
+    }
+    return rc;
+}
+
+static void definitions_closed(struct definitions *d)
+{
+    struct run *r = CONTAINER_OF(d, struct run, definitions);
+    node_detach(&r->node, r->defining.loop, r->defining.detached, r->defining.arg);
 }
 
 static void detach_front(void *user, struct loop *loop, void (*detached)(void *arg), void *arg)
 {
     struct run *r = user;
+    if (loop == r->defining.loop) {
+        r->defining.detached = detached;
+        r->defining.arg = arg;
+        definitions_close(&r->definitions, definitions_closed);
+        return;
+    }
     node_detach(&r->node, loop, detached, arg);
 }
 
@@ -375,6 +408,7 @@ static void close_all(struct run *r)
     namespaces_free(&r->namespaces);
     loop_join(&r->main);
     tls_unref(r->tls);
+    kind_board_free(&r->board);
     kind_registry_free(&r->kinds);
     credentials_free(&r->credentials);
     config_free(&r->config);
@@ -392,7 +426,8 @@ static int start(struct run *r, const char *file, struct err *err)
     r->auth = (struct auth){.cluster = r->identity.cluster, .token_key = r->credentials.token_key};
     kind_registry_init(&r->kinds);
     kind_registry_builtin(&r->kinds);
-    process_kinds = &r->kinds;
+    kind_board_init(&r->board, &r->kinds);
+    process_kinds = &r->board;
     log_info("node.start", "version=%s node=%s cluster=%s shards=%u", CHOREO_VERSION,
              r->identity.self.name, r->identity.cluster, r->identity.shards);
     rc = start_node(r, err);

@@ -245,7 +245,7 @@ static void serve_touch(struct api_call *call)
     (void)http_stream_param(s, "resource", &resource);
     (void)http_stream_param(s, "namespace", &t->write.ns);
     (void)http_stream_param(s, "name", &t->write.name);
-    t->write.kind = kind_by_resource(api_kinds(call->api), resource);
+    t->write.kind = kind_by_resource(api_kinds(call->api, &call->stream->arena), resource);
     if (t->write.kind == NULL || t->write.name.len == 0) {
         (void)err_set(&err, ERR_INVALID, "resource (like deployments.apps) and name are required");
         api_call_error(call, &err);

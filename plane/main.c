@@ -158,7 +158,7 @@ static void prepare_api(struct program *p)
 {
     kinds_init(&p->kinds);
     const struct api_config config = {.backend = &p->backend.backend,
-                                      .kinds = kinds_first(&p->kinds),
+                                      .kinds = &p->kinds.board,
                                       .auth = &p->auth,
                                       .name = "choreo-plane",
                                       .user = p};

@@ -225,6 +225,17 @@ static int check_manager(const struct admit_request *request, struct admit_resul
     return admit__invalid(request, result, err);
 }
 
+/* Of a kind with several versions: old as the version that is asked for, which differs by its name
+ * alone. */
+static void convert_old(const struct admit_request *request, struct admit_result *result)
+{
+    const struct kind *k = request->kind;
+    if (k->stored_as.len > 0) {
+        result->outdated = !slice_eq(object_api_version(result->before), k->stored_as);
+        json_object_set_new(result->before, "apiVersion", json_str(k->api_version));
+    }
+}
+
 static int start(const struct admit_request *request, struct admit_result *result, struct err *err)
 {
     memset(result, 0, sizeof(*result));
@@ -246,6 +257,7 @@ static int start(const struct admit_request *request, struct admit_result *resul
             return admit__fail(request, result, NULL, rc, "%s", err != NULL ? err->message : "");
         }
         (void)admit__own(request->arena, result->before);
+        convert_old(request, result);
         if (request->op == ADMIT_CREATE) {
             return admit__fail(request, result, err, ERR_EXISTS, "%.*s \"%.*s\" already exists",
                                SLICE_ARG(request->kind->resource),
@@ -256,6 +268,10 @@ static int start(const struct admit_request *request, struct admit_result *resul
     bool makes =
         request->op == ADMIT_CREATE || (request->op == ADMIT_APPLY && request->sub == ADMIT_MAIN) ||
         (request->op == ADMIT_UPDATE && request->sub == ADMIT_MAIN && request->create_on_update);
+    if (makes && request->kind->ending) {
+        return admit__fail(request, result, err, ERR_METHOD,
+                           "create not allowed while custom resource definition is terminating");
+    }
     return makes ? 0 : not_found(request, result, err);
 }
 
@@ -281,17 +297,20 @@ int admit_merge(const struct admit_request *request, struct admit_result *result
     }
     admit__metadata(request, result);
     admit__prepare_kind(request, result);
-    schema_default(request->kind->schema, result->object);
+    if (!object_deleting(result->before)) {
+        schema_default(request->kind->schema, result->object);
+    }
     return 0;
 }
 
-/* Anything but metadata, status and the type. */
-static bool spec_differs(const json_t *before, const json_t *after)
+/* Anything but metadata, the type, and a status that is written apart. */
+static bool spec_differs(const struct kind *kind, const json_t *before, const json_t *after)
 {
-    static const char *const apart[] = {"metadata", "status", "apiVersion", "kind"};
+    static const char *const apart[] = {"metadata", "apiVersion", "kind", "status"};
+    size_t count = sizeof(apart) / sizeof(apart[0]) - (kind->status ? 0 : 1);
     json_t *a = json_copy(tree_mutable(before));
     json_t *b = json_copy(tree_mutable(after));
-    for (size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         (void)json_object_del(a, apart[i]);
         (void)json_object_del(b, apart[i]);
     }
@@ -309,17 +328,31 @@ static void set_generation(const struct admit_request *request, struct admit_res
         return;
     }
     bool ends = object_deleting(result->object) && !object_deleting(result->before);
-    if (result->before == NULL || ends || spec_differs(result->before, result->object)) {
+    if (result->before == NULL || ends ||
+        spec_differs(request->kind, result->before, result->object)) {
         generation++;
     }
     json_object_set_new(meta, "generation", json_integer(generation));
+}
+
+/* An object that is being deleted, of which nothing but metadata changes: a finalizer goes. Rules
+ * may have become stricter since it was written; it must be able to go all the same. */
+static bool only_ends(const struct admit_request *request, const struct admit_result *result)
+{
+    const json_t *before = json_object_get(result->before, "status");
+    const json_t *after = json_object_get(result->object, "status");
+    bool same_status =
+        before == NULL || after == NULL ? before == after : json_equal(before, after);
+    return object_deleting(result->before) && same_status &&
+           !spec_differs(request->kind, result->before, result->object);
 }
 
 static int check_rules(const struct admit_request *request, struct admit_result *result,
                        struct err *err)
 {
     const struct kind *k = request->kind;
-    if (k->schema != NULL) {
+    bool ends = only_ends(request, result);
+    if (k->schema != NULL && !ends) {
         schema_validate(k->schema, result->object, SLICE(""), &result->causes);
     } else {
         schema_validate(kind_metadata_schema(), json_object_get(result->object, "metadata"),
@@ -335,6 +368,10 @@ static int check_rules(const struct admit_request *request, struct admit_result 
         !json_equal(json_object_get(result->before, "spec"),
                     json_object_get(result->object, "spec"))) {
         request->validate(result->object, &result->causes);
+    }
+    if (result->causes.count == 0 && !ends) {
+        schema_validate_rules(k->schema, result->object, result->before, SLICE(""),
+                              &result->causes);
     }
     return result->causes.count > 0 ? admit__invalid(request, result, err) : 0;
 }
@@ -358,6 +395,9 @@ static bool same_state(const struct admit_result *result)
 static int emit(const struct admit_request *request, struct admit_result *result, struct err *err)
 {
     struct buf body = {0};
+    if (request->kind->stored_as.len > 0) {
+        json_object_set_new(result->object, "apiVersion", json_str(request->kind->stored_as));
+    }
     if (json_depth(result->object) > JSON_DEPTH_MAX) {
         return admit__fail(request, result, err, ERR_INVALID, "the object is nested too deeply");
     }
@@ -388,7 +428,7 @@ int admit_finish(const struct admit_request *request, struct admit_result *resul
         struct apply_context ctx = admit__context(request, now);
         apply_track_update(&ctx, result->before, object);
     }
-    result->changed = result->before == NULL || !same_state(result);
+    result->changed = result->before == NULL || result->outdated || !same_state(result);
     result->verb = result->before == NULL ? BACKEND_CREATE : BACKEND_UPDATE;
     if (result->changed && result->before != NULL && object_deleting(object) &&
         json_array_size(json_at(object, "metadata", "finalizers", NULL)) == 0) {

@@ -68,6 +68,8 @@ struct admit_request {
     /* What this server checks of an object beyond its schema, whenever its spec is new: adds
      * causes. NULL: nothing. */
     void (*validate)(const json_t *object, struct causes *causes);
+    /* Evaluates what a CustomResourceDefinition's rules say; NULL: they are not checked. */
+    const struct expressions *expressions;
     enum admit_validation validation;
     enum admit_propagation propagation; /* DeleteOptions in incoming win */
     uint64_t now_ms;                    /* wall clock */
@@ -93,6 +95,7 @@ struct admit_result {
     struct causes causes;
     struct slice message; /* on error: the whole of it; err has it cut to ERR_MESSAGE_MAX */
     json_t *before;       /* private: old as a tree */
+    bool outdated;        /* private: old is stored under another version than new ones are */
 };
 
 /* Errors: ERR_INVALID (malformed body or patch, namespace or name mismatch, strict unknown fields),

@@ -1,6 +1,7 @@
 /* What is checked of a body before anything else: its type, namespace and name, and its fields'
  * names. Each fills in what the body leaves out. */
 #include "proto/admit_internal.h"
+#include "proto/crd.h"
 #include "proto/tree_internal.h"
 
 /* ---- type, namespace, name ---- */
@@ -95,6 +96,9 @@ int admit__prune(const struct admit_request *request, struct admit_result *resul
         schema_prune(kind_metadata_schema(), json_object_get(object, "metadata"), &unknown);
     } else if (!k->lenient) {
         schema_prune(k->schema, object, &unknown);
+    }
+    if (slice_eq_cstr(k->resource, CRD_RESOURCE)) {
+        crd_prune(object, &unknown);
     }
     if (unknown.count == 0 || request->validation == ADMIT_IGNORE) {
         return 0;

@@ -1,8 +1,10 @@
-/* What single kinds want besides their schemas: Secret, ConfigMap, Namespace; and Scale. */
+/* What single kinds want besides their schemas: Secret, ConfigMap, Namespace,
+ * CustomResourceDefinition; and Scale. */
 #include <stdio.h>
 
 #include "base/crypto.h"
 #include "proto/admit_internal.h"
+#include "proto/crd.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
 
@@ -42,6 +44,8 @@ void admit__prepare_kind(const struct admit_request *request, struct admit_resul
         prepare_secret(result->object);
     } else if (slice_eq_cstr(resource, "namespaces") && request->sub == ADMIT_MAIN) {
         prepare_namespace(result);
+    } else if (slice_eq_cstr(resource, CRD_RESOURCE)) {
+        crd_prepare(result->object);
     }
 }
 
@@ -102,6 +106,8 @@ void admit__check_kind(const struct admit_request *request, struct admit_result 
     struct slice resource = request->kind->resource;
     if (slice_eq_cstr(resource, "secrets") || slice_eq_cstr(resource, "configmaps")) {
         check_data(result);
+    } else if (slice_eq_cstr(resource, CRD_RESOURCE) && result->causes.count == 0) {
+        crd_check(result->object, result->before, request->expressions, &result->causes);
     }
 }
 

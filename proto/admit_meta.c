@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "proto/admit_internal.h"
+#include "proto/crd.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
 
@@ -165,6 +166,9 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
         object_add_finalizer(object, "foregroundDeletion");
     } else if (propagation == ADMIT_ORPHAN) {
         object_add_finalizer(object, "orphan");
+    }
+    if (slice_eq_cstr(request->kind->resource, CRD_RESOURCE) && !object_deleting(object)) {
+        crd_begin_deletion(object, request->now_ms);
     }
     result->if_version = request->old->version;
     result->if_uid = arena_copy(request->arena, object_uid(object));

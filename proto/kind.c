@@ -1,7 +1,7 @@
 /* A registry is four maps over the same kinds, and their order of registration.
  *
  * Built-in kinds are rows that proto/gen made; what clusters serve besides is in workloads.c.
- * Invariant: a kind is in all maps or in none. */
+ * Invariant: a kind is in all maps or in none; a registry never holds what it lies over holds. */
 #include "proto/kind.h"
 
 #include <ctype.h>
@@ -34,6 +34,12 @@ void kind_registry_init(struct kind_registry *r)
     memset(r, 0, sizeof(*r));
 }
 
+void kind_registry_init_over(struct kind_registry *r, const struct kind_registry *under)
+{
+    kind_registry_init(r);
+    r->under = under;
+}
+
 void kind_registry_free(struct kind_registry *r)
 {
     map_free(&r->by_plural);
@@ -62,6 +68,20 @@ static struct slice triple(char key[KEY_MAX], struct slice group, struct slice v
     return slice_make(key, len > 0 ? (size_t)len : 0);
 }
 
+enum index { PLURALS, KINDS, RESOURCES, MESSAGES };
+
+/* In the registry, or in those that it lies over. */
+static const struct kind *find(const struct kind_registry *r, enum index index, struct slice key)
+{
+    const struct kind *kind = NULL;
+    for (; r != NULL && kind == NULL; r = r->under) {
+        const struct map *const maps[] = {&r->by_plural, &r->by_kind, &r->by_resource,
+                                          &r->by_message};
+        kind = map_get(maps[index], key);
+    }
+    return kind;
+}
+
 /* The maps hold pointers to const kinds; struct map's values are void *. */
 static void *value_of(const struct kind *kind)
 {
@@ -82,7 +102,7 @@ int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct e
         return err_set(err, ERR_INVALID, "kind %.*s: its names are too long",
                        SLICE_ARG(kind->kind));
     }
-    if (map_get(&r->by_plural, by_plural) != NULL || map_get(&r->by_kind, by_kind) != NULL) {
+    if (find(r, PLURALS, by_plural) != NULL || find(r, KINDS, by_kind) != NULL) {
         return err_set(err, ERR_EXISTS, "kind %.*s of %.*s (%.*s) is registered already",
                        SLICE_ARG(kind->kind), SLICE_ARG(kind->api_version),
                        SLICE_ARG(kind->plural));
@@ -94,13 +114,20 @@ int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct e
     r->kinds[r->count++] = kind;
     map_put(&r->by_plural, by_plural, value_of(kind));
     map_put(&r->by_kind, by_kind, value_of(kind));
-    if (map_get(&r->by_resource, kind->resource) == NULL) {
+    if (find(r, RESOURCES, kind->resource) == NULL) {
         map_put(&r->by_resource, kind->resource, value_of(kind));
     }
     if (kind->message.len > 0) {
         map_put(&r->by_message, kind->message, value_of(kind));
     }
     return 0;
+}
+
+void kind_registry_add_unserved(struct kind_registry *r, const struct kind *kind)
+{
+    if (find(r, RESOURCES, kind->resource) == NULL) {
+        map_put(&r->by_resource, kind->resource, value_of(kind));
+    }
 }
 
 /* Our own groups come first in discovery, then Kubernetes'. */
@@ -196,26 +223,36 @@ int kind_registry_define(struct kind_registry *r, struct slice group, struct sli
 
 size_t kind_registry_count(const struct kind_registry *r)
 {
-    return r->count;
+    size_t count = 0;
+    for (; r != NULL; r = r->under) {
+        count += r->count;
+    }
+    return count;
 }
 
 const struct kind *kind_registry_at(const struct kind_registry *r, size_t i)
 {
-    return i < r->count ? r->kinds[i] : NULL;
+    for (; r != NULL; r = r->under) {
+        size_t before = kind_registry_count(r->under);
+        if (i >= before) {
+            return i - before < r->count ? r->kinds[i - before] : NULL;
+        }
+    }
+    return NULL;
 }
 
 const struct kind *kind_by_plural(const struct kind_registry *r, struct slice group,
                                   struct slice version, struct slice plural)
 {
     char key[KEY_MAX];
-    return map_get(&r->by_plural, triple(key, group, version, plural));
+    return find(r, PLURALS, triple(key, group, version, plural));
 }
 
 const struct kind *kind_by_kind(const struct kind_registry *r, struct slice group,
                                 struct slice version, struct slice kind)
 {
     char key[KEY_MAX];
-    return map_get(&r->by_kind, triple(key, group, version, kind));
+    return find(r, KINDS, triple(key, group, version, kind));
 }
 
 void kind_split_api_version(struct slice api_version, struct slice *group, struct slice *version)
@@ -241,7 +278,7 @@ const struct kind *kind_by_type(const struct kind_registry *r, struct slice api_
 
 const struct kind *kind_by_resource(const struct kind_registry *r, struct slice resource)
 {
-    return map_get(&r->by_resource, resource);
+    return find(r, RESOURCES, resource);
 }
 
 const struct kind *kind_by_message(const struct kind_registry *r, struct slice name)
@@ -252,7 +289,7 @@ const struct kind *kind_by_message(const struct kind_registry *r, struct slice n
             break;
         }
     }
-    return map_get(&r->by_message, name);
+    return find(r, MESSAGES, name);
 }
 
 static bool equal_nocase(struct slice a, struct slice b)
@@ -285,15 +322,17 @@ static bool is_qualified(const struct kind *k, struct slice rest)
            equal_nocase(slice_sub(rest, dot + 1, SIZE_MAX), k->group);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as registries lie over each other, which is twice. */
 const struct kind *kind_by_name(const struct kind_registry *r, struct slice name)
 {
     size_t dot = slice_find(name, SLICE("."));
     struct slice first = dot == SIZE_MAX ? name : slice_sub(name, 0, dot);
     struct slice rest = dot == SIZE_MAX ? SLICE("") : slice_sub(name, dot + 1, SIZE_MAX);
-    for (size_t i = 0; i < r->count; i++) {
+    const struct kind *kind = r->under != NULL ? kind_by_name(r->under, name) : NULL;
+    for (size_t i = 0; i < r->count && kind == NULL; i++) {
         if (is_named(r->kinds[i], first) && is_qualified(r->kinds[i], rest)) {
-            return r->kinds[i];
+            kind = r->kinds[i];
         }
     }
-    return NULL;
+    return kind;
 }

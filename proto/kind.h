@@ -3,7 +3,8 @@
  * A registry is one server's set: choreod's holds the kinds of choreo.dev and the Kubernetes kinds
  * that it serves (kind_registry_builtin); choreo-plane adds Kubernetes' workload kinds
  * (kind_registry_workloads) and any further one on demand (kind_registry_define).
- * Built-in kinds are tables generated from proto/choreo/v1: nothing is listed twice.
+ * Built-in kinds are tables generated from proto/choreo/v1: nothing is listed twice. A registry may
+ * lie over another, whose kinds come first: custom kinds over the built-in ones (kind_board.h).
  *
  * Owner:  whoever inits the registry; kinds stay where they are until kind_registry_free().
  * Thread: one at a time while it grows; immutable, and any thread's, once shared. To extend a
@@ -56,6 +57,8 @@ struct kind {
     struct slice api_version; /* "choreo.dev/v1", "v1" */
     struct slice resource;    /* GroupResource: "components.choreo.dev", "secrets" */
     struct slice message;     /* protobuf's full name, "choreo.v1.Component"; empty: JSON only */
+    struct slice stored_as;   /* api_version that objects are stored under; empty: this one */
+    struct slice warning;     /* to whoever uses it ("... is deprecated"); empty: none */
     struct slice doc;
     const struct slice *short_names;
     size_t short_name_count;
@@ -67,6 +70,7 @@ struct kind {
     bool strategic;  /* takes strategic merge patches: Kubernetes' own kinds only */
     enum schema_format name_format; /* of metadata.name; NONE: an RFC 1123 subdomain */
     bool lenient; /* unknown fields are kept, not pruned (kinds known in part or not at all) */
+    bool ending;  /* its definition is being deleted: no object is created any more */
     /* scale subresource: JSONPaths; spec_replicas empty: none */
     struct slice scale_spec_replicas;
     struct slice scale_status_replicas;
@@ -81,6 +85,7 @@ struct kind {
 
 struct kind_registry {
     /* private */
+    const struct kind_registry *under; /* NULL: none */
     struct arena arena;
     struct map by_plural; /* group/version/plural */
     struct map by_kind;   /* group/version/kind */
@@ -92,6 +97,8 @@ struct kind_registry {
 };
 
 void kind_registry_init(struct kind_registry *r);
+/* Over another, which is borrowed and grows no more. */
+void kind_registry_init_over(struct kind_registry *r, const struct kind_registry *under);
 void kind_registry_free(struct kind_registry *r);
 /* Everything that choreod serves. */
 void kind_registry_builtin(struct kind_registry *r);
@@ -101,6 +108,8 @@ void kind_registry_workloads(struct kind_registry *r);
 /* Adds a kind; it and all it points to are borrowed until the registry is freed.
  * Errors: ERR_EXISTS (its plural or kind is taken). */
 int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct err *err);
+/* Adds a kind that is not served: only kind_by_resource() finds it. */
+void kind_registry_add_unserved(struct kind_registry *r, const struct kind *kind);
 /* Adds a kind known by its names alone, with all verbs and a status. Fills singular and list kind
  * in. Errors: ERR_EXISTS, ERR_INVALID (bad names). */
 int kind_registry_define(struct kind_registry *r, struct slice group, struct slice version,

@@ -6,6 +6,8 @@
 #include "proto/object.h"
 
 #include "base/clock.h"
+#include "proto/backend.h"
+#include "proto/kind.h"
 #include "proto/tree_internal.h"
 
 static const struct slice uid_key = {"\"uid\":", 6};
@@ -79,6 +81,27 @@ void object_emit(struct buf *out, struct slice body, uint32_t splice, uint64_t v
     buf_add_u64(out, version);
     buf_add_cstr(out, "\",");
     buf_add(out, slice_sub(body, splice, SIZE_MAX));
+}
+
+void object_emit_as(struct buf *out, const struct kind *kind, const struct backend_object *object)
+{
+    struct slice body = object->body;
+    struct slice value;
+    bool other = kind->stored_as.len > 0 && json_scan(body, &value, "apiVersion", NULL) &&
+                 !slice_eq(slice_sub(value, 1, value.len - 2), kind->api_version);
+    if (!other) {
+        object_emit(out, body, object->splice, object->version);
+        return;
+    }
+    struct buf renamed = {0};
+    size_t from = (size_t)(value.data - body.data);
+    buf_add(&renamed, slice_sub(body, 0, from));
+    json_quote(&renamed, kind->api_version);
+    size_t grown = renamed.len - from - value.len; /* modulo 2^64: it may have shrunk */
+    buf_add(&renamed, slice_sub(body, from + value.len, SIZE_MAX));
+    uint32_t splice = object->splice + (object->splice > from ? (uint32_t)grown : 0);
+    object_emit(out, buf_slice(&renamed), splice, object->version);
+    buf_free(&renamed);
 }
 
 int object_parse(struct slice body, uint64_t version, json_t **tree, struct err *err)

@@ -18,6 +18,15 @@ static const char *const formats[] = {
     [SCHEMA_FORMAT_MICRO_TIME] = "date-time",
     [SCHEMA_FORMAT_BYTE] = "byte",
     [SCHEMA_FORMAT_URI] = "uri",
+    [SCHEMA_FORMAT_DATE] = "date",
+    [SCHEMA_FORMAT_EMAIL] = "email",
+    [SCHEMA_FORMAT_HOSTNAME] = "hostname",
+    [SCHEMA_FORMAT_IPV4] = "ipv4",
+    [SCHEMA_FORMAT_IPV6] = "ipv6",
+    [SCHEMA_FORMAT_CIDR] = "cidr",
+    [SCHEMA_FORMAT_MAC] = "mac",
+    [SCHEMA_FORMAT_UUID] = "uuid",
+    [SCHEMA_FORMAT_URI_REFERENCE] = "uri",
 };
 
 /* kubectl and editors refuse formats that they do not know, so the rest is left out. */
@@ -57,6 +66,19 @@ static json_t *texts(const struct slice *items, size_t count)
     return list;
 }
 
+/* Each is JSON already. */
+static json_t *values(const struct slice *items, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *value = NULL;
+        if (json_parse(items[i], &value, NULL) == 0) {
+            json_array_append_new(list, value);
+        }
+    }
+    return list;
+}
+
 static json_t *limit(double value)
 {
     bool whole = value == floor(value) && fabs(value) < 1e15;
@@ -84,7 +106,9 @@ static void add_rules(const struct openapi_doc *doc, const struct schema *s, jso
         json_object_set_new(out, max, json_integer(s->max_len));
     }
     if (s->enum_count > 0) {
-        json_object_set_new(out, "enum", texts(s->enums, s->enum_count));
+        json_object_set_new(out, "enum",
+                            s->more != NULL ? values(s->enums, s->enum_count)
+                                            : texts(s->enums, s->enum_count));
     }
     if (s->pattern != NULL) {
         json_object_set_new(out, "pattern", json_str(s->pattern->text));
@@ -173,6 +197,54 @@ static void add_fields(struct openapi_doc *doc, const struct schema *s, json_t *
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by the nesting of the tables. */
+static void add_branches(struct openapi_doc *doc, const char *key, const struct schema *branches,
+                         size_t count, json_t *out)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, openapi__inline(doc, &branches[i]));
+    }
+    if (count > 0) {
+        json_object_set(out, key, list);
+    }
+    json_decref(list);
+}
+
+/* Of custom kinds. OpenAPI v2 knows of this only what v2's own clients check. */
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by the nesting of the tables. */
+static void add_more(struct openapi_doc *doc, const struct schema_more *more, json_t *out)
+{
+    if (more->multiple_of > 0) {
+        json_object_set_new(out, "multipleOf", limit(more->multiple_of));
+    }
+    if (doc->dialect == OPENAPI_V2) {
+        return;
+    }
+    if (more->exclusive_min) {
+        json_object_set_new(out, "exclusiveMinimum", json_true());
+    }
+    if (more->exclusive_max) {
+        json_object_set_new(out, "exclusiveMaximum", json_true());
+    }
+    add_branches(doc, "allOf", more->all_of, more->all_of_count, out);
+    add_branches(doc, "anyOf", more->any_of, more->any_of_count, out);
+    add_branches(doc, "oneOf", more->one_of, more->one_of_count, out);
+    if (more->not_of != NULL) {
+        json_object_set_new(out, "not", openapi__inline(doc, more->not_of));
+    }
+    json_t *rules = json_array();
+    for (size_t i = 0; i < more->rule_count; i++) {
+        json_t *rule = json_pack("{s:o}", "rule", json_str(more->rules[i].rule));
+        openapi__set_text(rule, "message", more->rules[i].message);
+        json_array_append_new(rules, rule);
+    }
+    if (more->rule_count > 0) {
+        json_object_set(out, "x-kubernetes-validations", rules);
+    }
+    json_decref(rules);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by the nesting of the tables. */
 json_t *openapi__inline(struct openapi_doc *doc, const struct schema *s)
 {
     if (s->type == SCHEMA_INT_OR_STRING) {
@@ -192,6 +264,9 @@ json_t *openapi__inline(struct openapi_doc *doc, const struct schema *s)
     }
     add_rules(doc, s, out);
     add_extensions(s, out);
+    if (s->more != NULL) {
+        add_more(doc, s->more, out);
+    }
     return out;
 }
 

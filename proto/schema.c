@@ -3,8 +3,11 @@
  * Values come from json_parse(), so their depth, and the recursion's, is at most JSON_DEPTH_MAX. */
 #include "proto/schema.h"
 
+#include "proto/object.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
+
+enum { DEFAULT_BYTES_MAX = 2 * OBJECT_BYTES_MAX };
 
 const struct schema_field *schema_field(const struct schema *schema, struct slice name)
 {
@@ -60,38 +63,48 @@ size_t schema__path_index(struct buf *path, size_t index)
     return before;
 }
 
-static void default_fields(const struct schema *schema, json_t *object)
+/* *budget: bytes of defaults that may still be added. */
+static void default_fields(const struct schema *schema, json_t *object, size_t *budget)
 {
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct schema_field *field = &schema->fields[i];
-        if (field->default_json.len > 0 && tree_get(object, field->name) == NULL) {
+        size_t cost = field->name.len + field->default_json.len;
+        if (field->default_json.len > 0 && cost <= *budget &&
+            tree_get(object, field->name) == NULL) {
             json_t *value = NULL;
             if (json_parse(field->default_json, &value, NULL) == 0) {
                 tree_set(object, field->name, value);
+                *budget -= cost;
             }
         }
     }
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-void schema_default(const struct schema *schema, json_t *value)
+static void default_value(const struct schema *schema, json_t *value, size_t *budget)
 {
     if (schema == NULL) {
         return;
     }
     if (json_is_array(value) && schema->items != NULL) {
         for (size_t i = 0; i < json_array_size(value); i++) {
-            schema_default(schema->items, json_array_get(value, i));
+            default_value(schema->items, json_array_get(value, i), budget);
         }
     }
     if (!json_is_object(value) || schema->type != SCHEMA_OBJECT) {
         return;
     }
-    default_fields(schema, value);
+    default_fields(schema, value, budget);
     TREE_EACH(it, value)
     {
-        schema_default(schema_member(schema, tree_key(it)), json_object_iter_value(it));
+        default_value(schema_member(schema, tree_key(it)), json_object_iter_value(it), budget);
     }
+}
+
+void schema_default(const struct schema *schema, json_t *value)
+{
+    size_t budget = DEFAULT_BYTES_MAX;
+    default_value(schema, value, &budget);
 }
 
 struct pruning {

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "proto/cause.h"
+#include "proto/expressions.h"
 
 enum schema_type {
     SCHEMA_ANY, /* free-form JSON */
@@ -41,7 +42,18 @@ enum schema_format {
     SCHEMA_FORMAT_LABEL_VALUE,
     SCHEMA_FORMAT_URI,
     SCHEMA_FORMAT_PATH_SEGMENT, /* anything that can stand in a path: names of RBAC objects */
+    SCHEMA_FORMAT_DATE,         /* 2026-01-02 */
+    SCHEMA_FORMAT_EMAIL,
+    SCHEMA_FORMAT_HOSTNAME,
+    SCHEMA_FORMAT_IPV4,
+    SCHEMA_FORMAT_IPV6,
+    SCHEMA_FORMAT_CIDR,
+    SCHEMA_FORMAT_MAC,
+    SCHEMA_FORMAT_UUID,
+    SCHEMA_FORMAT_URI_REFERENCE, /* a URL, or a path that begins with '/' */
 };
+
+enum { SCHEMA_CHECK_MS = 500, SCHEMA_RULES_BUDGET = 5 * 1000 * 1000 };
 
 enum schema_list { SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
 
@@ -73,6 +85,35 @@ struct schema_pattern {
     _Atomic(void *) code; /* private: compiled at first use */
 };
 
+/* x-kubernetes-validations: an expression over self, and oldSelf, that must be true. */
+struct schema_rule {
+    struct slice rule;
+    struct slice message;         /* empty: the rule itself is shown */
+    struct slice field;           /* below the value: where the cause is said to be */
+    enum cause_kind kind;         /* of the cause */
+    bool transition;              /* names oldSelf: holds for changes only, ... */
+    bool optional_old;            /* ... unless oldSelf is an optional */
+    const struct expressions *by; /* NULL: nobody can evaluate it */
+    const struct expression *code;
+    const struct expression *message_code; /* NULL: none */
+};
+
+/* What only schemas of custom kinds have. */
+struct schema_more {
+    bool exclusive_min, exclusive_max;
+    double multiple_of; /* 0: any */
+    const struct slice
+        *values; /* enum's, as sorted canonical JSON; schema.enums has them as shown */
+    size_t value_count;
+    const struct schema *all_of; /* arrays: value validations alone */
+    const struct schema *any_of;
+    const struct schema *one_of;
+    size_t all_of_count, any_of_count, one_of_count;
+    const struct schema *not_of;
+    const struct schema_rule *rules;
+    size_t rule_count;
+};
+
 struct schema {
     struct slice name; /* of a message: "dev.choreo.v1.ComponentSpec"; empty: anonymous */
     struct slice doc;
@@ -97,8 +138,11 @@ struct schema {
     double min, max;
     uint32_t min_len, max_len; /* characters, items, or members, by type */
     struct schema_pattern *pattern;
-    const struct slice *enums;
+    const struct slice *enums; /* texts; with `more`, canonical JSON of any type */
     size_t enum_count;
+    const struct schema_more *more; /* NULL: none */
+    bool has_rules;                 /* expressions, here or below */
+    bool converts; /* here or below, expressions see a value otherwise than JSON says it */
 };
 
 struct schema_field {
@@ -119,16 +163,22 @@ const struct schema_field *schema_field(const struct schema *schema, struct slic
 const struct schema *schema_member(const struct schema *schema, struct slice name);
 
 /* Fills in defaults, in objects that are present (as Kubernetes does: none are created for them
- * unless the object itself has a default). */
+ * unless the object itself has a default). Stops where they have become more than any object may
+ * hold. */
 void schema_default(const struct schema *schema, json_t *value);
 
 /* Removes members that the schema does not know and nulls that it does not allow, and names the
  * unknown ones: "spec.x". unknown may be NULL. */
 void schema_prune(const struct schema *schema, json_t *value, struct causes *unknown);
 
-/* Every broken rule, with its path below `path` ("" for the root). Unknown members are ignored. */
+/* Every broken rule, with its path below `path` ("" for the root). Unknown members are ignored.
+ * Values that take longer than SCHEMA_CHECK_MS to check are refused. */
 void schema_validate(const struct schema *schema, const json_t *value, struct slice path,
                      struct causes *causes);
+/* The rules that are expressions, of a value that is otherwise valid. old is what it was (NULL: it
+ * is new). They may cost SCHEMA_RULES_BUDGET together. */
+void schema_validate_rules(const struct schema *schema, const json_t *value, const json_t *old,
+                           struct slice path, struct causes *causes);
 /* Every immutable field that differs. */
 void schema_validate_change(const struct schema *schema, const json_t *before, const json_t *after,
                             struct slice path, struct causes *causes);

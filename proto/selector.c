@@ -14,8 +14,9 @@ enum op { OP_IN, OP_NOT_IN, OP_EXISTS, OP_ABSENT };
 
 struct term {
     enum op op;
-    char *key;            /* of a label; of a field, its last step */
-    const char *steps[8]; /* of a field: the path to it, NULL-terminated; unused for a label */
+    char *key; /* of a label; of a field, its last step */
+    const char *steps[SELECTOR_STEPS_MAX +
+                      1]; /* of a field: the path to it, NULL-terminated; unused for a label */
     struct slice *values; /* quoted */
     struct slice *plain;
     size_t value_count;

@@ -12,7 +12,7 @@
 struct kind;
 struct selector;
 
-enum { SELECTOR_BYTES_MAX = 16 * 1024, SELECTOR_TERMS_MAX = 256 };
+enum { SELECTOR_BYTES_MAX = 16 * 1024, SELECTOR_TERMS_MAX = 256, SELECTOR_STEPS_MAX = 7 };
 
 /* Both empty gives *out = NULL, which matches everything. kind may be NULL: then only
  * metadata.name and metadata.namespace may be selected.

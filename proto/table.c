@@ -281,7 +281,7 @@ int table_row(const struct kind *kind, const struct backend_object *object,
         rc = table_partial(object, out, err);
     } else if (include == TABLE_OBJECT) {
         buf_add_cstr(out, ",\"object\":");
-        object_emit(out, object->body, object->splice, object->version);
+        object_emit_as(out, kind, object);
     }
     buf_add_char(out, '}');
     buf_free(&scratch);

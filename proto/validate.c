@@ -2,21 +2,16 @@
  *
  * The walk never stops at the first: each check adds a cause and the walk goes on, except below a
  * value of the wrong type. Duplicates in sets and map lists are found by hashing, so a long list
- * costs no more than its length. */
+ * costs no more than its length. Schemas of custom kinds are strangers' too: after SCHEMA_CHECK_MS
+ * nothing more is looked at, and the value is refused for that. */
 #include <math.h>
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
 
-enum { SHOWN_MAX = 120 };
-
-struct checking {
-    struct causes *causes;
-    struct buf path;
-};
-
-static void check(struct checking *c, const struct schema *schema, const json_t *value);
+enum { SHOWN_MAX = 120, ENUM_SHOWN_MAX = 30, STEPS_PER_LOOK = 512, PATTERN_STEPS = 64 };
 
 static struct slice here(const struct checking *c)
 {
@@ -39,7 +34,7 @@ static struct slice shown(const json_t *value, struct buf *scratch)
     return buf_slice(scratch);
 }
 
-static void invalid(struct checking *c, const json_t *value, const char *rule)
+void schema__invalid(struct checking *c, const json_t *value, const char *rule)
 {
     struct buf scratch = {0};
     struct slice text = shown(value, &scratch);
@@ -95,22 +90,51 @@ static bool has_type(const struct schema *schema, const json_t *value)
     return false;
 }
 
+static bool among(const struct schema *schema, const json_t *value, struct buf *scratch)
+{
+    const struct schema_more *more = schema->more;
+    if (more == NULL) {
+        for (size_t i = 0; i < schema->enum_count; i++) {
+            if (slice_eq(json_text(value), schema->enums[i])) {
+                return true;
+            }
+        }
+        return false;
+    }
+    buf_clear(scratch);
+    json_canonical(value, scratch);
+    size_t low = 0;
+    size_t high = more->value_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = slice_cmp(buf_slice(scratch), more->values[middle]);
+        if (order == 0) {
+            return true;
+        }
+        high = order < 0 ? middle : high;
+        low = order < 0 ? low : middle + 1;
+    }
+    return false;
+}
+
 static void check_enum(struct checking *c, const struct schema *schema, const json_t *value)
 {
-    for (size_t i = 0; i < schema->enum_count; i++) {
-        if (slice_eq(json_text(value), schema->enums[i])) {
-            return;
-        }
-    }
-    struct buf list = {0};
-    for (size_t i = 0; i < schema->enum_count; i++) {
-        buf_addf(&list, "%s\"%.*s\"", i > 0 ? ", " : "", SLICE_ARG(schema->enums[i]));
-    }
     struct buf scratch = {0};
-    struct slice text = shown(value, &scratch);
-    cause_add(c->causes, CAUSE_NOT_SUPPORTED, here(c),
-              "Unsupported value: %.*s: supported values: %.*s", SLICE_ARG(text),
-              SLICE_ARG(buf_slice(&list)));
+    struct buf list = {0};
+    if (!among(schema, value, &scratch)) {
+        const char *quote = schema->more == NULL ? "\"" : "";
+        for (size_t i = 0; i < schema->enum_count && i < ENUM_SHOWN_MAX; i++) {
+            buf_addf(&list, "%s%s%.*s%s", i > 0 ? ", " : "", quote, SLICE_ARG(schema->enums[i]),
+                     quote);
+        }
+        if (schema->enum_count > ENUM_SHOWN_MAX) {
+            buf_addf(&list, ", and %zu more", schema->enum_count - ENUM_SHOWN_MAX);
+        }
+        struct slice text = shown(value, &scratch);
+        cause_add(c->causes, CAUSE_NOT_SUPPORTED, here(c),
+                  "Unsupported value: %.*s: supported values: %.*s", SLICE_ARG(text),
+                  SLICE_ARG(buf_slice(&list)));
+    }
     buf_free(&scratch);
     buf_free(&list);
 }
@@ -129,9 +153,6 @@ static void check_string(struct checking *c, const struct schema *schema, const 
 {
     struct slice text = json_text(value);
     size_t length = characters(text);
-    if (schema->enum_count > 0) {
-        check_enum(c, schema, value);
-    }
     if (length < schema->min_len) {
         if (length == 0) {
             cause_add(c->causes, CAUSE_REQUIRED, here(c), "Required value: must not be empty");
@@ -146,30 +167,39 @@ static void check_string(struct checking *c, const struct schema *schema, const 
                   "Too long: may not be more than %u characters", schema->max_len);
         return;
     }
+    c->steps += schema->pattern != NULL ? PATTERN_STEPS : 0;
     if (schema->pattern != NULL && !schema__matches(schema->pattern, text)) {
         char rule[256];
         (void)snprintf(rule, sizeof(rule), "must match '%.*s'", SLICE_ARG(schema->pattern->text));
-        invalid(c, value, rule);
+        schema__invalid(c, value, rule);
     }
     const char *rule = schema__format(schema->format, text);
     if (rule != NULL) {
-        invalid(c, value, rule);
+        schema__invalid(c, value, rule);
     }
 }
 
 static void check_number(struct checking *c, const struct schema *schema, const json_t *value)
 {
     double number = json_number_value(value);
+    bool above = schema->more != NULL && schema->more->exclusive_min;
+    bool below = schema->more != NULL && schema->more->exclusive_max;
     char rule[96];
-    if (schema->has_min && number < schema->min) {
+    if (schema->has_min && above && number <= schema->min) {
+        (void)snprintf(rule, sizeof(rule), "must be greater than %.15g", schema->min);
+        schema__invalid(c, value, rule);
+    } else if (schema->has_max && below && number >= schema->max) {
+        (void)snprintf(rule, sizeof(rule), "must be less than %.15g", schema->max);
+        schema__invalid(c, value, rule);
+    } else if (schema->has_min && number < schema->min) {
         (void)snprintf(rule, sizeof(rule), "must be greater than or equal to %.15g", schema->min);
-        invalid(c, value, rule);
+        schema__invalid(c, value, rule);
     } else if (schema->has_max && number > schema->max) {
         (void)snprintf(rule, sizeof(rule), "must be less than or equal to %.15g", schema->max);
-        invalid(c, value, rule);
+        schema__invalid(c, value, rule);
     } else if (schema->format == SCHEMA_FORMAT_INT32 &&
                (number < (double)INT32_MIN || number > (double)INT32_MAX)) {
-        invalid(c, value, "must fit in 32 bits");
+        schema__invalid(c, value, "must fit in 32 bits");
     }
 }
 
@@ -242,7 +272,7 @@ static void check_list(struct checking *c, const struct schema *schema, const js
     }
     for (size_t i = 0; schema->items != NULL && i < json_array_size(list); i++) {
         size_t before = schema__path_index(&c->path, i);
-        check(c, schema->items, json_array_get(list, i));
+        schema__check(c, schema->items, json_array_get(list, i));
         c->path.len = before;
     }
     if (schema->list != SCHEMA_LIST_ATOMIC) {
@@ -261,7 +291,7 @@ static void check_object(struct checking *c, const struct schema *schema, const 
         const json_t *value = tree_get(object, field->name);
         size_t before = schema__path_member(&c->path, field->name);
         if (value != NULL) {
-            check(c, field->schema, value);
+            schema__check(c, field->schema, value);
         } else if (field->required) {
             cause_add(c->causes, CAUSE_REQUIRED, here(c), "Required value");
         }
@@ -275,15 +305,34 @@ static void check_object(struct checking *c, const struct schema *schema, const 
         struct slice name = tree_key(it);
         if (schema_field(schema, name) == NULL) {
             size_t before = schema__path_key(&c->path, name);
-            check(c, schema->values, json_object_iter_value(it));
+            schema__check(c, schema->values, json_object_iter_value(it));
             c->path.len = before;
         }
     }
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static void check(struct checking *c, const struct schema *schema, const json_t *value)
+/* Looks at the clock now and then; true once it is too late. */
+static bool too_late(struct checking *c)
 {
+    if (c->late || ++c->steps < STEPS_PER_LOOK) {
+        return c->late;
+    }
+    c->steps = 0;
+    c->late = clock_system.mono_ms(&clock_system) > c->until_ms;
+    if (c->late) {
+        cause_add(c->causes, CAUSE_FORBIDDEN, here(c),
+                  "Forbidden: checking the value against its schema takes longer than %d ms",
+                  SCHEMA_CHECK_MS);
+    }
+    return c->late;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+void schema__check(struct checking *c, const struct schema *schema, const json_t *value)
+{
+    if (too_late(c)) {
+        return;
+    }
     if (json_is_null(value) && (schema->nullable || schema->type == SCHEMA_ANY)) {
         return;
     }
@@ -295,6 +344,9 @@ static void check(struct checking *c, const struct schema *schema, const json_t 
         buf_free(&scratch);
         return;
     }
+    if (schema->enum_count > 0) {
+        check_enum(c, schema, value);
+    }
     if (json_is_object(value)) {
         check_object(c, schema, value);
     } else if (json_is_array(value)) {
@@ -304,17 +356,21 @@ static void check(struct checking *c, const struct schema *schema, const json_t 
     } else if (json_is_number(value)) {
         check_number(c, schema, value);
     }
+    if (schema->more != NULL) {
+        schema__check_more(c, schema, value);
+    }
 }
 
 void schema_validate(const struct schema *schema, const json_t *value, struct slice path,
                      struct causes *causes)
 {
-    struct checking c = {.causes = causes};
+    struct checking c = {.causes = causes,
+                         .until_ms = clock_system.mono_ms(&clock_system) + SCHEMA_CHECK_MS};
     if (schema == NULL) {
         return;
     }
     buf_add(&c.path, path);
-    check(&c, schema, value);
+    schema__check(&c, schema, value);
     buf_free(&c.path);
 }
 
@@ -332,7 +388,7 @@ static void check_change(struct checking *c, const struct schema *schema, const 
         size_t length = schema__path_member(&c->path, field->name);
         if (field->immutable && old != NULL && (new == NULL || !json_equal(old, new))) {
             if (new != NULL) {
-                invalid(c, new, "field is immutable");
+                schema__invalid(c, new, "field is immutable");
             } else {
                 cause_add(c->causes, CAUSE_INVALID, here(c),
                           "Invalid value: null: field is immutable");

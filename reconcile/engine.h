@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "proto/backend.h"
-#include "proto/kind.h"
+#include "proto/kind_board.h"
 
 struct driver;
 struct feed;
@@ -28,7 +28,7 @@ enum { ENGINE_SHARDS_MAX = 512 };
 struct engine_config {
     struct loop *loop; /* attached to the backend by the caller */
     struct backend *backend;
-    const struct kind_registry *kinds;
+    struct kind_board *kinds;  /* borrowed */
     const struct clock *clock; /* NULL: the system's */
     const char *cluster;       /* cluster id: part of the epoch; borrowed for the engine's life */
     uint32_t shard_count;

@@ -39,6 +39,7 @@ struct task {
     struct list link; /* in shard.settling */
     enum queue_result result;
     /* draining */
+    const struct kind_set *drain_kinds; /* NULL until it drains */
     size_t drain_kind;
     struct backend_list list;
     json_t *found; /* names of the page */
@@ -66,6 +67,9 @@ static void end(struct task *t)
     buf_free(&t->body);
     buf_free(&t->audit);
     buf_free(&t->drain_name);
+    if (t->drain_kinds != NULL) {
+        kind_set_unref(t->drain_kinds);
+    }
     arena_free(&t->arena);
     free(t);
     s->tasks--;
@@ -238,7 +242,7 @@ static void write_next(struct task *t)
     struct err err = {0};
     int rc = 0;
     struct write write = {.verb = w->verb, .ns = w->ns, .name = w->name, .object = w->object};
-    write.kind = kind_by_resource(s->e->config.kinds, slice_of(snapshot_resource(w->kind)));
+    write.kind = kind_by_resource(s->e->config.kinds->fixed, slice_of(snapshot_resource(w->kind)));
     t->verb = w->verb;
     t->written = on_written;
     if (write.kind == NULL) {
@@ -318,11 +322,12 @@ static void write_event(struct task *t)
 {
     const json_t *event = json_array_get(t->events, 0);
     struct err err = {0};
-    struct write write = {.verb = PLAN_CREATE,
-                          .kind = kind_by_type(t->s->e->config.kinds, SLICE("v1"), SLICE("Event")),
-                          .ns = object_ns(event),
-                          .name = object_name(event),
-                          .object = event};
+    struct write write = {
+        .verb = PLAN_CREATE,
+        .kind = kind_by_type(t->s->e->config.kinds->fixed, SLICE("v1"), SLICE("Event")),
+        .ns = object_ns(event),
+        .name = object_name(event),
+        .object = event};
     t->written = on_event;
     int rc = write.kind == NULL ? err_set(&err, ERR_NOT_FOUND, "events are not served")
                                 : write_start(t, &write, &err);
@@ -378,7 +383,7 @@ static void drain_listed(struct backend_list *list, int rc, const struct err *er
 static void drain_one(struct task *t)
 {
     const json_t *row = json_array_get(t->found, 0);
-    const struct kind *kind = kind_by_resource(t->s->e->config.kinds, t->list.resource);
+    const struct kind *kind = kind_by_resource(&t->drain_kinds->registry, t->list.resource);
     const struct backend_object old = {
         .key = {.resource = kind->resource,
                 .ns = t->plan->drain_ns,
@@ -404,9 +409,14 @@ static void drain_next(struct task *t)
         drain_one(t);
         return;
     }
-    for (; t->drain_kind < kind_registry_count(c->kinds); t->drain_kind++) {
-        const struct kind *kind = kind_registry_at(c->kinds, t->drain_kind);
-        if (kind->namespaced && (kind->verbs & KIND_LIST) != 0 &&
+    if (t->drain_kinds == NULL) {
+        t->drain_kinds = kind_board_get(c->kinds);
+    }
+    const struct kind_registry *kinds = &t->drain_kinds->registry;
+    for (; t->drain_kind < kind_registry_count(kinds); t->drain_kind++) {
+        const struct kind *kind = kind_registry_at(kinds, t->drain_kind);
+        bool first = kind_by_resource(kinds, kind->resource) == kind; /* of its versions */
+        if (first && kind->namespaced && (kind->verbs & KIND_LIST) != 0 &&
             (kind->verbs & KIND_DELETE) != 0 &&
             snapshot_kind_of(kind->resource) == SNAPSHOT_KIND_COUNT) {
             t->list = (struct backend_list){

@@ -35,13 +35,14 @@ void api_init(struct api *api, const struct api_config *config)
         api->config.timeout_ms = TIMEOUT_DEFAULT_MS;
     }
     crypto_random(api->token_key, sizeof(api->token_key));
-    atomic_store(&api->docs, docs_new(config->kinds));
+    const struct kind_set *set = kind_board_get(config->kinds);
+    shared_init(&api->docs, &docs_new(set)->shared);
+    kind_set_unref(set);
 }
 
 void api_free(struct api *api)
 {
-    docs_free(atomic_load(&api->docs));
-    atomic_store(&api->docs, NULL);
+    shared_free(&api->docs);
 }
 
 void api_set_token_key(struct api *api, const uint8_t key[32])
@@ -61,18 +62,9 @@ void api_add_check(struct api *api, const struct api_check *check)
     api->checks[api->check_count++] = *check;
 }
 
-void api_publish_kinds(struct api *api, const struct kind_registry *kinds)
+const struct kind_registry *api_kinds(struct api *api, struct arena *arena)
 {
-    struct api_docs *docs = docs_new(kinds);
-    docs->older = atomic_load(&api->docs);
-    while (!atomic_compare_exchange_weak(&api->docs, &docs->older, docs)) {
-    }
-}
-
-const struct kind_registry *api_kinds(const struct api *api)
-{
-    const struct api_docs *docs = atomic_load(&((struct api *)(uintptr_t)api)->docs);
-    return docs->kinds;
+    return &kind_board_use(api->config.kinds, arena)->registry;
 }
 
 /* ---- who and whether ---- */

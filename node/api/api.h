@@ -7,17 +7,15 @@
  * through the same two functions (gRPC). Denied unless allowed.
  * Owner:  the caller embeds struct api, fills it in by api_init() and keeps it until every server
  *         that routes to it has closed.
- * Thread: immutable once servers run, but for api_publish_kinds(); shared by all front loops. */
+ * Thread: immutable once servers run; shared by all front loops. */
 #ifndef NODE_API_API_H
 #define NODE_API_API_H
-
-#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "node/auth/auth.h"
 #include "node/http/stream.h"
 #include "proto/backend.h"
-#include "proto/kind.h"
+#include "proto/kind_board.h"
 
 struct api;
 struct api_call;
@@ -44,8 +42,9 @@ enum { API_ROUTES_MAX = 16, API_CHECKS_MAX = 16 };
 
 struct api_config {
     struct backend *backend;
-    const struct kind_registry *kinds; /* borrowed */
-    const struct auth *auth;           /* who may come in; borrowed */
+    struct kind_board *kinds;              /* borrowed */
+    const struct expressions *expressions; /* of custom kinds' rules; NULL: not enforced */
+    const struct auth *auth;               /* who may come in; borrowed */
     /* Instead of auth_authenticate() by auth, in tests. */
     int (*authenticate)(struct api *api, const struct tls_peer *peer, struct slice authorization,
                         struct arena *arena, struct subject *subject, struct err *err);
@@ -66,7 +65,7 @@ struct api {
     const struct clock *clock;
     void *user;
     /* private */
-    _Atomic(struct api_docs *) docs; /* the kinds served, and their documents */
+    struct shared docs; /* struct api_docs: of the kinds last asked about */
     struct api_route routes[API_ROUTES_MAX];
     size_t route_count;
     struct api_check checks[API_CHECKS_MAX];
@@ -80,10 +79,9 @@ void api_free(struct api *api);
 void api_set_token_key(struct api *api, const uint8_t key[32]);
 void api_add_route(struct api *api, const struct api_route *route);
 void api_add_check(struct api *api, const struct api_check *check);
-/* Replaces the kinds served, at once, for all loops. The registry before it must stay until the
- * requests that began with it have ended. */
-void api_publish_kinds(struct api *api, const struct kind_registry *kinds);
-const struct kind_registry *api_kinds(const struct api *api);
+/* The kinds that are served now; they stay as long as the arena, whatever is published meanwhile.
+ */
+const struct kind_registry *api_kinds(struct api *api, struct arena *arena);
 
 /* http_server_config.route of a program calls this. */
 void api_accept(struct api *api, struct http_stream *stream);

@@ -266,6 +266,7 @@ static void fill_admit(struct gate_write *w, struct admit_request *r)
         .validate = w->api->config.validate,
         .validation = w->validation,
         .propagation = w->propagation,
+        .expressions = w->api->config.expressions,
         .now_ms = w->api->clock->wall_ms(w->api->clock),
     };
     if (w->asked_id) {

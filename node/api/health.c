@@ -146,7 +146,7 @@ static bool cut_group_version(struct slice rest, struct slice *group, struct sli
 
 static void serve_openapi(struct api_call *call)
 {
-    struct api_docs *docs = atomic_load(&call->api->docs);
+    struct api_docs *docs = docs_use(call->api, &call->stream->arena);
     struct slice path = call->stream->path;
     struct slice accept = http_stream_header(call->stream, "accept");
     struct slice v3 = SLICE("/openapi/v3/");

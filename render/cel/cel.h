@@ -41,6 +41,10 @@ struct cel_env {
     bool unchecked; /* unknown names and functions are errors only where they are evaluated */
 };
 
+/* What Kubernetes adds for the rules of schemas, as a host's functions. */
+const struct cel_function *cel_kubernetes_functions(void);
+size_t cel_kubernetes_function_count(void);
+
 struct cel_program;
 
 /* *offset is the byte of source that an error is about. Errors: ERR_UNPROCESSABLE (syntax, unknown

@@ -14,12 +14,6 @@
 
 enum { ARGS_INLINE = 4, KNOWN_KEYS_MAX = 20 };
 
-struct cel_program {
-    const struct cel_expr *tree;
-    struct slice source;
-    size_t locals;
-};
-
 /* A failure that another operand may outvote. */
 bool cel__absorbable(struct cel_ctx *ctx)
 {

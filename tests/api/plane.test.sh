@@ -88,7 +88,11 @@ spec:
   group: example.com
   scope: Namespaced
   names: {kind: Widget, plural: widgets}
-  versions: [{name: v1, served: true, storage: true}]
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {size: {type: integer, maximum: 9}}}}
 YAML
 
 check "namespaces of every cluster" k get ns && says default kube-system kube-public
@@ -115,13 +119,11 @@ becomes() {
     return 1
 }
 check "scaled" becomes 1 get deploy/web -o 'jsonpath={.status.availableReplicas}'
-check "custom kinds" becomes example.com get customresourcedefinitions/widgets.example.com -o 'jsonpath={.spec.group}'
-for _ in $(seq 50); do
-    k api-resources 2>/dev/null | grep -q widgets && break
-    sleep 0.1
-done
+check "custom kinds" k wait crd/widgets.example.com --for=condition=Established --timeout=5s
 check "a custom object" k apply -f - <<<'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}'
 check "custom objects are listed" k get widgets && says w
+refuse "custom objects fit their schema" k patch widget w --type merge -p '{"size":10}' &&
+    says "size: Invalid value: 10: must be less than or equal to 9"
 check "what an owner leaves is collected" k delete deploy web
 check "no pods of it" becomes "" get pods -l app=web -o name
 

@@ -15,6 +15,8 @@
 #include "base/pki.h"
 #include "node/api/gate.h"
 #include "node/api/grpc/door.h"
+#include "node/api/definitions.h"
+#include "node/expressions.h"
 #include "node/http/server.h"
 #include "tests/lib/memory.h"
 
@@ -22,9 +24,11 @@ struct program {
     struct loop loop;
     struct memory memory;
     struct kind_registry kinds;
+    struct kind_board board;
     struct api api;
     struct grpc grpc; /* all but ClusterService, which is the node's */
     struct http_server server;
+    struct definitions definitions;
     uv_signal_t terminate;
     struct gate_write first; /* creates namespace default */
     struct arena arena;
@@ -188,11 +192,17 @@ static void create_default(struct program *p)
     gate_write(&p->first);
 }
 
+static void on_definitions_closed(struct definitions *d)
+{
+    struct program *p = CONTAINER_OF(d, struct program, definitions);
+    uv_close((uv_handle_t *)&p->terminate, NULL);
+    loop_stop(&p->loop);
+}
+
 static void on_server_closed(struct http_server *server)
 {
     struct program *p = server->user;
-    uv_close((uv_handle_t *)&p->terminate, NULL);
-    loop_stop(&p->loop);
+    definitions_close(&p->definitions, on_definitions_closed);
 }
 
 static void on_terminate(uv_signal_t *handle, int number)
@@ -227,6 +237,8 @@ static void start(struct loop_msg *msg)
         die(&err);
     }
     tls_unref(tls);
+    const struct definitions_config definitions = {.api = &p->api, .loop = &p->loop};
+    definitions_start(&p->definitions, &definitions);
     create_default(p);
 }
 
@@ -246,10 +258,12 @@ int main(int argc, char **argv)
     kind_registry_init(&p.kinds);
     kind_registry_builtin(&p.kinds);
     kind_registry_workloads(&p.kinds);
+    kind_board_init(&p.board, &p.kinds);
     memory_init(&p.memory, &p.loop);
     const struct api_config config = {
         .backend = &p.memory.backend,
-        .kinds = &p.kinds,
+        .kinds = &p.board,
+        .expressions = &expressions_cel,
         .authenticate = authenticate,
         .name = "api-server",
         .grpc = grpc_accept,
@@ -269,6 +283,7 @@ int main(int argc, char **argv)
     loop_join(&p.loop);
     api_free(&p.api);
     memory_free(&p.memory);
+    kind_board_free(&p.board);
     kind_registry_free(&p.kinds);
     arena_free(&p.arena);
     buf_free(&p.ca);

@@ -22,7 +22,7 @@ void resource_kinds(struct grpc_call *call, const ProtobufCMessage *message)
         grpc_finish(call, rc, &err, NULL);
         return;
     }
-    const struct kind_registry *kinds = api_kinds(call->api);
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
     Choreo__V1__KindsResponse response = CHOREO__V1__KINDS_RESPONSE__INIT;
     response.n_kinds = kind_registry_count(kinds);
     response.kinds = arena_alloc(call->arena, response.n_kinds * sizeof *response.kinds);
@@ -41,7 +41,7 @@ void resource_schema(struct grpc_call *call, const ProtobufCMessage *message)
     struct buf json = {0};
     int rc = may_discover(call, &err);
     rc = rc != 0 ? rc
-                 : resource_kind(api_kinds(call->api), request->ref != NULL ? request->ref : &none,
+                 : resource_kind(api_kinds(call->api, call->arena), request->ref != NULL ? request->ref : &none,
                                  &kind, &err);
     if (rc == 0 && kind->schema != NULL) {
         rc = openapi_json_schema(kind, &json, &err);

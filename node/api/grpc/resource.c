@@ -66,7 +66,7 @@ static int find_target(struct grpc_call *call, const Choreo__V1__Ref *ref, bool 
     if (ref == NULL) {
         return err_set(err, ERR_INVALID, "ref is required");
     }
-    int rc = resource_kind(api_kinds(call->api), ref, &target->kind, err);
+    int rc = resource_kind(api_kinds(call->api, call->arena), ref, &target->kind, err);
     if (rc != 0) {
         return rc;
     }
@@ -184,7 +184,7 @@ int resource_pack(struct grpc_call *call, const struct kind *kind, Choreo__V1__F
     } else if (form == CHOREO__V1__FORM__FORM_METADATA) {
         rc = table_partial(object, &json, err);
     } else {
-        object_emit(&json, object->body, object->splice, object->version);
+        object_emit_as(&json, kind, object);
     }
     if (rc == 0) {
         *out = resource_json(call, buf_slice(&json));
@@ -199,7 +199,7 @@ static int unpack_typed(struct grpc_call *call, const Google__Protobuf__Any *any
                         const struct kind **kind, struct err *err)
 {
     struct slice url = slice_of(any != NULL ? any->type_url : NULL);
-    *kind = kind_by_message(api_kinds(call->api), url);
+    *kind = kind_by_message(api_kinds(call->api, call->arena), url);
     if (*kind == NULL) {
         return err_set(err, ERR_NOT_FOUND, "the server has no kind of message type \"%.*s\"",
                        SLICE_ARG(url));
@@ -217,8 +217,8 @@ int resource_unpack(struct grpc_call *call, const Choreo__V1__Object *object, js
     } else if (object != NULL && object->form_case == CHOREO__V1__OBJECT__FORM_JSON) {
         rc = json_parse_body(slice_make(object->json.data, object->json.len), tree, err);
         if (rc == 0) {
-            *kind =
-                kind_by_type(api_kinds(call->api), object_api_version(*tree), object_kind(*tree));
+            *kind = kind_by_type(api_kinds(call->api, call->arena), object_api_version(*tree),
+                                 object_kind(*tree));
             if (*kind == NULL) {
                 rc = err_set(err, ERR_NOT_FOUND, "the server has no kind \"%.*s\" in \"%.*s\"",
                              SLICE_ARG(object_kind(*tree)), SLICE_ARG(object_api_version(*tree)));

@@ -164,7 +164,7 @@ static void add_aggregated_group(struct buf *out, const struct kind_registry *ki
 
 static void aggregated(struct rest_call *call, bool core)
 {
-    const struct kind_registry *kinds = api_kinds(call->api);
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
     struct buf *out = http_stream_out(call->stream);
     bool any = false;
     buf_addf(out,
@@ -225,7 +225,7 @@ static void add_group(struct buf *out, const struct kind_registry *kinds, const 
 
 static void groups(struct rest_call *call)
 {
-    const struct kind_registry *kinds = api_kinds(call->api);
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
     struct buf *out = http_stream_out(call->stream);
     bool any = false;
     buf_add_cstr(out, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
@@ -269,7 +269,7 @@ static void add_resource(struct buf *out, const struct kind *kind, const char *s
 
 static void resources(struct rest_call *call)
 {
-    const struct kind_registry *kinds = api_kinds(call->api);
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
     struct buf *out = http_stream_out(call->stream);
     size_t count = 0;
     buf_addf(out,
@@ -304,7 +304,7 @@ static void resources(struct rest_call *call)
 
 static void group(struct rest_call *call)
 {
-    const struct kind_registry *kinds = api_kinds(call->api);
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
     for (size_t i = 0; i < kind_registry_count(kinds); i++) {
         const struct kind *kind = kind_registry_at(kinds, i);
         if (slice_eq(kind->group, call->path.group)) {

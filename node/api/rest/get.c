@@ -46,10 +46,8 @@ int rest_emit(struct rest_call *call, const struct backend_object *object, struc
     }
     if (call->accept.form == REST_PARTIAL) {
         rc = table_partial(object, out, err);
-    } else if (object->version != 0) {
-        object_emit(out, object->body, object->splice, object->version);
     } else {
-        buf_add(out, object->body); /* a dry run's: no version was given */
+        object_emit_as(out, call->kind, object);
     }
     buf_add_char(out, '\n');
     return rc;

@@ -102,7 +102,7 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     } else if (call->accept.form == REST_PARTIAL) {
         job->rc = table_partial(object, out, &job->err);
     } else {
-        object_emit(out, object->body, object->splice, object->version);
+        object_emit_as(out, call->kind, object);
     }
     buf_clear(&job->last);
     buf_add(&job->last, object->key.ns);

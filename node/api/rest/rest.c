@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/crd.h"
+
 /* ---- answers ---- */
 
 void rest_done(struct rest_call *call)
@@ -50,9 +52,13 @@ enum { WARNINGS_MAX = 20 };
 void rest_respond_out(struct rest_call *call, int status, const struct slice *warnings,
                       size_t warning_count)
 {
-    struct http_header headers[1 + WARNINGS_MAX];
+    struct http_header headers[2 + WARNINGS_MAX];
     size_t count = 0;
     headers[count++] = (struct http_header){SLICE("content-type"), SLICE("application/json")};
+    if (call->kind != NULL && call->kind->warning.len > 0) {
+        headers[count++] =
+            (struct http_header){SLICE("warning"), warning_value(call->arena, call->kind->warning)};
+    }
     for (size_t i = 0; i < warning_count && i < WARNINGS_MAX; i++) {
         headers[count++] =
             (struct http_header){SLICE("warning"), warning_value(call->arena, warnings[i])};
@@ -139,7 +145,8 @@ static int not_found(struct err *err)
 static int find_kind(struct rest_call *call, struct err *err)
 {
     const struct rest_path *p = &call->path;
-    const struct kind *kind = kind_by_plural(api_kinds(call->api), p->group, p->version, p->plural);
+    const struct kind *kind =
+        kind_by_plural(api_kinds(call->api, call->arena), p->group, p->version, p->plural);
     if (kind == NULL || (!kind->namespaced && p->ns.len != 0)) {
         return not_found(err);
     }
@@ -207,6 +214,16 @@ static void serve_verb(struct rest_call *call, const char *verb)
     }
 }
 
+/* A custom kind that is not served, or not yet. */
+static bool may_be_defined(struct rest_call *call)
+{
+    const struct rest_path *p = &call->path;
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
+    return !call->awaited && kind_by_plural(kinds, p->group, p->version, p->plural) == NULL &&
+           slice_find(p->group, SLICE(".")) != SIZE_MAX &&
+           kind_by_resource(kinds, SLICE(CRD_RESOURCE)) != NULL;
+}
+
 static void serve_objects(struct rest_call *call)
 {
     struct err err = {0};
@@ -215,6 +232,11 @@ static void serve_objects(struct rest_call *call)
                                     "the server does not allow this method on "
                                     "the requested resource")
                           : authorize(call, verb, &err);
+    if (rc == 0 && may_be_defined(call)) {
+        call->awaited = true;
+        rest_await_kind(call, serve_objects);
+        return;
+    }
     rc = rc != 0 ? rc : find_kind(call, &err);
     if (rc == 0 && !verb_served(call->kind, verb)) {
         rc = err_set(&err, ERR_METHOD, "%.*s does not support the verb %s",

@@ -21,6 +21,7 @@ struct rest_call {
     struct rest_query query;
     struct rest_accept accept;
     const struct kind *kind;
+    bool awaited; /* its kind was unknown, and has been waited for */
     /* What runs for it; NULL: nothing. The client's going away calls gone, room for more in the
      * response calls writable, the server's closing calls drain. */
     void (*gone)(struct rest_call *call);
@@ -55,6 +56,8 @@ void rest_watch(struct rest_call *call);
 void rest_write(struct rest_call *call);
 void rest_delete_collection(struct rest_call *call);
 void rest_discovery(struct rest_call *call);
+/* The path's kind is not served: makes sure of it and answers, or calls again once it is. */
+void rest_await_kind(struct rest_call *call, void (*again)(struct rest_call *call));
 
 /* ---- shared by reads ---- */
 

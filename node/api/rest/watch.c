@@ -137,7 +137,7 @@ static void send_event(struct watch_job *job, const char *type, const struct bac
     } else if (call->accept.form == REST_PARTIAL) {
         rc = table_partial(object, out, &job->err);
     } else {
-        object_emit(out, object->body, object->splice, object->version);
+        object_emit_as(out, call->kind, object);
     }
     buf_add_cstr(out, "}\n");
     if (rc != 0) {

@@ -21,6 +21,7 @@ struct fixture {
     struct kube kube;
     struct kube second;
     struct kind_registry kinds;
+    struct kind_board board;
     struct engine_config config;
     uint64_t confirmed_age_ms;
     uint64_t term;
@@ -244,12 +245,13 @@ static int setup(void **state)
     loop_timer_init(&f.loop, &f.poll, on_poll);
     kind_registry_init(&f.kinds);
     kind_registry_builtin(&f.kinds);
+    kind_board_init(&f.board, &f.kinds);
     memory_init(&f.memory, &f.loop, &f.engine);
     kube_start(&f.kube, &f.loop);
     kube_start(&f.second, &f.loop);
     f.config = (struct engine_config){.loop = &f.loop,
                                       .backend = &f.memory.backend,
-                                      .kinds = &f.kinds,
+                                      .kinds = &f.board,
                                       .cluster = "cluster-1",
                                       .shard_count = 1,
                                       .election_timeout_ms = 500,
@@ -294,6 +296,7 @@ static int teardown(void **state)
     kube_free(&f->kube);
     kube_free(&f->second);
     memory_free(&f->memory);
+    kind_board_free(&f->board);
     kind_registry_free(&f->kinds);
     json_decref(f->tree);
     return 0;

@@ -19,6 +19,7 @@ struct door {
     struct onloop o;
     struct memory memory;
     struct kind_registry kinds;
+    struct kind_board board;
     struct clock_fake clock;
     struct api api;
     struct http_server server;
@@ -116,11 +117,12 @@ static inline int door_setup(void **state)
     onloop_start(&d->o);
     kind_registry_init(&d->kinds);
     kind_registry_builtin(&d->kinds);
+    kind_board_init(&d->board, &d->kinds);
     memory_init(&d->memory, &d->o.loop);
     clock_fake_init(&d->clock, UINT64_C(1767323045000));
     const struct api_config config = {
         .backend = &d->memory.backend,
-        .kinds = &d->kinds,
+        .kinds = &d->board,
         .authenticate = people_authenticate,
         .clock = &d->clock.clock,
         .name = "test",
@@ -241,6 +243,7 @@ static inline int door_teardown(void **state)
     onloop_stop(&d->o);
     api_free(&d->api);
     memory_free(&d->memory);
+    kind_board_free(&d->board);
     kind_registry_free(&d->kinds);
     buf_free(&d->sent);
     buf_free(&d->seen);

@@ -79,7 +79,10 @@ static void documents_are_made_once_and_tagged_by_content(void **state)
     struct kind_registry kinds;
     kind_registry_init(&kinds);
     kind_registry_builtin(&kinds);
-    struct api_docs *docs = docs_new(&kinds);
+    struct kind_board board;
+    kind_board_init(&board, &kinds);
+    const struct kind_set *set = kind_board_get(&board);
+    struct api_docs *docs = docs_new(set);
     const struct docs_text *proto = docs_v2_proto(docs);
     assert_ptr_equal(proto, docs_v2_proto(docs));
     assert_true(proto->bytes.len > 10000);
@@ -88,11 +91,13 @@ static void documents_are_made_once_and_tagged_by_content(void **state)
     const struct docs_text *choreo = docs_v3(docs, SLICE("choreo.dev"), SLICE("v1"));
     assert_non_null(choreo);
     assert_null(docs_v3(docs, SLICE("nobody.dev"), SLICE("v1")));
-    struct api_docs *again = docs_new(&kinds);
+    struct api_docs *again = docs_new(set);
     assert_string_equal(choreo->etag, docs_v3(again, SLICE("choreo.dev"), SLICE("v1"))->etag);
     assert_string_not_equal(choreo->etag, proto->etag);
-    docs_free(again);
-    docs_free(docs);
+    shared_value_unref(&again->shared);
+    shared_value_unref(&docs->shared);
+    kind_set_unref(set);
+    kind_board_free(&board);
     kind_registry_free(&kinds);
 }
 

@@ -56,13 +56,14 @@ int caller_setup(void **state)
     c->tls = certs_server(&c->certs, TLS_PEER_NONE, NULL, http_alpn);
     kind_registry_init(&c->kinds);
     kind_registry_builtin(&c->kinds);
+    kind_board_init(&c->board, &c->kinds);
     memory_init(&c->memory, &c->o.loop);
     grpc_init(&c->grpc);
     grpc_add(&c->grpc, &grpc_resource_service);
     grpc_add(&c->grpc, &grpc_reflection_service);
     grpc_add(&c->grpc, &grpc_reflection_alpha_service);
     const struct api_config config = {.backend = &c->memory.backend,
-                                      .kinds = &c->kinds,
+                                      .kinds = &c->board,
                                       .authenticate = people_authenticate,
                                       .name = "test",
                                       .grpc = grpc_accept,
@@ -119,6 +120,7 @@ int caller_teardown(void **state)
     buf_free(&c->message);
     api_free(&c->api);
     memory_free(&c->memory);
+    kind_board_free(&c->board);
     kind_registry_free(&c->kinds);
     tls_unref(c->tls);
     certs_free(&c->certs);

@@ -26,6 +26,7 @@ struct caller {
     struct tls *tls;
     struct memory memory;
     struct kind_registry kinds;
+    struct kind_board board;
     struct grpc grpc;
     struct api api;
     struct http_server server;

@@ -1,0 +1,11 @@
+/* expressions.h: CEL for the schemas of custom kinds: render/'s evaluator behind
+ * proto/expressions.h.
+ * Owner: a constant. Thread: any. */
+#ifndef NODE_EXPRESSIONS_H
+#define NODE_EXPRESSIONS_H
+
+#include "proto/expressions.h"
+
+extern const struct expressions expressions_cel;
+
+#endif
