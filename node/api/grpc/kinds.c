@@ -41,8 +41,8 @@ void resource_schema(struct grpc_call *call, const ProtobufCMessage *message)
     struct buf json = {0};
     int rc = may_discover(call, &err);
     rc = rc != 0 ? rc
-                 : resource_kind(api_kinds(call->api, call->arena), request->ref != NULL ? request->ref : &none,
-                                 &kind, &err);
+                 : resource_kind(api_kinds(call->api, call->arena),
+                                 request->ref != NULL ? request->ref : &none, &kind, &err);
     if (rc == 0 && kind->schema != NULL) {
         rc = openapi_json_schema(kind, &json, &err);
     }
