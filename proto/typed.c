@@ -11,6 +11,8 @@
 #include "proto/tree_internal.h"
 #include "proto/typed_internal.h"
 
+enum { NUMBER_TEXT_MAX = 64 };
+
 struct decoding {
     struct err *err;
     int depth;
@@ -120,7 +122,8 @@ static json_t *decode_quantity(struct decoding *d, struct slice bytes)
         }
     }
     json_t *value = NULL;
-    if (number && json_parse(text, &value, NULL) == 0 && json_is_number(value)) {
+    if (number && text.len <= NUMBER_TEXT_MAX && json_parse(text, &value, NULL) == 0 &&
+        json_is_number(value)) {
         return value;
     }
     json_decref(value);
@@ -195,8 +198,16 @@ static json_t *decode_raw(struct decoding *d, struct slice bytes)
             return bad(d, "raw JSON");
         }
         if (f.number == RAW_BYTES && f.type == WIRE_LEN) {
+            size_t weight = 0;
             json_decref(value);
-            if (json_parse_body(f.bytes, &value, d->err) != 0) {
+            value = NULL;
+            if (json_weigh(f.bytes, &weight, d->err) != 0) {
+                return NULL;
+            }
+            if (!afford(d, weight)) {
+                return bad(d, "raw JSON");
+            }
+            if (json_parse(f.bytes, &value, d->err) != 0) {
                 return NULL;
             }
         }
@@ -433,11 +444,14 @@ static bool is_inlined(const struct schema *schema, uint32_t number)
     return false;
 }
 
-/* The list or map under a field, made if absent. */
-static json_t *container(json_t *object, const struct schema_field *field)
+/* The list or map under a field, made if absent; NULL if that is too much. */
+static json_t *container(struct decoding *d, json_t *object, const struct schema_field *field)
 {
     json_t *value = tree_get(object, field->name);
     if (value == NULL) {
+        if (!afford(d, JSON_WEIGHT_MEMBER + JSON_WEIGHT_OBJECT)) {
+            return bad(d, "too large");
+        }
         value = typed__is_list(field->schema) ? json_array() : json_object();
         tree_set(object, field->name, value);
     }
@@ -468,7 +482,10 @@ static bool add_item(struct decoding *d, const struct schema_field *field, json_
                      const struct typed_field *f)
 {
     const struct schema *items = field->schema->items;
-    json_t *list = container(object, field);
+    json_t *list = container(d, object, field);
+    if (list == NULL) {
+        return false;
+    }
     if (f->type == WIRE_LEN && typed__wire_type(items->wire) != WIRE_LEN) {
         return add_packed(d, items, list, f->bytes);
     }
@@ -481,7 +498,10 @@ static bool add_entry(struct decoding *d, const struct schema_field *field, json
                       const struct typed_field *f)
 {
     struct slice key;
-    json_t *map = container(object, field);
+    json_t *map = container(d, object, field);
+    if (map == NULL) {
+        return false;
+    }
     if (f->type != WIRE_LEN) {
         (void)bad(d, "a map's entry");
         return false;
@@ -527,8 +547,9 @@ static bool add_empty(struct decoding *d, const struct schema *schema, uint32_t 
             return false;
         }
         const struct schema_field *field = field_numbered(schema, within, (uint32_t)number);
-        if (field != NULL && (typed__is_list(field->schema) || typed__is_map(field->schema))) {
-            (void)container(object, field);
+        if (field != NULL && (typed__is_list(field->schema) || typed__is_map(field->schema)) &&
+            container(d, object, field) == NULL) {
+            return false;
         }
     }
     return true;

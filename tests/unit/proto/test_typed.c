@@ -108,6 +108,70 @@ static void a_tree_out_of_proportion_is_refused(void **state)
     buf_free(&wire);
 }
 
+static void add_varint(struct buf *out, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) {
+        buf_add_u8(out, (uint8_t)(value | 0x80));
+    }
+    buf_add_u8(out, (uint8_t)value);
+}
+
+/* A field of bytes; takes what is inside. */
+static void add_field(struct buf *out, uint32_t number, struct buf *inside)
+{
+    add_varint(out, (uint64_t)number << 3 | 2);
+    add_varint(out, inside->len);
+    buf_add(out, buf_slice(inside));
+    buf_free(inside);
+}
+
+/* Promotion paths, each with nothing but an empty list of targets. */
+static void lists_that_are_only_present_count_too(void **state)
+{
+    struct fixture *f = *state;
+    json_t *after = NULL;
+    struct buf spec = {0};
+    struct buf wire = {0};
+    for (size_t i = 0; i < 40000; i++) { /* half a MB: objects of 13 MB, lists of 10 */
+        struct buf path = {0};
+        struct buf present = {0};
+        add_varint(&present, 2);
+        add_field(&path, TYPED_EMPTY_FIELD, &present);
+        add_field(&spec, 3, &path);
+    }
+    add_field(&wire, 2, &spec);
+    int rc = typed_to_json(kind_named(f, "deploymentpipeline"), buf_slice(&wire), &after, &f->err);
+    json_decref(after);
+    assert_err(rc, &f->err, ERR_TOO_LARGE, "too many values");
+    buf_free(&wire);
+}
+
+static void raw_json_counts_with_the_rest(void **state)
+{
+    struct fixture *f = *state;
+    json_t *after = NULL;
+    struct buf meta = {0};
+    struct buf wire = {0};
+    for (size_t i = 0; i < 4; i++) { /* each of them a tree of 5 MB */
+        struct buf raw = {0};
+        struct buf fields = {0};
+        struct buf entry = {0};
+        buf_add_cstr(&raw, "{\"a\":[");
+        for (size_t k = 0; k < 40000; k++) {
+            buf_add_cstr(&raw, k == 0 ? "[]" : ",[]");
+        }
+        buf_add_cstr(&raw, "]}");
+        add_field(&fields, 1, &raw);
+        add_field(&entry, 7, &fields);
+        add_field(&meta, 17, &entry);
+    }
+    add_field(&wire, 1, &meta);
+    int rc = typed_to_json(kind_named(f, "component"), buf_slice(&wire), &after, &f->err);
+    json_decref(after);
+    assert_err(rc, &f->err, ERR_TOO_LARGE, "too many values");
+    buf_free(&wire);
+}
+
 static void deep_nesting_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -148,6 +212,8 @@ int main(void)
         T(cut_and_flipped_bytes_are_survived),
         T(unknown_fields_are_not_lost_in_silence),
         T(a_tree_out_of_proportion_is_refused),
+        T(lists_that_are_only_present_count_too),
+        T(raw_json_counts_with_the_rest),
         T(deep_nesting_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
