@@ -3,10 +3,10 @@
  * What a watch tells of an object is compared with the inventory of its RenderedRelease: an unknown
  * fingerprint is looked at closely (does the object still say what the manifest says?), and if it
  * does not, or the object is gone, that is drift, and the release is applied again at once. What
- * changed or went while nobody watched is found by the releases' plans once all has been listed.
- * Objects
- * whose release is not there any more are left-overs: they are deleted, but not before the shard
- * has been led for sweep_delay_ms, when nothing of a former leader is under way any more. */
+ * cannot be judged, or changed or went while nobody watched, is found by the releases' plans.
+ * Objects whose release is not there any more are left-overs: they are deleted, but not before the
+ * shard has been led for sweep_delay_ms, when nothing of a former leader is under way any more.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,32 +39,39 @@ static const json_t *inventory_row(const json_t *inventory, struct slice key)
     return NULL;
 }
 
-static bool still_right(struct engine_shard *s, const struct snapshot_entry *e,
-                        const struct driver_object *object)
+/* What a change of an object on a cluster is to its release. */
+enum change { CHANGE_FITS, CHANGE_DRIFTS, CHANGE_UNJUDGED };
+
+/* As long as the release cannot be rendered (a Secret is missing, say), nobody knows what is right:
+ * the inventory stays as it is, so that the plan after it finds the difference. */
+static enum change judge(struct engine_shard *s, const struct snapshot_entry *e,
+                         const struct driver_object *object)
 {
     struct arena arena = {0};
     struct buf key = {0};
     json_t *manifests = NULL;
     const char *reason;
     struct err err;
-    bool right = true; /* what is not wanted, or cannot be rendered, is no drift */
+    enum change change = CHANGE_UNJUDGED;
     if (rendered_manifests(s->snap, snapshot_tree(s->snap, e), &arena, &manifests, &reason, &err) ==
         0) {
         size_t i;
         json_t *manifest;
+        change = CHANGE_FITS; /* what is not wanted goes anyway */
         json_array_foreach(manifests, i, manifest)
         {
             buf_clear(&key);
             manifest_key(manifest, &key);
             if (slice_eq(buf_slice(&key), object->key)) {
-                right = driver_kubernetes.satisfies(object->live, manifest);
+                change = driver_kubernetes.satisfies(object->live, manifest) ? CHANGE_FITS
+                                                                             : CHANGE_DRIFTS;
             }
         }
     }
     json_decref(manifests);
     buf_free(&key);
     arena_free(&arena);
-    return right;
+    return change;
 }
 
 static const struct snapshot_entry *release_of(struct engine_shard *s, struct slice release)
@@ -119,8 +126,11 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
     if (busy && !deleted) {
         work_met(w, object, fingerprint); /* the run's end judges it */
     }
-    bool drift =
-        !busy && !e->deleting && row != NULL && (deleted || (!known && !still_right(s, e, object)));
+    enum change change = CHANGE_FITS;
+    if (!busy && !e->deleting && row != NULL && (deleted || !known)) {
+        change = deleted ? CHANGE_DRIFTS : judge(s, e, object);
+    }
+    bool drift = change == CHANGE_DRIFTS;
     if (drift) {
         log_info("reconcile.drift", "shard=%u cluster=%s release=%.*s object=%.*s %s", s->id,
                  c->name, SLICE_ARG(object->release), SLICE_ARG(object->key),
@@ -128,11 +138,11 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
         metric_add(s->e->metrics.drifts, 1);
         work_get(s, e->ns, e->name, true)->drifted = true;
     }
-    bool accepted = !drift && !deleted && !busy && row != NULL && !known;
+    bool accepted = change == CHANGE_FITS && !deleted && !busy && row != NULL && !known;
     if (accepted) {
         accept_change(s, e, object->key, fingerprint);
     }
-    if (drift || deleted || accepted || !told(snapshot_tree(s->snap, e), object)) {
+    if (change != CHANGE_FITS || deleted || accepted || !told(snapshot_tree(s->snap, e), object)) {
         shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
     }
 }

@@ -618,6 +618,36 @@ static void test_what_a_cluster_says_of_a_secret_is_not_told(void **state)
                  "aHVudGVyMg==");
 }
 
+static bool reference_is_missing(struct fixture *f)
+{
+    const json_t *c = object_condition(component(f), "Ready");
+    return slice_eq_cstr(json_text_at(c, "reason"), "ReferenceNotFound");
+}
+
+/* What should be there is not known for a while: nobody may take what is there for it. */
+static void test_drift_is_found_also_of_what_cannot_be_rendered(void **state)
+{
+    struct fixture *f = *state;
+    put(f, platform);
+    put_secret(f, "development", "development", &f->kube);
+    lead(f);
+    put(f, with_password);
+    assert_true(happens(f, is_ready, LIMIT_MS));
+    assert_true(happens(f, settled, LIMIT_MS));
+    change(f, ADMIT_DELETE, "secrets", "acme", "db", NULL);
+    assert_true(happens(f, reference_is_missing, LIMIT_MS));
+    json_t *changed = json_deep_copy(on_cluster(&f->kube, "Deployment"));
+    json_t *c = json_array_get(json_at(changed, "spec", "template", "spec", "containers", NULL), 0);
+    json_object_set_new(c, "image", json_string("evil:1"));
+    kube_set(&f->kube, changed);
+    wait_ms(f, 300);
+    assert_false(image_is_back(f));
+    put(f, "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: acme}\n"
+           "data: {password: aHVudGVyMg==}\n");
+    assert_true(happens(f, image_is_back, LIMIT_MS));
+    assert_true(happens(f, is_ready, LIMIT_MS));
+}
+
 static void test_conflicts_and_busy_clusters_pass(void **state)
 {
     struct fixture *f = *state;
@@ -764,6 +794,7 @@ int main(void)
         TEST(test_a_dead_cluster_delays_no_other),
         TEST(test_a_refused_manifest_is_told_and_tried_again),
         TEST(test_what_a_cluster_says_of_a_secret_is_not_told),
+        TEST(test_drift_is_found_also_of_what_cannot_be_rendered),
         TEST(test_conflicts_and_busy_clusters_pass),
         TEST(test_nothing_is_created_without_a_majority),
         TEST(test_left_overs_are_swept_but_not_at_once),
