@@ -278,8 +278,6 @@ static void take_met(struct run *r)
             json_object_set(row, "hash", fingerprint);
         }
     }
-    json_decref(w->met);
-    w->met = NULL;
 }
 
 static const json_t *known_inventory(const struct work *w)
@@ -300,6 +298,8 @@ static void finish(struct run *r, int rc, const struct err *err)
     if (r->cluster != NULL && r->cluster->driver != NULL) {
         take_met(r);
     }
+    json_decref(w->met);
+    w->met = NULL;
     if (rc == 0 && r->manifests != NULL) {
         set_resources(w, json_incref(r->applied));
         memcpy(w->hash, r->hash, sizeof(w->hash));
@@ -353,7 +353,7 @@ static void on_step(struct driver_op *op, int rc, const struct err *err)
         const json_t *m = op->verb == DRIVER_APPLY ? op->manifest : op->resource;
         struct slice kind = json_text_at(m, "kind");
         struct slice name = op->verb == DRIVER_APPLY ? object_name(m) : json_text_at(m, "name");
-        if (slice_eq_cstr(kind, "Secret") && !passing(rc)) { /* never into a log or a status */
+        if (slice_eq_cstr(kind, "Secret") && op->quoted) { /* never into a log or a status */
             err_set(&told, rc, "the cluster refuses it, in words that may quote the secret");
         }
         err_wrap(&told, "%.*s %.*s", SLICE_ARG(kind), SLICE_ARG(name));

@@ -108,6 +108,7 @@ struct driver_op {
     char version[64];            /* PROBE: "v1.32.5" */
     char identity[64];           /* PROBE: the cluster's own id, or "" */
     uint64_t retry_after_ms;     /* on ERR_UNAVAILABLE: the cluster asked for it; 0: not */
+    bool quoted; /* APPLY, on errors: told in the cluster's words, which may quote the manifest */
 };
 
 struct driver_ops {

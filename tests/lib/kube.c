@@ -507,8 +507,12 @@ static void serve_object(struct conn *c, const struct request *r)
     bool meant = c->k->fail_kind == NULL || strcmp(c->k->fail_kind, route->kind) == 0;
     if (mutation && meant && c->k->fail_count > 0) {
         c->k->fail_count--;
-        answer_status(c, c->k->fail_status,
-                      c->k->fail_message != NULL ? c->k->fail_message : "told to fail");
+        if (c->k->fail_status == 0) {
+            conn_close(c);
+        } else {
+            answer_status(c, c->k->fail_status,
+                          c->k->fail_message != NULL ? c->k->fail_message : "told to fail");
+        }
     } else if (slice_eq_cstr(r->method, "PATCH")) {
         serve_patch(c, r, buf_cstr(&key));
     } else if (slice_eq_cstr(r->method, "DELETE")) {

@@ -27,7 +27,7 @@ struct kube {
     size_t lists;
     size_t watches_open;
     /* faults */
-    int fail_status; /* the next fail_count mutations answer this */
+    int fail_status; /* the next fail_count mutations answer this; 0: nothing, and hang up */
     int fail_count;
     const char *fail_message;
     const char *fail_kind; /* NULL: mutations of any kind */

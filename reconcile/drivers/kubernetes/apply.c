@@ -75,6 +75,7 @@ static void on_patch(struct request *r, int rc, const struct err *err)
     struct apply *a = r->user;
     struct buf message = {0};
     a->op->retry_after_ms = r->retry_after_ms;
+    a->op->quoted = rc != 0 && r->status != 0;
     if (rc == ERR_NOT_FOUND) {
         seen_drop(a->c, buf_slice(&a->key), false);
     }

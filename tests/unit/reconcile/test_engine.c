@@ -648,6 +648,28 @@ static void test_drift_is_found_also_of_what_cannot_be_rendered(void **state)
     assert_true(happens(f, is_ready, LIMIT_MS));
 }
 
+static bool unreachable_for_the_secret(struct fixture *f)
+{
+    const json_t *c = object_condition(component(f), "Ready");
+    return slice_eq_cstr(json_text_at(c, "reason"), "ClusterUnreachable") &&
+           slice_find(json_text_at(c, "message"), SLICE("Secret web")) != SIZE_MAX;
+}
+
+static void test_a_secret_that_did_not_arrive_was_not_refused(void **state)
+{
+    struct fixture *f = *state;
+    f->kube.fail_kind = "Secret";
+    f->kube.fail_count = 3;
+    put(f, platform);
+    put_secret(f, "development", "development", &f->kube);
+    lead(f);
+    put(f, with_password);
+    assert_true(happens(f, unreachable_for_the_secret, LIMIT_MS));
+    struct slice told = json_text_at(object_condition(component(f), "Ready"), "message");
+    assert_true(slice_find(told, SLICE("refuses")) == SIZE_MAX);
+    assert_true(happens(f, is_ready, LIMIT_MS));
+}
+
 static void test_conflicts_and_busy_clusters_pass(void **state)
 {
     struct fixture *f = *state;
@@ -794,6 +816,7 @@ int main(void)
         TEST(test_a_dead_cluster_delays_no_other),
         TEST(test_a_refused_manifest_is_told_and_tried_again),
         TEST(test_what_a_cluster_says_of_a_secret_is_not_told),
+        TEST(test_a_secret_that_did_not_arrive_was_not_refused),
         TEST(test_drift_is_found_also_of_what_cannot_be_rendered),
         TEST(test_conflicts_and_busy_clusters_pass),
         TEST(test_nothing_is_created_without_a_majority),
