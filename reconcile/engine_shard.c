@@ -279,8 +279,9 @@ static void tick(struct loop_timer *timer)
     if (engine_mono_ms(s->e) >= s->bootstrap_due_ms) {
         bootstrap(s);
     }
+    /* One at least, however late it is already: what is left over is taken up only after work. */
     uint64_t until_ns = clock_mono_ns() + PLANS_AT_ONCE_MS * UINT64_C(1000000);
-    while (done < PLANS_AT_ONCE_MAX && clock_mono_ns() < until_ns &&
+    while (done < PLANS_AT_ONCE_MAX && (done == 0 || clock_mono_ns() < until_ns) &&
            queue_take(&s->queue, engine_mono_ms(s->e), &item)) {
         run_one(s, &item);
         done++;
