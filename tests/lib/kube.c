@@ -366,6 +366,9 @@ static void serve_patch(struct conn *c, const struct request *r, const char *key
             }
             kube_set(k, next);
             answer(c, there != NULL ? 200 : 201, json_object_get(k->objects, key));
+            if (k->meddle != NULL) {
+                k->meddle(k, key);
+            }
         }
     }
     free(ns_key);

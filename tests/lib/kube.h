@@ -32,9 +32,10 @@ struct kube {
     const char *fail_message;
     const char *fail_kind; /* NULL: mutations of any kind */
     int retry_after_s;
-    bool silent;       /* accept requests and never answer */
-    bool unauthorized; /* 401 to everything */
-    bool not_ready;    /* Deployments stay at 0 replicas */
+    void (*meddle)(struct kube *k, const char *key); /* once an object was applied; may be NULL */
+    bool silent;                                     /* accept requests and never answer */
+    bool unauthorized;                               /* 401 to everything */
+    bool not_ready;                                  /* Deployments stay at 0 replicas */
     bool stuck;        /* Deployments report ProgressDeadlineExceeded */
     bool keep_deleted; /* DELETE marks and never removes */
     /* private */

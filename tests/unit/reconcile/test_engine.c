@@ -33,6 +33,8 @@ struct fixture {
     bool stopped;
     const char *component; /* what conditions look at */
     json_t *tree;          /* of the last object looked up */
+    size_t quiet_writes;
+    uint64_t quiet_since_ms;
 };
 
 /* ---- on the loop ---- */
@@ -366,20 +368,25 @@ static void test_a_component_goes_live(void **state)
 
 static bool settled(struct fixture *f)
 {
-    static size_t requests;
-    static uint64_t since;
-    if (f->memory.writes != requests) {
-        requests = f->memory.writes;
-        since = loop_now_ms(&f->loop);
+    if (f->memory.writes != f->quiet_writes) {
+        f->quiet_writes = f->memory.writes;
+        f->quiet_since_ms = loop_now_ms(&f->loop);
     }
-    return loop_now_ms(&f->loop) - since > 300;
+    return loop_now_ms(&f->loop) - f->quiet_since_ms > 300;
+}
+
+/* Waits until nothing has been written for a while from now on. */
+static void settle(struct fixture *f)
+{
+    f->quiet_writes = SIZE_MAX;
+    assert_true(happens(f, settled, LIMIT_MS));
 }
 
 static void test_a_new_leader_applies_nothing_again(void **state)
 {
     struct fixture *f = *state;
     start_web(f);
-    assert_true(happens(f, settled, LIMIT_MS));
+    settle(f);
     size_t patches = f->kube.patches;
     size_t writes = f->memory.writes;
     call(f, unlead_now);
@@ -464,7 +471,7 @@ static void test_drift_is_corrected_within_a_second(void **state)
 {
     struct fixture *f = *state;
     start_web(f);
-    assert_true(happens(f, settled, LIMIT_MS));
+    settle(f);
     json_t *changed = json_deep_copy(on_cluster(&f->kube, "Deployment"));
     json_t *c = json_array_get(json_at(changed, "spec", "template", "spec", "containers", NULL), 0);
     json_object_set_new(c, "image", json_string("evil:1"));
@@ -481,11 +488,85 @@ static void test_drift_is_corrected_within_a_second(void **state)
     buf_free(&key);
 }
 
+/* Somebody else changes the Service as soon as it was applied, while the rest still is. */
+static void meddle(struct kube *k, const char *key, const char *field, json_t *value)
+{
+    if (slice_starts_with(slice_of(key), SLICE("v1/Service/"))) {
+        k->meddle = NULL;
+        json_t *changed = json_deep_copy(kube_get(k, key));
+        json_object_set(json_object_get(changed, "spec"), field, value);
+        kube_set(k, changed);
+    }
+    json_decref(value);
+}
+
+static void turn_away(struct kube *k, const char *key)
+{
+    meddle(k, key, "type", json_string("ExternalName"));
+}
+
+static void give_address(struct kube *k, const char *key)
+{
+    meddle(k, key, "clusterIP", json_string("10.0.0.9"));
+}
+
+static bool is_meddled_with(struct fixture *f)
+{
+    return f->kube.meddle == NULL;
+}
+
+static bool serves_again(struct fixture *f)
+{
+    struct slice type = json_text(json_at(on_cluster(&f->kube, "Service"), "spec", "type", NULL));
+    return slice_eq_cstr(type, "ClusterIP");
+}
+
+static void test_drift_during_an_apply_is_corrected(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    assert_true(serves_again(f));
+    f->kube.meddle = turn_away;
+    change(f, ADMIT_PATCH_MERGE, "components.choreo.dev", "acme", "web",
+           "{\"spec\": {\"image\": \"nginx:2\"}}");
+    assert_true(happens(f, is_meddled_with, LIMIT_MS));
+    assert_true(happens(f, serves_again, LIMIT_MS));
+}
+
+static size_t times_patched(struct fixture *f, struct slice what)
+{
+    struct slice rest = buf_slice(&f->kube.log);
+    size_t times = 0;
+    size_t at;
+    while ((at = slice_find(rest, what)) != SIZE_MAX) {
+        rest = slice_sub(rest, at + what.len, SIZE_MAX);
+        times++;
+    }
+    return times;
+}
+
+static void test_what_is_added_during_an_apply_is_no_drift(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    size_t deployments = times_patched(f, SLICE("PATCH apps/v1/Deployment/"));
+    size_t services = times_patched(f, SLICE("PATCH v1/Service/"));
+    f->kube.meddle = give_address;
+    change(f, ADMIT_PATCH_MERGE, "components.choreo.dev", "acme", "web",
+           "{\"spec\": {\"image\": \"nginx:2\"}}");
+    assert_true(happens(f, is_meddled_with, LIMIT_MS));
+    settle(f);
+    assert_int_equal(times_patched(f, SLICE("PATCH apps/v1/Deployment/")), deployments + 1);
+    assert_int_equal(times_patched(f, SLICE("PATCH v1/Service/")), services + 1);
+}
+
 static void test_what_went_while_nobody_led_comes_back(void **state)
 {
     struct fixture *f = *state;
     start_web(f);
-    assert_true(happens(f, settled, LIMIT_MS));
+    settle(f);
     call(f, unlead_now);
     json_t *service = on_cluster(&f->kube, "Service");
     struct buf key = {0};
@@ -509,7 +590,7 @@ static void test_new_credentials_may_lead_elsewhere(void **state)
     struct buf encoded = {0};
     struct buf patch = {0};
     start_web(f);
-    assert_true(happens(f, settled, LIMIT_MS));
+    settle(f);
     kube_config(&f->second, &config);
     base64_encode(&encoded, buf_slice(&config));
     buf_addf(&patch, "{\"data\": {\"kubeconfig\": \"%s\"}}", buf_cstr(&encoded));
@@ -525,7 +606,7 @@ static void test_what_others_add_is_no_drift(void **state)
 {
     struct fixture *f = *state;
     start_web(f);
-    assert_true(happens(f, settled, LIMIT_MS));
+    settle(f);
     size_t patches = f->kube.patches;
     json_t *changed = json_deep_copy(on_cluster(&f->kube, "Deployment"));
     json_object_set_new(json_at(changed, "metadata", "annotations", NULL),
@@ -636,7 +717,7 @@ static void test_drift_is_found_also_of_what_cannot_be_rendered(void **state)
     lead(f);
     put(f, with_password);
     assert_true(happens(f, is_ready, LIMIT_MS));
-    assert_true(happens(f, settled, LIMIT_MS));
+    settle(f);
     change(f, ADMIT_DELETE, "secrets", "acme", "db", NULL);
     assert_true(happens(f, reference_is_missing, LIMIT_MS));
     json_t *changed = json_deep_copy(on_cluster(&f->kube, "Deployment"));
@@ -813,6 +894,8 @@ int main(void)
         TEST(test_deleting_removes_everything),
         TEST(test_deleting_the_organization_drains_it),
         TEST(test_drift_is_corrected_within_a_second),
+        TEST(test_drift_during_an_apply_is_corrected),
+        TEST(test_what_is_added_during_an_apply_is_no_drift),
         TEST(test_what_went_while_nobody_led_comes_back),
         TEST(test_new_credentials_may_lead_elsewhere),
         TEST(test_what_others_add_is_no_drift),
