@@ -42,8 +42,20 @@ static const json_t *inventory_row(const json_t *inventory, struct slice key)
 /* What a change of an object on a cluster is to its release. */
 enum change { CHANGE_FITS, CHANGE_DRIFTS, CHANGE_UNJUDGED };
 
-/* As long as the release cannot be rendered (a Secret is missing, say), nobody knows what is right:
- * the inventory stays as it is, so that the plan after it finds the difference. */
+static bool was_applied(struct engine_shard *s, const struct snapshot_entry *e,
+                        const json_t *manifests)
+{
+    const struct work *w = work_get(s, e->ns, e->name, false);
+    struct slice told =
+        json_text(json_at(snapshot_tree(s->snap, e), "status", "appliedHash", NULL));
+    char hash[65];
+    rendered_hash(manifests, hash);
+    return slice_eq_cstr(w != NULL && w->hash[0] != '\0' ? slice_of(w->hash) : told, hash);
+}
+
+/* As long as the release cannot be rendered (a Secret is missing, say), or is yet to be applied,
+ * nobody knows what is right: the inventory stays as it is, so that the plan after it finds the
+ * difference. */
 static enum change judge(struct engine_shard *s, const struct snapshot_entry *e,
                          const struct driver_object *object)
 {
@@ -54,7 +66,8 @@ static enum change judge(struct engine_shard *s, const struct snapshot_entry *e,
     struct err err;
     enum change change = CHANGE_UNJUDGED;
     if (rendered_manifests(s->snap, snapshot_tree(s->snap, e), &arena, &manifests, &reason, &err) ==
-        0) {
+            0 &&
+        was_applied(s, e, manifests)) {
         size_t i;
         json_t *manifest;
         change = CHANGE_FITS; /* what is not wanted goes anyway */

@@ -6,6 +6,7 @@
 #include "tests/lib/test.h"
 
 #include "base/crypto.h"
+#include "base/metrics.h"
 #include "base/yaml.h"
 #include "proto/admit.h"
 #include "reconcile/drivers/driver.h"
@@ -674,6 +675,48 @@ static void test_a_refused_manifest_is_told_and_tried_again(void **state)
     assert_true(happens(f, is_ready, LIMIT_MS));
 }
 
+static uint64_t drifts(void)
+{
+    struct buf text = {0};
+    uint64_t count = UINT64_MAX;
+    metrics_render(&text);
+    struct slice rest = buf_slice(&text);
+    struct slice line;
+    while (slice_split(&rest, '\n', &line)) {
+        if (slice_starts_with(line, SLICE("choreod_reconcile_drifts_total "))) {
+            slice_u64(slice_sub(line, strlen("choreod_reconcile_drifts_total "), SIZE_MAX), &count);
+        }
+    }
+    buf_free(&text);
+    assert_true(count != UINT64_MAX);
+    return count;
+}
+
+/* What is there fits what was applied; that something else is wanted by now is nobody's drift. */
+static void test_what_is_yet_to_be_applied_is_no_drift(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    f->kube.fail_kind = "Deployment";
+    f->kube.fail_status = 422;
+    f->kube.fail_count = 1000;
+    change(f, ADMIT_PATCH_MERGE, "components.choreo.dev", "acme", "web",
+           "{\"spec\": {\"image\": \"nginx:2\"}}");
+    assert_true(happens(f, refused, LIMIT_MS));
+    uint64_t before = drifts();
+    for (int i = 0; i < 20; i++) {
+        json_t *changed = json_deep_copy(on_cluster(&f->kube, "Deployment"));
+        json_object_set_new(json_at(changed, "metadata", "annotations", NULL), "example.com/seen",
+                            json_sprintf("%d", i));
+        kube_set(&f->kube, changed);
+        wait_ms(f, 20);
+    }
+    assert_int_equal(drifts(), before);
+    f->kube.fail_count = 0;
+    assert_true(happens(f, is_ready, LIMIT_MS));
+}
+
 /* A component whose password is a Secret's, and the Secret. */
 static const char with_password[] =
     "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: acme}\n"
@@ -901,6 +944,7 @@ int main(void)
         TEST(test_what_others_add_is_no_drift),
         TEST(test_a_dead_cluster_delays_no_other),
         TEST(test_a_refused_manifest_is_told_and_tried_again),
+        TEST(test_what_is_yet_to_be_applied_is_no_drift),
         TEST(test_what_a_cluster_says_of_a_secret_is_not_told),
         TEST(test_a_secret_that_did_not_arrive_was_not_refused),
         TEST(test_drift_is_found_also_of_what_cannot_be_rendered),
