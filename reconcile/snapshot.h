@@ -165,7 +165,7 @@ struct snapshot {
 };
 
 /* Bytes of bodies whose trees are kept, which take some ten times as many. */
-enum { SNAPSHOT_TREES_MAX_BYTES = 2 * 1024 * 1024, SNAPSHOT_TREES_IDLE_BYTES = 256 * 1024 };
+enum { SNAPSHOT_TREES_MAX_BYTES = 5 * 1024 * 1024, SNAPSHOT_TREES_IDLE_BYTES = 256 * 1024 };
 
 /* system: NULL if this is the system shard's own. */
 void snapshot_init(struct snapshot *s, struct snapshot *system);
