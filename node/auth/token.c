@@ -35,7 +35,7 @@ static int adopt(cjose_jwk_t *jwk, struct token_key **key)
 
 int token_key_new(struct token_key **key, struct err *err)
 {
-    cjose_err why;
+    cjose_err why = {.message = "unknown"};
     cjose_jwk_t *jwk = cjose_jwk_create_EC_random(CJOSE_JWK_EC_P_256, &why);
     if (jwk == NULL) {
         return err_set(err, ERR_INTERNAL, "make a token key: %s", why.message);
@@ -45,7 +45,10 @@ int token_key_new(struct token_key **key, struct err *err)
 
 int token_key_load(struct slice jwk, struct token_key **key, struct err *err)
 {
-    cjose_err why;
+    if (jwk.len == 0) { /* cjose fails without a word */
+        return err_set(err, ERR_INVALID, "token key: it is missing");
+    }
+    cjose_err why = {.message = "unknown"};
     cjose_jwk_t *loaded = cjose_jwk_import(jwk.data, jwk.len, &why);
     if (loaded == NULL) {
         return err_set(err, ERR_INVALID, "token key: not a JSON Web Key: %s", why.message);

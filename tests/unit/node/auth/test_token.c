@@ -175,6 +175,8 @@ static void a_key_of_another_form_is_refused(void **state)
     struct fixture *f = *state;
     struct token_key *key = NULL;
     assert_int_equal(token_key_load(SLICE("{}"), &key, &f->err), ERR_INVALID);
+    assert_int_equal(token_key_load((struct slice){0}, &key, &f->err), ERR_INVALID);
+    assert_string_equal(f->err.message, "token key: it is missing");
     assert_int_equal(token_key_load(SLICE("{\"kty\":\"oct\",\"k\":\"AAAA\"}"), &key, &f->err),
                      ERR_INVALID);
 }
