@@ -195,7 +195,7 @@ static int selector_of(struct cli *c, const char **fields, struct err *err)
 
 static int run(struct cli *c, struct err *err)
 {
-    const char *fields;
+    const char *fields = NULL;
     size_t count = 0;
     int rc = c->args.count > 0
                  ? err_set(err, ERR_INVALID, "what is \"%s\"? --for KIND/NAME narrows it",
