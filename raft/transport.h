@@ -13,9 +13,11 @@
  * the one at the peer's address is the peer, failing that the one that came first. Queues are
  * bounded: a peer that does not read is disconnected. Lost connections are dialled again with
  * backoff and jitter; what was queued on them is dropped, calls and images on them end with
- * ERR_UNAVAILABLE. Owner:  whoever called transport_open(). Calls and images are embedded by
- * callers, theirs again from their last callback on. Callbacks are never made inside the submitting
- * call. Thread: the loop's. */
+ * ERR_UNAVAILABLE.
+ *
+ * Owner:  whoever called transport_open(). Calls and images are embedded by callers, theirs again
+ *         from their last callback on. Callbacks are never made inside the submitting call.
+ * Thread: the loop's. */
 #ifndef RAFT_TRANSPORT_H
 #define RAFT_TRANSPORT_H
 

@@ -200,10 +200,11 @@ void cluster_on_synced(void *user, struct slice api_version, struct slice kind);
 void clusters_sweep(struct loop_timer *timer); /* shard.sweep_tick */
 
 /* ---- route.c ---- */
-/* Calls add for every key that must be looked at again because this object changed: once with the
- * snapshot before the change, once after it. whole: it came, went, is being deleted, or its spec
- * changed; otherwise only its status did, which concerns far fewer. Keys may be put off by
- * delay_ms, so that what sums up many objects is not done for each of them. */
+/* Calls add for every key that must be looked at again because this object changed: asked with the
+ * snapshot before the change and again after it, if the change is whole: it came, went, is being
+ * deleted, or its spec changed. Otherwise only its status did, which makes no new neighbours and
+ * concerns far fewer: asked once, after it. Keys may be put off by delay_ms, so that what sums up
+ * many objects is not done for each of them. */
 typedef void (*route_add)(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
                           uint64_t delay_ms);
 void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,

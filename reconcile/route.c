@@ -1,10 +1,11 @@
 /* route.c: whom a change concerns.
  *
  * Controllers read other objects than their own; this is the one table of who reads whom. It is
- * asked before and after a change, so that both the former and the new neighbours look again. What
- * reads only the spec of another is not bothered by its status; what sums up many (a project over
- * its components) waits a little, the longer the more there are; and what passes on that work is
- * under way waits for more of it, so that what goes well is told in one step, not in ten. */
+ * asked before and after a change of more than the status, so that both the former and the new
+ * neighbours look again. What reads only the spec of another is not bothered by its status; what
+ * sums up many (a project over its components) waits a little, the longer the more there are; and
+ * what passes on that work is under way waits for more of it, so that what goes well is told in one
+ * step, not in ten. */
 #include "reconcile/controllers/common.h"
 #include "reconcile/engine_internal.h"
 

@@ -3,8 +3,9 @@
  * Happy path: pin a view of the database, read, call back while it is pinned (bodies are SQLite's
  * own memory, not copied), let go.
  * A list looks at so many rows a turn that do not fit; the next turn goes on behind the last of
- * them, as of the version that the first one read. Failure path: done() gets the error; a list's
- * rows given before it count for nothing. */
+ * them, as of the version that the first one read.
+ *
+ * Failure path: done() gets the error; a list's rows given before it count for nothing. */
 #include "store/view.h"
 
 #include <assert.h>
