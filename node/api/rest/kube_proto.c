@@ -120,8 +120,7 @@ static bool is_zero(const json_t *value)
 
 static bool means_nothing(const struct schema_field *field, const json_t *value)
 {
-    return field != NULL && !field->explicit_zero &&
-           field->schema->wire != SCHEMA_WIRE_INT_OR_STRING && is_zero(value);
+    return field != NULL && !field->explicit_zero && is_zero(value);
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */

@@ -92,6 +92,13 @@ static void zeros_that_say_nothing_go(void **state)
         "\"template\":{\"spec\":{\"automountServiceAccountToken\":false,"
         "\"containers\":[{\"args\":[\"\"],\"env\":[{\"name\":\"A\"}],\"name\":\"c\","
         "\"ports\":[{\"containerPort\":80}]}]}}}}");
+    /* No port said is none; but no Pod at all may be unavailable. */
+    assert_decodes(
+        f, "service", "{\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":0,\"nodePort\":0}]}}",
+        "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"spec\":{\"ports\":[{\"port\":80}]}}");
+    assert_decodes(f, "poddisruptionbudget", "{\"spec\":{\"maxUnavailable\":0}}",
+                   "{\"apiVersion\":\"policy/v1\",\"kind\":\"PodDisruptionBudget\","
+                   "\"spec\":{\"maxUnavailable\":0}}");
     /* a map's values are data, and so is what its key says */
     assert_decodes(f, "configmap", "{\"data\":{\"a\":\"\",\"b\":\"0\"},\"immutable\":false}",
                    "{\"apiVersion\":\"v1\",\"data\":{\"a\":\"\",\"b\":\"0\"},\"immutable\":false,"
