@@ -115,6 +115,10 @@ grep -q "transport.refused remote=127.0.0.1:[0-9]* times=1 why=\"its certificate
     fail "an administrator's certificate at the peers' port is told"
 [ "$(kube get configmap kept -o 'jsonpath={.data.a}')" = 1 ] || fail "it serves on"
 ok "broken handshakes and strangers are hung up on with one line a second, plain HTTP is answered"
+sed -i "s,127.0.0.1:$((port + 1)),127.0.0.1:$((port + 2))," other/*.yaml # its peers' port is free, the API's is not
+expect 1 "listen for the API: listen on 127.0.0.1:$port: address already in use" "$bin/choreod" run --dir other
+sed -i "s,127.0.0.1:$((port + 2)),127.0.0.1:$((port + 1))," other/*.yaml
+ok "a port of the API that is taken ends a node that has begun to work, with its reason"
 stop
 
 fresh() {
