@@ -148,10 +148,11 @@ static void take(struct definitions *d, const struct backend_object *object)
     def->outline = outline_of(tree);
     def->seen = true;
     def->judged = false;
-    if (object_deleting(tree) && !def->deleting) {
-        def->deleting = true;
+    bool deleting = object_deleting(tree);
+    if (deleting && !def->deleting) {
         def->deleting_ms = loop_now_ms(d->config.loop);
     }
+    def->deleting = deleting; /* one of that name may have been made anew while nobody watched */
     json_decref(tree);
     definitions__reconsider(d);
 }

@@ -52,6 +52,13 @@ static struct definition *current(struct definitions *d)
     return NULL;
 }
 
+/* Is the one that is dealt with still being deleted, and no other of its name? */
+static bool still_ends(struct definitions *d)
+{
+    const struct definition *def = current(d);
+    return def != NULL && def->deleting;
+}
+
 static void begin(struct definitions *d, const struct definition *def)
 {
     d->keeping->busy = true;
@@ -248,7 +255,7 @@ static void on_object_deleted(struct gate_write *w, int rc, const struct err *er
 static void delete_next(struct definitions *d)
 {
     struct definitions_keeping *k = d->keeping;
-    if (d->closing || k->crd->stored == NULL) {
+    if (d->closing || k->crd->stored == NULL || !still_ends(d)) {
         end(d, false);
     } else if (k->next_row < k->row_count) {
         const struct row *row = &k->rows[k->next_row++];
@@ -276,7 +283,7 @@ static void on_page(struct backend_list *list, int rc, const struct err *err)
     struct definitions_keeping *k = d->keeping;
     struct definition *def = current(d);
     bool first = list->after_ns.len + list->after_name.len == 0;
-    if (rc != 0 || d->closing || def == NULL) {
+    if (rc != 0 || d->closing || !still_ends(d)) {
         log_debug("definitions.drain", "error=%s", log_q(rc != 0 ? err->message : "gone"));
         end(d, false);
     } else if (k->row_count > 0) {

@@ -180,6 +180,63 @@ static void a_deleted_definition_takes_all_its_objects_along(void **state)
     assert_int_equal(door_status(f->door), 404);
 }
 
+static bool is_ending(void *arg)
+{
+    struct fixture *f = arg;
+    const struct kind_set *set = kind_board_get(&f->door->board);
+    const struct kind *kind = kind_by_resource(&set->registry, SLICE(NAME));
+    bool ending = kind != NULL && kind->ending;
+    kind_set_unref(set);
+    return ending;
+}
+
+static bool watches_no_more(void *arg)
+{
+    const struct fixture *f = arg;
+    return !f->definitions.watching;
+}
+
+static void fall_behind(void *arg)
+{
+    struct fixture *f = arg;
+    f->definitions.retry_at_ms = UINT64_MAX;
+}
+
+static void catch_up(void *arg)
+{
+    struct fixture *f = arg;
+    f->definitions.retry_at_ms = 0;
+}
+
+static void one_that_was_made_anew_meanwhile_is_not_cleaned_up(void **state)
+{
+    struct fixture *f = *state;
+    define(f);
+    onloop_until(&f->door->o, is_served, f, "it is established");
+    f->leads = false;
+    door_ask(f->door, "DELETE", KINDS "/" NAME, "", NULL);
+    assert_int_equal(door_status(f->door), 200);
+    onloop_until(&f->door->o, is_ending, f, "its deletion is seen");
+    onloop_call(&f->door->o, end_watches, f);
+    onloop_until(&f->door->o, watches_no_more, f, "the watch has ended");
+    onloop_call(&f->door->o, fall_behind, f);
+    door_ask(f->door, "PATCH", KINDS "/" NAME, "content-type: application/merge-patch+json\r\n",
+             "{\"metadata\":{\"finalizers\":null}}");
+    assert_int_equal(door_status(f->door), 200);
+    define(f);
+    f->leads = true;
+    onloop_call(&f->door->o, catch_up, f);
+    onloop_until(&f->door->o, is_served, f, "the new one is established");
+    door_ask(
+        f->door, "POST", OBJECTS, "",
+        "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Widget\",\"metadata\":{\"name\":\"w\"}}");
+    assert_int_equal(door_status(f->door), 201);
+    (void)usleep(1500 * 1000); /* longer than it takes to clean up */
+    assert_true(serves(f));
+    door_ask(f->door, "GET", OBJECTS "/w", "", NULL);
+    assert_int_equal(door_status(f->door), 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +244,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_watch_that_ends_is_begun_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_fails_is_done_later, setup, teardown),
         cmocka_unit_test_setup_teardown(a_deleted_definition_takes_all_its_objects_along, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(one_that_was_made_anew_meanwhile_is_not_cleaned_up, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
