@@ -190,6 +190,11 @@ static bool is_ending(void *arg)
     return ending;
 }
 
+static bool is_served_anew(void *arg)
+{
+    return serves(arg) && !is_ending(arg);
+}
+
 static bool watches_no_more(void *arg)
 {
     const struct fixture *f = arg;
@@ -226,7 +231,7 @@ static void one_that_was_made_anew_meanwhile_is_not_cleaned_up(void **state)
     define(f);
     f->leads = true;
     onloop_call(&f->door->o, catch_up, f);
-    onloop_until(&f->door->o, is_served, f, "the new one is established");
+    onloop_until(&f->door->o, is_served_anew, f, "the new one is established");
     door_ask(
         f->door, "POST", OBJECTS, "",
         "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Widget\",\"metadata\":{\"name\":\"w\"}}");
