@@ -62,7 +62,8 @@ enum { BACKEND_PAGE_ROWS_MAX = 500, BACKEND_PAGE_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* One page of a list, in order of (namespace, name). A long list is several pages at one version:
  * the first at the asked consistency, the next BACKEND_EXACT at read_version, after the last key.
- * A page may be short (bytes, not only rows, are bounded): `more` tells. Errors as get's, and
+ * A page may be short (bytes, not only rows, are bounded): `more` tells. The after-key is no longer
+ * read once row() was called, which may so set it for the page that follows. Errors as get's, and
  * ERR_GONE. */
 struct backend_list {
     struct loop *loop;

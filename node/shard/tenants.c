@@ -374,9 +374,7 @@ static void on_owner(struct backend_list *list, const struct backend_object *obj
     struct space *s = space_named(t, object->key.name);
     s->owned = true;
     s->deleting = json_scan(object->body, &value, "metadata", "deletionTimestamp", NULL);
-    size_t len = object->key.name.len < sizeof(t->after) ? object->key.name.len : 0;
-    memcpy(t->after, object->key.name.data, len);
-    t->after[len] = '\0';
+    (void)snprintf(t->after, sizeof(t->after), "%.*s", SLICE_ARG(object->key.name));
 }
 
 static void on_owners(struct backend_list *list, int rc, const struct err *err)

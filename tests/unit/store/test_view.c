@@ -444,6 +444,7 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
              SLICE_ARG(object->key.name));
     (void)snprintf(l->last_ns, sizeof l->last_ns, "%.*s", SLICE_ARG(object->key.ns));
     (void)snprintf(l->last_name, sizeof l->last_name, "%.*s", SLICE_ARG(object->key.name));
+    list->after_ns = list->after_name = SLICE("zz"); /* of no matter for this page */
 }
 
 static void on_list_done(struct backend_list *list, int rc, const struct err *err)
@@ -467,6 +468,7 @@ static void do_list(void *arg)
     struct view_scan scan = {0};
     struct err err = {0};
     bool finished = false;
+    const struct backend_list asked = l->list;
     l->turns = 0;
     l->rc = 0;
     while (l->rc == 0 && !finished) {
@@ -478,6 +480,8 @@ static void do_list(void *arg)
                     : view_list_turn(&l->t->view[0], &l->list, &scan, &finished, &err);
         l->turns++;
     }
+    l->list.after_ns = asked.after_ns;
+    l->list.after_name = asked.after_name;
     view_scan_free(&scan);
 }
 
