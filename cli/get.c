@@ -194,8 +194,9 @@ static int show_event(struct getting *g, json_t *tree, const char *event)
     json_t *both = json_pack("{s:s, s:O}", "type", event, "object", tree);
     int rc = 0;
     if (!g->events || g->cli->output.form == OUTPUT_JSONPATH) {
+        print_out("%s", g->cli->output.form == OUTPUT_YAML ? "---\n" : "");
         rc = output_tree(&g->cli->output, tree, &g->err);
-        print_out("%s\n", "");
+        print_out("%s", g->cli->output.form == OUTPUT_YAML ? "" : "\n");
     } else if (g->cli->output.form == OUTPUT_JSON) {
         json_canonical(both, &line);
         print_out("%.*s\n", SLICE_ARG(buf_slice(&line)));
@@ -300,23 +301,59 @@ static int print_items(struct getting *g, bool single, struct err *err)
     return rc;
 }
 
+/* Another kind has other columns: its rows make a table of their own. */
+static void end_table(struct getting *g)
+{
+    flush_table(g);
+    if (g->titled) {
+        print_free(&g->table);
+        print_out("%s", "\n");
+    }
+    g->titled = g->printed_titles = false;
+}
+
+/* One that is not there does not hide the others. */
+static int get_named(struct getting *g, bool *single, struct err *err)
+{
+    struct cli *c = g->cli;
+    struct targets t = {0};
+    struct err first = {0};
+    int rc = ask_targets(c, 0, SIZE_MAX, &t, err);
+    for (size_t i = 0; rc == 0 && i < t.count; i++) {
+        if (i > 0 && strcmp(g->ref.resource, t.refs[i].resource) != 0) {
+            end_table(g);
+        }
+        g->ref = t.refs[i];
+        rc = get_one(g, err);
+        if (rc == ERR_NOT_FOUND && first.code == 0) {
+            first = *err;
+            rc = 0;
+        } else if (rc == ERR_NOT_FOUND) {
+            print_err("choreo get: %s\n", err->message);
+            rc = 0;
+        }
+    }
+    *single = t.count == 1;
+    targets_free(&t);
+    if (rc == 0 && first.code != 0) {
+        *err = first;
+    }
+    return rc != 0 ? rc : first.code;
+}
+
 static int get_all(struct getting *g, struct err *err)
 {
     struct cli *c = g->cli;
-    bool named = g->ref.name != NULL && *g->ref.name != '\0';
-    int rc = 0;
-    if (c->args.count > 1) {
-        for (size_t i = 1; rc == 0 && i < c->args.count; i++) {
-            g->ref.name = arena_cstr(&c->arena, slice_of(c->args.items[i]));
-            rc = get_one(g, err);
-        }
-        named = c->args.count == 2;
-    } else {
-        rc = named ? get_one(g, err) : get_list(g, err);
+    bool named = c->args.count > 1 || g->ref.name != NULL;
+    bool single = false;
+    if (named && g->all) {
+        return err_set(err, ERR_INVALID, "-A lists a kind; a name is of one namespace (-n)");
     }
+    int rc = named ? get_named(g, &single, err) : get_list(g, err);
     flush_table(g);
-    if (rc == 0 && output_is_tree(&c->output)) {
-        rc = print_items(g, named, err);
+    if (output_is_tree(&c->output) && (rc == 0 || (!single && json_array_size(g->items) > 0))) {
+        int printed = print_items(g, single, rc == 0 ? err : NULL);
+        rc = rc != 0 ? rc : printed;
     } else if (rc == 0 && !named && !g->titled && c->output.form != OUTPUT_NAME) {
         print_err("No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
                   g->all ? "" : c->ns);
@@ -375,7 +412,7 @@ static int name_to_watch(struct getting *g, struct err *err)
 {
     struct cli *c = g->cli;
     const char *name = c->args.count == 2 ? c->args.items[1] : g->ref.name;
-    if (c->args.count > 2) {
+    if (c->args.count > 2 || (c->args.count == 2 && g->ref.name != NULL)) {
         return err_set(err, ERR_INVALID, "a watch wants a kind, or one name of it");
     }
     if (name != NULL && *name != '\0') {
@@ -428,10 +465,11 @@ static int run_watch(struct cli *c, struct err *err)
 const struct command command_get = {
     .name = "get",
     .summary = "show objects",
-    .usage = "KIND [NAME...] [OPTION...]\nKIND/NAME [OPTION...]",
+    .usage = "KIND [NAME...] [OPTION...]\nKIND/NAME... [OPTION...]",
     .about = "KIND is as people say it: component, components, comp, component.choreo.dev.",
     .examples = "  choreo get components -A\n"
                 "  choreo get component user-service -o yaml\n"
+                "  choreo get component/user-service environment/production\n"
                 "  choreo get comp -o 'jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}'\n"
                 "  choreo get comp -o custom-columns=NAME:.metadata.name,TYPE:.spec.type",
     .options = {OPTION_all_namespaces, OPTION_selector, OPTION_field_selector, OPTION_watch,

@@ -33,7 +33,7 @@ static size_t first_change(const struct cli *c)
 {
     size_t i = 0;
     while (i < c->args.count && strchr(c->args.items[i], '=') == NULL &&
-           c->args.items[i][strlen(c->args.items[i]) - 1] != '-') {
+           !slice_ends_with(slice_of(c->args.items[i]), SLICE("-"))) {
         i++;
     }
     return i;

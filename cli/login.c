@@ -120,12 +120,15 @@ static int read_token(struct cli *c, const char **token, struct err *err)
 
 /* ---- login ---- */
 
-/* "cp1.example.com" of https://cp1.example.com:7443 */
+/* "cp1.example.com" of https://cp1.example.com:7443, "::1" of https://[::1]:7443 */
 static const char *host_of(struct cli *c, const char *url)
 {
     struct slice s = slice_of(url);
     size_t scheme = slice_find(s, SLICE("://"));
     s = scheme != SIZE_MAX ? slice_sub(s, scheme + 3, SIZE_MAX) : s;
+    if (slice_starts_with(s, SLICE("["))) {
+        return arena_cstr(&c->arena, slice_sub(s, 1, strcspn(s.data, "]") - 1));
+    }
     return arena_cstr(&c->arena, slice_sub(s, 0, strcspn(s.data, ":/")));
 }
 

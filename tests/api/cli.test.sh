@@ -154,6 +154,15 @@ check "get -o name" c get projects -o name && only projects/shop
 check "get -o=json" c get project shop -o=json && says '"displayName": "Other"' && hides managedFields
 check "--show-managed-fields" c get project shop -o yaml --show-managed-fields && says "managedFields:"
 check "get -o yaml of several" c get cm settings settings -o yaml && says "kind: List"
+check "get of two kinds" c get project/shop cm/settings && says PIPELINE shop settings DATA
+check "get -o name of two kinds" c get project/shop cm/settings -o name && only "project/shop
+cm/settings"
+code 1 "one that is not there" c get cm nope settings -o name &&
+    says cm/settings 'configmaps "nope" not found'
+code 1 "of which the others are shown" c get cm nope settings -o json && says '"items"' '"name": "settings"'
+code 2 "get -A of a name" c get cm settings -A && says "-A lists a kind"
+code 2 "get of a name that is no KIND/NAME" c get cm/settings shop && says '"shop" must be KIND/NAME'
+code 2 "watch of two names" c watch cm/settings shop && says "one name"
 code 1 "unknown kind" c get gizmos && says 'the server has no kind "gizmos"'
 code 2 "unknown form" c get projects -o xml && says "must be one of table, wide"
 code 2 "a kind is required" c get && says "KIND is required"
@@ -201,6 +210,7 @@ check "label -l" c label projects -l tier=2 stage=a && says "project.choreo.dev/
 check "label removes" c label project/shop tier- stage- -o 'jsonpath={.metadata.labels.tier}' && only ""
 code 2 "a label's form" c label project shop tier && says "KEY=VALUE"
 code 1 "a label's rules" c label project shop 'a b=c' && says "metadata.labels"
+code 2 "an empty name" c label project "" && says "KEY=VALUE"
 code 2 "no change" c label project shop && says "KEY=VALUE"
 check "annotate" c annotate project shop note="two words" --dry-run && says "annotated (dry run)"
 check "annotate by file" c annotate -f "$DIR/shop.yaml" note="two words" && says "configmap/settings annotated"
