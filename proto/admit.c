@@ -353,10 +353,11 @@ static int check_rules(const struct admit_request *request, struct admit_result 
     const struct kind *k = request->kind;
     bool ends = only_ends(request, result);
     if (k->schema != NULL && !ends) {
-        schema_validate(k->schema, result->object, SLICE(""), &result->causes);
+        schema_validate(k->schema, result->object, result->before, SLICE(""), &result->causes);
     } else {
         schema_validate(kind_metadata_schema(), json_object_get(result->object, "metadata"),
-                        SLICE("metadata"), &result->causes);
+                        json_object_get(result->before, "metadata"), SLICE("metadata"),
+                        &result->causes);
     }
     admit__check_metadata(request, result);
     admit__check_kind(request, result);

@@ -3,11 +3,11 @@
  * Happy path: walk value and schema together, and what the value was beside them; at each schema
  * with rules evaluate them with self and oldSelf. Members of objects and items of map lists are
  * found again in the old value by their keys; items of other lists cannot be, so that below them
- * everything is new. Rules about changes hold only where there is an old value.
+ * everything is new. Rules about changes hold only where there is an old value, the others only
+ * where the value is not the same: a value that a stricter schema would refuse may stay as it is.
  * Failure path: a rule that is false is a cause, in its own words if it has some; one that fails is
  * a cause that says how. All together have one budget: when it is spent, one cause says so, and the
  * walk ends. */
-#include "base/map.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
 
@@ -98,6 +98,8 @@ static void apply_rule(struct ruling *r, const struct schema *schema,
                   "Forbidden: the rules of the schema cost too much for this value; no further "
                   "rule is evaluated: %s",
                   err.message);
+    } else if (!rule->transition && old != NULL && json_equal(old, value)) {
+        /* true or not, it is as it was */
     } else if (rc != 0) {
         buf_addf(&text, "rule \"%.*s\": %s", SLICE_ARG(short_text(rule->rule)), err.message);
         add_cause(r, rule, value, buf_slice(&text));
@@ -129,45 +131,22 @@ static void rule_object(struct ruling *r, const struct schema *schema, const jso
     }
 }
 
-/* Of a map list: by item key, the old items. */
-static void index_old(const struct schema *schema, const json_t *old, struct map *index)
-{
-    struct buf key = {0};
-    for (size_t i = 0; i < json_array_size(old); i++) {
-        buf_clear(&key);
-        if (schema__item_key(schema, json_array_get(old, i), &key)) {
-            (void)map_put(index, buf_slice(&key), json_array_get(old, i));
-        }
-    }
-    buf_free(&key);
-}
-
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
 static void rule_list(struct ruling *r, const struct schema *schema, const json_t *value,
                       const json_t *old)
 {
-    struct map index = {0};
-    struct buf key = {0};
-    bool keyed = schema->list == SCHEMA_LIST_MAP && json_is_array(old);
+    struct correlation were;
     if (schema->items == NULL || !schema->items->has_rules) {
         return;
     }
-    if (keyed) {
-        index_old(schema, old, &index);
-    }
+    schema__correlate(&were, schema, old);
     for (size_t i = 0; i < json_array_size(value) && !r->spent; i++) {
         const json_t *item = json_array_get(value, i);
-        const json_t *was = NULL;
-        buf_clear(&key);
-        if (keyed && schema__item_key(schema, item, &key)) {
-            was = map_get(&index, buf_slice(&key));
-        }
         size_t before = schema__path_index(&r->path, i);
-        rule_value(r, schema->items, item, was);
+        rule_value(r, schema->items, item, schema__old_item(&were, item));
         r->path.len = before;
     }
-    map_free(&index);
-    buf_free(&key);
+    schema__correlate_end(&were);
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */

@@ -441,7 +441,7 @@ static void inspect_default(struct inspection *i, const json_t *tree)
                   "%.*s",
                   SLICE_ARG(unknown.items[0].message));
     } else {
-        schema_validate(field->schema, copy, HERE(i), i->causes);
+        schema_validate(field->schema, copy, NULL, HERE(i), i->causes);
     }
     i->path.len = before;
     json_decref(copy);

@@ -3,6 +3,7 @@
 #ifndef PROTO_SCHEMA_INTERNAL_H
 #define PROTO_SCHEMA_INTERNAL_H
 
+#include "base/map.h"
 #include "proto/schema.h"
 
 /* A validation under way (validate.c, validate_more.c). */
@@ -14,11 +15,28 @@ struct checking {
     bool late;
 };
 
-void schema__check(struct checking *c, const struct schema *schema, const json_t *value);
+/* old is what the value was: what broke a rule before, and is the same, may stay as it is. NULL:
+ * all must hold. */
+void schema__check(struct checking *c, const struct schema *schema, const json_t *value,
+                   const json_t *old);
 /* One cause; the value is shown in it. */
 void schema__invalid(struct checking *c, const json_t *value, const char *rule);
 /* schema->more's share of it. */
-void schema__check_more(struct checking *c, const struct schema *schema, const json_t *value);
+void schema__check_more(struct checking *c, const struct schema *schema, const json_t *value,
+                        const json_t *old);
+
+/* Which item of an old list an item of the new one was: of map lists by their keys; items of other
+ * lists have no identity. */
+struct correlation {
+    const struct schema *list;
+    struct map index;
+    struct buf key;
+    bool keyed;
+};
+
+void schema__correlate(struct correlation *c, const struct schema *list, const json_t *old);
+const json_t *schema__old_item(struct correlation *c, const json_t *item); /* NULL: it is new */
+void schema__correlate_end(struct correlation *c);
 
 /* Each appends a step and returns the length to go back to. */
 size_t schema__path_member(struct buf *path, struct slice name); /* a.b */

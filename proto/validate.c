@@ -2,8 +2,9 @@
  *
  * The walk never stops at the first: each check adds a cause and the walk goes on, except below a
  * value of the wrong type. Duplicates in sets and map lists are found by hashing, so a long list
- * costs no more than its length. Schemas of custom kinds are strangers' too: after SCHEMA_CHECK_MS
- * nothing more is looked at, and the value is refused for that. */
+ * costs no more than its length. A schema may have become stricter since a value was written: what
+ * an update leaves as it was may stay so. Schemas of custom kinds are strangers' too: after
+ * SCHEMA_CHECK_MS nothing more is looked at, and the value is refused for that. */
 #include <math.h>
 
 #include "base/clock.h"
@@ -265,23 +266,29 @@ static bool check_count(struct checking *c, const struct schema *schema, size_t 
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static void check_list(struct checking *c, const struct schema *schema, const json_t *list)
+static void check_list(struct checking *c, const struct schema *schema, const json_t *list,
+                       const json_t *old)
 {
     if (!check_count(c, schema, json_array_size(list), "items")) {
         return;
     }
+    struct correlation were;
+    schema__correlate(&were, schema, old);
     for (size_t i = 0; schema->items != NULL && i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
         size_t before = schema__path_index(&c->path, i);
-        schema__check(c, schema->items, json_array_get(list, i));
+        schema__check(c, schema->items, item, schema__old_item(&were, item));
         c->path.len = before;
     }
+    schema__correlate_end(&were);
     if (schema->list != SCHEMA_LIST_ATOMIC) {
         check_unique(c, schema, list);
     }
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static void check_object(struct checking *c, const struct schema *schema, const json_t *object)
+static void check_object(struct checking *c, const struct schema *schema, const json_t *object,
+                         const json_t *old)
 {
     if (!check_count(c, schema, json_object_size(object), "members")) {
         return;
@@ -291,7 +298,7 @@ static void check_object(struct checking *c, const struct schema *schema, const 
         const json_t *value = tree_get(object, field->name);
         size_t before = schema__path_member(&c->path, field->name);
         if (value != NULL) {
-            schema__check(c, field->schema, value);
+            schema__check(c, field->schema, value, tree_get(old, field->name));
         } else if (field->required) {
             cause_add(c->causes, CAUSE_REQUIRED, here(c), "Required value");
         }
@@ -305,7 +312,7 @@ static void check_object(struct checking *c, const struct schema *schema, const 
         struct slice name = tree_key(it);
         if (schema_field(schema, name) == NULL) {
             size_t before = schema__path_key(&c->path, name);
-            schema__check(c, schema->values, json_object_iter_value(it));
+            schema__check(c, schema->values, json_object_iter_value(it), tree_get(old, name));
             c->path.len = before;
         }
     }
@@ -328,9 +335,10 @@ static bool too_late(struct checking *c)
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-void schema__check(struct checking *c, const struct schema *schema, const json_t *value)
+void schema__check(struct checking *c, const struct schema *schema, const json_t *value,
+                   const json_t *old)
 {
-    if (too_late(c)) {
+    if (too_late(c) || (old != NULL && json_equal(old, value))) {
         return;
     }
     if (json_is_null(value) && (schema->nullable || schema->type == SCHEMA_ANY)) {
@@ -348,29 +356,35 @@ void schema__check(struct checking *c, const struct schema *schema, const json_t
         check_enum(c, schema, value);
     }
     if (json_is_object(value)) {
-        check_object(c, schema, value);
+        check_object(c, schema, value, old);
     } else if (json_is_array(value)) {
-        check_list(c, schema, value);
+        check_list(c, schema, value, old);
     } else if (json_is_string(value)) {
         check_string(c, schema, value);
     } else if (json_is_number(value)) {
         check_number(c, schema, value);
     }
     if (schema->more != NULL) {
-        schema__check_more(c, schema, value);
+        schema__check_more(c, schema, value, old);
     }
 }
 
-void schema_validate(const struct schema *schema, const json_t *value, struct slice path,
-                     struct causes *causes)
+void schema_validate(const struct schema *schema, const json_t *value, const json_t *old,
+                     struct slice path, struct causes *causes)
 {
+    const struct causes before = *causes;
     struct checking c = {.causes = causes,
                          .until_ms = clock_system.mono_ms(&clock_system) + SCHEMA_CHECK_MS};
     if (schema == NULL) {
         return;
     }
     buf_add(&c.path, path);
-    schema__check(&c, schema, value);
+    schema__check(&c, schema, value, NULL);
+    if (old != NULL && !c.late && causes->count + causes->dropped > before.count + before.dropped) {
+        causes->count = before.count; /* it is worth comparing now */
+        causes->dropped = before.dropped;
+        schema__check(&c, schema, value, old);
+    }
     buf_free(&c.path);
 }
 

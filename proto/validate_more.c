@@ -11,7 +11,7 @@ static bool fits(struct checking *c, const struct schema *branch, const json_t *
     struct causes *causes = c->causes;
     struct causes probe = {.count = CAUSES_MAX};
     c->causes = &probe;
-    schema__check(c, branch, value);
+    schema__check(c, branch, value, NULL);
     c->causes = causes;
     return probe.dropped == 0;
 }
@@ -37,14 +37,15 @@ static void check_multiple(struct checking *c, const struct schema_more *more, c
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-void schema__check_more(struct checking *c, const struct schema *schema, const json_t *value)
+void schema__check_more(struct checking *c, const struct schema *schema, const json_t *value,
+                        const json_t *old)
 {
     const struct schema_more *more = schema->more;
     if (more->multiple_of > 0 && json_is_number(value)) {
         check_multiple(c, more, value);
     }
     for (size_t i = 0; i < more->all_of_count; i++) {
-        schema__check(c, &more->all_of[i], value); /* its causes say what is wrong */
+        schema__check(c, &more->all_of[i], value, old); /* its causes say what is wrong */
     }
     if (more->any_of_count > 0 && count_fitting(c, more->any_of, more->any_of_count, value) == 0) {
         schema__invalid(c, value, "must validate at least one schema (anyOf)");

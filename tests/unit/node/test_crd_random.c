@@ -133,7 +133,7 @@ static void serve(struct fixture *f, struct random *r, const json_t *object)
         json_t *old = random_value(r, k->schema, 6);
         schema_prune(k->schema, value, &causes);
         schema_default(k->schema, value);
-        schema_validate(k->schema, value, SLICE(""), &causes);
+        schema_validate(k->schema, value, NULL, SLICE(""), &causes);
         schema_validate_rules(k->schema, value, old, SLICE(""), &causes);
         json_decref(value);
         json_decref(old);
@@ -171,7 +171,7 @@ static void nothing_breaks(void **state)
         crd_prepare(object);
         schema_default(kind_named(f, "crd")->schema, object);
         causes = (struct causes){.arena = &f->arena};
-        schema_validate(kind_named(f, "crd")->schema, object, SLICE(""), &causes);
+        schema_validate(kind_named(f, "crd")->schema, object, NULL, SLICE(""), &causes);
         if (causes.count == 0) { /* as admission does */
             crd_check(object, NULL, &expressions_cel, &causes);
         }

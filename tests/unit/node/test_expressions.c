@@ -67,6 +67,26 @@ static void a_rule_that_fails_says_how(void **state)
     assert_non_null(strstr(said, "no such key"));
 }
 
+static void what_did_not_change_may_break_a_new_rule(void **state)
+{
+    struct fixture *f = *state;
+    const struct schema *s =
+        spec(f,
+             "'a':{'type':'integer','x-kubernetes-validations':[{'rule':'self > 1/(self-self)'}]},"
+             "'b':{'type':'integer','x-kubernetes-validations':["
+             "{'rule':'self < 5'},{'rule':'self > oldSelf','message':'must grow'}]},"
+             "'c':{'type':'integer'}",
+             "{'rule':'self.b < 9','message':'too much'}");
+    assert_string_equal(judged(f, s, "{'spec':{'b':7}}", "{'spec':{'b':6}}"),
+                        "spec.b: Invalid value: 7: failed rule: self < 5");
+    assert_string_equal(judged(f, s, "{'spec':{'b':7}}", "{'spec':{'b':7}}"),
+                        "spec.b: Invalid value: 7: must grow");
+    assert_string_equal(judged(f, s, "{'spec':{'a':1}}", "{'spec':{'a':1}}"), "");
+    assert_string_equal(judged(f, s, "{'spec':{'a':1,'b':99}}", "{'spec':{'a':1,'b':98}}"),
+                        "[spec: Invalid value: \"object\": too much, "
+                        "spec.b: Invalid value: 99: failed rule: self < 5]");
+}
+
 static void a_message_that_fails_gives_way(void **state)
 {
     struct fixture *f = *state;
@@ -210,6 +230,7 @@ int main(void)
         T(a_rule_holds_or_is_said),
         T(a_rule_that_fails_says_how),
         T(a_message_that_fails_gives_way),
+        T(what_did_not_change_may_break_a_new_rule),
         T(rules_about_changes_hold_for_changes),
         T(values_are_what_kubernetes_shows),
         T(broken_rules_are_refused_with_their_column),

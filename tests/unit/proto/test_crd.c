@@ -235,9 +235,13 @@ static void what_no_longer_fits_can_still_go(void **state)
     json_object_set_new(n, "minimum", json_integer(4)); /* stricter now */
     struct crd *strict = crd_compile(object, NULL);
     const json_t *let_go = tree(f, "{'metadata':{'finalizers':null}}");
-    request = request_of(f, "configmaps", ADMIT_PATCH_MERGE, let_go);
+    request = request_of(f, "configmaps", ADMIT_PATCH_MERGE, tree(f, "{'spec':{'n':2}}"));
     request.kind = &strict->kinds[0];
     assert_err(write_request(f, &request), &f->err, ERR_UNPROCESSABLE, "spec.n");
+    request = request_of(f, "configmaps", ADMIT_PATCH_MERGE,
+                         tree(f, "{'metadata':{'labels':{'a':'b'}}}"));
+    request.kind = &strict->kinds[0];
+    assert_ok(write_request(f, &request), &f->err); /* it is as bad as it was */
     request = request_of(f, "configmaps", ADMIT_DELETE, NULL);
     request.kind = &strict->kinds[0];
     assert_ok(write_request(f, &request), &f->err);

@@ -121,7 +121,7 @@ static void check_fields(const struct schema *s, int depth)
             struct arena arena = {0};
             struct causes causes = {.arena = &arena};
             assert_ok(json_parse(field->default_json, &value, &err), &err);
-            schema_validate(field->schema, value, SLICE(""), &causes);
+            schema_validate(field->schema, value, NULL, SLICE(""), &causes);
             assert_int_equal(causes.count, 0);
             json_decref(value);
             arena_free(&arena);

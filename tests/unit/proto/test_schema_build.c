@@ -212,15 +212,67 @@ static void what_is_not_described_is_pruned(void **state)
         "{'apiVersion':'a/v1','kind':'K','metadata':{'name':'n'}}");
 }
 
-static const char *broken(struct fixture *f, const struct schema *s, const char *text)
+/* old: what the value was, or NULL. */
+static const char *broken_since(struct fixture *f, const struct schema *s, const char *text,
+                                const char *old)
 {
     struct causes causes = {.arena = &f->arena};
     struct buf all = {0};
-    schema_validate(s, tree(f, text), SLICE(""), &causes);
+    schema_validate(s, tree(f, text), old != NULL ? tree(f, old) : NULL, SLICE(""), &causes);
     causes_text(&causes, &all);
     char *copy = arena_cstr(&f->arena, buf_slice(&all));
     buf_free(&all);
     return copy;
+}
+
+static const char *broken(struct fixture *f, const struct schema *s, const char *text)
+{
+    return broken_since(f, s, text, NULL);
+}
+
+static void what_was_broken_before_may_stay_as_it_is(void **state)
+{
+    struct fixture *f = *state;
+    const struct schema *s = built(
+        f, "{'type':'object','properties':{'spec':{'type':'object','required':['r'],'properties':{"
+           "'n':{'type':'integer','minimum':5},'r':{'type':'string'},"
+           "'byName':{'type':'array','x-kubernetes-list-type':'map',"
+           "'x-kubernetes-list-map-keys':['name'],'items':{'type':'object','required':['name'],"
+           "'properties':{'name':{'type':'string'},'v':{'type':'integer','maximum':9}}}},"
+           "'plain':{'type':'array','items':{'type':'integer','maximum':9}},"
+           "'map':{'type':'object','additionalProperties':{'type':'integer','maximum':9}},"
+           "'one':{'type':'object','properties':{'a':{'type':'integer'},'b':{'type':'integer'}},"
+           "'oneOf':[{'required':['a']},{'required':['b']}]},"
+           "'all':{'type':'object','properties':{'a':{'type':'integer'},'b':{'type':'integer'}},"
+           "'allOf':[{'properties':{'a':{'maximum':9}}}]}}}}}");
+    static const struct {
+        const char *old;
+        const char *new;
+        const char *causes;
+    } cases[] = {
+        {"{'spec':{'r':'','n':1}}", "{'spec':{'r':'x','n':1}}", ""},
+        {"{'spec':{'r':'','n':1}}", "{'spec':{'r':'x','n':2}}",
+         "spec.n: Invalid value: 2: must be greater than or equal to 5"},
+        {"{'spec':{'n':1}}", "{'status':1,'spec':{'n':1}}", ""},
+        {"{'spec':{'n':1}}", "{'spec':{'n':6}}", "spec.r: Required value"},
+        {"{'spec':{'r':'','byName':[{'name':'a','v':10},{'name':'b','v':11}]}}",
+         "{'spec':{'r':'','byName':[{'name':'c'},{'name':'b','v':11},{'name':'a','v':12}]}}",
+         "spec.byName[2].v: Invalid value: 12: must be less than or equal to 9"},
+        {"{'spec':{'r':'','plain':[10]}}", "{'spec':{'r':'x','plain':[10]}}", ""},
+        {"{'spec':{'r':'','plain':[10]}}", "{'spec':{'r':'','plain':[10,1]}}",
+         "spec.plain[0]: Invalid value: 10: must be less than or equal to 9"},
+        {"{'spec':{'r':'','map':{'a':10}}}", "{'spec':{'r':'','map':{'a':10,'b':1}}}", ""},
+        {"{'spec':{'r':'','map':{'a':10}}}", "{'spec':{'r':'','map':{'a':11}}}",
+         "spec.map[a]: Invalid value: 11: must be less than or equal to 9"},
+        {"{'spec':{'r':'','one':{}}}", "{'spec':{'r':'x','one':{}}}", ""},
+        {"{'spec':{'r':'','one':{'a':1,'b':1}}}", "{'spec':{'r':'','one':{'a':1,'b':2}}}",
+         "spec.one: Invalid value: an object: must validate one and only one schema (oneOf)"},
+        {"{'spec':{'r':'','all':{'a':10}}}", "{'spec':{'r':'','all':{'a':10,'b':1}}}", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_string_equal(broken_since(f, s, cases[i].new, cases[i].old), cases[i].causes);
+        assert_true(strlen(broken(f, s, cases[i].new)) > 0); /* were it new */
+    }
 }
 
 static void what_breaks_a_schema_is_said(void **state)
@@ -356,7 +408,7 @@ static void checking_ends_in_time(void **state)
     }
     buf_add_cstr(&text, "]}");
     uint64_t began = clock_mono_ns();
-    schema_validate(s, tree(f, buf_cstr(&text)), SLICE(""), &causes);
+    schema_validate(s, tree(f, buf_cstr(&text)), NULL, SLICE(""), &causes);
     uint64_t took_ms = (clock_mono_ns() - began) / 1000000;
     assert_true(causes.count > 0);
     assert_true(took_ms < 10 * SCHEMA_CHECK_MS);
@@ -399,6 +451,7 @@ int main(void)
         T(defaults_go_where_objects_are),
         T(what_is_not_described_is_pruned),
         T(what_breaks_a_schema_is_said),
+        T(what_was_broken_before_may_stay_as_it_is),
         T(metadata_may_be_narrowed),
         T(keywords_that_are_none_are_named_and_taken_out),
         T(a_schema_has_bounds),
