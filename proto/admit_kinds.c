@@ -55,7 +55,7 @@ static size_t check_keys(struct causes *causes, const json_t *map, const char *n
     TREE_EACH(it, map)
     {
         struct slice key = tree_key(it);
-        const char *rule = schema__format(SCHEMA_FORMAT_CONFIG_KEY, key);
+        const char *rule = schema_format_rule(SCHEMA_FORMAT_CONFIG_KEY, key);
         bytes += key.len + json_text(json_object_iter_value(it)).len;
         if (rule != NULL) {
             char field[320];

@@ -198,7 +198,7 @@ static void check_name(const struct admit_request *request, struct admit_result 
         return;
     }
     const char *rule =
-        schema__format(format != SCHEMA_FORMAT_NONE ? format : SCHEMA_FORMAT_DNS_NAME, name);
+        schema_format_rule(format != SCHEMA_FORMAT_NONE ? format : SCHEMA_FORMAT_DNS_NAME, name);
     if (rule != NULL) {
         cause_add(&result->causes, CAUSE_INVALID, SLICE("metadata.name"),
                   "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(name, 0, 300)), rule);

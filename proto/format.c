@@ -1,4 +1,4 @@
-/* Formats and patterns of strings (see schema_internal.h).
+/* Formats and patterns of strings (see schema.h and schema_internal.h).
  *
  * A pattern is compiled once, by whoever needs it first; two threads that race both compile, one
  * result wins and the other is freed. Matching has a step limit, so that no pattern and text can
@@ -200,7 +200,7 @@ static const char *path_segment(struct slice text)
     return good ? NULL : "may not be '.', '..', or contain '/' or '%'";
 }
 
-const char *schema__format(enum schema_format format, struct slice text)
+const char *schema_format_rule(enum schema_format format, struct slice text)
 {
     int64_t number = 0;
     switch (format) {

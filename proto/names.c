@@ -131,85 +131,134 @@ static bool cut_number(struct slice *s, long double *value)
     return true;
 }
 
+enum { MANTISSA_DIGITS = 19, NANO_DIGITS = 9, POWER_MAX = 100 };
+
+/* The largest quantity that Kubernetes keeps, 2^63 - 1, in thousand-millionths. */
+static const schema_nano quantity_max = (schema_nano)INT64_MAX * 1000 * 1000 * 1000;
+
 struct suffix {
     const char *name;
-    long double factor;
+    int power; /* of ten */
+    int bits;  /* of two */
 };
 
 static const struct suffix suffixes[] = {
-    {"", 1},
-    {"n", 1e-9L},
-    {"u", 1e-6L},
-    {"m", 1e-3L},
-    {"k", 1e3L},
-    {"M", 1e6L},
-    {"G", 1e9L},
-    {"T", 1e12L},
-    {"P", 1e15L},
-    {"E", 1e18L},
-    {"Ki", 1024L},
-    {"Mi", 1048576L},
-    {"Gi", 1073741824L},
-    {"Ti", 1099511627776L},
-    {"Pi", 1125899906842624L},
-    {"Ei", 1152921504606846976L},
+    {"", 0, 0},    {"n", -9, 0},  {"u", -6, 0},  {"m", -3, 0},  {"k", 3, 0},   {"M", 6, 0},
+    {"G", 9, 0},   {"T", 12, 0},  {"P", 15, 0},  {"E", 18, 0},  {"Ki", 0, 10}, {"Mi", 0, 20},
+    {"Gi", 0, 30}, {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60},
 };
 
-static bool exponent(struct slice s, long double *factor)
+static bool exponent(struct slice s, int *power)
 {
-    int64_t power = 0;
+    int64_t number = 0;
     if (s.len < 2 || (s.data[0] != 'e' && s.data[0] != 'E')) {
         return false;
     }
-    s = slice_sub(s, 1, SIZE_MAX);
-    if (s.data[0] == '+') {
-        s = slice_sub(s, 1, SIZE_MAX);
-    }
-    if (!slice_i64(s, &power) || power > 100 || power < -100) {
+    s = slice_sub(s, s.data[1] == '+' ? 2 : 1, SIZE_MAX);
+    if (!slice_i64(s, &number) || number > POWER_MAX || number < -POWER_MAX) {
         return false;
     }
-    *factor = 1;
-    for (; power > 0; power--) {
-        *factor *= 10;
+    *power = (int)number;
+    return true;
+}
+
+/* Cuts decimal digits off: *mantissa * 10^*power is their number, rounded up to MANTISSA_DIGITS.
+ * False if there are none. */
+static bool cut_decimal(struct slice *s, uint64_t *mantissa, int *power)
+{
+    size_t digits = 0;
+    size_t kept = 0;
+    bool fraction = false;
+    bool more = false; /* what is left out is not 0 */
+    size_t i = 0;
+    *mantissa = 0;
+    *power = 0;
+    for (; i < s->len; i++) {
+        char c = s->data[i];
+        if (c == '.' && !fraction) {
+            fraction = true;
+        } else if (c < '0' || c > '9') {
+            break;
+        } else if (kept < MANTISSA_DIGITS) {
+            *mantissa = *mantissa * 10 + (uint64_t)(c - '0');
+            kept += *mantissa > 0 ? 1 : 0;
+            digits++;
+            *power -= fraction ? 1 : 0;
+        } else {
+            more = more || c != '0';
+            digits++;
+            *power += fraction ? 0 : 1;
+        }
     }
-    for (; power < 0; power++) {
-        *factor /= 10;
+    *mantissa += more ? 1 : 0;
+    *s = slice_sub(*s, i, SIZE_MAX);
+    return digits > 0 && digits <= 300;
+}
+
+/* value * 10^power, rounded up, at most quantity_max. */
+static schema_nano scaled(schema_nano value, int power)
+{
+    bool more = false;
+    for (; power > 0 && value > 0 && value < quantity_max; power--) {
+        value = value > quantity_max / 10 ? quantity_max : value * 10;
     }
+    for (; power < 0 && value > 0; power++) {
+        more = more || value % 10 != 0;
+        value /= 10;
+    }
+    value += more ? 1 : 0;
+    return value < quantity_max ? value : quantity_max;
+}
+
+bool schema_quantity(struct slice s, schema_nano *nano)
+{
+    bool negative = s.len > 0 && s.data[0] == '-';
+    uint64_t mantissa;
+    int power;
+    int more = 0;
+    int bits = 0;
+    if (negative || (s.len > 0 && s.data[0] == '+')) {
+        s = slice_sub(s, 1, SIZE_MAX);
+    }
+    if (!cut_decimal(&s, &mantissa, &power)) {
+        return false;
+    }
+    bool known = exponent(s, &more);
+    for (size_t i = 0; !known && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        known = slice_eq_cstr(s, suffixes[i].name);
+        more = suffixes[i].power;
+        bits = suffixes[i].bits;
+    }
+    if (!known) {
+        return false;
+    }
+    schema_nano value = scaled((schema_nano)mantissa << bits, power + more + NANO_DIGITS);
+    *nano = negative ? -value : value;
     return true;
 }
 
 bool schema_quantity_milli(struct slice s, int64_t *milli)
 {
-    bool negative = s.len > 0 && s.data[0] == '-';
-    if (negative || (s.len > 0 && s.data[0] == '+')) {
-        s = slice_sub(s, 1, SIZE_MAX);
-    }
-    long double number = 0;
-    if (!cut_number(&s, &number)) {
+    enum { NANO_PER_MILLI = 1000 * 1000 };
+    schema_nano nano = 0;
+    if (!schema_quantity(s, &nano)) {
         return false;
     }
-    long double factor = 0;
-    bool known = exponent(s, &factor);
-    for (size_t i = 0; !known && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        known = slice_eq_cstr(s, suffixes[i].name);
-        factor = suffixes[i].factor;
-    }
-    if (!known) {
-        return false;
-    }
-    long double value = number * factor * 1000;
-    int64_t whole = value >= 9.2e18L ? INT64_MAX : (int64_t)value;
-    if (whole < INT64_MAX && value - (long double)whole > 1e-9L) {
-        whole++; /* Kubernetes rounds up */
-    }
-    *milli = negative ? -whole : whole;
+    schema_nano whole = nano / NANO_PER_MILLI;
+    whole += nano % NANO_PER_MILLI > 0 ? 1 : nano % NANO_PER_MILLI < 0 ? -1 : 0;
+    *milli = whole > INT64_MAX ? INT64_MAX : whole < -INT64_MAX ? -INT64_MAX : (int64_t)whole;
     return true;
 }
 
+struct unit {
+    const char *name;
+    long double ms;
+};
+
 bool schema_duration_ms(struct slice s, int64_t *ms)
 {
-    static const struct suffix units[] = {{"ms", 1},      {"s", 1000},   {"m", 60000},
-                                          {"h", 3600000}, {"us", 1e-3L}, {"ns", 1e-6L}};
+    static const struct unit units[] = {{"ms", 1},      {"s", 1000},   {"m", 60000},
+                                        {"h", 3600000}, {"us", 1e-3L}, {"ns", 1e-6L}};
     long double total = 0;
     if (slice_eq_cstr(s, "0")) {
         *ms = 0;
@@ -220,7 +269,7 @@ bool schema_duration_ms(struct slice s, int64_t *ms)
     }
     while (s.len > 0) {
         long double number = 0;
-        const struct suffix *unit = NULL;
+        const struct unit *unit = NULL;
         if (!cut_number(&s, &number)) {
             return false;
         }
@@ -231,7 +280,7 @@ bool schema_duration_ms(struct slice s, int64_t *ms)
             return false;
         }
         s = slice_sub(s, strlen(unit->name), SIZE_MAX);
-        total += number * unit->factor;
+        total += number * unit->ms;
     }
     *ms = total >= 9.2e18L ? INT64_MAX : (int64_t)total;
     return true;

@@ -186,6 +186,9 @@ void schema_validate_rules(const struct schema *schema, const json_t *value, con
 void schema_validate_change(const struct schema *schema, const json_t *before, const json_t *after,
                             struct slice path, struct causes *causes);
 
+/* NULL if the text has the format, else the rule in a sentence. */
+const char *schema_format_rule(enum schema_format format, struct slice text);
+
 /* Names, as Kubernetes states them. Each returns NULL if s is one, else the rule in a sentence. */
 const char *schema_dns_label(struct slice s);
 const char *schema_dns_1035(struct slice s);
@@ -193,7 +196,13 @@ const char *schema_dns_name(struct slice s);
 const char *schema_label_key(struct slice s);
 const char *schema_label_value(struct slice s);
 
-/* "500Mi" -> 524288000000 thousandths. False if s is no quantity; saturates at the int64 range. */
+/* In thousand-millionths, which is as small as a quantity may be. */
+__extension__ typedef __int128 schema_nano;
+
+/* "500Mi", "1.5", "2e3". Exact to 19 digits; what is smaller or more precise is rounded away from
+ * 0, what is beyond 2^63 - 1 is that, as Kubernetes has it. False if s is no quantity. */
+bool schema_quantity(struct slice s, schema_nano *nano);
+/* "500Mi" -> 524288000000 thousandths; saturates at the int64 range. */
 bool schema_quantity_milli(struct slice s, int64_t *milli);
 /* "1h30m" -> 5400000. */
 bool schema_duration_ms(struct slice s, int64_t *ms);

@@ -43,8 +43,6 @@ size_t schema__path_member(struct buf *path, struct slice name); /* a.b */
 size_t schema__path_key(struct buf *path, struct slice key);     /* a[key] */
 size_t schema__path_index(struct buf *path, size_t index);       /* a[0] */
 
-/* NULL if the text has the format, else the rule in a sentence. */
-const char *schema__format(enum schema_format format, struct slice text);
 /* True if the text matches; a pattern that does not compile or that takes too long matches nothing.
  */
 bool schema__matches(struct schema_pattern *pattern, struct slice text);

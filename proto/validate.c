@@ -174,7 +174,7 @@ static void check_string(struct checking *c, const struct schema *schema, const 
         (void)snprintf(rule, sizeof(rule), "must match '%.*s'", SLICE_ARG(schema->pattern->text));
         schema__invalid(c, value, rule);
     }
-    const char *rule = schema__format(schema->format, text);
+    const char *rule = schema_format_rule(schema->format, text);
     if (rule != NULL) {
         schema__invalid(c, value, rule);
     }

@@ -1,6 +1,13 @@
-/* fn_kubernetes.c: what Kubernetes adds to the language for the rules of schemas: isSorted, sum,
- * min and max of lists. Everything that visits elements is charged for them. */
-#include "render/cel/functions.h"
+/* fn_kubernetes.c: what Kubernetes adds to the language for the rules of schemas: lists and regular
+ * expressions here, the rest in files of their own, the table of all at the end. Everything that
+ * visits elements is charged for them. */
+#include "render/cel/kubernetes.h"
+
+#include <string.h>
+
+#include "render/cel/regex.h"
+
+/* ---- lists ---- */
 
 /* The least (order < 0) or greatest element. */
 static bool extreme(struct cel_ctx *ctx, const struct cel_value *args, size_t count, int wanted,
@@ -74,11 +81,239 @@ static CEL_FN(fn_is_sorted)
     return cel_charge(ctx, list->count);
 }
 
+/* The first (step 1) or last (-1) element that equals the argument. */
+static bool find_item(struct cel_ctx *ctx, const struct cel_value *args, int step,
+                      struct cel_value *out)
+{
+    const struct cel_list *list = args[0].as.list;
+    bool equal = false;
+    *out = cel_int(-1);
+    for (size_t i = 0; i < list->count && !equal; i++) {
+        size_t at = step > 0 ? i : list->count - 1 - i;
+        if (!cel_equal(ctx, cel_list_at(ctx, list, at), args[1], &equal)) {
+            return false;
+        }
+        *out = cel_int(equal ? (int64_t)at : -1);
+    }
+    return true;
+}
+
+static CEL_FN(fn_index_of)
+{
+    return args[0].type == CEL_LIST && count == 2 ? find_item(ctx, args, 1, out)
+                                                  : cel_fn_index_of(ctx, args, count, out);
+}
+
+static CEL_FN(fn_last_index_of)
+{
+    return args[0].type == CEL_LIST && count == 2 ? find_item(ctx, args, -1, out)
+                                                  : cel_fn_last_index_of(ctx, args, count, out);
+}
+
+/* ---- regular expressions ---- */
+
+static CEL_FN(fn_find)
+{
+    bool found = false;
+    size_t start = 0;
+    size_t end = 0;
+    if (args[0].type != CEL_STRING || args[1].type != CEL_STRING) {
+        return cel_no_overload(ctx, "find", args, count);
+    }
+    struct slice text = args[0].as.text;
+    struct cel_regex *regex = cel_charge(ctx, 500 + text.len + args[1].as.text.len)
+                                  ? cel_regex_new(ctx, "find", args[1].as.text)
+                                  : NULL;
+    if (regex == NULL) {
+        return false;
+    }
+    bool ok = cel_regex_find(regex, text, 0, &found, &start, &end);
+    cel_regex_free(regex);
+    *out = cel_string(slice_sub(text, start, end - start));
+    return ok;
+}
+
+struct values {
+    struct cel_value *items;
+    size_t count;
+    size_t cap;
+};
+
+static void add(struct arena *arena, struct values *values, struct cel_value value)
+{
+    if (values->count == values->cap) {
+        values->cap = values->cap > 0 ? 2 * values->cap : 8;
+        struct cel_value *more = arena_alloc(arena, values->cap * sizeof *more);
+        if (values->count > 0) {
+            memcpy(more, values->items, values->count * sizeof *more);
+        }
+        values->items = more;
+    }
+    values->items[values->count++] = value;
+}
+
+/* All matches that do not overlap, at most `most`. An empty one next to the one before is none. */
+static bool find_all(struct cel_ctx *ctx, struct cel_regex *regex, struct slice text, size_t most,
+                     struct values *values)
+{
+    size_t last = SIZE_MAX; /* where the match before ended */
+    for (size_t from = 0; values->count < most && from <= text.len;) {
+        bool found;
+        size_t start;
+        size_t end;
+        uint32_t point;
+        if (!cel_charge_bytes(ctx, text.len - from) ||
+            !cel_regex_find(regex, text, from, &found, &start, &end)) {
+            return false;
+        }
+        if (!found) {
+            return true;
+        }
+        if (end > start || end != last) {
+            add(ctx->arena, values, cel_string(slice_sub(text, start, end - start)));
+        }
+        last = end;
+        from = end > start      ? end
+               : end < text.len ? end + cel_utf8_next(text, end, &point)
+                                : end + 1;
+    }
+    return true;
+}
+
+static CEL_FN(fn_find_all)
+{
+    if (args[0].type != CEL_STRING || args[1].type != CEL_STRING ||
+        (count == 3 && args[2].type != CEL_INT)) {
+        return cel_no_overload(ctx, "findAll", args, count);
+    }
+    struct slice text = args[0].as.text;
+    int64_t most = count == 3 ? args[2].as.integer : -1;
+    struct cel_regex *regex = cel_charge(ctx, 500 + text.len + args[1].as.text.len)
+                                  ? cel_regex_new(ctx, "findAll", args[1].as.text)
+                                  : NULL;
+    if (regex == NULL) {
+        return false;
+    }
+    struct values values = {0};
+    bool ok = find_all(ctx, regex, text, most < 0 ? SIZE_MAX : (size_t)most, &values);
+    cel_regex_free(regex);
+    *out = cel_list_of(ctx->arena, values.items, values.count);
+    return ok;
+}
+
+/* ---- quantities and versions are compared alike ---- */
+
+static bool compare(struct cel_ctx *ctx, const char *name, const struct cel_value *args, int *order)
+{
+    if (cel_is_opaque(args[0], &cel_quantity_type) && cel_is_opaque(args[1], &cel_quantity_type)) {
+        *order = cel_quantity_compare(args[0].as.opaque, args[1].as.opaque);
+        return true;
+    }
+    if (cel_is_opaque(args[0], &cel_semver_type) && cel_is_opaque(args[1], &cel_semver_type)) {
+        *order = cel_semver_compare(args[0].as.opaque, args[1].as.opaque);
+        return true;
+    }
+    return cel_no_overload(ctx, name, args, 2);
+}
+
+static CEL_FN(fn_compare_to)
+{
+    int order = 0;
+    (void)count;
+    bool ok = compare(ctx, "compareTo", args, &order);
+    *out = cel_int(order < 0 ? -1 : order > 0);
+    return ok;
+}
+
+static CEL_FN(fn_is_less_than)
+{
+    int order = 0;
+    (void)count;
+    bool ok = compare(ctx, "isLessThan", args, &order);
+    *out = cel_bool(order < 0);
+    return ok;
+}
+
+static CEL_FN(fn_is_greater_than)
+{
+    int order = 0;
+    (void)count;
+    bool ok = compare(ctx, "isGreaterThan", args, &order);
+    *out = cel_bool(order > 0);
+    return ok;
+}
+
+/* ---- the table ---- */
+
 static const struct cel_function functions[] = {
     {"min", true, 1, 1, fn_min},
     {"max", true, 1, 1, fn_max},
     {"sum", true, 1, 1, fn_sum},
     {"isSorted", true, 1, 1, fn_is_sorted},
+    {"indexOf", true, 2, 3, fn_index_of},
+    {"lastIndexOf", true, 2, 3, fn_last_index_of},
+    {"find", true, 2, 2, fn_find},
+    {"findAll", true, 2, 3, fn_find_all},
+    /* URLs. */
+    {"url", false, 1, 1, cel_fn_url},
+    {"isURL", false, 1, 1, cel_fn_is_url},
+    {"getScheme", true, 1, 1, cel_fn_url_scheme},
+    {"getHost", true, 1, 1, cel_fn_url_host},
+    {"getHostname", true, 1, 1, cel_fn_url_hostname},
+    {"getPort", true, 1, 1, cel_fn_url_port},
+    {"getEscapedPath", true, 1, 1, cel_fn_url_path},
+    {"getQuery", true, 1, 1, cel_fn_url_query},
+    /* IP addresses and CIDRs. */
+    {"ip", false, 1, 1, cel_fn_ip},
+    {"ip", true, 1, 1, cel_fn_ip},
+    {"isIP", false, 1, 1, cel_fn_is_ip},
+    {"ip.isCanonical", false, 1, 1, cel_fn_ip_is_canonical},
+    {"family", true, 1, 1, cel_fn_ip_family},
+    {"isUnspecified", true, 1, 1, cel_fn_ip_is_unspecified},
+    {"isLoopback", true, 1, 1, cel_fn_ip_is_loopback},
+    {"isLinkLocalMulticast", true, 1, 1, cel_fn_ip_is_link_local_multicast},
+    {"isLinkLocalUnicast", true, 1, 1, cel_fn_ip_is_link_local_unicast},
+    {"isGlobalUnicast", true, 1, 1, cel_fn_ip_is_global_unicast},
+    {"string", false, 1, 1, cel_fn_ip_string},
+    {"cidr", false, 1, 1, cel_fn_cidr},
+    {"isCIDR", false, 1, 1, cel_fn_is_cidr},
+    {"containsIP", true, 2, 2, cel_fn_cidr_contains_ip},
+    {"containsCIDR", true, 2, 2, cel_fn_cidr_contains_cidr},
+    {"masked", true, 1, 1, cel_fn_cidr_masked},
+    {"prefixLength", true, 1, 1, cel_fn_cidr_prefix_length},
+    /* Quantities and semantic versions. */
+    {"quantity", false, 1, 1, cel_fn_quantity},
+    {"isQuantity", false, 1, 1, cel_fn_is_quantity},
+    {"isInteger", true, 1, 1, cel_fn_quantity_is_integer},
+    {"asInteger", true, 1, 1, cel_fn_quantity_as_integer},
+    {"asApproximateFloat", true, 1, 1, cel_fn_quantity_as_float},
+    {"sign", true, 1, 1, cel_fn_quantity_sign},
+    {"add", true, 2, 2, cel_fn_quantity_add},
+    {"sub", true, 2, 2, cel_fn_quantity_sub},
+    {"semver", false, 1, 2, cel_fn_semver},
+    {"isSemver", false, 1, 2, cel_fn_is_semver},
+    {"major", true, 1, 1, cel_fn_semver_major},
+    {"minor", true, 1, 1, cel_fn_semver_minor},
+    {"patch", true, 1, 1, cel_fn_semver_patch},
+    {"compareTo", true, 2, 2, fn_compare_to},
+    {"isLessThan", true, 2, 2, fn_is_less_than},
+    {"isGreaterThan", true, 2, 2, fn_is_greater_than},
+    /* Formats. */
+    {"format.named", false, 1, 1, cel_fn_format_named},
+    {"validate", true, 2, 2, cel_fn_format_validate},
+    {"format.dns1123Label", false, 0, 0, cel_fn_format_dns_label},
+    {"format.dns1123Subdomain", false, 0, 0, cel_fn_format_dns_name},
+    {"format.dns1035Label", false, 0, 0, cel_fn_format_dns_1035},
+    {"format.qualifiedName", false, 0, 0, cel_fn_format_qualified_name},
+    {"format.dns1123LabelPrefix", false, 0, 0, cel_fn_format_dns_label_prefix},
+    {"format.dns1123SubdomainPrefix", false, 0, 0, cel_fn_format_dns_name_prefix},
+    {"format.dns1035LabelPrefix", false, 0, 0, cel_fn_format_dns_1035_prefix},
+    {"format.labelValue", false, 0, 0, cel_fn_format_label_value},
+    {"format.uri", false, 0, 0, cel_fn_format_uri},
+    {"format.uuid", false, 0, 0, cel_fn_format_uuid},
+    {"format.byte", false, 0, 0, cel_fn_format_byte},
+    {"format.date", false, 0, 0, cel_fn_format_date},
+    {"format.datetime", false, 0, 0, cel_fn_format_datetime},
 };
 
 const struct cel_function *cel_kubernetes_functions(void)

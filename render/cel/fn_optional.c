@@ -42,6 +42,7 @@ static bool is_zero(struct cel_value v)
     case CEL_OPTIONAL:
         return v.as.inner == NULL;
     case CEL_TYPE:
+    case CEL_OPAQUE:
     case CEL_OMIT:
     default:
         return false;

@@ -193,6 +193,8 @@ bool cel_to_json(struct cel_ctx *ctx, struct cel_value v, json_t **tree)
         return entries_to_object(ctx, v.as.map, tree);
     case CEL_OPTIONAL:
         return v.as.inner == NULL || cel_to_json(ctx, *v.as.inner, tree);
+    case CEL_OPAQUE:
+        return cel_fail(ctx, "a %.*s cannot be stored", SLICE_ARG(cel_type_name(v)));
     case CEL_OMIT:
     default:
         return true;

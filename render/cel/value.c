@@ -88,6 +88,16 @@ struct cel_value cel_type_value(struct slice name)
     return (struct cel_value){.type = CEL_TYPE, .as.text = name};
 }
 
+struct cel_value cel_opaque(const struct cel_opaque *value)
+{
+    return (struct cel_value){.type = CEL_OPAQUE, .as.opaque = value};
+}
+
+bool cel_is_opaque(struct cel_value v, const struct cel_opaque_type *type)
+{
+    return v.type == CEL_OPAQUE && v.as.opaque->type == type;
+}
+
 struct cel_value cel_optional(struct arena *arena, const struct cel_value *inner)
 {
     struct cel_value v = {.type = CEL_OPTIONAL};
@@ -163,13 +173,14 @@ struct slice cel_type_name_of(enum cel_type type)
         [CEL_TYPE] = {"type", 4},
         [CEL_OPTIONAL] = {"optional_type", 13},
         [CEL_OMIT] = {"omit", 4},
+        [CEL_OPAQUE] = {"opaque", 6},
     };
     return names[type];
 }
 
 struct slice cel_type_name(struct cel_value v)
 {
-    return cel_type_name_of(v.type);
+    return v.type == CEL_OPAQUE ? v.as.opaque->type->name : cel_type_name_of(v.type);
 }
 
 struct cel_value cel_list_at(struct cel_ctx *ctx, const struct cel_list *list, size_t index)
@@ -431,6 +442,10 @@ bool cel_equal(struct cel_ctx *ctx, struct cel_value a, struct cel_value b, bool
         return true;
     case CEL_OPTIONAL:
         return equal_optionals(ctx, a, b, equal);
+    case CEL_OPAQUE:
+        *equal = a.as.opaque->type == b.as.opaque->type &&
+                 a.as.opaque->type->equal(a.as.opaque, b.as.opaque);
+        return true;
     case CEL_NULL:
     case CEL_OMIT:
     case CEL_INT:

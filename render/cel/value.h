@@ -28,10 +28,22 @@ enum cel_type {
     CEL_TYPE,
     CEL_OPTIONAL,
     CEL_OMIT, /* "leave this out": the host's oc_omit(); dropped by cel_to_json() */
+    CEL_OPAQUE,
 };
 
 struct cel_list;
 struct cel_map;
+
+/* A value of a type that an environment's functions bring along (an address, a URL): nothing but
+ * those looks inside. The first member of what it really is. */
+struct cel_opaque {
+    const struct cel_opaque_type *type;
+};
+
+struct cel_opaque_type {
+    struct slice name;                                                     /* "net.IP" */
+    bool (*equal)(const struct cel_opaque *a, const struct cel_opaque *b); /* both of the type */
+};
 
 struct cel_time {
     int64_t seconds;
@@ -50,6 +62,7 @@ struct cel_value {
         const struct cel_map *map;
         struct cel_time time;
         const struct cel_value *inner; /* an optional's value, or NULL */
+        const struct cel_opaque *opaque;
     } as;
 };
 
@@ -101,11 +114,14 @@ struct cel_value cel_double(double d);
 struct cel_value cel_string(struct slice text);
 struct cel_value cel_bytes(struct slice bytes);
 struct cel_value cel_type_value(struct slice name);
+struct cel_value cel_opaque(const struct cel_opaque *value);
 struct cel_value cel_optional(struct arena *arena, const struct cel_value *inner); /* NULL: none */
 struct cel_value cel_list_of(struct arena *arena, const struct cel_value *items, size_t count);
 struct cel_value cel_map_of(struct arena *arena, const struct cel_entry *entries, size_t count);
 /* Borrows tree; NULL is null. */
 struct cel_value cel_of_json(struct arena *arena, const json_t *tree);
+
+bool cel_is_opaque(struct cel_value v, const struct cel_opaque_type *type);
 
 /* "int", "list", "google.protobuf.Timestamp", ... */
 struct slice cel_type_name(struct cel_value v);
@@ -132,7 +148,7 @@ bool cel_is_number(struct cel_value v);
 /* A new tree. Whole doubles become integers (Kubernetes' fields want them), bytes base64,
  * timestamps RFC 3339, durations "1.5s"; CEL_OMIT and empty optionals vanish from lists and maps,
  * and give NULL with a true return on their own. *tree is NULL on failure. Errors: a map key that
- * is no string, bool or integer; the cost limit. */
+ * is no string, bool or integer; an opaque value; the cost limit. */
 bool cel_to_json(struct cel_ctx *ctx, struct cel_value v, json_t **tree);
 
 /* Steps over one UTF-8 sequence (or one stray byte) at text[at]; returns its length and code point.
