@@ -47,7 +47,7 @@ static int run(struct cli *c, struct err *err)
         c->args.count > 0
             ? err_set(err, ERR_INVALID, "what is \"%s\"? Files are named with -f", c->args.items[0])
             : ask_dry_run(c, &dry, err);
-    rc = rc != 0 ? rc : manifests_read(&all, &c->options.filename, err);
+    rc = rc != 0 ? rc : manifests_read(&all, &c->options.filename, c->options.recursive, err);
     if (rc == 0 && dry == ASK_DRY_CLIENT) {
         rc = check_all(&all, c->ns, err);
         for (size_t i = 0; rc == 0 && i < all.count; i++) {
@@ -69,7 +69,8 @@ const struct command command_apply = {
     .examples = "  choreo apply -f deploy/samples\n"
                 "  choreo apply -f web.yaml --dry-run\n"
                 "  kustomize build . | choreo apply -n acme -f -",
-    .options = {OPTION_filename, OPTION_field_manager, OPTION_force_conflicts, OPTION_dry_run},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_field_manager, OPTION_force_conflicts,
+                OPTION_dry_run},
     .forms = OUTPUT_TREES | 1 << OUTPUT_NAME,
     .offline = true, /* --dry-run=client asks nobody */
     .run = run,

@@ -1,20 +1,26 @@
 /* check.c: runs manifests through the same admission as the server, against no stored object.
  *
- * Unknown fields are gathered first and pruned from a copy, so that one pass names both them and
- * the rules that the rest breaks. */
+ * Definitions of custom kinds come first, whatever their order: objects of these kinds are then
+ * checked like any other. Unknown fields are gathered first and pruned from a copy, so that one
+ * pass names both them and the rules that the rest breaks. */
 #include "cli/check.h"
 #include "cli/print.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "proto/admit.h"
+#include "proto/crd.h"
 #include "render/check.h"
+#include "render/expressions.h"
 
 struct checking {
     const struct manifests *all;
     const struct manifest *one;
     struct kind_registry kinds;
+    struct crd **crds; /* of the manifests; kinds borrows from them */
+    size_t crd_count;
     struct arena arena; /* of one manifest */
     const char *ns;
     size_t faults;
@@ -50,7 +56,8 @@ static void check_fields(struct checking *c, const struct kind *kind, json_t *co
     }
 }
 
-static void check_rules(struct checking *c, const struct kind *kind, const json_t *copy)
+/* The object as it would be stored, the arena's; NULL if it would not be. */
+static json_t *check_rules(struct checking *c, const struct kind *kind, const json_t *copy)
 {
     struct slice own = object_ns(copy);
     struct admit_result result = {.causes.arena = &c->arena};
@@ -65,6 +72,7 @@ static void check_rules(struct checking *c, const struct kind *kind, const json_
         .incoming = copy,
         .field_manager = SLICE("choreo"),
         .validation = ADMIT_IGNORE,
+        .expressions = &expressions_cel,
         .now_ms = clock_system.wall_ms(&clock_system),
         .uid = "00000000-0000-4000-8000-000000000000",
         .suffix = "00000",
@@ -74,6 +82,29 @@ static void check_rules(struct checking *c, const struct kind *kind, const json_
         say_causes(c, &result.causes);
     } else if (rc != 0) {
         say(c, SLICE(""), result.message.len > 0 ? result.message : slice_of(err.message));
+    }
+    return rc == 0 ? result.object : NULL;
+}
+
+/* The kinds of a definition that the server would establish. */
+static void add_kinds(struct checking *c, json_t *definition)
+{
+    const struct crd_taken taken = {.fixed = &c->kinds};
+    struct err err = {0};
+    json_object_set_new(definition, "status",
+                        crd_judge(definition, &taken, clock_system.wall_ms(&clock_system)));
+    if (!crd_established(definition)) {
+        const json_t *why = object_condition(definition, "NamesAccepted");
+        say(c, SLICE("spec.names"), json_text_at(why, "message"));
+        return;
+    }
+    struct crd *crd = crd_compile(definition, &expressions_cel);
+    c->crds = mem_resize(c->crds, (c->crd_count + 1) * sizeof(*c->crds));
+    c->crds[c->crd_count++] = crd;
+    for (size_t i = 0; i < crd->kind_count; i++) {
+        if (kind_registry_add(&c->kinds, &crd->kinds[i], &err) != 0) {
+            say(c, SLICE("spec.names"), slice_of(err.message));
+        }
     }
 }
 
@@ -116,10 +147,13 @@ static bool has_group(const struct kind_registry *kinds, struct slice api_versio
     return false;
 }
 
-static void check_one(struct checking *c)
+static void check_one(struct checking *c, bool definitions)
 {
     const json_t *tree = c->one->tree;
     const struct kind *kind = kind_by_type(&c->kinds, object_api_version(tree), object_kind(tree));
+    if (definitions != (kind != NULL && slice_eq_cstr(kind->resource, CRD_RESOURCE))) {
+        return;
+    }
     if (kind == NULL && !has_group(&c->kinds, object_api_version(tree))) {
         print_err("%s:%d: note: %.*s of %.*s is a kind that only a server may know\n", c->one->file,
                   c->one->line, SLICE_ARG(object_kind(tree)), SLICE_ARG(object_api_version(tree)));
@@ -135,9 +169,12 @@ static void check_one(struct checking *c)
     size_t before = c->faults;
     json_t *copy = json_deep_copy(tree);
     check_fields(c, kind, copy);
-    check_rules(c, kind, copy);
+    json_t *admitted = check_rules(c, kind, copy);
     if (c->faults == before) {
         check_templates(c, tree);
+    }
+    if (definitions && admitted != NULL) {
+        add_kinds(c, admitted);
     }
     json_decref(copy);
 }
@@ -151,12 +188,16 @@ int check_all(const struct manifests *m, const char *ns, struct err *err)
     }
     kind_registry_init(&c.kinds);
     kind_registry_builtin(&c.kinds);
-    for (size_t i = 0; i < m->count; i++) {
-        c.one = &m->items[i];
-        check_one(&c);
+    for (size_t i = 0; i < 2 * m->count; i++) {
+        c.one = &m->items[i % m->count];
+        check_one(&c, i < m->count);
         arena_free(&c.arena);
     }
     kind_registry_free(&c.kinds);
+    for (size_t i = 0; i < c.crd_count; i++) {
+        shared_value_unref(&c.crds[i]->shared);
+    }
+    free(c.crds);
     return c.faults == 0
                ? 0
                : err_set(err, ERR_UNPROCESSABLE, "%zu fault%s in %zu manifest%s", c.faults,

@@ -112,8 +112,9 @@ const struct command command_delete = {
     .examples = "  choreo delete component user-service\n"
                 "  choreo delete -f deploy/samples --ignore-not-found --wait --timeout 2m\n"
                 "  choreo delete components -l team=web --dry-run",
-    .options = {OPTION_filename, OPTION_all_namespaces, OPTION_selector, OPTION_field_selector,
-                OPTION_all, OPTION_dry_run, OPTION_ignore_not_found, OPTION_cascade, OPTION_wait},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_all_namespaces, OPTION_selector,
+                OPTION_field_selector, OPTION_all, OPTION_dry_run, OPTION_ignore_not_found,
+                OPTION_cascade, OPTION_wait},
     .forms = 1 << OUTPUT_NAME,
     .args = COMPLETE_OBJECTS,
     .run = run,

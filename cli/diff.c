@@ -77,7 +77,7 @@ static int run(struct cli *c, struct err *err)
     int rc =
         c->args.count > 0
             ? err_set(err, ERR_INVALID, "what is \"%s\"? Files are named with -f", c->args.items[0])
-            : manifests_read(&all, &c->options.filename, err);
+            : manifests_read(&all, &c->options.filename, c->options.recursive, err);
     for (size_t i = 0; rc == 0 && i < all.count; i++) {
         if (diff_one(c, &all.items[i], &differs, err) == 0) {
             continue;
@@ -105,7 +105,7 @@ const struct command command_diff = {
         "result against what is there. Exit codes: 0 the same, 1 differs, 2 failed.",
     .examples = "  choreo diff -f deploy/samples\n"
                 "  choreo diff -f web.yaml || choreo apply -f web.yaml",
-    .options = {OPTION_filename, OPTION_field_manager, OPTION_force_conflicts},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_field_manager, OPTION_force_conflicts},
     .failure_exit = 2,
     .run = run,
 };

@@ -126,8 +126,9 @@ const struct command command_label = {
     .examples = "  choreo label component web team=shop\n"
                 "  choreo label components --all -n acme-corp tier=2 --overwrite\n"
                 "  choreo label component web team-",
-    .options = {OPTION_filename, OPTION_all_namespaces, OPTION_selector, OPTION_field_selector,
-                OPTION_all, OPTION_overwrite, OPTION_dry_run, OPTION_field_manager},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_all_namespaces, OPTION_selector,
+                OPTION_field_selector, OPTION_all, OPTION_overwrite, OPTION_dry_run,
+                OPTION_field_manager},
     .forms = OUTPUT_TREES | 1 << OUTPUT_NAME,
     .args = COMPLETE_OBJECTS,
     .run = run_label,
@@ -143,8 +144,9 @@ const struct command command_annotate = {
         "exit code 5.",
     .examples = "  choreo annotate component web owner='Ada Lovelace'\n"
                 "  choreo annotate component web owner- note='see runbook 7'",
-    .options = {OPTION_filename, OPTION_all_namespaces, OPTION_selector, OPTION_field_selector,
-                OPTION_all, OPTION_overwrite, OPTION_dry_run, OPTION_field_manager},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_all_namespaces, OPTION_selector,
+                OPTION_field_selector, OPTION_all, OPTION_overwrite, OPTION_dry_run,
+                OPTION_field_manager},
     .forms = OUTPUT_TREES | 1 << OUTPUT_NAME,
     .args = COMPLETE_OBJECTS,
     .run = run_annotate,

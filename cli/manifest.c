@@ -12,6 +12,8 @@
 #include "base/yaml.h"
 #include "proto/object.h"
 
+enum { FOLDERS_MAX = 32 }; /* levels of them */
+
 struct reading {
     struct manifests *all;
     const char *file;
@@ -114,34 +116,54 @@ static void note_fault(struct manifests *m, int *first, int rc, struct err *err,
     m->faults[m->fault_count++] = arena_cstr(&m->arena, slice_of(fault->message));
 }
 
-static int is_manifest(const struct dirent *entry)
+static int is_visible(const struct dirent *entry)
 {
-    struct slice name = slice_of(entry->d_name);
-    return name.len > 0 && name.data[0] != '.' &&
-           (slice_ends_with(name, SLICE(".yaml")) || slice_ends_with(name, SLICE(".yml")) ||
-            slice_ends_with(name, SLICE(".json")));
+    return entry->d_name[0] != '.';
 }
 
-static void read_folder(struct manifests *m, const char *path, int *first, struct err *err)
+static bool is_manifest(const char *path)
+{
+    struct slice name = slice_of(path);
+    return slice_ends_with(name, SLICE(".yaml")) || slice_ends_with(name, SLICE(".yml")) ||
+           slice_ends_with(name, SLICE(".json"));
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* depth: how many levels of folders below are read, too. */
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by depth. */
+static void read_folder(struct manifests *m, const char *path, int depth, int *first,
+                        struct err *err)
 {
     struct dirent **entries;
     struct err fault = {0};
-    int count = scandir(path, &entries, is_manifest, alphasort);
+    int count = scandir(path, &entries, is_visible, alphasort);
     if (count < 0) {
         note_fault(m, first, err_errno(&fault, ERR_IO, errno, "read folder %s", path), err, &fault);
         return;
     }
     for (int i = 0; i < count; i++) {
-        bool slash = path[strlen(path) - 1] == '/';
-        const char *file =
+        bool slash = slice_ends_with(slice_of(path), SLICE("/"));
+        const char *entry =
             arena_printf(&m->arena, "%s%s%s", path, slash ? "" : "/", entries[i]->d_name);
-        note_fault(m, first, read_one(m, file, &fault), err, &fault);
+        if (is_folder(entry)) {
+            if (depth > 0) {
+                read_folder(m, entry, depth - 1, first, err);
+            }
+        } else if (is_manifest(entry)) {
+            note_fault(m, first, read_one(m, entry, &fault), err, &fault);
+        }
         free(entries[i]);
     }
     free(entries);
 }
 
-int manifests_read(struct manifests *m, const struct args_list *paths, struct err *err)
+int manifests_read(struct manifests *m, const struct args_list *paths, bool recursive,
+                   struct err *err)
 {
     int rc = 0;
     *m = (struct manifests){0};
@@ -149,13 +171,12 @@ int manifests_read(struct manifests *m, const struct args_list *paths, struct er
         return err_set(err, ERR_INVALID, "-f FILE is required: which manifests?");
     }
     for (size_t i = 0; i < paths->count; i++) {
-        struct stat st;
         struct err fault = {0};
         const char *path = paths->items[i];
         if (strcmp(path, "-") == 0) {
             note_fault(m, &rc, read_stdin(m, &fault), err, &fault);
-        } else if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-            read_folder(m, path, &rc, err);
+        } else if (is_folder(path)) {
+            read_folder(m, path, recursive ? FOLDERS_MAX : 0, &rc, err);
         } else {
             note_fault(m, &rc, read_one(m, path, &fault), err, &fault);
         }

@@ -31,10 +31,12 @@ struct manifests {
     size_t source_count;
 };
 
-/* Paths as -f gives them: files, folders (their *.yaml, *.yml and *.json, in order of name), "-".
+/* Paths as -f gives them: files, folders (their *.yaml, *.yml and *.json, in order of name; with
+ * recursive those of folders below, too), "-".
  * Goes on after a bad file; the error is the first fault. Errors: ERR_INVALID (also: no manifest),
  * ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
-int manifests_read(struct manifests *m, const struct args_list *paths, struct err *err);
+int manifests_read(struct manifests *m, const struct args_list *paths, bool recursive,
+                   struct err *err);
 void manifests_free(struct manifests *m);
 
 /* The line of the field ("spec.endpoints[0].port"), or of the nearest thing around it that is

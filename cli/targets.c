@@ -27,7 +27,7 @@ void targets_free(struct targets *t)
 static int from_files(struct cli *c, struct targets *t, struct err *err)
 {
     struct manifests m = {0};
-    int rc = manifests_read(&m, &c->options.filename, err);
+    int rc = manifests_read(&m, &c->options.filename, c->options.recursive, err);
     for (size_t i = 0; rc == 0 && i < m.count; i++) {
         const json_t *tree = m.items[i].tree;
         Choreo__V1__Ref ref;

@@ -36,8 +36,8 @@ const struct command command_wait = {
     .examples = "  choreo wait component/user-service --timeout 2m\n"
                 "  choreo wait component web --for 'jsonpath={.status.url}'\n"
                 "  choreo wait components --all --for delete",
-    .options = {OPTION_filename, OPTION_all_namespaces, OPTION_selector, OPTION_field_selector,
-                OPTION_all, OPTION_about},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_all_namespaces, OPTION_selector,
+                OPTION_field_selector, OPTION_all, OPTION_about},
     .args = COMPLETE_OBJECTS,
     .run = run,
 };

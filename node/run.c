@@ -36,7 +36,7 @@
 #include "node/cluster_service.h"
 #include "node/commands.h"
 #include "node/config.h"
-#include "node/expressions.h"
+#include "render/expressions.h"
 #include "node/http/fronts.h"
 #include "node/join.h"
 #include "node/setup.h"

@@ -1,7 +1,5 @@
-/* kinds.c: Kubernetes' kinds, without choreo's.
- *
- * Custom kinds are the doors' business, as on the control plane; only their rules that are
- * expressions are not enforced: the evaluator is no part of a simulated cluster. */
+/* kinds.c: Kubernetes' kinds, without choreo's. Custom kinds are the doors' business, as on the
+ * control plane. */
 #include "plane/kinds.h"
 
 #include "base/log.h"

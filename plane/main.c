@@ -22,6 +22,7 @@
 #include "node/http/fronts.h"
 #include "plane/admin.h"
 #include "plane/kinds.h"
+#include "render/expressions.h"
 
 enum { LOOPS_MAX = 8, DRAIN_MS = 1000, TOKEN_FILE_MAX = 4096, CUT_TICK_MS = 250 };
 
@@ -159,6 +160,7 @@ static void prepare_api(struct program *p)
     kinds_init(&p->kinds);
     const struct api_config config = {.backend = &p->backend.backend,
                                       .kinds = &p->kinds.board,
+                                      .expressions = &expressions_cel,
                                       .auth = &p->auth,
                                       .name = "choreo-plane",
                                       .user = p};

@@ -386,6 +386,45 @@ code 1 "validate names every fault" c validate -f "$DIR/bad.yaml" -f "$DIR/nothi
         "bad.yaml:13: gizmo.choreo.dev/x: kind: there is no kind Gizmo" \
         "bad.yaml:16: note: Own of example.com/v1" "nothing.yaml" "5 faults in 3 manifests"
 
+cat >"$DIR/own.yaml" <<'YAML'
+apiVersion: example.com/v1
+kind: Own
+metadata: {name: good}
+spec: {size: 1}
+---
+apiVersion: example.com/v1
+kind: Own
+metadata: {name: bad}
+spec: {size: 9, colour: red}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: owns.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Own, plural: owns}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties: {size: {type: integer}}
+            x-kubernetes-validations: [{rule: "self.size < 5", message: too large}]
+YAML
+code 1 "validate knows the kinds that manifests define" c validate -f "$DIR/own.yaml" &&
+    says "own.yaml:9: own.example.com/bad: spec.colour: unknown field" \
+        'own.yaml:9: own.example.com/bad: spec: Invalid value: "object": too large' \
+        "2 faults in 3 manifests" && hides good note
+sed -i 's/self.size/self.sise/' "$DIR/own.yaml"
+code 1 "validate checks definitions" c validate -f "$DIR/own.yaml" &&
+    says "undefined field 'sise'" "own.yaml:1: note: Own of example.com/v1"
+
 # ---- kubeconfig ----
 
 check "kubeconfig" c kubeconfig && says "server: https://127.0.0.1:1" "token: admin-token"

@@ -41,6 +41,8 @@ apply_samples() {
     fi
 }
 
+check "without a server" "${CHOREO_BIN:?}/choreo" validate -R -f "$definitions" -f "$samples" &&
+    says "manifests are valid"
 check "definitions, applied by the client" k apply -f "$definitions"
 check "all are established" all_established
 check "samples" apply_samples

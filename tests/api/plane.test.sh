@@ -92,7 +92,8 @@ spec:
   - name: v1
     served: true
     storage: true
-    schema: {openAPIV3Schema: {type: object, properties: {size: {type: integer, maximum: 9}}}}
+    schema: {openAPIV3Schema: {type: object, properties: {size: {type: integer, maximum: 9,
+      x-kubernetes-validations: [{rule: self != 7, message: not seven}]}}}}
 YAML
 
 check "namespaces of every cluster" k get ns && says default kube-system kube-public
@@ -124,6 +125,7 @@ check "a custom object" k apply -f - <<<'{"apiVersion":"example.com/v1","kind":"
 check "custom objects are listed" k get widgets && says w
 refuse "custom objects fit their schema" k patch widget w --type merge -p '{"size":10}' &&
     says "size: Invalid value: 10: must be less than or equal to 9"
+refuse "and its rules" k patch widget w --type merge -p '{"size":7}' && says "not seven"
 check "what an owner leaves is collected" k delete deploy web
 check "no pods of it" becomes "" get pods -l app=web -o name
 

@@ -16,7 +16,7 @@
 #include "node/api/gate.h"
 #include "node/api/grpc/door.h"
 #include "node/api/definitions.h"
-#include "node/expressions.h"
+#include "render/expressions.h"
 #include "node/http/server.h"
 #include "tests/lib/memory.h"
 

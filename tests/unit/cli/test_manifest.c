@@ -55,7 +55,7 @@ static void lines(void **state)
     struct arena arena = {0};
     const struct args_list files = {.items = {tmpdir_write(&f->dir, "f.yaml", slice_of(two))},
                                     .count = 1};
-    assert_ok(manifests_read(m, &files, &f->err), &f->err);
+    assert_ok(manifests_read(m, &files, false, &f->err), &f->err);
     assert_int_equal(m->count, 2);
     assert_int_equal(m->items[0].line, 2);
     assert_int_equal(m->items[1].line, 12);
@@ -82,7 +82,7 @@ static void lists(void **state)
                                "  - apiVersion: v1\n    kind: B\n    y:\n      z: 1\n";
     const struct args_list files = {.items = {tmpdir_write(&f->dir, "f.yaml", slice_of(text))},
                                     .count = 1};
-    assert_ok(manifests_read(m, &files, &f->err), &f->err);
+    assert_ok(manifests_read(m, &files, false, &f->err), &f->err);
     assert_int_equal(m->count, 2);
     assert_int_equal(manifest_line(m, &m->items[1], SLICE("y.z")), 10);
     assert_int_equal(manifest_line(m, &m->items[0], SLICE("y.z")), 4);
@@ -98,9 +98,18 @@ static void folders(void **state)
     (void)tmpdir_write(&f->dir, "d/.hidden.yaml", SLICE("no: manifest"));
     (void)tmpdir_write(&f->dir, "d/read.me", SLICE("no: manifest"));
     const struct args_list paths = {.items = {folder}, .count = 1};
-    assert_ok(manifests_read(&f->m, &paths, &f->err), &f->err);
+    assert_ok(manifests_read(&f->m, &paths, false, &f->err), &f->err);
     assert_int_equal(f->m.count, 2);
     assert_slice(json_text_at(f->m.items[0].tree, "kind"), "First");
+    manifests_free(&f->m);
+    assert_int_equal(mkdir(tmpdir_path(&f->dir, "d/1.yaml"), 0700), 0); /* a folder all the same */
+    (void)tmpdir_write(&f->dir, "d/1.yaml/3.yaml", SLICE("{apiVersion: v1, kind: Third}"));
+    assert_ok(manifests_read(&f->m, &paths, false, &f->err), &f->err);
+    assert_int_equal(f->m.count, 2);
+    manifests_free(&f->m);
+    assert_ok(manifests_read(&f->m, &paths, true, &f->err), &f->err);
+    assert_int_equal(f->m.count, 3);
+    assert_slice(json_text_at(f->m.items[1].tree, "kind"), "Third");
 }
 
 /* All are read; the first fault is the error, and each is told. */
@@ -113,7 +122,7 @@ static void faults(void **state)
                   tmpdir_write(&f->dir, "list.yaml", SLICE("- 1\n")),
                   tmpdir_write(&f->dir, "kind.yaml", SLICE("\n\nkind: X\n")), "/nonexistent"},
         .count = 5};
-    assert_err(manifests_read(&f->m, &paths, &f->err), &f->err, ERR_INVALID, "bad.yaml:");
+    assert_err(manifests_read(&f->m, &paths, false, &f->err), &f->err, ERR_INVALID, "bad.yaml:");
     assert_int_equal(f->m.count, 1);
     assert_int_equal(f->m.fault_count, 4);
     assert_non_null(strstr(f->m.faults[1], "list.yaml:1: a manifest is a map"));
@@ -121,10 +130,12 @@ static void faults(void **state)
     assert_non_null(strstr(f->m.faults[3], "/nonexistent"));
     manifests_free(&f->m);
     const struct args_list none = {0};
-    assert_err(manifests_read(&f->m, &none, &f->err), &f->err, ERR_INVALID, "-f FILE is required");
+    assert_err(manifests_read(&f->m, &none, false, &f->err), &f->err, ERR_INVALID,
+               "-f FILE is required");
     const struct args_list empty = {.items = {tmpdir_write(&f->dir, "e", SLICE("# no\n"))},
                                     .count = 1};
-    assert_err(manifests_read(&f->m, &empty, &f->err), &f->err, ERR_INVALID, "no manifest found");
+    assert_err(manifests_read(&f->m, &empty, false, &f->err), &f->err, ERR_INVALID,
+               "no manifest found");
 }
 
 int main(void)

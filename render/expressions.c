@@ -5,7 +5,7 @@
  * durations and bytes, numbers are doubles, and members whose names are no identifiers go by
  * escaped ones (`a-b` is a__dash__b). Failure path: what cannot be read as its format stays the
  * text that it is. */
-#include "node/expressions.h"
+#include "render/expressions.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "tests/unit/proto/fixture.h"
 
 #include "base/clock.h"
-#include "node/expressions.h"
+#include "render/expressions.h"
 #include "proto/schema_build.h"
 
 static const struct schema *built(struct fixture *f, const char *text)

@@ -2,7 +2,7 @@
  * is accepted can be served: objects of it defaulted, pruned, checked, ruled on, and described. */
 #include "tests/unit/proto/fixture.h"
 
-#include "node/expressions.h"
+#include "render/expressions.h"
 #include "proto/crd.h"
 #include "proto/kind_board.h"
 #include "proto/openapi.h"

@@ -1,8 +1,8 @@
 /* expressions.h: CEL for the schemas of custom kinds: render/'s evaluator behind
  * proto/expressions.h.
  * Owner: a constant. Thread: any. */
-#ifndef NODE_EXPRESSIONS_H
-#define NODE_EXPRESSIONS_H
+#ifndef RENDER_EXPRESSIONS_H
+#define RENDER_EXPRESSIONS_H
 
 #include "proto/expressions.h"
 
