@@ -408,6 +408,51 @@ struct selector *selector_copy(const struct selector *s)
     return copy;
 }
 
+/* ---- Namespaces' selectors, for Organizations ---- */
+
+/* status.phase follows from the time of deletion: "Active" is none. */
+static void phase_to_deletion(struct selector *s, struct term *term)
+{
+    bool in = term->op == OP_IN;
+    bool active = slice_eq_cstr(term->plain[0], "Active");
+    bool known = active || slice_eq_cstr(term->plain[0], "Terminating");
+    s->nothing = s->nothing || (in && !known);
+    *term = (struct term){.op = known && in == active ? OP_IN : OP_NOT_IN,
+                          .key = arena_cstr(&s->arena, SLICE("deletionTimestamp")),
+                          .steps = {"metadata", "deletionTimestamp"}};
+    add_value(s, term, known ? SLICE("") : SLICE("no time"));
+}
+
+struct selector *selector_for_organizations(const struct selector *s)
+{
+    struct selector *copy = selector_copy(s);
+    if (copy == NULL) {
+        return NULL;
+    }
+    size_t labels = 0;
+    struct term *fields =
+        arena_zero(&copy->arena, (copy->field_count + copy->label_count + 1) * sizeof(*fields));
+    for (size_t i = 0; i < copy->field_count; i++) {
+        fields[i] = copy->fields[i];
+        if (strcmp(fields[i].key, "status.phase") == 0) {
+            phase_to_deletion(copy, &fields[i]);
+        }
+    }
+    for (size_t i = 0; i < copy->label_count; i++) {
+        struct term term = copy->labels[i];
+        if (strcmp(term.key, SELECTOR_NAMESPACE_LABEL) == 0) {
+            term.steps[0] = "metadata";
+            term.steps[1] = "name";
+            fields[copy->field_count++] = term;
+        } else {
+            copy->labels[labels++] = term;
+        }
+    }
+    copy->fields = fields;
+    copy->label_count = labels;
+    return copy;
+}
+
 /* ---- matching ---- */
 
 /* raw is the quoted value in the stored bytes. */

@@ -12,6 +12,8 @@
 struct kind;
 struct selector;
 
+#define SELECTOR_NAMESPACE_LABEL "kubernetes.io/metadata.name" /* every Namespace's name */
+
 enum { SELECTOR_BYTES_MAX = 16 * 1024, SELECTOR_TERMS_MAX = 256, SELECTOR_STEPS_MAX = 7 };
 
 /* Both empty gives *out = NULL, which matches everything. kind may be NULL: then only
@@ -24,6 +26,9 @@ int selector_parse(struct slice labels, struct slice fields, const struct kind *
 int selector_from_json(const json_t *label_selector, struct selector **out, struct err *err);
 /* A copy with a life of its own, for a watch that outlives its request. NULL gives NULL. */
 struct selector *selector_copy(const struct selector *s);
+/* A copy that chooses Organizations as s chooses their Namespaces: the label that Namespaces have
+ * of their name, and status.phase, are looked up where Organizations have them. */
+struct selector *selector_for_organizations(const struct selector *s);
 void selector_free(struct selector *s);
 
 /* NULL matches. body is canonical. */

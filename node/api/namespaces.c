@@ -20,7 +20,6 @@
 #include "proto/schema.h"
 #include "proto/selector.h"
 
-#define NAME_LABEL "kubernetes.io/metadata.name"
 #define OWN_NAME "choreo-system"
 #define OWN_UID "63686f72-656f-4000-8000-73797374656d"
 
@@ -58,7 +57,7 @@ static int to_namespace(const struct backend_object *organization, struct buf *b
     json_t *ns = json_pack("{s:s, s:s, s:o, s:{s:[s]}, s:{s:s}}", "apiVersion", "v1", "kind",
                            "Namespace", "metadata", metadata, "spec", "finalizers", "kubernetes",
                            "status", "phase", phase);
-    object_set_label(ns, NAME_LABEL, object_name(ns));
+    object_set_label(ns, SELECTOR_NAMESPACE_LABEL, object_name(ns));
     buf_clear(body);
     *out = *organization;
     out->key.resource = namespaces_resource;
@@ -93,7 +92,7 @@ static int to_organization(const struct kind *kind, struct slice ns_body,
         json_int_t generation = object_generation(organization);
         json_object_set_new(metadata, "generation", json_integer(generation > 0 ? generation : 1));
         json_t *labels = json_object_get(metadata, "labels");
-        json_object_del(labels, NAME_LABEL);
+        json_object_del(labels, SELECTOR_NAMESPACE_LABEL);
         if (labels != NULL && json_object_size(labels) == 0) {
             json_object_del(metadata, "labels");
         }
@@ -155,6 +154,7 @@ static void view_get(struct backend *b, struct backend_get *asked)
 struct list_twin {
     struct backend_list list;
     struct backend_list *asked;
+    struct selector *selector;
     struct namespaces *view;
     struct buf body;
     size_t given; /* rows */
@@ -217,6 +217,7 @@ static void on_listed(struct backend_list *list, int rc, const struct err *err)
         err = &t->err;
     }
     asked->done(asked, rc, err);
+    selector_free(t->selector);
     buf_free(&t->body);
     free(t);
 }
@@ -235,6 +236,7 @@ static void view_list(struct backend *b, struct backend_list *asked)
                  selector_matches(asked->selector, n->own.body);
     t->list = *asked;
     t->list.resource = n->organization->resource;
+    t->list.selector = t->selector = selector_for_organizations(asked->selector);
     t->list.user = t;
     t->list.row = on_row;
     t->list.done = on_listed;
@@ -247,6 +249,7 @@ static void view_list(struct backend *b, struct backend_list *asked)
 struct watch_twin {
     struct backend_watch watch;
     struct backend_watch *asked;
+    struct selector *selector;
     struct namespaces *view;
     struct buf body;
 };
@@ -279,6 +282,7 @@ static void on_ended(struct backend_watch *watch, int rc, const struct err *err)
 {
     struct watch_twin *t = watch->user;
     struct backend_watch *asked = t->asked;
+    selector_free(t->selector);
     buf_free(&t->body);
     free(t);
     asked->ended(asked, rc, err);
@@ -296,6 +300,7 @@ static void view_watch_start(struct backend *b, struct backend_watch *asked)
     t->view = n;
     t->watch = *asked;
     t->watch.resource = n->organization->resource;
+    t->watch.selector = t->selector = selector_for_organizations(asked->selector);
     t->watch.user = t;
     t->watch.on_event = on_event;
     t->watch.on_progress = on_progress;
@@ -493,7 +498,7 @@ static void make_own(struct namespaces *n, uint64_t since_ms)
         json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:{s:[s]}, s:{s:s}}", "apiVersion", "v1", "kind",
                   "Namespace", "metadata", "name", OWN_NAME, "uid", OWN_UID, "creationTimestamp",
                   since, "spec", "finalizers", "kubernetes", "status", "phase", "Active");
-    object_set_label(ns, NAME_LABEL, SLICE(OWN_NAME));
+    object_set_label(ns, SELECTOR_NAMESPACE_LABEL, SLICE(OWN_NAME));
     json_canonical(ns, &n->own_body);
     n->own = (struct backend_object){.key = {namespaces_resource, {0}, SLICE(OWN_NAME)},
                                      .body = buf_slice(&n->own_body),

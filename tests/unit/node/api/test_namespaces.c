@@ -28,10 +28,12 @@ enum { ORGANIZATIONS = sizeof(organizations) / sizeof(organizations[0]) };
 
 static const char *body_of(struct fixture *f, const char *name)
 {
-    return arena_printf(&f->arena,
-                        "{\"apiVersion\":\"choreo.dev/v1\",\"kind\":\"Organization\","
-                        "\"metadata\":{\"name\":\"%s\",\"uid\":\"u-%s\"},\"spec\":{}}",
-                        name, name);
+    return arena_printf(
+        &f->arena,
+        "{\"apiVersion\":\"choreo.dev/v1\",\"kind\":\"Organization\","
+        "\"metadata\":{%s\"name\":\"%s\",\"uid\":\"u-%s\"},\"spec\":{}}",
+        strcmp(name, "birch") == 0 ? "\"deletionTimestamp\":\"2026-01-02T03:04:05Z\"," : "", name,
+        name);
 }
 
 static struct backend_object row_of(struct fixture *f, const char *name)
@@ -142,10 +144,13 @@ static void start_list(void *arg)
     f->view.backend.ops->list(&f->view.backend, &f->list);
 }
 
-static const char *list(struct fixture *f, const char *after, size_t limit, const char *fields)
+static const char *select_and_list(struct fixture *f, const char *after, size_t limit,
+                                   const char *labels, const char *fields)
 {
     struct selector *selector = NULL;
-    assert_ok(selector_parse(SLICE(""), slice_of(fields), NULL, &selector, &f->err), &f->err);
+    const struct kind *kind = kind_by_resource(&f->kinds, SLICE("namespaces"));
+    assert_ok(selector_parse(slice_of(labels), slice_of(fields), kind, &selector, &f->err),
+              &f->err);
     buf_clear(&f->seen);
     f->list = (struct backend_list){.loop = &f->o.loop,
                                     .resource = SLICE("namespaces"),
@@ -160,6 +165,42 @@ static const char *list(struct fixture *f, const char *after, size_t limit, cons
     assert_int_equal(f->rc, 0);
     selector_free(selector);
     return buf_cstr(&f->seen);
+}
+
+static const char *list(struct fixture *f, const char *after, size_t limit, const char *fields)
+{
+    return select_and_list(f, after, limit, "", fields);
+}
+
+/* What a Namespace has and its Organization does not. */
+static void what_only_namespaces_have_is_selected_by(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *labels;
+        const char *fields;
+        const char *names;
+    } cases[] = {
+        {"kubernetes.io/metadata.name=zoo", "", "zoo,"},
+        {"kubernetes.io/metadata.name==choreo-system", "", "choreo-system,"},
+        {"kubernetes.io/metadata.name in (acme,zoo,nobody)", "", "acme,zoo,"},
+        {"kubernetes.io/metadata.name notin (acme,zoo),!other", "", "birch,choreo-system,default,"},
+        {"kubernetes.io/metadata.name", "", "acme,birch,choreo-system,default,zoo,"},
+        {"!kubernetes.io/metadata.name", "", ""},
+        {"kubernetes.io/metadata.name=zoo,other=1", "", ""},
+        {"", "status.phase=Active", "acme,choreo-system,default,zoo,"},
+        {"", "status.phase=Terminating", "birch,"},
+        {"", "status.phase!=Active", "birch,"},
+        {"", "status.phase!=Terminating", "acme,choreo-system,default,zoo,"},
+        {"", "status.phase=Other", ""},
+        {"", "status.phase!=Other", "acme,birch,choreo-system,default,zoo,"},
+        {"kubernetes.io/metadata.name!=zoo", "status.phase=Active,metadata.name!=acme",
+         "choreo-system,default,"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_string_equal(select_and_list(f, "", 500, cases[i].labels, cases[i].fields),
+                            cases[i].names);
+    }
 }
 
 static void own_stands_where_its_name_belongs(void **state)
@@ -260,6 +301,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {T(own_stands_where_its_name_belongs), T(own_can_be_got),
+                                       T(what_only_namespaces_have_is_selected_by),
                                        T(own_cannot_be_written)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
