@@ -87,6 +87,17 @@ struct backend_list {
     void *impl;
 };
 
+/* Where a page ended: the key of its last row, for the page that follows. */
+struct backend_cursor {
+    char ns[64];
+    char name[254];
+};
+
+/* In row(). */
+void backend_cursor_set(struct backend_cursor *cursor, const struct backend_key *key);
+/* list, whose page is done, becomes the page that follows. It borrows the cursor. */
+void backend_list_next(struct backend_list *list, const struct backend_cursor *cursor);
+
 enum backend_event { BACKEND_ADDED, BACKEND_MODIFIED, BACKEND_DELETED };
 
 /* Changes after `since`, in version order, each once. on_event may set paused: nothing more comes

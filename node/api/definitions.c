@@ -240,8 +240,7 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
 {
     struct definitions *d = list->user;
     take(d, object);
-    arena_free(&d->list_arena);
-    list->after_name = arena_copy(&d->list_arena, object->key.name);
+    backend_cursor_set(&d->last, &object->key);
 }
 
 static void read_page(struct definitions *d)
@@ -262,8 +261,7 @@ static void on_listed(struct backend_list *list, int rc, const struct err *err)
         return;
     }
     if (list->more) {
-        list->consistency = BACKEND_EXACT;
-        list->version = list->read_version;
+        backend_list_next(list, &d->last);
         read_page(d);
         return;
     }
@@ -300,7 +298,6 @@ static void on_timer_closed(struct loop_timer *timer)
         definition_free(d->items[--d->count]);
     }
     free(d->items);
-    arena_free(&d->list_arena);
     definitions__keeping_free(d);
     d->closed(d);
 }

@@ -31,7 +31,7 @@ struct definitions {
     size_t cap;
     struct backend_list list;
     struct backend_watch watch;
-    struct arena list_arena; /* the last key of a page */
+    struct backend_cursor last;
     struct loop_timer timer;
     struct loop_task task; /* publish and look, after a batch of changes */
     uint64_t retry_at_ms;

@@ -47,7 +47,7 @@ struct tenants {
     struct backend_list list;
     struct space *spaces; /* by the repair under way */
     size_t space_count;
-    char after[256];
+    struct backend_cursor last; /* the key that the list under way has come to */
     struct loop_msg detach;
     uv_sem_t detached;
 };
@@ -277,7 +277,7 @@ static void start_list(struct tenants *t, struct slice resource,
     t->list = (struct backend_list){.loop = &n->internal,
                                     .resource = resource,
                                     .consistency = consistency,
-                                    .after_name = slice_of(t->after),
+                                    .after_name = slice_of(t->last.name),
                                     .limit = BACKEND_PAGE_ROWS_MAX,
                                     .deadline_ms = loop_now_ms(&n->internal) + WRITE_MS,
                                     .user = t,
@@ -374,7 +374,7 @@ static void on_owner(struct backend_list *list, const struct backend_object *obj
     struct space *s = space_named(t, object->key.name);
     s->owned = true;
     s->deleting = json_scan(object->body, &value, "metadata", "deletionTimestamp", NULL);
-    (void)snprintf(t->after, sizeof(t->after), "%.*s", SLICE_ARG(object->key.name));
+    backend_cursor_set(&t->last, &object->key);
 }
 
 static void on_owners(struct backend_list *list, int rc, const struct err *err)
@@ -402,7 +402,7 @@ static void list_owners(struct tenants *t)
 static void look_at_namespaces(struct tenants *t)
 {
     struct err err;
-    t->after[0] = '\0';
+    t->last = (struct backend_cursor){0};
     for (uint32_t i = 0; i < t->node->identity.shards; i++) {
         if (read_rows(t, i, &err) != 0) {
             log_warn("node.namespaces", "shard=%u error=%s", i, log_q(err.message));
@@ -466,7 +466,7 @@ static void on_timer(struct loop_timer *timer)
     }
     t->looked = present;
     t->found_count = 0;
-    t->after[0] = '\0';
+    t->last = (struct backend_cursor){0};
     start_list(t, SLICE(NODE_MEMBER_RESOURCE), BACKEND_STALE, on_member, on_members);
 }
 

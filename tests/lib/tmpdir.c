@@ -53,18 +53,26 @@ struct slice tmpdir_read(struct tmpdir *t, const char *name)
     return slice_make(bytes, len);
 }
 
+/* nftw() hands nothing through. */
+static char left[512]; /* the first that could not be removed */
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     (void)st;
     (void)type;
     (void)where;
-    return remove(path);
+    int rc = remove(path);
+    if (rc != 0) {
+        (void)snprintf(left, sizeof left, "%s", path);
+    }
+    return rc;
 }
 
 void tmpdir_remove(struct tmpdir *t)
 {
+    (void)snprintf(left, sizeof left, "%s", t->path);
     if (nftw(t->path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0) {
-        fail_msg("remove %s: %s", t->path, strerror(errno));
+        fail_msg("remove %s: %s", left, strerror(errno));
     }
     arena_free(&t->names);
 }

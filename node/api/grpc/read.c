@@ -114,8 +114,7 @@ struct listing {
     size_t count;
     size_t bytes;
     bool full; /* the reply is: later rows are for the next page */
-    struct slice last_ns;
-    struct slice last_name;
+    struct backend_cursor last;
     int rc;
     struct err err;
 };
@@ -131,17 +130,16 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     l->rc = resource_pack(l->call, l->kind, l->form, object, &l->objects[l->count], &l->err);
     l->count += l->rc == 0 ? 1 : 0;
     l->bytes += size;
-    l->last_ns = arena_copy(l->call->arena, object->key.ns);
-    l->last_name = arena_copy(l->call->arena, object->key.name);
+    backend_cursor_set(&l->last, &object->key);
 }
 
 /* base64url of "VERSION/NAMESPACE/NAME". */
-static char *make_continue(struct grpc_call *call, uint64_t version, struct slice ns,
-                           struct slice name)
+static char *make_continue(struct grpc_call *call, uint64_t version,
+                           const struct backend_cursor *last)
 {
     struct buf text = {0};
     struct buf token = {0};
-    buf_addf(&text, "%llu/%.*s/%.*s", (unsigned long long)version, SLICE_ARG(ns), SLICE_ARG(name));
+    buf_addf(&text, "%llu/%s/%s", (unsigned long long)version, last->ns, last->name);
     base64url_encode(&token, buf_slice(&text));
     char *copy = arena_cstr(call->arena, buf_slice(&token));
     buf_free(&text);
@@ -176,7 +174,7 @@ static void reply_list(struct listing *l)
     response.has_resource_version = true;
     response.resource_version = l->list.read_version;
     if ((l->list.more || l->full) && l->count > 0) {
-        response.continue_ = make_continue(call, l->list.read_version, l->last_ns, l->last_name);
+        response.continue_ = make_continue(call, l->list.read_version, &l->last);
         response.has_remaining = l->list.remaining >= 0 && !l->full;
         response.remaining = l->list.remaining;
     }

@@ -25,8 +25,7 @@ struct watching {
     bool in_page; /* a page has been asked for and not ended */
     struct backend_list list;
     struct backend_watch watch;
-    char last_ns[256]; /* the last key listed; names are at most 253 bytes */
-    char last_name[256];
+    struct backend_cursor last;
 };
 
 static void next_page(struct watching *w);
@@ -116,12 +115,7 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     if (!grpc_done(w->call)) {
         w->waiting = !send_event(w, CHOREO__V1__WATCH_EVENT__TYPE__ADDED, object, object->version);
     }
-    if (object->key.ns.len < sizeof w->last_ns && object->key.name.len < sizeof w->last_name) {
-        memcpy(w->last_ns, object->key.ns.data, object->key.ns.len);
-        memcpy(w->last_name, object->key.name.data, object->key.name.len);
-        list->after_ns = slice_make(w->last_ns, object->key.ns.len);
-        list->after_name = slice_make(w->last_name, object->key.name.len);
-    }
+    backend_cursor_set(&w->last, &object->key);
 }
 
 static void on_listed(struct backend_list *list, int rc, const struct err *err)
@@ -136,8 +130,7 @@ static void on_listed(struct backend_list *list, int rc, const struct err *err)
         (void)send_event(w, CHOREO__V1__WATCH_EVENT__TYPE__SYNCED, NULL, list->read_version);
         follow(w, list->read_version);
     } else if (!grpc_done(call)) {
-        list->consistency = BACKEND_EXACT;
-        list->version = list->read_version;
+        backend_list_next(list, &w->last);
         if (!w->waiting) {
             next_page(w);
         }

@@ -22,9 +22,7 @@ struct list_job {
     bool reading; /* a page is under way */
     int rc;       /* of a row */
     struct err err;
-    struct slice last_ns; /* key of the last row, in the buffer below */
-    struct slice last_name;
-    struct buf last;
+    struct backend_cursor last;
 };
 
 static void next_page(struct list_job *job);
@@ -32,7 +30,6 @@ static void next_page(struct list_job *job);
 static void end(struct list_job *job)
 {
     selector_free(job->selector);
-    buf_free(&job->last);
 }
 
 static void fail(struct list_job *job, int rc, const struct err *err)
@@ -104,11 +101,7 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     } else {
         object_emit_as(out, call->kind, object);
     }
-    buf_clear(&job->last);
-    buf_add(&job->last, object->key.ns);
-    buf_add(&job->last, object->key.name);
-    job->last_ns = slice_make(job->last.data, object->key.ns.len);
-    job->last_name = slice_sub(buf_slice(&job->last), object->key.ns.len, job->last.len);
+    backend_cursor_set(&job->last, &object->key);
     job->left -= job->left != UINT64_MAX ? 1 : 0;
 }
 
@@ -118,7 +111,8 @@ static void write_tail(struct list_job *job, struct buf *out)
     buf_addf(out, "],\"metadata\":{\"resourceVersion\":\"%llu\"",
              (unsigned long long)list->read_version);
     if (list->more && job->any) {
-        const struct rest_token token = {list->read_version, job->last_ns, job->last_name};
+        const struct rest_token token = {list->read_version, slice_of(job->last.ns),
+                                         slice_of(job->last.name)};
         buf_add_cstr(out, ",\"continue\":\"");
         rest_token_write(&token, job->call->api->token_key, job->identity, out);
         buf_add_char(out, '"');
@@ -208,11 +202,7 @@ static void read_page(struct list_job *job)
 
 static void next_page(struct list_job *job)
 {
-    struct backend_list *list = &job->list;
-    list->consistency = BACKEND_EXACT;
-    list->version = list->read_version;
-    list->after_ns = arena_copy(job->call->arena, job->last_ns);
-    list->after_name = arena_copy(job->call->arena, job->last_name);
+    backend_list_next(&job->list, &job->last);
     read_page(job);
 }
 

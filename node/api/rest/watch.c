@@ -51,8 +51,7 @@ struct watch_job {
     bool full;    /* the client reads slowly */
     int rc;
     struct err err;
-    struct slice last_ns;
-    struct slice last_name;
+    struct backend_cursor last;
 };
 
 /* ---- the end ---- */
@@ -266,8 +265,7 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     }
     start(job);
     send_event(job, "ADDED", object);
-    job->last_ns = arena_copy(job->call->arena, object->key.ns);
-    job->last_name = arena_copy(job->call->arena, object->key.name);
+    backend_cursor_set(&job->last, &object->key);
 }
 
 static void read_page(struct watch_job *job)
@@ -280,10 +278,7 @@ static void read_page(struct watch_job *job)
 
 static void next_page(struct watch_job *job)
 {
-    job->list.consistency = BACKEND_EXACT;
-    job->list.version = job->list.read_version;
-    job->list.after_ns = job->last_ns;
-    job->list.after_name = job->last_name;
+    backend_list_next(&job->list, &job->last);
     read_page(job);
 }
 
