@@ -365,56 +365,6 @@ static void build_logic(struct building *b, const json_t *tree, struct schema_mo
     }
 }
 
-/* Does the expression name it, outside of texts? */
-static bool names(struct slice expression, const char *name)
-{
-    char quote = '\0';
-    size_t len = strlen(name);
-    for (size_t i = 0; i < expression.len; i++) {
-        char c = expression.data[i];
-        if (quote != '\0') {
-            i += c == '\\' ? 1 : 0;
-            quote = c == quote ? '\0' : quote;
-        } else if (c == '"' || c == '\'') {
-            quote = c;
-        } else if (c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) {
-            size_t from = i;
-            while (i + 1 < expression.len &&
-                   (expression.data[i + 1] == '_' || (expression.data[i + 1] | 0x20) >= 'a' ||
-                    (expression.data[i + 1] >= '0' && expression.data[i + 1] <= '9'))) {
-                i++;
-            }
-            if (i + 1 - from == len && memcmp(expression.data + from, name, len) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-bool schema__rule_transition(const json_t *rule)
-{
-    return names(json_text_at(rule, "rule"), "oldSelf");
-}
-
-enum cause_kind schema__rule_kind(struct slice reason)
-{
-    return slice_eq_cstr(reason, "FieldValueRequired")    ? CAUSE_REQUIRED
-           : slice_eq_cstr(reason, "FieldValueForbidden") ? CAUSE_FORBIDDEN
-           : slice_eq_cstr(reason, "FieldValueDuplicate") ? CAUSE_DUPLICATE
-                                                          : CAUSE_INVALID;
-}
-
-int schema__rule_compile(struct arena *arena, const struct expressions *x,
-                         const struct schema *self, bool optional_old, struct slice source,
-                         const struct expression **out, struct err *err)
-{
-    const struct expression_variable variables[] = {{SLICE("self"), self},
-                                                    {SLICE("oldSelf"), optional_old ? NULL : self}};
-    *out = NULL;
-    return x != NULL && source.len > 0 ? x->compile(arena, variables, 2, source, out, err) : 0;
-}
-
 static void build_rules(struct building *b, const json_t *tree, struct schema *s,
                         struct schema_more *more)
 {

@@ -1,4 +1,5 @@
-/* schema_build_internal.h: between schema_build.c and schema_check.c.
+/* schema_build_internal.h: between schema_build.c, schema_check.c and
+ * schema_rule.c.
  * Thread: any. */
 #ifndef PROTO_SCHEMA_BUILD_INTERNAL_H
 #define PROTO_SCHEMA_BUILD_INTERNAL_H

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "proto/schema_build.h"
+#include "proto/schema_build_internal.h"
 
 #define PATH "s"
 
@@ -93,6 +94,63 @@ static const struct refusal refusals[] = {
      "'x-kubernetes-validations':[{'rule':'self == oldSelf'}]}}}}",
      "s.properties[a].items.x-kubernetes-validations[0].rule", "oldSelf cannot be used"},
 };
+
+static void rules_about_changes_are_those_that_name_what_was(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const transitions[] = {
+        "self == oldSelf",
+        "self == oldSelf||true",
+        "true||oldSelf",
+        "{oldSelf}",
+        "-oldSelf~",
+        "[1,oldSelf]",
+        "\"\" == oldSelf",
+        "\"a\\\\\" + oldSelf",
+        "r\"\\\" + oldSelf",
+        "\"\"\"a \"b\" c\"\"\" + oldSelf",
+        "true // not yet\n && oldSelf",
+        "oldSelf.a",
+    };
+    static const char *const others[] = {
+        "",
+        "self",
+        "oldSelf2",
+        "_oldSelf",
+        "self.oldSelf",
+        "self . oldSelf",
+        "\"oldSelf\"",
+        "r\"oldSelf\"",
+        "b\"oldSelf\"",
+        "\"\"\"\" oldSelf\"\"\"",
+        "\"\\\"oldSelf\"",
+        "true // oldSelf",
+        "\"oldSelf",
+    };
+    for (size_t i = 0; i < sizeof(transitions) / sizeof(transitions[0]); i++) {
+        json_t *rule = json_pack("{s:s}", "rule", transitions[i]);
+        if (!schema__rule_transition(rule)) {
+            print_error("no transition rule: %s\n", transitions[i]);
+        }
+        assert_true(schema__rule_transition(rule));
+        json_decref(rule);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        json_t *rule = json_pack("{s:s}", "rule", others[i]);
+        if (schema__rule_transition(rule)) {
+            print_error("a transition rule: %s\n", others[i]);
+        }
+        assert_false(schema__rule_transition(rule));
+        json_decref(rule);
+    }
+    struct causes causes = {.arena = &f->arena};
+    schema_check(tree(f, "{'type':'object','properties':{'a':{'type':'array','items':{"
+                         "'type':'object','x-kubernetes-validations':[{'rule':"
+                         "'self==oldSelf||true'}]}}}}"),
+                 SLICE("s"), NULL, &causes);
+    assert_true(has_cause(&causes, "s.properties[a].items.x-kubernetes-validations[0].rule",
+                          "oldSelf cannot be used"));
+}
 
 static void what_is_not_structural_is_named_with_its_path(void **state)
 {
@@ -447,6 +505,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(what_is_not_structural_is_named_with_its_path),
+        T(rules_about_changes_are_those_that_name_what_was),
         T(what_is_structural_passes),
         T(defaults_go_where_objects_are),
         T(what_is_not_described_is_pruned),
