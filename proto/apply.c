@@ -331,6 +331,16 @@ static json_t *without(const json_t *value, json_t *gone, const json_t *owned,
     return out != NULL ? out : json_object();
 }
 
+/* That metadata is there at all is nobody's doing: it takes no part, only what is in it. */
+static void leave_metadata(json_t *set)
+{
+    json_t *meta = json_object_get(set, "f:metadata");
+    (void)json_object_del(meta, ".");
+    if (meta != NULL && fieldset_empty(meta)) {
+        (void)json_object_del(set, "f:metadata");
+    }
+}
+
 /* Takes out of merged what the manager applied last time, does not now, and nobody owns: first all
  * of last is removed, then what anybody owns is added back, then what last never held. */
 static json_t *prune(const json_t *merged, const json_t *last, const struct managers *m,
@@ -342,6 +352,7 @@ static json_t *prune(const json_t *merged, const json_t *last, const struct mana
     json_t *owned = all_owned(m);
     json_t *owned_full = fieldset_with_parents(owned, schema);
     json_t *last_full = fieldset_with_parents(last, schema);
+    leave_metadata(last_full);
     json_t *merged_full = full_set(merged, schema);
     json_t *pruned = without(merged, json_incref(last_full), NULL, schema);
     json_t *pruned_full = full_set(pruned, schema);
@@ -358,19 +369,33 @@ static json_t *prune(const json_t *merged, const json_t *last, const struct mana
     return out;
 }
 
+/* What differs between two stripped objects. */
+static void compare(const json_t *before, const json_t *after, const struct schema *schema,
+                    struct fieldset_change *change)
+{
+    fieldset_compare(before, after, schema, change);
+    leave_metadata(change->added);
+}
+
 /* An object from before anybody was tracked: all of it belongs to one updater. */
 static void adopt_untracked(struct managers *m, const json_t *live, const json_t *bare,
                             const struct apply_context *ctx)
 {
-    if (live != NULL && m->count == 0 && json_object_size(bare) > 0) {
-        *managers_add(m) = (struct manager){
-            .name = SLICE("before-first-apply"),
-            .operation = SLICE("Update"),
-            .api_version = ctx->api_version,
-            .time = ctx->now,
-            .set = fieldset_of(bare, ctx->schema),
-        };
+    if (live == NULL || m->count > 0) {
+        return;
     }
+    struct fieldset_change change;
+    json_t *nothing = json_object();
+    compare(nothing, bare, ctx->schema, &change);
+    *managers_add(m) = (struct manager){
+        .name = SLICE("before-first-apply"),
+        .operation = SLICE("Update"),
+        .api_version = ctx->api_version,
+        .time = ctx->now,
+        .set = json_incref(change.added),
+    };
+    change_free(&change);
+    json_decref(nothing);
 }
 
 struct applying {
@@ -403,7 +428,7 @@ static int merge_and_settle(struct applying *a, struct causes *causes, struct er
         schema_default(ctx->schema, a->result);
     }
     struct fieldset_change change;
-    fieldset_compare(a->live, a->result, ctx->schema, &change);
+    compare(a->live, a->result, ctx->schema, &change);
     if (!ctx->force) {
         find_conflicts(&a->managers, a->mine, &change, causes);
     }
@@ -462,7 +487,7 @@ static void track(const struct apply_context *ctx, struct managers *m, const jso
     json_t *old = strip(before);
     json_t *new = strip(after);
     struct fieldset_change change;
-    fieldset_compare(old, new, ctx->schema, &change);
+    compare(old, new, ctx->schema, &change);
     bool any = !fieldset_empty(change.added) || !fieldset_empty(change.modified) ||
                !fieldset_empty(change.removed);
     struct manager *mine = any ? managers_mine(m, ctx, "Update") : NULL;
@@ -489,7 +514,9 @@ void apply_track_update(const struct apply_context *ctx, const json_t *before, j
         if (json_array_size(sent) == 0 || !managers_read(sent, &m)) {
             (void)managers_read(json_at(before, "metadata", "managedFields", NULL), &m);
         }
-        track(ctx, &m, before, after);
+        if (before == NULL || m.count > 0) {
+            track(ctx, &m, before, after);
+        }
     }
     managers_write(&m, after);
     managers_free(&m);

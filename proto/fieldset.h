@@ -28,7 +28,8 @@ void fieldset_each(const json_t *set, void (*each)(struct slice path, void *user
 
 /* The fields that a value states. */
 json_t *fieldset_of(const json_t *value, const struct schema *schema);
-/* What differs: leaves that are new, that have another value, and tops of what is gone. */
+/* What differs: all that is new, the maps and lists around it that are new too; leaves that have
+ * another value; tops of what is gone. */
 struct fieldset_change {
     json_t *added;
     json_t *modified;

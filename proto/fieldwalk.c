@@ -2,7 +2,10 @@
  *
  * A value is a *leaf* if it is owned as a whole: a scalar, an atomic map, an atomic list, and any
  * list whose schema is not known. Otherwise it is a map of members or a list of items that have
- * identities: the keys of a map list, the values of a set. Recursion follows parsed JSON. */
+ * identities: the keys of a map list, the values of a set. Recursion follows parsed JSON.
+ *
+ * An empty map that somebody states is theirs, and so is an empty list: Kubernetes forgets who
+ * applied an empty list, and so never takes it away again. */
 #include "base/map.h"
 #include "proto/fieldset.h"
 #include "proto/schema_internal.h"
@@ -113,17 +116,32 @@ static void attach(json_t *set, struct slice element, json_t *child)
     }
 }
 
-/* One member or item; whole: it is an item of a map or list, which is a field by itself. */
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+static void add_self_everywhere(json_t *set)
+{
+    TREE_EACH(it, set)
+    {
+        if (!slice_eq(tree_key(it), self)) {
+            add_self_everywhere(json_object_iter_value(it));
+        }
+    }
+    tree_set(set, self, json_object());
+}
+
+/* What is new, with the maps and lists that it brings along. */
+static json_t *all_of(const json_t *value, const struct schema *schema)
+{
+    json_t *set = fieldset_of(value, schema);
+    add_self_everywhere(set);
+    return set;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
 static void compare_child(const json_t *before, const json_t *after, const struct schema *schema,
-                          bool whole, struct slice element, struct fieldset_change *change)
+                          struct slice element, struct fieldset_change *change)
 {
     if (before == NULL) {
-        json_t *added = fieldset_of(after, schema);
-        if (whole || is_empty_or_null(after)) {
-            tree_set(added, self, json_object());
-        }
-        attach(change->added, element, added);
+        attach(change->added, element, all_of(after, schema));
         return;
     }
     if (after == NULL) {
@@ -150,13 +168,12 @@ static void compare_items(const json_t *before, const json_t *after, const struc
     void *at;
     while (map_next(&new, &cursor, &element, &at)) {
         compare_child(indexed(before, &old, element), indexed(after, &new, element), schema->items,
-                      true, element, change);
+                      element, change);
     }
     cursor = 0;
     while (map_next(&old, &cursor, &element, &at)) {
         if (map_get(&new, element) == NULL) {
-            compare_child(indexed(before, &old, element), NULL, schema->items, true, element,
-                          change);
+            compare_child(indexed(before, &old, element), NULL, schema->items, element, change);
         }
     }
     map_free(&old);
@@ -173,8 +190,7 @@ static void compare_members(const json_t *before, const json_t *after, const str
         struct slice name = tree_key(it);
         member_element(name, &element);
         compare_child(tree_get(before, name), json_object_iter_value(it),
-                      schema_member(schema, name), schema_field(schema, name) == NULL,
-                      buf_slice(&element), change);
+                      schema_member(schema, name), buf_slice(&element), change);
     }
     TREE_EACH(it, before)
     {
@@ -182,7 +198,7 @@ static void compare_members(const json_t *before, const json_t *after, const str
         if (tree_get(after, name) == NULL) {
             member_element(name, &element);
             compare_child(json_object_iter_value(it), NULL, schema_member(schema, name),
-                          schema_field(schema, name) == NULL, buf_slice(&element), change);
+                          buf_slice(&element), change);
         }
     }
     buf_free(&element);
@@ -202,7 +218,7 @@ static void compare_types(const json_t *before, const json_t *after, const struc
         json_decref(old);
     }
     if (!is_leaf(after, schema)) {
-        (void)json_object_update_missing_new(change->added, fieldset_of(after, schema));
+        (void)json_object_update_missing_new(change->added, all_of(after, schema));
     }
 }
 

@@ -150,6 +150,64 @@ static void clearing_and_replacing_managed_fields(void **state)
                ERR_CONFLICT, "before-first-apply");
 }
 
+static void updates_own_the_maps_that_they_bring_along(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE,
+                       "{'metadata':{'name':'x','labels':{'l':'1'}},'spec':{'image':'i',"
+                       "'autoDeploy':true,'type':'service','parameters':{'p':1}}}"),
+              &f->err);
+    assert_string_equal(owned(f, "tester"),
+                        "{'f:metadata':{'f:labels':{'.':{},'f:l':{}}},'f:spec':{'.':{},"
+                        "'f:autoDeploy':{},'f:image':{},'f:parameters':{'.':{},'f:p':{}},"
+                        "'f:type':{}}}");
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE,
+                       "{'metadata':{'labels':{'m':'1'}},'spec':{'parameters':null}}"),
+              &f->err);
+    assert_string_equal(owned(f, "tester"),
+                        "{'f:metadata':{'f:labels':{'.':{},'f:l':{},'f:m':{}}},'f:spec':{'.':{},"
+                        "'f:autoDeploy':{},'f:image':{},'f:type':{}}}");
+}
+
+static void what_was_cleared_is_tracked_from_its_next_apply_on(void **state)
+{
+    struct fixture *f = *state;
+    const char *clear = "{'metadata':{'managedFields':[{}]}}";
+    assert_ok(apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'image':'i'}}"), &f->err);
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE, clear), &f->err);
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE, "{'spec':{'replicas':2}}"), &f->err);
+    assert_string_equal(stored_at(f, ".metadata.managedFields"), "absent");
+    /* so that an apply meets all that is there, not what was updated since alone */
+    const char *other = "{'metadata':{'name':'x'},'spec':{'image':'j','replicas':3}}";
+    assert_err(apply_as(f, "b", false, other), &f->err, ERR_CONFLICT,
+               "Apply failed with 2 conflicts: conflicts with \"before-first-apply\"");
+    assert_ok(apply_as(f, "b", true, other), &f->err);
+    assert_string_equal(owned(f, "before-first-apply"),
+                        "{'f:spec':{'.':{},'f:autoDeploy':{},'f:type':{}}}");
+}
+
+/* The last owner of anything in metadata goes; what is nobody's there stays. */
+static void what_nobody_owns_in_metadata_stays(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(apply_as(f, "a", false,
+                       "{'metadata':{'name':'x','labels':{'l':'1'}},'spec':{'image':'i'}}"),
+              &f->err);
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE,
+                       "{'metadata':{'annotations':{'k':'v'},'managedFields':[{'manager':'a',"
+                       "'operation':'Apply','apiVersion':'choreo.dev/v1','fieldsType':'FieldsV1',"
+                       "'fieldsV1':{'f:metadata':{'f:labels':{'f:l':{}}}}}]}}"),
+              &f->err);
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE,
+                       "{'metadata':{'managedFields':[{'manager':'a','operation':'Apply',"
+                       "'apiVersion':'choreo.dev/v1','fieldsType':'FieldsV1',"
+                       "'fieldsV1':{'f:metadata':{'f:labels':{'f:l':{}}}}}]}}"),
+              &f->err);
+    assert_ok(apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'image':'i'}}"), &f->err);
+    assert_string_equal(stored_at(f, ".metadata.labels"), "absent");
+    assert_string_equal(stored_at(f, ".metadata.annotations"), "{'k':'v'}");
+}
+
 static void bad_intents_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -396,6 +454,9 @@ int main(void)
         T(conflicts_name_managers_and_fields),
         T(status_is_another_scope),
         T(clearing_and_replacing_managed_fields),
+        T(updates_own_the_maps_that_they_bring_along),
+        T(what_was_cleared_is_tracked_from_its_next_apply_on),
+        T(what_nobody_owns_in_metadata_stays),
         T(bad_intents_are_refused),
         T(order_follows_the_intent_around_others_items),
         T(kinds_without_schema),
