@@ -170,6 +170,9 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
     if (slice_eq_cstr(request->kind->resource, CRD_RESOURCE) && !object_deleting(object)) {
         crd_begin_deletion(object, request->now_ms);
     }
+    if (slice_eq_cstr(request->kind->resource, "namespaces")) {
+        json_object_set_new(json_child(object, "status"), "phase", json_string("Terminating"));
+    }
     result->if_version = request->old->version;
     result->if_uid = arena_copy(request->arena, object_uid(object));
     if (json_array_size(json_object_get(meta, "finalizers")) == 0) {
