@@ -243,15 +243,18 @@ static int parse_light(struct slice body, json_t **tree, struct err *err)
     return rc;
 }
 
-int table_partial(const struct backend_object *object, struct buf *out, struct err *err)
+int table_partial(const struct backend_object *object, struct slice version, struct buf *out,
+                  struct err *err)
 {
     struct slice meta;
     if (!json_scan(object->body, &meta, "metadata", NULL)) {
         return err_set(err, ERR_CORRUPT, "stored object has no metadata");
     }
     size_t from = (size_t)(meta.data - object->body.data);
-    buf_add_cstr(out, "{\"apiVersion\":\"meta.k8s.io/v1\",\"kind\":\"PartialObjectMetadata\","
-                      "\"metadata\":");
+    buf_addf(out,
+             "{\"apiVersion\":\"meta.k8s.io/%.*s\",\"kind\":\"PartialObjectMetadata\","
+             "\"metadata\":",
+             SLICE_ARG(version));
     if (object->splice < from || object->splice > from + meta.len) {
         return err_set(err, ERR_CORRUPT, "stored object's splice is not in its metadata");
     }
@@ -261,7 +264,7 @@ int table_partial(const struct backend_object *object, struct buf *out, struct e
 }
 
 int table_row(const struct kind *kind, const struct backend_object *object,
-              enum table_include include, uint64_t now_ms, struct buf *out, struct err *err)
+              const struct table_form *form, struct buf *out, struct err *err)
 {
     json_t *tree = NULL;
     int rc = parse_light(object->body, &tree, err);
@@ -273,13 +276,13 @@ int table_row(const struct kind *kind, const struct backend_object *object,
     json_quote(out, object_name(tree));
     for (size_t i = 0; i < kind->column_count; i++) {
         buf_add_char(out, ',');
-        add_cell(out, &kind->columns[i], tree, now_ms, &scratch);
+        add_cell(out, &kind->columns[i], tree, form->now_ms, &scratch);
     }
     buf_add_char(out, ']');
-    if (include == TABLE_METADATA) {
+    if (form->include == TABLE_METADATA) {
         buf_add_cstr(out, ",\"object\":");
-        rc = table_partial(object, out, err);
-    } else if (include == TABLE_OBJECT) {
+        rc = table_partial(object, form->version, out, err);
+    } else if (form->include == TABLE_OBJECT) {
         buf_add_cstr(out, ",\"object\":");
         object_emit_as(out, kind, object);
     }

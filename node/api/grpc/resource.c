@@ -161,12 +161,13 @@ static int pack_typed(struct grpc_call *call, const struct kind *kind,
 static int write_table(struct grpc_call *call, const struct kind *kind,
                        const struct backend_object *object, struct buf *out, struct err *err)
 {
-    uint64_t now_ms = call->api->clock->wall_ms(call->api->clock);
+    const struct table_form form = {.version = SLICE("v1"),
+                                    .now_ms = call->api->clock->wall_ms(call->api->clock)};
     buf_add_cstr(out, "{\"apiVersion\":\"meta.k8s.io/v1\",\"columnDefinitions\":");
     table_columns(kind, out);
     buf_addf(out, ",\"kind\":\"Table\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"rows\":[",
              (unsigned long long)object->version);
-    int rc = table_row(kind, object, TABLE_METADATA, now_ms, out, err);
+    int rc = table_row(kind, object, &form, out, err);
     buf_add_cstr(out, "]}");
     return rc;
 }
@@ -182,7 +183,7 @@ int resource_pack(struct grpc_call *call, const struct kind *kind, Choreo__V1__F
     if (form == CHOREO__V1__FORM__FORM_TABLE) {
         rc = write_table(call, kind, object, &json, err);
     } else if (form == CHOREO__V1__FORM__FORM_METADATA) {
-        rc = table_partial(object, &json, err);
+        rc = table_partial(object, SLICE("v1"), &json, err);
     } else {
         object_emit_as(&json, kind, object);
     }

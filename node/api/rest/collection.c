@@ -15,7 +15,7 @@ struct collection_job {
     struct backend_list list;
     struct gate_write gate;
     struct selector *selector;
-    const json_t *options;
+    struct rest_delete_options options;
     struct slice names[COLLECTION_PAGE];
     struct slice spaces[COLLECTION_PAGE];
     struct arena page; /* of this page's names and writes */
@@ -92,10 +92,11 @@ static void delete_next(struct loop_msg *msg)
         .op = ADMIT_DELETE,
         .ns = job->spaces[i],
         .name = job->names[i],
-        .incoming = job->options,
+        .incoming = job->options.body,
+        .propagation = job->options.propagation,
         .user_agent = http_stream_header(call->stream, "user-agent"),
         .remote = slice_of(call->stream->remote),
-        .dry_run = call->query.dry_run,
+        .dry_run = job->options.dry_run,
         .deadline_ms = rest_deadline(call),
         .user = job,
         .done = on_deleted,
@@ -144,34 +145,15 @@ static void on_gone(struct rest_call *call)
     job->gone = true;
 }
 
-static void release_tree(void *tree)
-{
-    json_decref(tree);
-}
-
-static int read_options(struct collection_job *job, struct err *err)
-{
-    struct rest_call *call = job->call;
-    struct slice body = slice_trim(call->stream->body);
-    json_t *tree = NULL;
-    if (body.len == 0) {
-        return 0;
-    }
-    int rc = json_parse_body(body, &tree, err);
-    if (rc == 0) {
-        arena_own(call->arena, tree, release_tree);
-        job->options = tree;
-        call->query.dry_run |= json_array_size(json_at(tree, "dryRun", NULL)) != 0;
-    }
-    return rc;
-}
-
 void rest_delete_collection(struct rest_call *call)
 {
     struct err err = {0};
     struct collection_job *job = ARENA_NEW(call->arena, struct collection_job);
     job->call = call;
-    int rc = read_options(job, &err);
+    unsigned forms = (1U << REST_OBJECT) | (1U << REST_TABLE) | (1U << REST_PARTIAL);
+    int rc =
+        rest_accept_parse(http_stream_header(call->stream, "accept"), forms, &call->accept, &err);
+    rc = rc != 0 ? rc : rest_delete_options(call, &job->options, &err);
     rc = rc != 0 ? rc
                  : selector_parse(call->query.labels, call->query.fields, call->kind,
                                   &job->selector, &err);

@@ -16,11 +16,14 @@ void rest_emit_table_type(struct rest_call *call, struct buf *out)
 int rest_emit_row(struct rest_call *call, const struct backend_object *object, struct buf *out,
                   struct err *err)
 {
-    enum table_include include = call->query.include_object ? TABLE_OBJECT
-                                 : call->query.include_none ? TABLE_NONE
-                                                            : TABLE_METADATA;
-    uint64_t now = call->api->clock->wall_ms(call->api->clock);
-    return table_row(call->kind, object, include, now, out, err);
+    const struct table_form form = {
+        .include = call->query.include_object ? TABLE_OBJECT
+                   : call->query.include_none ? TABLE_NONE
+                                              : TABLE_METADATA,
+        .version = call->accept.version,
+        .now_ms = call->api->clock->wall_ms(call->api->clock),
+    };
+    return table_row(call->kind, object, &form, out, err);
 }
 
 static int emit_table(struct rest_call *call, const struct backend_object *object, struct buf *out,
@@ -45,7 +48,7 @@ int rest_emit(struct rest_call *call, const struct backend_object *object, struc
         return emit_table(call, object, out, err);
     }
     if (call->accept.form == REST_PARTIAL) {
-        rc = table_partial(object, out, err);
+        rc = table_partial(object, call->accept.version, out, err);
     } else {
         object_emit_as(out, call->kind, object);
     }
@@ -70,6 +73,15 @@ int rest_consistency(struct rest_call *call, enum backend_consistency *consisten
     return 0;
 }
 
+void rest_explain_version(struct rest_call *call, int rc, struct status *status)
+{
+    struct slice version = call->query.version;
+    if (rc == ERR_TIMEOUT && version.len != 0 && !slice_eq_cstr(version, "0")) {
+        status->cause_reason = "ResourceVersionTooLarge";
+        status->message = SLICE("Timeout: Too large resource version");
+    }
+}
+
 /* ---- get ---- */
 
 static void on_got(struct backend_get *get, int rc, const struct err *err)
@@ -78,6 +90,13 @@ static void on_got(struct backend_get *get, int rc, const struct err *err)
     struct err why = {0};
     if (!http_stream_alive(call->stream)) {
         rest_done(call);
+        return;
+    }
+    if (rc == ERR_TIMEOUT) {
+        struct status status;
+        rest_status_init(call, rc, err, &status);
+        rest_explain_version(call, rc, &status);
+        rest_fail_status(call, &status);
         return;
     }
     if (rc != 0) {

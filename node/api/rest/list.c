@@ -43,6 +43,7 @@ static void fail(struct list_job *job, int rc, const struct err *err)
     }
     struct status status;
     rest_status_init(call, rc, err, &status);
+    rest_explain_version(call, rc, &status);
     struct buf token = {0};
     if (rc == ERR_GONE && call->query.continued.len != 0) {
         const struct rest_token fresh = {0, job->list.after_ns, job->list.after_name};
@@ -97,7 +98,7 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     if (call->accept.form == REST_TABLE) {
         job->rc = rest_emit_row(call, object, out, &job->err);
     } else if (call->accept.form == REST_PARTIAL) {
-        job->rc = table_partial(object, out, &job->err);
+        job->rc = table_partial(object, call->accept.version, out, &job->err);
     } else {
         object_emit_as(out, call->kind, object);
     }

@@ -91,20 +91,23 @@ static int bad_param(struct err *err, struct slice name, struct slice value)
                    SLICE_ARG(name));
 }
 
-static int set_dry_run(struct rest_query *q, struct slice name, struct slice value, struct err *err)
+int rest_bad_dry_run(struct err *err)
 {
-    if (!slice_eq_cstr(value, "All")) {
-        return bad_param(err, name, value);
-    }
-    q->dry_run = true;
-    return 0;
+    return err_set(err, ERR_UNPROCESSABLE, "dryRun: Unsupported value: supported values: \"All\"");
 }
 
-static int set_include(struct rest_query *q, struct slice value)
+static int set_dry_run(struct rest_query *q, struct slice value, struct err *err)
+{
+    q->dry_run = slice_eq_cstr(value, "All");
+    return q->dry_run ? 0 : rest_bad_dry_run(err);
+}
+
+static int set_include(struct rest_query *q, struct slice name, struct slice value, struct err *err)
 {
     q->include_object = slice_eq_cstr(value, "Object");
     q->include_none = slice_eq_cstr(value, "None");
-    return 0;
+    bool known = q->include_object || q->include_none || slice_eq_cstr(value, "Metadata");
+    return known ? 0 : bad_param(err, name, value);
 }
 
 static int set_param(struct rest_query *q, struct slice name, struct slice value, struct err *err)
@@ -152,9 +155,9 @@ static int set_param(struct rest_query *q, struct slice name, struct slice value
         return slice_u64(value, &q->timeout_s) ? 0 : bad_param(err, name, value);
     }
     if (slice_eq_cstr(name, "includeObject")) {
-        return set_include(q, value);
+        return set_include(q, name, value, err);
     }
-    return slice_eq_cstr(name, "dryRun") ? set_dry_run(q, name, value, err) : 0;
+    return slice_eq_cstr(name, "dryRun") ? set_dry_run(q, value, err) : 0;
 }
 
 int rest_query_parse(struct slice query, struct arena *arena, struct rest_query *out,

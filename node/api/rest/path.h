@@ -51,9 +51,11 @@ struct rest_query {
     struct slice pretty;
 };
 
-/* Errors: ERR_INVALID (a parameter's value is malformed: names it). Unknown ones are ignored. */
+/* Errors: ERR_INVALID (a parameter's value is malformed: names it), ERR_UNPROCESSABLE (a dry run of
+ * other than All). Unknown ones are ignored. */
 int rest_query_parse(struct slice query, struct arena *arena, struct rest_query *out,
                      struct err *err);
+int rest_bad_dry_run(struct err *err); /* that error */
 
 enum rest_form { REST_OBJECT, REST_TABLE, REST_PARTIAL, REST_AGGREGATED };
 

@@ -59,6 +59,24 @@ void rest_discovery(struct rest_call *call);
 /* The path's kind is not served: makes sure of it and answers, or calls again once it is. */
 void rest_await_kind(struct rest_call *call, void (*again)(struct rest_call *call));
 
+/* ---- shared by writes ---- */
+
+#define REST_OBJECT_TYPES "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+bool rest_is_object_type(struct slice type); /* one of them, or none */
+/* Errors: ERR_UNSUPPORTED, always. */
+int rest_unsupported(struct slice type, const char *accepted, struct err *err);
+/* The body as a tree of the arena's. Errors: ERR_INVALID. */
+int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tree,
+                    struct err *err);
+
+struct rest_delete_options {
+    const json_t *body; /* DeleteOptions; NULL: none */
+    bool dry_run;
+    enum admit_propagation propagation; /* of the query; the body's wins */
+};
+/* Errors: ERR_INVALID, ERR_UNSUPPORTED, ERR_UNPROCESSABLE (values that do not exist). */
+int rest_delete_options(struct rest_call *call, struct rest_delete_options *out, struct err *err);
+
 /* ---- shared by reads ---- */
 
 /* One object in the form asked for. Errors: ERR_CORRUPT. */
@@ -73,6 +91,8 @@ void rest_emit_table_type(struct rest_call *call, struct buf *out);
 /* resourceVersion as a read's consistency. Errors: ERR_INVALID. */
 int rest_consistency(struct rest_call *call, enum backend_consistency *consistency,
                      uint64_t *version, struct err *err);
+/* Of a read that failed: where it waited for a version of the future, the Status says so. */
+void rest_explain_version(struct rest_call *call, int rc, struct status *status);
 uint64_t rest_deadline(struct rest_call *call);
 
 #endif

@@ -79,10 +79,7 @@ static void refuse(struct watch_job *job, int rc, const struct err *err)
     struct rest_call *call = job->call;
     struct status status;
     rest_status_init(call, rc, err, &status);
-    if (rc == ERR_TIMEOUT) {
-        status.cause_reason = "ResourceVersionTooLarge";
-        status.message = SLICE("Timeout: Too large resource version");
-    }
+    rest_explain_version(call, rc, &status);
     rest_send_status(call, &status);
     finish(job);
 }
@@ -134,7 +131,7 @@ static void send_event(struct watch_job *job, const char *type, const struct bac
     if (call->accept.form == REST_TABLE) {
         rc = emit_event_table(job, object, out);
     } else if (call->accept.form == REST_PARTIAL) {
-        rc = table_partial(object, out, &job->err);
+        rc = table_partial(object, call->accept.version, out, &job->err);
     } else {
         object_emit_as(out, call->kind, object);
     }

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-#include "base/yaml.h"
-#include "node/api/rest/kube_proto.h"
+#define PATCH_TYPES                                                                                \
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
 
 struct write_job {
     struct rest_call *call;
@@ -119,53 +119,6 @@ static void on_written(struct gate_write *w, int rc, const struct err *err)
 
 /* ---- bodies ---- */
 
-static void release_tree(void *tree)
-{
-    json_decref(tree);
-}
-
-static int parse_yaml(struct slice body, json_t **tree, struct err *err)
-{
-    return yaml_parse(body, "request body", tree, err);
-}
-
-static int parse_body(struct rest_call *call, struct slice type, const json_t **tree,
-                      struct err *err)
-{
-    struct slice body = call->stream->body;
-    json_t *parsed = NULL;
-    int rc;
-    if (slice_eq_cstr(type, "application/vnd.kubernetes.protobuf")) {
-        rc = kube_proto_decode(call->kind, body, &parsed, err);
-    } else if (slice_ends_with(type, SLICE("yaml"))) {
-        rc = parse_yaml(body, &parsed, err);
-    } else {
-        rc = json_parse_body(body, &parsed, err);
-    }
-    if (rc != 0) {
-        return err_wrap(err, "the request's body");
-    }
-    arena_own(call->arena, parsed, release_tree);
-    *tree = parsed;
-    return 0;
-}
-
-static bool is_object_type(struct slice type)
-{
-    return type.len == 0 || slice_eq_cstr(type, "application/json") ||
-           slice_eq_cstr(type, "application/yaml") ||
-           slice_eq_cstr(type, "application/vnd.kubernetes.protobuf");
-}
-
-static int unsupported(struct slice type, const char *what, struct err *err)
-{
-    return err_set(err, ERR_UNSUPPORTED,
-                   "the body of the request was in an unknown format (%.*s) - accepted media types "
-                   "include: %s",
-                   (int)(type.len < 100 ? type.len : 100), type.data != NULL ? type.data : "",
-                   what);
-}
-
 /* PATCH: the content type is the operation. */
 static int choose_patch(struct write_job *job, struct slice type, struct err *err)
 {
@@ -182,10 +135,11 @@ static int choose_patch(struct write_job *job, struct slice type, struct err *er
                slice_eq_cstr(type, "application/apply-patch+json")) {
         w->op = ADMIT_APPLY;
     } else {
-        return unsupported(type,
-                           "application/json-patch+json, application/merge-patch+json, "
-                           "application/apply-patch+yaml",
-                           err);
+        return rest_unsupported(type,
+                                call->kind->strategic ? PATCH_TYPES
+                                    ", application/strategic-merge-patch+json"
+                                                      : PATCH_TYPES,
+                                err);
     }
     if (w->op == ADMIT_APPLY && call->query.manager.len == 0) {
         return err_set(err, ERR_UNPROCESSABLE,
@@ -200,36 +154,15 @@ static int choose_patch(struct write_job *job, struct slice type, struct err *er
     return 0;
 }
 
-/* DELETE: the body is DeleteOptions or nothing; dryRun and propagationPolicy may stand there. */
-static int read_delete_options(struct write_job *job, struct slice type, struct err *err)
+static int read_delete_options(struct write_job *job, struct err *err)
 {
-    struct rest_call *call = job->call;
-    struct gate_write *w = &job->gate;
-    w->op = ADMIT_DELETE;
-    if (slice_eq_cstr(type, "application/vnd.kubernetes.protobuf")) {
-        json_t *options = NULL;
-        int rc = kube_proto_delete_options(call->stream->body, &options, err);
-        if (rc != 0) {
-            return rc;
-        }
-        arena_own(call->arena, options, release_tree);
-        w->incoming = options;
-    } else if (slice_trim(call->stream->body).len != 0) {
-        int rc = parse_body(call, type, &w->incoming, err);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    const json_t *dry_run = w->incoming != NULL ? json_at(w->incoming, "dryRun", NULL) : NULL;
-    if (json_array_size(dry_run) != 0) {
-        if (!slice_eq_cstr(json_text(json_array_get(dry_run, 0)), "All")) {
-            return err_set(err, ERR_UNPROCESSABLE,
-                           "dryRun: Unsupported value: supported values: "
-                           "\"All\"");
-        }
-        w->dry_run = true;
-    }
-    return 0;
+    struct rest_delete_options options;
+    int rc = rest_delete_options(job->call, &options, err);
+    job->gate.op = ADMIT_DELETE;
+    job->gate.incoming = options.body;
+    job->gate.dry_run = options.dry_run;
+    job->gate.propagation = options.propagation;
+    return rc;
 }
 
 static int choose_op(struct write_job *job, struct err *err)
@@ -240,19 +173,16 @@ static int choose_op(struct write_job *job, struct err *err)
     struct slice type = rest_media_type(http_stream_header(call->stream, "content-type"));
     int rc = 0;
     if (slice_eq_cstr(method, "DELETE")) {
-        return read_delete_options(job, type, err);
+        return read_delete_options(job, err);
     }
     if (slice_eq_cstr(method, "PATCH")) {
         rc = choose_patch(job, type, err);
-    } else if (!is_object_type(type)) {
-        rc = unsupported(type,
-                         "application/json, application/yaml, "
-                         "application/vnd.kubernetes.protobuf",
-                         err);
+    } else if (!rest_is_object_type(type)) {
+        rc = rest_unsupported(type, REST_OBJECT_TYPES, err);
     } else {
         w->op = slice_eq_cstr(method, "POST") ? ADMIT_CREATE : ADMIT_UPDATE;
     }
-    return rc != 0 ? rc : parse_body(call, type, &w->incoming, err);
+    return rc != 0 ? rc : rest_parse_body(call, type, &w->incoming, err);
 }
 
 /* ---- options ---- */
@@ -270,23 +200,6 @@ static int set_validation(struct rest_call *call, struct gate_write *w, struct e
         return err_set(err, ERR_UNPROCESSABLE,
                        "fieldValidation: Unsupported value: supported values: \"Ignore\", "
                        "\"Strict\", \"Warn\"");
-    }
-    return 0;
-}
-
-static int set_propagation(struct rest_call *call, struct gate_write *w, struct err *err)
-{
-    struct slice text = call->query.propagation;
-    if (text.len == 0 || slice_eq_cstr(text, "Background")) {
-        w->propagation = ADMIT_BACKGROUND;
-    } else if (slice_eq_cstr(text, "Foreground")) {
-        w->propagation = ADMIT_FOREGROUND;
-    } else if (slice_eq_cstr(text, "Orphan")) {
-        w->propagation = ADMIT_ORPHAN;
-    } else {
-        return err_set(err, ERR_UNPROCESSABLE,
-                       "propagationPolicy: Unsupported value: supported values: \"Background\", "
-                       "\"Foreground\", \"Orphan\"");
     }
     return 0;
 }
@@ -343,7 +256,6 @@ static int fill_gate(struct write_job *job, struct err *err)
         .done = on_written,
     };
     int rc = set_validation(call, w, err);
-    rc = rc != 0 ? rc : set_propagation(call, w, err);
     rc = rc != 0 ? rc : set_request_id(call, w, err);
     return rc != 0 ? rc : choose_op(job, err);
 }

@@ -152,14 +152,15 @@ static void rows(void **state)
                  "'reason':'R','message':'m','count':4,'lastTimestamp':'2023-11-14T22:13:13Z'}"),
         &f->err);
     struct buf out = {0};
+    struct table_form form = {.version = SLICE("v1beta1"), .now_ms = f->now_ms};
     const struct kind *k = kind_named(f, "event");
     table_columns(k, &out);
     assert_true(slice_starts_with(buf_slice(&out), SLICE("[{\"name\":\"Name\",\"type\":\"string\","
                                                          "\"format\":\"name\"")));
     buf_clear(&out);
-    assert_ok(table_row(k, &f->old, TABLE_METADATA, f->now_ms, &out, &f->err), &f->err);
+    assert_ok(table_row(k, &f->old, &form, &out, &f->err), &f->err);
     const char *expected = "{\"cells\":[\"x\",\"7s\",null,\"R\",\"component/c\",null,\"m\",4],"
-                           "\"object\":{\"apiVersion\":\"meta.k8s.io/v1\","
+                           "\"object\":{\"apiVersion\":\"meta.k8s.io/v1beta1\","
                            "\"kind\":\"PartialObjectMetadata\",\"metadata\":{";
     assert_slice(slice_sub(buf_slice(&out), 0, strlen(expected)), expected);
     assert_true(slice_find(buf_slice(&out), SLICE("\"resourceVersion\":\"1001\",\"uid\":")) !=
@@ -168,7 +169,8 @@ static void rows(void **state)
     assert_ok(json_parse(buf_slice(&out), &row, &f->err), &f->err);
     json_decref(row);
     buf_clear(&out);
-    assert_ok(table_row(k, &f->old, TABLE_NONE, f->now_ms, &out, &f->err), &f->err);
+    form.include = TABLE_NONE;
+    assert_ok(table_row(k, &f->old, &form, &out, &f->err), &f->err);
     assert_true(slice_ends_with(buf_slice(&out), SLICE("4]}")));
     struct slice cells[8];
     json_t *object = NULL;

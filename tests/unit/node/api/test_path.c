@@ -71,8 +71,10 @@ static void queries_are_decoded_and_checked(void **state)
     assert_slice(q.labels, "a=b,c");
     assert_slice(q.manager, "k l");
     assert_err(rest_query_parse(SLICE("limit=-1"), &arena, &q, &err), &err, ERR_INVALID, "limit");
-    assert_err(rest_query_parse(SLICE("dryRun=Perhaps"), &arena, &q, &err), &err, ERR_INVALID,
+    assert_err(rest_query_parse(SLICE("dryRun=Perhaps"), &arena, &q, &err), &err, ERR_UNPROCESSABLE,
                "dryRun");
+    assert_err(rest_query_parse(SLICE("includeObject=Some"), &arena, &q, &err), &err, ERR_INVALID,
+               "includeObject");
     assert_err(rest_query_parse(SLICE("timeoutSeconds=1e3"), &arena, &q, &err), &err, ERR_INVALID,
                "timeoutSeconds");
     arena_free(&arena);
