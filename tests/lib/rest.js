@@ -15,7 +15,8 @@ function client({url, ca, token}) {
     const bytes = body === undefined ? undefined
         : Buffer.isBuffer(body) || typeof body === 'string' ? Buffer.from(body) : Buffer.from(JSON.stringify(body));
     const all = {...headers};
-    if (token && all.authorization === undefined) all.authorization = `Bearer ${token}`;
+    if (all.authorization === '') delete all.authorization;  // nobody
+    else if (token && all.authorization === undefined) all.authorization = `Bearer ${token}`;
     if (bytes) {
       all['content-length'] = bytes.length;
       if (type) all['content-type'] = type;
