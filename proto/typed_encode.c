@@ -357,25 +357,6 @@ static int encode_field(struct encoding *e, struct buf *out, const struct schema
     return rc;
 }
 
-/* A part of an inlined message: its parts add up when they are read. */
-/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static int encode_inlined(struct encoding *e, struct buf *out, const struct schema_field *field,
-                          const json_t *value)
-{
-    struct buf part = {0};
-    int rc = 0;
-    if (is_empty(field, value)) {
-        struct buf empty = {0};
-        put_varint(&empty, field->number);
-        put_bytes(&part, TYPED_EMPTY_FIELD, buf_slice(&empty));
-        buf_free(&empty);
-    } else {
-        rc = encode_field(e, &part, field, value);
-    }
-    put_inner(out, field->within, &part);
-    return rc;
-}
-
 static int check_known(struct encoding *e, const struct schema *schema, const json_t *object)
 {
     TREE_EACH(it, object)
@@ -388,21 +369,17 @@ static int check_known(struct encoding *e, const struct schema *schema, const js
     return 0;
 }
 
+/* The fields of the message itself (within: 0), or of one that is inlined in it. */
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static int encode_message(struct encoding *e, struct buf *out, const struct schema *schema,
-                          const json_t *object)
+static int encode_fields(struct encoding *e, struct buf *out, const struct schema *schema,
+                         uint32_t within, const json_t *object)
 {
     struct buf empty = {0};
-    if (!json_is_object(object)) {
-        return misfit(e, "must be an object");
-    }
-    int rc = check_known(e, schema, object);
+    int rc = 0;
     for (size_t i = 0; rc == 0 && i < schema->field_count; i++) {
         const struct schema_field *field = &schema->fields[i];
-        const json_t *value = tree_get(object, field->name);
-        if (value != NULL && field->within != 0) {
-            rc = encode_inlined(e, out, field, value);
-        } else if (value != NULL && is_empty(field, value)) {
+        const json_t *value = field->within == within ? tree_get(object, field->name) : NULL;
+        if (value != NULL && is_empty(field, value)) {
             put_varint(&empty, field->number);
         } else if (value != NULL) {
             rc = encode_field(e, out, field, value);
@@ -412,6 +389,40 @@ static int encode_message(struct encoding *e, struct buf *out, const struct sche
         put_bytes(out, TYPED_EMPTY_FIELD, buf_slice(&empty));
     }
     buf_free(&empty);
+    return rc;
+}
+
+static bool is_first_within(const struct schema *schema, size_t at)
+{
+    uint32_t within = schema->fields[at].within;
+    for (size_t i = 0; i < at; i++) {
+        if (schema->fields[i].within == within) {
+            return false;
+        }
+    }
+    return within != 0;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+static int encode_message(struct encoding *e, struct buf *out, const struct schema *schema,
+                          const json_t *object)
+{
+    if (!json_is_object(object)) {
+        return misfit(e, "must be an object");
+    }
+    int rc = check_known(e, schema, object);
+    rc = rc != 0 ? rc : encode_fields(e, out, schema, 0, object);
+    for (size_t i = 0; rc == 0 && i < schema->field_count; i++) {
+        if (is_first_within(schema, i)) {
+            struct buf inner = {0};
+            rc = encode_fields(e, &inner, schema, schema->fields[i].within, object);
+            if (inner.len > 0) {
+                put_inner(out, schema->fields[i].within, &inner);
+            } else {
+                buf_free(&inner);
+            }
+        }
+    }
     return rc;
 }
 

@@ -105,6 +105,18 @@ static void inlined_messages(void **state)
         text_of(f, json_object_get(pod, "spec")),
         "{'volumes':[{'configMap':{'defaultMode':420,'name':'main'},'name':'conf'}]}");
     json_decref(pod);
+    /* Probe{handler = 1{exec = 1{command = 1}, tcpSocket = 3{...}}}: handler is written once, since
+     * not every reader adds the parts of a message up. */
+    static const char both[] = "\x0a\x03\x0a\x01"
+                               "a\x1a";
+    struct buf wire = {0};
+    assert_ok(typed_from_json(kind_named(f, "pod"),
+                              tree(f, "{'spec':{'containers':[{'name':'c','livenessProbe':{"
+                                      "'exec':{'command':['a']},'tcpSocket':{'port':1}}}]}}"),
+                              &wire, &f->err),
+              &f->err);
+    assert_true(slice_find(buf_slice(&wire), slice_make(both, sizeof(both) - 1)) != SIZE_MAX);
+    buf_free(&wire);
 }
 
 static int apply_as(struct fixture *f, const char *manager, const char *text)
