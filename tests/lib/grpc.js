@@ -43,22 +43,21 @@ function client(Service, cluster, {node = 0, token = cluster.dev.token} = {}) {
 const json = object => ({json: Buffer.from(JSON.stringify(object))});
 const parse = object => JSON.parse(Buffer.from(object.json).toString());
 
-// The same files as protobufjs sees them: for messages inside Any and in trailers.
+// Those of kinds.
+const kinds = ['choreo/v1', 'k8s', 'k8s/workloads'].flatMap(folder => fs.readdirSync(path.join(root, folder))
+    .filter(name => name.endsWith('.proto')).map(name => `${folder}/${name}`));
+
+// All of them as protobufjs sees them: for messages inside Any and in trailers.
 const messages = new protobuf.Root();
 messages.resolvePath = (origin, target) => {
   const local = path.join(root, target);
   return fs.existsSync(local) ? local : path.join('/usr/include', target);
 };
-messages.loadSync(files, {keepCase: true});
+messages.loadSync([...new Set([...files, ...kinds])], {keepCase: true});
 
-const encode = (name, object) => {
-  const type = messages.lookupType(name);
-  return type.encode(type.fromObject(object)).finish();
-};
-const decode = (name, bytes) => {
-  const type = messages.lookupType(name);
-  return type.toObject(type.decode(bytes), {longs: String, enums: String});
-};
+const type = name => messages.lookupType(name);
+const encode = (name, object) => type(name).encode(type(name).fromObject(object)).finish();
+const decode = (name, bytes) => type(name).toObject(type(name).decode(bytes), {longs: String, enums: String});
 
 // google.rpc.Status details of an error: {'google.rpc.ErrorInfo': {...}, ...}
 function details(error) {
@@ -69,4 +68,4 @@ function details(error) {
   }));
 }
 
-module.exports = {grpc, proto, definition, client, json, parse, encode, decode, details};
+module.exports = {grpc, proto, definition, client, json, parse, encode, decode, type, details};
