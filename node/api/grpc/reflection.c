@@ -19,7 +19,7 @@ typedef Grpc__Reflection__V1__ServerReflectionResponse reflection_response;
 #define ASKS(what) GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##what
 #define ANSWERS(what) GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##what
 
-enum { FILES_MAX = 64, SYMBOL_DEPTH_MAX = 32, REQUEST_MAX_BYTES = 8 * 1024 };
+enum { FILES_MAX = 64, SYMBOL_DEPTH_MAX = 32, EXTENSIONS_MAX = 64, REQUEST_MAX_BYTES = 8 * 1024 };
 
 /* The embedded files, parsed once; immutable afterwards. */
 static struct file {
@@ -105,7 +105,8 @@ static bool in_service(const Google__Protobuf__ServiceDescriptorProto *s, struct
     return found;
 }
 
-/* Is it this message, or one of its fields, enumerations or messages? Descends along the symbol. */
+/* Is it this message, or one of its fields, oneofs, enumerations or messages? Descends along the
+ * symbol. */
 static bool in_message(const Google__Protobuf__DescriptorProto *m, struct slice symbol)
 {
     for (int depth = 0; depth < SYMBOL_DEPTH_MAX && cut(&symbol, m->name); depth++) {
@@ -115,6 +116,11 @@ static bool in_message(const Google__Protobuf__DescriptorProto *m, struct slice 
         }
         for (size_t i = 0; i < m->n_field; i++) {
             if (slice_eq_cstr(symbol, m->field[i]->name)) {
+                return true;
+            }
+        }
+        for (size_t i = 0; i < m->n_oneof_decl; i++) {
+            if (slice_eq_cstr(symbol, m->oneof_decl[i]->name)) {
                 return true;
             }
         }
@@ -156,7 +162,19 @@ static bool in_file(const Google__Protobuf__FileDescriptorProto *f, struct slice
             return true;
         }
     }
+    for (size_t i = 0; i < f->n_extension; i++) {
+        if (slice_eq_cstr(symbol, f->extension[i]->name)) {
+            return true;
+        }
+    }
     return false;
+}
+
+/* Does the field extend the message of that name, with or without the leading dot? */
+static bool extends(const Google__Protobuf__FieldDescriptorProto *field, const char *type)
+{
+    struct slice extendee = slice_of(field->extendee);
+    return slice_eq_cstr(extendee, type) || slice_eq_cstr(slice_sub(extendee, 1, SIZE_MAX), type);
 }
 
 static size_t file_named(const char *name)
@@ -228,6 +246,47 @@ static void answer_file(struct grpc_call *call, reflection_response *response, s
     response->file_descriptor_response = out;
 }
 
+/* Options of our own are the only extensions, and stand in files, not in messages. */
+static void answer_extension(struct grpc_call *call, reflection_response *response,
+                             const Grpc__Reflection__V1__ExtensionRequest *asked)
+{
+    for (size_t i = 0; i < file_count; i++) {
+        const Google__Protobuf__FileDescriptorProto *f = files[i].parsed;
+        for (size_t e = 0; e < f->n_extension; e++) {
+            if (f->extension[e]->number == asked->extension_number &&
+                extends(f->extension[e], asked->containing_type)) {
+                answer_file(call, response, i);
+                return;
+            }
+        }
+    }
+    answer_error(call, response, ERR_NOT_FOUND, "no such extension here");
+}
+
+/* All of a type that is known, though it have none. */
+static void answer_numbers(struct grpc_call *call, reflection_response *response, char *type)
+{
+    Grpc__Reflection__V1__ExtensionNumberResponse *out =
+        ARENA_NEW(call->arena, Grpc__Reflection__V1__ExtensionNumberResponse);
+    grpc__reflection__v1__extension_number_response__init(out);
+    if (file_with(slice_of(type)) == file_count) {
+        answer_error(call, response, ERR_NOT_FOUND, "no such type here");
+        return;
+    }
+    out->base_type_name = type;
+    out->extension_number = arena_alloc(call->arena, EXTENSIONS_MAX * sizeof(int32_t));
+    for (size_t i = 0; i < file_count; i++) {
+        const Google__Protobuf__FileDescriptorProto *f = files[i].parsed;
+        for (size_t e = 0; e < f->n_extension; e++) {
+            if (extends(f->extension[e], type) && out->n_extension_number < EXTENSIONS_MAX) {
+                out->extension_number[out->n_extension_number++] = f->extension[e]->number;
+            }
+        }
+    }
+    response->message_response_case = ANSWERS(ALL_EXTENSION_NUMBERS_RESPONSE);
+    response->all_extension_numbers_response = out;
+}
+
 static void answer_services(struct grpc_call *call, reflection_response *response)
 {
     const struct grpc *g = call->api->config.grpc_user;
@@ -265,8 +324,10 @@ static void info(struct grpc_call *call, const ProtobufCMessage *message)
         answer_services(call, &response);
         break;
     case ASKS(FILE_CONTAINING_EXTENSION):
+        answer_extension(call, &response, request.file_containing_extension);
+        break;
     case ASKS(ALL_EXTENSION_NUMBERS_OF_TYPE):
-        answer_error(call, &response, ERR_NOT_FOUND, "no extensions are used on the wire");
+        answer_numbers(call, &response, request.all_extension_numbers_of_type);
         break;
     case ASKS(_NOT_SET):
     case _GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST__CASE_IS_INT_SIZE:

@@ -164,15 +164,55 @@ static void other_questions_are_answered_too(void **state)
     char type[] = "choreo.v1.Component";
     caller_open(c);
     assert_refused(ask(c, INFO, q), 3); /* none */
-    q.message_request_case = ASKS(ALL_EXTENSION_NUMBERS_OF_TYPE);
-    q.all_extension_numbers_of_type = type;
-    assert_refused(ask(c, INFO, q), 5);
     Grpc__Reflection__V1__ExtensionRequest extension;
     grpc__reflection__v1__extension_request__init(&extension);
     extension.containing_type = type;
     q.message_request_case = ASKS(FILE_CONTAINING_EXTENSION);
     q.file_containing_extension = &extension;
     assert_refused(ask(c, INFO, q), 5);
+}
+
+static question asks_numbers(char *type)
+{
+    question q;
+    grpc__reflection__v1__server_reflection_request__init(&q);
+    q.message_request_case = ASKS(ALL_EXTENSION_NUMBERS_OF_TYPE);
+    q.all_extension_numbers_of_type = type;
+    return q;
+}
+
+/* The options that the contract's files use are extensions, and are told like anything else. */
+static void extensions_are_found(void **state)
+{
+    struct caller *c = *state;
+    static const char *const paths[] = {INFO, INFO_ALPHA};
+    char options[] = "google.protobuf.MessageOptions";
+    char component[] = "choreo.v1.Component";
+    char nothing[] = "choreo.v1.Nothing";
+    Grpc__Reflection__V1__ExtensionRequest extension;
+    grpc__reflection__v1__extension_request__init(&extension);
+    question q;
+    grpc__reflection__v1__server_reflection_request__init(&q);
+    q.message_request_case = ASKS(FILE_CONTAINING_EXTENSION);
+    q.file_containing_extension = &extension;
+    extension.containing_type = options;
+    extension.extension_number = 50002;
+    caller_open(c);
+    for (size_t i = 0; i < 2; i++) {
+        assert_file(ask(c, paths[i], q), "choreo/v1/options.proto");
+        const answer *a = ask(c, paths[i], asks_numbers(options));
+        assert_int_equal(a->message_response_case, ANSWERS(ALL_EXTENSION_NUMBERS_RESPONSE));
+        assert_string_equal(a->all_extension_numbers_response->base_type_name, options);
+        assert_int_equal(a->all_extension_numbers_response->n_extension_number, 2);
+        assert_int_equal(a->all_extension_numbers_response->extension_number[1], 50002);
+        a = ask(c, paths[i], asks_numbers(component));
+        assert_int_equal(a->message_response_case, ANSWERS(ALL_EXTENSION_NUMBERS_RESPONSE));
+        assert_int_equal(a->all_extension_numbers_response->n_extension_number, 0);
+        assert_refused(ask(c, paths[i], asks_numbers(nothing)), 5);
+        assert_file(ask(c, paths[i], asks_symbol("choreo.v1.rule")), "choreo/v1/options.proto");
+        assert_file(ask(c, paths[i], asks_symbol("choreo.v1.Object.form")),
+                    "choreo/v1/services.proto");
+    }
 }
 
 /* Several questions on one call, answered in order; one that is cut short ends it. */
@@ -207,6 +247,7 @@ int main(void)
         REFLECTION_TEST(symbols_of_every_sort_are_found),
         REFLECTION_TEST(what_is_no_symbol_is_not_found),
         REFLECTION_TEST(other_questions_are_answered_too),
+        REFLECTION_TEST(extensions_are_found),
         REFLECTION_TEST(questions_are_answered_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
