@@ -19,8 +19,6 @@
 
 #include "node/api/grpc/trailers.h"
 
-enum { FRAME_HEAD_BYTES = 5 };
-
 void grpc_init(struct grpc *g)
 {
     *g = (struct grpc){0};
@@ -72,13 +70,14 @@ bool grpc_done(const struct grpc_call *call)
 
 static void start_response(struct grpc_call *call)
 {
-    static const struct http_header headers[] = {
-        {{"content-type", 12}, {"application/grpc+proto", 22}},
-        {{"grpc-accept-encoding", 20}, {"identity", 8}},
+    const struct http_header headers[] = {
+        {SLICE("content-type"), SLICE("application/grpc+proto")},
+        {SLICE("grpc-accept-encoding"), SLICE(FRAME_ENCODINGS)},
+        {SLICE("grpc-encoding"), SLICE("gzip")},
     };
     if (!call->started) {
         call->started = true;
-        http_stream_start(call->stream, 200, headers, 2);
+        http_stream_start(call->stream, 200, headers, call->frames.packs_out ? 3 : 2);
     }
 }
 
@@ -88,12 +87,7 @@ bool grpc_send(struct grpc_call *call, const ProtobufCMessage *message)
         return true;
     }
     start_response(call);
-    size_t len = protobuf_c_message_get_packed_size(message);
-    struct buf *out = http_stream_out(call->stream);
-    buf_add_u8(out, 0);
-    buf_add_be32(out, (uint32_t)len);
-    buf_reserve(out, len);
-    out->len += protobuf_c_message_pack(message, (uint8_t *)out->data + out->len);
+    frames_add(&call->frames, message, http_stream_out(call->stream));
     return http_stream_push(call->stream);
 }
 
@@ -108,6 +102,22 @@ void grpc_finish(struct grpc_call *call, int rc, const struct err *err, const st
     size_t count = grpc_trailers(call->arena, rc, rc != 0 ? err->message : "", causes, trailers);
     http_stream_end(call->stream, trailers, count);
     maybe_release(call);
+}
+
+void grpc_finish_field(struct grpc_call *call, int rc, const struct err *err, const char *field)
+{
+    struct causes causes = {.arena = call->arena};
+    if (err_grpc_status(rc) == err_grpc_status(ERR_INVALID)) {
+        cause_add(&causes, CAUSE_INVALID, slice_of(field), "%s", err->message);
+    }
+    grpc_finish(call, rc, err, &causes);
+}
+
+void grpc_bad_field(struct grpc_call *call, const char *field, const char *message)
+{
+    struct err err;
+    (void)err_set(&err, ERR_INVALID, "%s", message);
+    grpc_finish_field(call, ERR_INVALID, &err, field);
 }
 
 void grpc_reply(struct grpc_call *call, const ProtobufCMessage *message)
@@ -193,28 +203,17 @@ static void dispatch(struct grpc_call *call, struct slice message)
 /* Takes the first whole message off the buffer. False: none is there (yet), or the call failed. */
 static bool next_message(struct grpc_call *call, struct slice *message)
 {
-    uint32_t limit = call->service->message_max;
-    limit = limit != 0 ? limit : GRPC_MESSAGE_MAX;
-    if (call->in.len < FRAME_HEAD_BYTES) {
+    struct err err = {0};
+    size_t bytes;
+    int rc = frames_look(&call->frames, buf_slice(&call->in), &bytes, &err);
+    if (rc == 0 && (bytes == 0 || call->in.len < bytes)) {
         return false;
     }
-    uint32_t len = be32_get(call->in.data + 1);
-    if (call->in.data[0] != 0) {
-        fail(call, ERR_METHOD, "compressed messages are not accepted: use grpc-encoding identity");
-        return false;
+    rc = rc != 0 ? rc : frames_take(&call->frames, &call->in, call->arena, message, &err);
+    if (rc != 0) {
+        grpc_finish(call, rc, &err, NULL);
     }
-    if (len > limit) {
-        struct err err;
-        (void)err_set(&err, ERR_TOO_LARGE, "a message of %u bytes: at most %u", len, limit);
-        grpc_finish(call, err.code, &err, NULL);
-        return false;
-    }
-    if (call->in.len - FRAME_HEAD_BYTES < len) {
-        return false;
-    }
-    *message = arena_copy(call->arena, slice_make(call->in.data + FRAME_HEAD_BYTES, len));
-    buf_shift(&call->in, FRAME_HEAD_BYTES + len);
-    return true;
+    return rc == 0;
 }
 
 /* One message of a bidirectional call, in an arena of its own: a client may send many. */
@@ -255,6 +254,21 @@ static void serve_messages(struct grpc_call *call)
     grpc_drop(call);
 }
 
+/* Refuses a request as soon as its first bytes say what is wrong with it: no more is kept than one
+ * message may have. */
+static void look_ahead(struct grpc_call *call)
+{
+    struct err err = {0};
+    size_t bytes;
+    int rc = frames_look(&call->frames, buf_slice(&call->in), &bytes, &err);
+    if (rc == 0 && bytes != 0 && call->in.len > bytes) {
+        rc = err_set(&err, ERR_INVALID, "the request holds more than one message");
+    }
+    if (rc != 0) {
+        refuse(call, rc, err.message);
+    }
+}
+
 static void on_data(struct http_stream *stream, struct slice data)
 {
     struct grpc_call *call = stream->user;
@@ -265,13 +279,11 @@ static void on_data(struct http_stream *stream, struct slice data)
         drop_refused(call, data.len);
         return;
     }
-    if (call->in.len + data.len > GRPC_MESSAGE_MAX + 2 * FRAME_HEAD_BYTES + HTTP_OUT_HIGH_BYTES) {
-        refuse(call, ERR_TOO_LARGE, "the message is larger than 4 MiB");
-        return;
-    }
     buf_add(&call->in, data);
     if (call->service->bidirectional) {
         serve_messages(call);
+    } else {
+        look_ahead(call);
     }
 }
 
@@ -295,9 +307,10 @@ static void on_request(struct http_stream *stream, int rc)
         if (!call->finished) {
             fail(call, ERR_INVALID, "the request holds no whole message");
         }
-    } else if (call->in.len > 0) {
-        fail(call, ERR_INVALID, "the request holds more than one message");
     } else {
+        if (call->deadline_ms == UINT64_MAX) {
+            loop_timer_stop(&call->timer); /* it has come; the rest may take its time */
+        }
         dispatch(call, message);
     }
     grpc_drop(call);
@@ -325,6 +338,8 @@ static void on_deadline(struct loop_timer *timer)
     struct grpc_call *call = CONTAINER_OF(timer, struct grpc_call, timer);
     if (call->refusal != NULL) {
         tell_refusal(call);
+    } else if (call->deadline_ms == UINT64_MAX) {
+        abandon(call, ERR_TIMEOUT, "the request stopped coming");
     } else {
         abandon(call, ERR_TIMEOUT, "the deadline passed; the outcome is unknown");
     }
@@ -415,26 +430,35 @@ static int admit_caller(struct grpc_call *call, struct err *err)
     return api_authorize(call->api, &request, err);
 }
 
+/* Everything that the head says. */
+static int read_head(struct grpc_call *call, uint64_t *timeout_ms, struct err *err)
+{
+    uint32_t limit = call->service->message_max;
+    struct slice timeout = http_stream_header(call->stream, "grpc-timeout");
+    *timeout_ms = call->service->open_ended ? UINT64_MAX : GRPC_DEADLINE_MS;
+    if (timeout.len > 0 && !parse_timeout(timeout, timeout_ms)) {
+        return err_set(err, ERR_INVALID, "grpc-timeout is malformed");
+    }
+    int rc = frames_init(&call->frames, call->stream, limit != 0 ? limit : GRPC_MESSAGE_MAX, err);
+    return rc != 0 ? rc : admit_caller(call, err);
+}
+
 static void begin(struct grpc_call *call)
 {
-    struct slice timeout = http_stream_header(call->stream, "grpc-timeout");
-    uint64_t ms = GRPC_DEADLINE_MS;
     struct err err = {0};
-    bool limited = timeout.len > 0 || !call->service->open_ended;
-    if (timeout.len > 0 && !parse_timeout(timeout, &ms)) {
-        refuse(call, ERR_INVALID, "grpc-timeout is malformed");
-        return;
-    }
-    int rc = admit_caller(call, &err);
+    uint64_t ms;
+    int rc = read_head(call, &ms, &err);
     if (rc != 0) {
         refuse(call, rc, err.message);
         return;
     }
     call->endless = call->service->bidirectional;
     call->deadline_ms = UINT64_MAX;
-    if (limited) {
+    if (ms != UINT64_MAX) {
         call->deadline_ms = loop_now_ms(call->loop) + ms;
         loop_timer_start(&call->timer, ms, 0);
+    } else if (!call->service->bidirectional) {
+        loop_timer_start(&call->timer, GRPC_DEADLINE_MS, 0); /* until the request is whole */
     }
 }
 

@@ -11,16 +11,17 @@
 #ifndef NODE_API_GRPC_DOOR_H
 #define NODE_API_GRPC_DOOR_H
 
-#include <protobuf-c/protobuf-c.h>
-
 #include "node/api/api.h"
+#include "node/api/grpc/frames.h"
 #include "proto/cause.h"
 
 enum {
     GRPC_SERVICES_MAX = 8,
-    GRPC_MESSAGE_MAX = 4 * 1024 * 1024, /* bytes of one message from a client */
+    GRPC_MESSAGE_MAX = 4 * 1024 * 1024, /* bytes of one message from a client, unpacked or not:
+                                           beyond it RESOURCE_EXHAUSTED */
     GRPC_MESSAGES_MAX = 1000,           /* of one bidirectional call */
-    GRPC_DEADLINE_MS = 30 * 1000,       /* of a call that names none, unless its service streams */
+    GRPC_DEADLINE_MS = 30 * 1000,       /* of a call that names none, unless its service streams:
+                                           then of its request's coming */
 };
 
 struct grpc_call;
@@ -70,6 +71,7 @@ struct grpc_call {
     void (*writable)(struct grpc_call *call);
     /* private */
     unsigned method;
+    struct frames frames;
     struct buf in; /* not yet a message */
     bool started;
     bool finished;
@@ -87,6 +89,11 @@ bool grpc_send(struct grpc_call *call, const ProtobufCMessage *message);
 /* The end: rc 0, or err's; causes (may be NULL) become google.rpc.BadRequest. */
 void grpc_finish(struct grpc_call *call, int rc, const struct err *err,
                  const struct causes *causes);
+/* The same, about one field of the request: a google.rpc.BadRequest names it, if rc says that it is
+ * the request that is wrong. */
+void grpc_finish_field(struct grpc_call *call, int rc, const struct err *err, const char *field);
+/* ERR_INVALID for a field; message is the whole sentence. */
+void grpc_bad_field(struct grpc_call *call, const char *field, const char *message);
 /* One message and the end. */
 void grpc_reply(struct grpc_call *call, const ProtobufCMessage *message);
 /* The call stays until dropped: around everything asynchronous. */

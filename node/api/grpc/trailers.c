@@ -83,7 +83,7 @@ static struct slice encode_details(struct arena *arena, int rc, const char *mess
     if (causes != NULL && causes->count > 0) {
         details[status.n_details++] = bad_request(arena, causes);
     }
-    if (rc == ERR_BUSY || rc == ERR_UNAVAILABLE || rc == ERR_NOT_LEADER) {
+    if (rc == ERR_BUSY || rc == ERR_UNAVAILABLE || rc == ERR_NOT_LEADER || rc == ERR_CLOSED) {
         details[status.n_details++] = retry_info(arena);
     }
     size_t len = google__rpc__status__get_packed_size(&status);

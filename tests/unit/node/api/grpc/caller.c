@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "base/gzip.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "tests/lib/people.h"
@@ -162,6 +163,14 @@ void caller_begin(struct caller *c, const char *path, struct slice body)
         (void)snprintf(c->headers[1], sizeof c->headers[1], "grpc-timeout: %s", c->timeout);
         c->header_list[count++] = c->headers[1];
     }
+    if (c->encoding != NULL) {
+        (void)snprintf(c->headers[2], sizeof c->headers[2], "grpc-encoding: %s", c->encoding);
+        c->header_list[count++] = c->headers[2];
+    }
+    if (c->accepts != NULL) {
+        (void)snprintf(c->headers[3], sizeof c->headers[3], "grpc-accept-encoding: %s", c->accepts);
+        c->header_list[count++] = c->headers[3];
+    }
     c->header_list[count] = NULL;
     c->fetch = (struct fetch){.method = c->method != NULL ? c->method : "POST",
                               .url = c->url,
@@ -228,6 +237,16 @@ void caller_frame(struct buf *out, struct slice message)
     buf_add(out, message);
 }
 
+void caller_frame_packed(struct buf *out, struct slice message)
+{
+    struct buf packed = {0};
+    gzip_pack(message, &packed);
+    buf_add_u8(out, 1);
+    buf_add_be32(out, (uint32_t)packed.len);
+    buf_add(out, buf_slice(&packed));
+    buf_free(&packed);
+}
+
 void caller_pack(struct buf *out, const ProtobufCMessage *message)
 {
     size_t len = protobuf_c_message_get_packed_size(message);
@@ -262,11 +281,16 @@ const void *caller_message(struct caller *c, size_t n, const ProtobufCMessageDes
     struct slice rest = c->body;
     for (size_t i = 0; rest.len >= 5; i++) {
         size_t len = be32_get(rest.data + 1);
-        assert_int_equal(rest.data[0], 0);
-        assert_true(rest.len >= 5 + len);
+        struct slice bytes = slice_sub(rest, 5, len);
+        assert_int_equal(bytes.len, len);
+        if (i == n && rest.data[0] != 0) {
+            struct err err;
+            assert_slice(fetch_header(&c->fetch, "grpc-encoding"), "gzip");
+            assert_ok(gzip_unpack(bytes, 64 << 20, &c->arena, &bytes, &err), &err);
+        }
         if (i == n) {
             const void *message =
-                protobuf_c_message_unpack(type, &allocator, len, (const uint8_t *)rest.data + 5);
+                protobuf_c_message_unpack(type, &allocator, bytes.len, (const uint8_t *)bytes.data);
             assert_non_null(message);
             return message;
         }

@@ -37,6 +37,8 @@ struct caller {
     const char *authorization;          /* NULL: "Bearer admin"; "": none */
     const char *method;                 /* NULL: POST */
     const char *timeout;                /* grpc-timeout, or NULL */
+    const char *encoding;               /* grpc-encoding, or NULL */
+    const char *accepts;                /* grpc-accept-encoding, or NULL */
     bool unhealthy;
     /* results of the last call */
     struct fetch fetch;
@@ -48,8 +50,8 @@ struct caller {
     struct slice body;
     /* private */
     char url[256];
-    char headers[3][256];
-    const char *header_list[5];
+    char headers[4][256];
+    const char *header_list[7];
 };
 
 int caller_setup(void **state);
@@ -65,13 +67,15 @@ void caller_end(struct caller *c);
 void caller_hang_up(struct caller *c);
 /* One request message, framed; the method's whole path. */
 void caller_ask(struct caller *c, const char *path, const ProtobufCMessage *request);
-/* The n-th message of the response, from 0, or NULL. */
+/* The n-th message of the response, from 0, or NULL; unpacked if need be. */
 const void *caller_message(struct caller *c, size_t n, const ProtobufCMessageDescriptor *type);
 /* The call ended so; shows what it did when it did not. text is part of the message. */
 void caller_expect(struct caller *c, int status, const char *text);
 
 /* Appends a frame: length and bytes, not compressed. */
 void caller_frame(struct buf *out, struct slice message);
+/* The same, packed by gzip. */
+void caller_frame_packed(struct buf *out, struct slice message);
 void caller_pack(struct buf *out, const ProtobufCMessage *message);
 
 #endif

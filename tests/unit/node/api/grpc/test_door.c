@@ -8,7 +8,8 @@
 #define CHECK "/grpc.health.v1.Health/Check" /* which anybody may call */
 
 enum { OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND };
-enum { PERMISSION_DENIED = 7, RESOURCE_EXHAUSTED = 8, UNIMPLEMENTED = 12, UNAUTHENTICATED = 16 };
+enum { PERMISSION_DENIED = 7, RESOURCE_EXHAUSTED = 8, UNIMPLEMENTED = 12, INTERNAL = 13 };
+enum { UNAUTHENTICATED = 16 };
 
 /* ---- methods that do as they are told ---- */
 
@@ -88,7 +89,8 @@ static void frames_must_be_whole(void **state)
         {{"\0\0\0\0\5ab", 7}, INVALID_ARGUMENT, "no whole message"},
         {{"\0\0\0\0\0\0\0\0\0\0", 10}, INVALID_ARGUMENT, "more than one message"},
         {{"\0\0\0\0\0x", 6}, INVALID_ARGUMENT, "more than one message"},
-        {{"\1\0\0\0\0", 5}, UNIMPLEMENTED, "identity"},
+        {{"\1\0\0\0\0", 5}, INTERNAL, "Compressed-Flag"},
+        {{"\2\0\0\0\0", 5}, INTERNAL, "Compressed-Flag"},
         {{"\0\0\0\0\2\xff\xff", 7}, INVALID_ARGUMENT, "does not decode"},
         {{"\0\xff\xff\xff\xff", 5}, RESOURCE_EXHAUSTED, "message"},
         {{"\0\0\x40\0\1", 5}, RESOURCE_EXHAUSTED, "message"},
@@ -323,7 +325,8 @@ static void every_error_has_its_status_and_its_reason(void **state)
         assert_int_equal(c->details->code, err_grpc_status(code));
         assert_string_equal(c->details->message, "it is so");
         assert_string_equal(reason_of(c, reason, sizeof reason), err_reason(code));
-        bool retry = code == ERR_BUSY || code == ERR_UNAVAILABLE || code == ERR_NOT_LEADER;
+        bool retry = code == ERR_BUSY || code == ERR_UNAVAILABLE || code == ERR_NOT_LEADER ||
+                     code == ERR_CLOSED;
         assert_int_equal(has_detail(c, "google.rpc.RetryInfo"), retry);
         assert_false(has_detail(c, "google.rpc.BadRequest"));
     }
