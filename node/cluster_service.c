@@ -18,13 +18,6 @@ static struct cluster *cluster_of(const struct grpc_call *call)
     return call->service->user;
 }
 
-static void fail(struct grpc_call *call, int code, const char *message)
-{
-    struct err err;
-    (void)err_set(&err, code, "%s", message);
-    grpc_finish(call, code, &err, NULL);
-}
-
 /* ---- Status, Members ---- */
 
 static char **names_of(struct arena *arena, const struct node_shard_status *s, bool voters,
@@ -222,7 +215,7 @@ static void transfer_leader(struct grpc_call *call, const ProtobufCMessage *mess
         (const Choreo__V1__TransferLeaderRequest *)message;
     struct node *node = cluster_of(call)->node;
     if (!request->has_shard || request->shard >= node_identity(node)->shards) {
-        fail(call, ERR_INVALID, "shard is required, and must be one of the cluster's");
+        grpc_bad_field(call, "shard", "shard is required, and must be one of the cluster's");
         return;
     }
     struct operating *o = operate(call, TRANSFER);
@@ -237,9 +230,9 @@ static void prefer_region(struct grpc_call *call, const ProtobufCMessage *messag
     struct node *node = cluster_of(call)->node;
     const char *region = request->region != NULL ? request->region : "";
     if (!request->has_shard || request->shard >= node_identity(node)->shards) {
-        fail(call, ERR_INVALID, "shard is required, and must be one of the cluster's");
+        grpc_bad_field(call, "shard", "shard is required, and must be one of the cluster's");
     } else if (strlen(region) > NODE_NAME_MAX) {
-        fail(call, ERR_INVALID, "region is longer than a region's name can be");
+        grpc_bad_field(call, "region", "region is longer than a region's name can be");
     } else {
         struct operating *o = operate(call, PREFER);
         node_prefer(node, &o->op, request->shard, region);
@@ -251,7 +244,7 @@ static void remove_member(struct grpc_call *call, const ProtobufCMessage *messag
     const Choreo__V1__RemoveMemberRequest *request =
         (const Choreo__V1__RemoveMemberRequest *)message;
     if (request->name == NULL || *request->name == '\0') {
-        fail(call, ERR_INVALID, "name is required");
+        grpc_bad_field(call, "name", "name is required");
         return;
     }
     struct operating *o = operate(call, REMOVE);
@@ -260,8 +253,9 @@ static void remove_member(struct grpc_call *call, const ProtobufCMessage *messag
 
 /* ---- CreateToken ---- */
 
+/* On error *field is the one that is wrong. */
 static int token_subject(const Choreo__V1__CreateTokenRequest *request, struct subject *subject,
-                         struct err *err)
+                         const char **field, struct err *err)
 {
     bool join = request->purpose == CHOREO__V1__CREATE_TOKEN_REQUEST__PURPOSE__JOIN;
     *subject = (struct subject){.user = join ? SLICE("choreo:joiner") : slice_of(request->user)};
@@ -270,10 +264,12 @@ static int token_subject(const Choreo__V1__CreateTokenRequest *request, struct s
     }
     for (size_t i = 0; !join && i < request->n_groups; i++) {
         if (!subject_add_group(subject, slice_of(request->groups[i]))) {
+            *field = "groups";
             return err_set(err, ERR_INVALID, "groups: at most %d", SUBJECT_GROUPS_MAX);
         }
     }
     if (subject->user.len == 0) {
+        *field = "user";
         return err_set(err, ERR_INVALID, "user is required");
     }
     return 0;
@@ -287,17 +283,18 @@ static void create_token(struct grpc_call *call, const ProtobufCMessage *message
     struct buf hash = {0};
     struct subject subject;
     struct err err = {0};
+    const char *field = "ttl_seconds";
     uint64_t now_ms = call->api->clock->wall_ms(call->api->clock);
     uint64_t seconds = request->ttl_seconds != 0 ? request->ttl_seconds : TOKEN_SECONDS_DEFAULT;
     int rc = seconds > TOKEN_SECONDS_MAX
                  ? err_set(&err, ERR_INVALID, "ttl_seconds: at most %d", TOKEN_SECONDS_MAX)
-                 : token_subject(request, &subject, &err);
+                 : token_subject(request, &subject, &field, &err);
     rc = rc != 0 ? rc
                  : token_issue(c->credentials->token_key, node_identity(c->node)->cluster, &subject,
                                now_ms, seconds * 1000, &token, &err);
     rc = rc != 0 ? rc : pki_cert_hash(buf_slice(&c->credentials->ca_cert), &hash, &err);
     if (rc != 0) {
-        grpc_finish(call, rc, &err, NULL);
+        grpc_finish_field(call, rc, &err, field);
     } else {
         Choreo__V1__CreateTokenResponse response = CHOREO__V1__CREATE_TOKEN_RESPONSE__INIT;
         response.token = arena_cstr(call->arena, buf_slice(&token));

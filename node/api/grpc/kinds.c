@@ -47,7 +47,7 @@ void resource_schema(struct grpc_call *call, const ProtobufCMessage *message)
         rc = openapi_json_schema(kind, &json, &err);
     }
     if (rc != 0) {
-        grpc_finish(call, rc, &err, NULL);
+        grpc_finish_field(call, rc, &err, "ref");
     } else {
         Choreo__V1__SchemaResponse response = CHOREO__V1__SCHEMA_RESPONSE__INIT;
         response.kind = kind_info(call->arena, kind);

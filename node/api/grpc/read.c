@@ -81,9 +81,7 @@ void resource_get(struct grpc_call *call, const ProtobufCMessage *message)
         return;
     }
     if (t.name.len == 0) {
-        struct err err;
-        (void)err_set(&err, ERR_INVALID, "ref.name is required");
-        grpc_finish(call, ERR_INVALID, &err, NULL);
+        grpc_bad_field(call, "ref.name", "ref.name is required");
         return;
     }
     struct getting *g = ARENA_NEW(call->arena, struct getting);
@@ -234,7 +232,7 @@ void resource_list(struct grpc_call *call, const ProtobufCMessage *message)
     struct err err = {0};
     if (request->continue_ != NULL && *request->continue_ != '\0' &&
         read_continue(call, request->continue_, &l->list, &err) != 0) {
-        grpc_finish(call, ERR_INVALID, &err, NULL);
+        grpc_finish_field(call, ERR_INVALID, &err, "continue");
         return;
     }
     call->state = l;

@@ -97,7 +97,7 @@ bool resource_target(struct grpc_call *call, const Choreo__V1__Ref *ref, const c
         rc = api_authorize(call->api, &request, &err);
     }
     if (rc != 0) {
-        grpc_finish(call, rc, &err, NULL);
+        grpc_finish_field(call, rc, &err, "ref");
     }
     return rc == 0;
 }
@@ -109,7 +109,10 @@ bool resource_selector(struct grpc_call *call, const struct kind *kind, const ch
     *selector = NULL;
     int rc = selector_parse(slice_of(labels), slice_of(fields), kind, selector, &err);
     if (rc != 0) {
-        grpc_finish(call, rc, &err, NULL);
+        bool by_labels = selector_parse(slice_of(labels), SLICE(""), kind, selector, NULL) != 0;
+        selector_free(*selector);
+        *selector = NULL;
+        grpc_finish_field(call, rc, &err, by_labels ? "label_selector" : "field_selector");
         return false;
     }
     if (*selector != NULL) {

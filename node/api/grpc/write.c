@@ -15,13 +15,6 @@ struct writing {
     Choreo__V1__Form form;
 };
 
-static void fail_with(struct grpc_call *call, int code, const char *message)
-{
-    struct err err;
-    (void)err_set(&err, code, "%s", message);
-    grpc_finish(call, code, &err, NULL);
-}
-
 static void finish_error(struct writing *w, int rc, const struct err *err)
 {
     struct err whole = *err;
@@ -161,11 +154,13 @@ static struct writing *prepare(struct grpc_call *call, const struct target *t, e
     take_options(&w->write, options);
     size_t id = w->write.request_id.len;
     if (id != 0 && (id < 16 || id > 64)) {
-        fail_with(call, ERR_INVALID, "options.request_id must have 16 to 64 bytes");
+        grpc_bad_field(call, "options.request_id", "options.request_id must have 16 to 64 bytes");
         return NULL;
     }
     if (!subresource_of(t->subresource, &w->write.sub)) {
-        fail_with(call, ERR_METHOD, "ref.subresource: the server has only status and scale");
+        struct err err;
+        (void)err_set(&err, ERR_METHOD, "ref.subresource: the server has only status and scale");
+        grpc_finish(call, err.code, &err, NULL);
         return NULL;
     }
     return w;
@@ -211,7 +206,7 @@ static void write_object(struct grpc_call *call, const ProtobufCMessage *message
     struct err err = {0};
     int rc = resource_unpack(call, request->object, &object, &kind, &err);
     if (rc != 0) {
-        grpc_finish(call, rc, &err, NULL);
+        grpc_finish_field(call, rc, &err, "object");
         return;
     }
     Choreo__V1__Ref ref = complete_ref(call, request->ref, kind, object, op != ADMIT_CREATE);
@@ -219,7 +214,7 @@ static void write_object(struct grpc_call *call, const ProtobufCMessage *message
         return;
     }
     if (op != ADMIT_CREATE && t.name.len == 0) {
-        fail_with(call, ERR_INVALID, "the object has no metadata.name");
+        grpc_bad_field(call, "object.metadata.name", "the object has no metadata.name");
         return;
     }
     struct writing *w = prepare(call, &t, op, request->options, request->form, message);
@@ -263,13 +258,13 @@ void resource_patch(struct grpc_call *call, const ProtobufCMessage *message)
         return;
     }
     if (t.name.len == 0) {
-        fail_with(call, ERR_INVALID, "ref.name is required");
+        grpc_bad_field(call, "ref.name", "ref.name is required");
         return;
     }
     int rc = json_parse_body(slice_make(request->patch.data, request->patch.len), &patch, &err);
     if (rc != 0) {
         (void)err_wrap(&err, "patch");
-        grpc_finish(call, rc, &err, NULL);
+        grpc_finish_field(call, rc, &err, "patch");
         return;
     }
     arena_own(call->arena, patch, release_tree);
@@ -306,7 +301,7 @@ void resource_delete(struct grpc_call *call, const ProtobufCMessage *message)
         return;
     }
     if (t.name.len == 0) {
-        fail_with(call, ERR_INVALID, "ref.name is required");
+        grpc_bad_field(call, "ref.name", "ref.name is required");
         return;
     }
     struct writing *w = prepare(call, &t, ADMIT_DELETE, request->options, request->form, message);

@@ -365,10 +365,73 @@ static void kinds_are_listed_with_their_messages(void **state)
     assert_int_equal(components, 1);
 }
 
+/* The call was refused for this field of its request, and google.rpc.BadRequest says so. */
+static void expect_field(struct caller *c, const char *field)
+{
+    caller_expect(c, INVALID_ARGUMENT, "");
+    for (size_t i = 0; c->details != NULL && i < c->details->n_details; i++) {
+        const Google__Protobuf__Any *any = c->details->details[i];
+        if (strcmp(any->type_url, "type.googleapis.com/google.rpc.BadRequest") == 0) {
+            Google__Rpc__BadRequest *bad =
+                google__rpc__bad_request__unpack(NULL, any->value.len, any->value.data);
+            assert_int_equal(bad->n_field_violations, 1);
+            assert_string_equal(bad->field_violations[0]->field, field);
+            assert_true(strlen(bad->field_violations[0]->description) > 0);
+            google__rpc__bad_request__free_unpacked(bad, NULL);
+            return;
+        }
+    }
+    fail_msg("nothing says that it is \"%s\"", field);
+}
+
+static void wrong_fields_of_requests_are_named(void **state)
+{
+    struct caller *c = *state;
+    Choreo__V1__Ref nameless = ref_of("components", NULL);
+    Choreo__V1__Ref wordless = ref_of(NULL, "web");
+    Choreo__V1__Ref named = ref_of("components", "web");
+    Choreo__V1__ListRequest list = CHOREO__V1__LIST_REQUEST__INIT;
+    Choreo__V1__PatchRequest patch = CHOREO__V1__PATCH_REQUEST__INIT;
+    Choreo__V1__WriteOptions options = CHOREO__V1__WRITE_OPTIONS__INIT;
+    get(c, NULL, CHOREO__V1__FORM__FORM_JSON);
+    expect_field(c, "ref");
+    get(c, &wordless, CHOREO__V1__FORM__FORM_JSON);
+    expect_field(c, "ref");
+    get(c, &nameless, CHOREO__V1__FORM__FORM_JSON);
+    expect_field(c, "ref.name");
+    list.ref = &nameless;
+    list.label_selector = text("a in");
+    caller_ask(c, SERVICE "List", &list.base);
+    expect_field(c, "label_selector");
+    list.label_selector = text("a in (b)");
+    list.field_selector = text("spec.nothing=1");
+    caller_ask(c, SERVICE "List", &list.base);
+    expect_field(c, "field_selector");
+    list.field_selector = NULL;
+    list.continue_ = text("x");
+    caller_ask(c, SERVICE "List", &list.base);
+    expect_field(c, "continue");
+    patch.ref = &named;
+    patch.has_patch = options.has_request_id = true;
+    patch.patch = (ProtobufCBinaryData){1, (uint8_t *)text("{")};
+    caller_ask(c, SERVICE "Patch", &patch.base);
+    expect_field(c, "patch");
+    patch.patch = (ProtobufCBinaryData){2, (uint8_t *)text("{}")};
+    options.request_id = (ProtobufCBinaryData){3, (uint8_t *)text("abc")};
+    patch.options = &options;
+    caller_ask(c, SERVICE "Patch", &patch.base);
+    expect_field(c, "options.request_id");
+    write_object(c, "Create", NULL, NULL);
+    expect_field(c, "object");
+    write_json(c, "Update", "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{}}");
+    expect_field(c, "object.metadata.name");
+}
+
 int main(void)
 {
 #define RESOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, open_with_web, caller_teardown)
     const struct CMUnitTest tests[] = {
+        RESOURCE_TEST(wrong_fields_of_requests_are_named),
         RESOURCE_TEST(objects_come_back_in_every_form),
         RESOURCE_TEST(typed_objects_go_in_as_they_came_out),
         RESOURCE_TEST(refs_are_in_words),
