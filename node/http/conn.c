@@ -3,8 +3,8 @@
  * Happy path: input is parsed, which routes streams; handlers answer and mark the connection
  * dirty; once per turn of the loop it is pumped, and streams that wait for room are told.
  * Failure path: a protocol error flushes what the protocol had to say and closes. A connection is
- * closed, too, when the kernel takes nothing for stall_ms, a head does not end within head_ms, or
- * more resets or control frames come in a minute than the limits allow; a single stream that does
+ * closed, too, when the kernel takes nothing for stall_ms, a head does not end within head_ms, the
+ * client does not answer a PING, or sends too much of nothing (flood.h); a single stream that does
  * not move is reset; an idle connection is told to go away and closed.
  * Invariants: nothing is written after finish; a pump never runs inside an input. */
 #include "node/http/conn.h"
@@ -34,7 +34,7 @@ void http_conn_init(struct http_conn *conn, struct http_server *server, struct h
     list_init(&conn->dirty_link);
     conn->active_ms = http_conn_now(conn);
     conn->taken_ms = conn->active_ms;
-    conn->minute_ms = conn->active_ms;
+    conn->heard_ms = conn->active_ms;
     conn->draining = server->draining;
 }
 
@@ -76,6 +76,8 @@ void http_conn_input(struct http_conn *conn, struct slice bytes)
         return;
     }
     struct err err = {0};
+    conn->heard_ms = http_conn_now(conn);
+    conn->pinged_ms = 0;
     if (conn->proto->input(conn, bytes, &err) != 0) {
         fail(conn, &err);
         return;
@@ -160,17 +162,6 @@ bool http_conn_full(const struct http_conn *conn)
     return conn->wire->ops->pending(conn->wire) >= conn->server->limits.out_bytes;
 }
 
-bool http_conn_count(struct http_conn *conn, uint32_t *counter, uint32_t limit)
-{
-    uint64_t now = http_conn_now(conn);
-    if (now - conn->minute_ms >= 60000) {
-        conn->minute_ms = now;
-        conn->resets = 0;
-        conn->controls = 0;
-    }
-    return ++*counter <= limit;
-}
-
 struct slice http_conn_date(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
@@ -185,19 +176,20 @@ struct slice http_conn_date(struct http_conn *conn)
 }
 
 /* A stream whose client neither sends its body nor takes its response. */
-static void tick_stream(struct http_stream *s, uint64_t now, uint32_t stall_ms)
+static void tick_stream(struct http_stream *s, uint64_t now, const struct http_limits *limits)
 {
-    if (now - s->progress_ms < stall_ms) {
+    bool coming = s->recv.state == HTTP_RECV_BODY;
+    if (coming && !s->told && !s->streaming && now - s->begun_ms >= limits->body_ms) {
+        http_stream_whole(s, ERR_TIMEOUT);
         return;
     }
-    bool body_late = s->recv.state == HTTP_RECV_BODY && !s->told && !s->streaming;
     bool reader_slow = http_stream_pending(s) != 0 && s->send.state != HTTP_SEND_NONE;
-    bool sender_slow = s->recv.state == HTTP_RECV_BODY && s->send.state == HTTP_SEND_ENDED;
-    if (body_late) {
-        http_stream_whole(s, ERR_TIMEOUT);
-    } else if ((reader_slow || sender_slow) && s->send.state != HTTP_SEND_GONE) {
+    bool sender_slow = coming && s->send.state == HTTP_SEND_ENDED;
+    bool stalled = now - s->progress_ms >= limits->stall_ms;
+    if (stalled && (reader_slow || sender_slow) && s->send.state != HTTP_SEND_GONE) {
         struct http_conn *conn = s->conn;
         struct err why = {.code = ERR_TIMEOUT, .message = "the client does not read"};
+        s->slow = true;
         if (!s->released && http_stream_alive(s)) {
             sm_move(&s->send, HTTP_SEND_GONE);
             conn->proto->reset(conn, s);
@@ -206,6 +198,17 @@ static void tick_stream(struct http_stream *s, uint64_t now, uint32_t stall_ms)
             sm_move(&s->send, HTTP_SEND_GONE);
             conn->proto->reset(conn, s);
         }
+    }
+}
+
+/* A client that waits says nothing, and neither does one whose machine is gone. */
+static void keep_alive(struct http_conn *conn, uint64_t now)
+{
+    bool silent = now - conn->heard_ms >= conn->server->limits.keepalive_ms;
+    if (silent && conn->pinged_ms == 0 && conn->stream_count > 0 && conn->proto->ping != NULL &&
+        !conn->finished) {
+        conn->pinged_ms = now;
+        conn->proto->ping(conn);
     }
 }
 
@@ -221,9 +224,12 @@ void http_conn_tick(struct http_conn *conn)
     }
     bool stuck = now - conn->taken_ms >= limits->stall_ms;
     bool head_late = conn->head_ms != 0 && now - conn->head_ms >= limits->head_ms;
-    if (stuck || head_late) {
+    bool dead = conn->pinged_ms != 0 && now - conn->pinged_ms >= limits->dead_ms;
+    if (stuck || head_late || dead) {
         log_debug("http.timeout", "remote=%s what=%s", conn->remote,
-                  stuck ? "reading" : "request-head");
+                  stuck  ? "reading"
+                  : dead ? "ping"
+                         : "request-head");
         conn->finished = true;
         conn->wire->ops->close(conn->wire);
         return;
@@ -234,6 +240,7 @@ void http_conn_tick(struct http_conn *conn)
     }
     LIST_FOREACH(link, &conn->streams)
     {
-        tick_stream(CONTAINER_OF(link, struct http_stream, link), now, limits->stall_ms);
+        tick_stream(CONTAINER_OF(link, struct http_stream, link), now, limits);
     }
+    keep_alive(conn, now);
 }

@@ -6,6 +6,7 @@
 #ifndef NODE_HTTP_CONN_H
 #define NODE_HTTP_CONN_H
 
+#include "node/http/flood.h"
 #include "node/http/server.h"
 
 struct http_wire;
@@ -33,6 +34,7 @@ struct http_proto {
     void (*reset)(struct http_conn *conn, struct http_stream *s);
     void (*consumed)(struct http_conn *conn, struct http_stream *s, size_t bytes);
     void (*drain)(struct http_conn *conn); /* no new requests, please */
+    void (*ping)(struct http_conn *conn);  /* NULL: TCP finds dead clients by itself */
     void (*free)(struct http_conn *conn);
 };
 
@@ -52,9 +54,9 @@ struct http_conn {
     uint64_t taken_ms;
     uint64_t active_ms; /* the last request began or ended */
     uint64_t head_ms;   /* a head has been coming since; 0: none */
-    uint64_t minute_ms; /* start of the window that resets and controls are counted in */
-    uint32_t resets;
-    uint32_t controls;
+    uint64_t heard_ms;  /* something came */
+    uint64_t pinged_ms; /* we asked whether the client is there; 0: not since it was heard */
+    struct flood flood;
     bool draining;
     bool finished; /* finish or close was asked of the wire */
 };
@@ -81,8 +83,6 @@ void http_conn_tick(struct http_conn *conn);
 uint64_t http_conn_now(const struct http_conn *conn);
 void http_conn_write(struct http_conn *conn, struct slice bytes);
 bool http_conn_full(const struct http_conn *conn); /* the wire holds out_bytes */
-/* Counts an event of which a client may cause so many a minute. False: too many. */
-bool http_conn_count(struct http_conn *conn, uint32_t *counter, uint32_t limit);
 struct slice http_conn_date(struct http_conn *conn);
 /* A server without a listener, for tests of connections. */
 void http_server_init(struct http_server *server, struct loop *loop,

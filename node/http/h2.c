@@ -5,8 +5,7 @@
  * own queue and go to the wire without passing through the library (NO_COPY). A stream without
  * ready bytes is deferred and resumed by wake().
  * Failure path: a malformed frame makes the library queue a GOAWAY, which is flushed before the
- * connection closes. Floods are counted here (resets, control frames) as well as bounded by the
- * library (acknowledgements, settings). Too large a head resets its stream.
+ * connection closes. What does no work is counted (flood.h). Too large a head resets its stream.
  * Invariants: stream_user_data is the http_stream until it is detached; mem_send() never runs
  * inside mem_recv(). */
 #include <assert.h>
@@ -29,8 +28,8 @@ struct h2 {
     struct http_conn *conn;
     struct http_stream *heading; /* whose head is coming */
     struct slice target;
-    struct err err; /* why the connection must end */
-    bool sending;
+    const char *flood; /* what there was too much of: the connection ends */
+    bool calmed;       /* and the client was told */
 };
 
 static struct http_stream *stream_at(nghttp2_session *session, int32_t id)
@@ -40,26 +39,47 @@ static struct http_stream *stream_at(nghttp2_session *session, int32_t id)
 
 /* ---- requests ---- */
 
+/* what is NULL if all is well. */
 static int flood(struct h2 *h, const char *what)
 {
-    (void)err_set(&h->err, ERR_BUSY, "too many %s", what);
+    if (what == NULL) {
+        return 0;
+    }
+    if (h->flood == NULL) {
+        h->flood = what;
+        flood_tell(&h->conn->server->measure, what, h->conn->remote, http_conn_now(h->conn));
+    }
     return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* Another stream ended, or will, for nothing. */
+static int count_reset(struct h2 *h)
+{
+    struct http_conn *conn = h->conn;
+    return flood(h, flood_reset(&conn->flood, &conn->server->limits, http_conn_now(conn)));
 }
 
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
 {
-    (void)session;
     struct h2 *h = user;
     struct http_conn *conn = h->conn;
-    bool empty_data =
-        hd->type == NGHTTP2_DATA && hd->length == 0 && (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0;
-    bool control = hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS &&
-                   hd->type != NGHTTP2_WINDOW_UPDATE && hd->type != NGHTTP2_RST_STREAM;
-    if ((control || empty_data) &&
-        !http_conn_count(conn, &conn->controls, conn->server->limits.control_per_minute)) {
-        return flood(h, "control frames");
+    const struct http_limits *limits = &conn->server->limits;
+    uint64_t now = http_conn_now(conn);
+    bool ends = (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    bool ack = (hd->flags & NGHTTP2_FLAG_ACK) != 0;
+    if (hd->type == NGHTTP2_HEADERS) {
+        bool over =
+            conn->stream_count >= limits->streams && stream_at(session, hd->stream_id) == NULL;
+        return over ? count_reset(h) : 0;
     }
-    return 0;
+    if (hd->type == NGHTTP2_DATA && (ends || hd->length >= FLOOD_SMALL_BYTES)) {
+        return 0;
+    }
+    int rc = flood(h, flood_frame(&conn->flood, limits, now));
+    if (rc == 0 && hd->type == NGHTTP2_PING && !ack) {
+        rc = flood(h, flood_ping(&conn->flood, limits, now));
+    }
+    return rc;
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -123,6 +143,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         struct http_stream *s = h->heading;
         h->heading = NULL;
         conn->head_ms = 0;
+        flood_request(&conn->flood);
         if (!http_stream_route(s, h->target)) {
             return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id,
                                              NGHTTP2_PROTOCOL_ERROR);
@@ -135,11 +156,16 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             http_stream_whole(s, 0);
         }
     }
-    if (frame->hd.type == NGHTTP2_RST_STREAM &&
-        !http_conn_count(conn, &conn->resets, conn->server->limits.resets_per_minute)) {
-        return flood(h, "stream resets");
-    }
-    return 0;
+    return frame->hd.type == NGHTTP2_RST_STREAM ? count_reset(h) : 0;
+}
+
+/* We reset a stream: a mistake of the client's, or its slowness. */
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)session;
+    struct h2 *h = user;
+    bool reset = frame->hd.type == NGHTTP2_RST_STREAM;
+    return reset && frame->rst_stream.error_code != NGHTTP2_NO_ERROR ? count_reset(h) : 0;
 }
 
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
@@ -232,6 +258,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     if (http_conn_full(h->conn)) {
         return NGHTTP2_ERR_WOULDBLOCK;
     }
+    flood_answered(&h->conn->flood);
     http_conn_write(h->conn, slice_make(head, 9));
     http_conn_write(h->conn, slice_sub(http_stream_ready(s), 0, len));
     http_stream_sent(s, len);
@@ -264,6 +291,7 @@ static void h2_head(struct http_conn *conn, struct http_stream *s, int status,
         (void)snprintf(length, sizeof(length), "%zu", s->out.len);
         set_nv(&nv[n++], SLICE("content-length"), slice_of(length));
     }
+    flood_answered(&conn->flood);
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
     bool ends = no_body || (whole && s->out.len == 0);
     if (nghttp2_submit_response(h->session, s->id, nv, n, ends ? NULL : &body) != 0) {
@@ -285,7 +313,9 @@ static void h2_wake(struct http_conn *conn, struct http_stream *s)
 static void h2_reset(struct http_conn *conn, struct http_stream *s)
 {
     struct h2 *h = conn->impl;
-    (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
+    /* gRPC reads the first as RESOURCE_EXHAUSTED: of bandwidth. */
+    uint32_t code = s->slow ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
+    (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, code);
     http_conn_dirty(conn);
 }
 
@@ -294,6 +324,18 @@ static void h2_consumed(struct http_conn *conn, struct http_stream *s, size_t by
     struct h2 *h = conn->impl;
     (void)nghttp2_session_consume_stream(h->session, s->id, bytes);
     http_conn_dirty(conn);
+}
+
+/* Says why the connection ends, as the client's library may understand it. */
+static int calm(struct h2 *h, struct err *err)
+{
+    if (!h->calmed) {
+        h->calmed = true;
+        (void)nghttp2_submit_goaway(
+            h->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->session),
+            NGHTTP2_ENHANCE_YOUR_CALM, (const uint8_t *)h->flood, strlen(h->flood));
+    }
+    return err_set(err, ERR_BUSY, "%s", h->flood);
 }
 
 static int h2_pump(struct http_conn *conn, struct err *err)
@@ -305,6 +347,9 @@ static int h2_pump(struct http_conn *conn, struct err *err)
     while (!http_conn_full(conn)) {
         const uint8_t *data;
         ssize_t len = nghttp2_session_mem_send(h->session, &data);
+        if (len < 0 && h->flood != NULL) {
+            return calm(h, err);
+        }
         if (len < 0) {
             return err_set(err, ERR_INTERNAL, "HTTP/2: %s", nghttp2_strerror((int)len));
         }
@@ -316,6 +361,8 @@ static int h2_pump(struct http_conn *conn, struct err *err)
     if (nghttp2_session_want_read(h->session) == 0 && nghttp2_session_want_write(h->session) == 0) {
         return err_set(err, ERR_CLOSED, "the session has ended");
     }
+    /* Who does not read what we say is not listened to: its frames would only queue up answers. */
+    conn->wire->ops->read(conn->wire, !http_conn_full(conn));
     return 0;
 }
 
@@ -327,6 +374,7 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
@@ -374,10 +422,8 @@ static int h2_input(struct http_conn *conn, struct slice bytes, struct err *err)
     struct h2 *h = conn->impl;
     ssize_t len = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.data, bytes.len);
     if (len < 0) {
-        if (h->err.code != 0) {
-            *err = h->err;
-            (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
-            return err->code;
+        if (h->flood != NULL) {
+            return calm(h, err);
         }
         return err_set(err, ERR_INVALID, "HTTP/2: %s", nghttp2_strerror((int)len));
     }
@@ -389,6 +435,13 @@ static void h2_drain(struct http_conn *conn)
     struct h2 *h = conn->impl;
     int32_t last = nghttp2_session_get_last_proc_stream_id(h->session);
     (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+static void h2_ping(struct http_conn *conn)
+{
+    struct h2 *h = conn->impl;
+    (void)nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+    http_conn_dirty(conn);
 }
 
 static void h2_free(struct http_conn *conn)
@@ -407,5 +460,6 @@ const struct http_proto http_h2 = {
     .reset = h2_reset,
     .consumed = h2_consumed,
     .drain = h2_drain,
+    .ping = h2_ping,
     .free = h2_free,
 };

@@ -29,6 +29,10 @@ void http_measure_init(struct http_measure *m)
     m->handshakes_failed =
         metric_counter("choreod_http_handshakes_failed_total", "",
                        "Connections to the API that ended before TLS was established.");
+    m->refused = metric_counter("choreod_http_connections_refused_total", "",
+                                "Connections closed at once because there are too many.");
+    m->floods = metric_counter("choreod_http_floods_total", "",
+                               "Connections ended because the client sent too much of nothing.");
 }
 
 void http_measure_answer(struct http_measure *m, struct slice method, int status,

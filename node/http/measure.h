@@ -13,6 +13,8 @@ struct http_measure {
     struct metric *seconds[MEASURE_METHODS];
     struct metric *connections;
     struct metric *handshakes_failed;
+    struct metric *floods;
+    struct metric *refused;
 };
 
 void http_measure_init(struct http_measure *m);

@@ -2,7 +2,8 @@
  *
  * Happy path: accept -> handshake -> ALPN chooses h2 or http/1.1 -> bytes to conn.c; connections
  * with something to send are pumped together once per turn of the loop, before it polls.
- * Failure path: over the limit of connections a new one is closed at once; a failed handshake ends
+ * Failure path: where there are too many connections an idle one makes room, or the new one is
+ * closed at once; a failed handshake ends
  * in on_close like everything else, is counted, and logged at most once a second.
  * Closing: the listener closes, connections drain; at the deadline they are closed; `closed` comes
  * when the last connection and both handles are gone.
@@ -12,6 +13,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "node/http/conn.h"
@@ -27,7 +29,12 @@ static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
                                    "connection: close\r\n"
                                    "\r\n" PLAIN_BODY;
 
-enum { TICK_MS = 1000, DRAIN_TICK_MS = 50, LOW_WATER_BYTES = 128 * 1024 };
+enum {
+    TICK_MS = 1000,
+    DRAIN_TICK_MS = 50,
+    IDLE_LEAST_MS = 1000, /* a client that is between two requests is not idle */
+    LOW_WATER_BYTES = 128 * 1024
+};
 
 struct client {
     struct http_wire wire;
@@ -180,6 +187,78 @@ static const struct stream_ops stream_ops = {
     .on_close = on_close,
 };
 
+/* ---- how many there may be ---- */
+
+/* "192.0.2.1:4711" and "192.0.2.1:4712" are. */
+static bool same_address(const char *a, const char *b)
+{
+    const char *colon = strrchr(a, ':');
+    size_t len = colon != NULL ? (size_t)(colon - a) + 1 : 0;
+    return strncmp(a, b, len) == 0 && strchr(b + len, ':') == NULL;
+}
+
+static size_t count_address(const struct http_server *server, const char *remote)
+{
+    size_t count = 0;
+    LIST_FOREACH(link, &server->conns)
+    {
+        const struct client *c = CONTAINER_OF(link, struct client, link);
+        count += same_address(remote, stream_remote(&c->stream)) ? 1 : 0;
+    }
+    return count;
+}
+
+/* The connection that has been without a request for longest. */
+static struct client *find_idle(const struct http_server *server)
+{
+    uint64_t before_ms = loop_now_ms(server->loop) - IDLE_LEAST_MS;
+    struct client *idle = NULL;
+    LIST_FOREACH(link, &server->conns)
+    {
+        struct client *c = CONTAINER_OF(link, struct client, link);
+        if (c->open && !c->conn.finished && !c->conn.draining && c->conn.stream_count == 0 &&
+            c->conn.active_ms <= before_ms) {
+            before_ms = c->conn.active_ms;
+            idle = c;
+        }
+    }
+    return idle;
+}
+
+/* NULL if the newest connection may stay. One address may have half of them: what one client opens
+ * must not shut others out. When all are taken, one that nobody uses is told to go. */
+static const char *find_room(struct http_server *server, const struct client *newest)
+{
+    size_t most = server->limits.connections;
+    if (server->conn_count <= most / 2) {
+        return NULL;
+    }
+    if (count_address(server, stream_remote(&newest->stream)) > most / 2) {
+        return "address";
+    }
+    if (server->conn_count <= most) {
+        return NULL;
+    }
+    struct client *idle = find_idle(server);
+    if (idle != NULL) {
+        http_conn_drain(&idle->conn);
+    }
+    return idle != NULL && server->conn_count <= most + most / 8 ? NULL : "connections";
+}
+
+static void refuse(struct http_server *server, struct client *c, const char *why)
+{
+    static struct log_limit limit; /* of all servers together */
+    uint64_t times = log_limit(&limit, loop_now_ms(server->loop));
+    metric_add(server->measure.refused, 1);
+    if (times > 0) {
+        log_warn("http.refused", "remote=%s reason=%s limit=%u times=%llu",
+                 stream_remote(&c->stream), why, server->limits.connections,
+                 (unsigned long long)times);
+    }
+    stream_close(&c->stream);
+}
+
 static void on_accept(struct stream_listener *listener)
 {
     struct http_server *server = listener->user;
@@ -199,9 +278,9 @@ static void on_accept(struct stream_listener *listener)
         .plain_answer = slice_of(plain_answer),
     };
     stream_accept(listener, &c->stream, &config);
-    if (server->conn_count > server->limits.connections) {
-        log_warn("http.refused", "reason=connections limit=%u", server->limits.connections);
-        stream_close(&c->stream);
+    const char *why = find_room(server, c);
+    if (why != NULL) {
+        refuse(server, c, why);
     }
 }
 

@@ -14,15 +14,19 @@ struct http_limits {
     uint32_t streams;            /* concurrent; 250 */
     uint32_t header_bytes;       /* of one request's head, decoded; 64 KiB */
     uint32_t header_count;       /* 100 */
-    uint32_t connections;        /* of the server; 4096 */
-    uint32_t resets_per_minute;  /* streams reset by the client before their response; 600 */
-    uint32_t control_per_minute; /* SETTINGS, PING, PRIORITY, empty DATA frames; 3000 */
+    uint32_t connections;        /* of the server; half of them of one address; 4096 */
+    uint32_t resets_per_minute;  /* flood.h; 600 */
+    uint32_t control_per_minute; /* flood.h; 6000 */
     uint32_t out_bytes;          /* written and not yet taken by the kernel: above it no stream is
-                                    pulled from; 1 MiB */
+                                    pulled from, and of HTTP/2 nothing is read; 1 MiB */
     uint32_t handshake_ms;       /* 10 s */
     uint32_t head_ms;            /* a request's head, once begun, comes within; 10 s */
-    uint32_t stall_ms;           /* a body or a response makes no progress; 60 s */
+    uint32_t body_ms;            /* and its body, unless the handler streams it; 60 s */
+    uint32_t stall_ms;           /* a response of which the client takes less than 4 KiB; 60 s */
     uint32_t idle_ms;            /* no request on the connection; 300 s */
+    uint32_t ping_ms;            /* HTTP/2: a client's PINGs come no closer; 5 s */
+    uint32_t keepalive_ms; /* HTTP/2: a client with requests that says nothing is pinged; 60 s */
+    uint32_t dead_ms;      /* and its connection closed if it does not answer; 20 s */
 };
 
 struct http_server;

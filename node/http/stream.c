@@ -35,7 +35,7 @@ static const struct sm_state send_states[HTTP_SEND_STATES] = {
     [HTTP_SEND_GONE] = {"gone", 0},
 };
 
-enum { HEADERS_FIRST = 16, OUT_SHIFT_BYTES = 128 * 1024 };
+enum { HEADERS_FIRST = 16, OUT_SHIFT_BYTES = 128 * 1024, PROGRESS_BYTES = 4096 };
 
 struct http_stream *http_stream_new(struct http_conn *conn)
 {
@@ -45,7 +45,8 @@ struct http_stream *http_stream_new(struct http_conn *conn)
     s->body_max = HTTP_BODY_MAX_BYTES;
     s->peer = conn->peer;
     s->keep_alive = true;
-    s->progress_ms = http_conn_now(conn);
+    s->begun_ms = http_conn_now(conn);
+    s->progress_ms = s->begun_ms;
     s->started_ns = clock_mono_ns();
     sm_init(&s->recv, recv_states, HTTP_RECV_BODY);
     sm_init(&s->send, send_states, HTTP_SEND_NONE);
@@ -112,9 +113,20 @@ bool http_stream_route(struct http_stream *s, struct slice target)
     return true;
 }
 
+/* A byte now and then is no progress: else a stream could be held for a day with a kilobyte. */
+static void progress(struct http_stream *s, size_t bytes, bool enough)
+{
+    s->moved_bytes += bytes;
+    if (enough || s->moved_bytes >= PROGRESS_BYTES) {
+        s->moved_bytes = 0;
+        s->progress_ms = http_conn_now(s->conn);
+    }
+}
+
 void http_stream_take_body(struct http_stream *s, struct slice data)
 {
-    s->progress_ms = http_conn_now(s->conn);
+    progress(s, data.len, false);
+    flood_moved(&s->conn->flood, data.len);
     if (s->released || s->told || s->over) {
         s->dropped += data.len;
         return;
@@ -192,6 +204,21 @@ size_t http_stream_pending(const struct http_stream *s)
     return s->out.len - s->out_sent;
 }
 
+/* How much may be queued before the writer is to wait. */
+static size_t share_of(const struct http_stream *s)
+{
+    size_t streams = s->conn != NULL ? s->conn->stream_count : 1;
+    size_t share = HTTP_OUT_CONN_BYTES / (streams > 0 ? streams : 1);
+    return share > HTTP_OUT_HIGH_BYTES  ? HTTP_OUT_HIGH_BYTES
+           : share < HTTP_OUT_LOW_BYTES ? HTTP_OUT_LOW_BYTES
+                                        : share;
+}
+
+bool http_stream_full(const struct http_stream *s)
+{
+    return http_stream_pending(s) > share_of(s);
+}
+
 bool http_stream_push(struct http_stream *s)
 {
     if (s->send.state != HTTP_SEND_BODY) {
@@ -210,7 +237,7 @@ bool http_stream_push(struct http_stream *s)
         s->progress_ms = http_conn_now(s->conn);
     }
     s->conn->proto->wake(s->conn, s);
-    s->wants_writable = http_stream_pending(s) > HTTP_OUT_HIGH_BYTES;
+    s->wants_writable = http_stream_full(s);
     return !s->wants_writable;
 }
 
@@ -272,7 +299,8 @@ void http_stream_sent(struct http_stream *s, size_t bytes)
 {
     s->out_sent += bytes;
     assert(s->out_sent <= s->out.len);
-    s->progress_ms = http_conn_now(s->conn);
+    progress(s, bytes, s->out_sent == s->out.len);
+    flood_moved(&s->conn->flood, bytes);
     if (s->out_sent == s->out.len) {
         buf_clear(&s->out);
         s->out_sent = 0;
@@ -281,7 +309,7 @@ void http_stream_sent(struct http_stream *s, size_t bytes)
         buf_shift(&s->out, s->out_sent);
         s->out_sent = 0;
     }
-    if (s->wants_writable && http_stream_pending(s) <= HTTP_OUT_HIGH_BYTES / 2) {
+    if (s->wants_writable && http_stream_pending(s) <= share_of(s) / 2) {
         s->wants_writable = false;
         list_remove(&s->ready_link);
         list_push_back(&s->conn->ready, &s->ready_link);

@@ -30,7 +30,16 @@ struct http_header {
     struct slice value;
 };
 
-enum { HTTP_BODY_MAX_BYTES = 1536 * 1024, HTTP_OUT_HIGH_BYTES = 256 * 1024 };
+/* What a reader that takes nothing makes us hold: its share of HTTP_OUT_CONN_BYTES, which the
+ * connection's streams have together, within LOW and HIGH, and what the writer added at once behind
+ * that (an event, a page of a list): http_stream_write() said false then. A watch goes on from
+ * where it is when the client has read; nothing is kept for it meanwhile. */
+enum {
+    HTTP_BODY_MAX_BYTES = 1536 * 1024,
+    HTTP_OUT_CONN_BYTES = 4 * 1024 * 1024,
+    HTTP_OUT_HIGH_BYTES = 256 * 1024,
+    HTTP_OUT_LOW_BYTES = 16 * 1024,
+};
 
 struct http_handler {
     /* The request is whole: its body stands in stream->body, or was given to on_data. rc is 0,
@@ -39,8 +48,8 @@ struct http_handler {
     void (*on_request)(struct http_stream *stream, int rc);
     /* Streaming requests only: a piece of the body, borrowed for the call. */
     void (*on_data)(struct http_stream *stream, struct slice data);
-    /* The queue of a response fell to half of HTTP_OUT_HIGH_BYTES after http_stream_write() had
-     * said false. May be NULL. */
+    /* The queue of a response fell to half of its share after http_stream_write() had said false.
+     * May be NULL. */
     void (*on_writable)(struct http_stream *stream);
     /* The client reset the stream or its connection is gone (why says which). Not called once the
      * response has been ended. The handler still has to release. */
@@ -89,15 +98,18 @@ struct http_stream {
     struct sm send;
     struct buf in;
     struct buf out;
-    size_t out_sent;      /* bytes of out that the transport has taken */
-    uint64_t started_ns;  /* for the metrics */
-    uint64_t progress_ms; /* when the client last sent or took something */
+    size_t out_sent;     /* bytes of out that the transport has taken */
+    uint64_t started_ns; /* for the metrics */
+    uint64_t begun_ms;
+    uint64_t progress_ms; /* when the client last took enough, or there was nothing to take */
+    size_t moved_bytes;   /* since */
     struct http_header *trailers;
     size_t trailer_count;
     int32_t id;   /* HTTP/2's */
     bool waiting; /* for the client to take what is queued: the slow reader's clock runs */
     bool wants_writable;
     bool paused;
+    bool slow;       /* reset because the client does not read */
     bool head_only;  /* HEAD: the body is not sent */
     bool chunked;    /* HTTP/1.1 framing of the response */
     bool keep_alive; /* HTTP/1.1 */
@@ -135,6 +147,7 @@ bool http_stream_write(struct http_stream *s, struct slice bytes);
 struct buf *http_stream_out(struct http_stream *s);
 bool http_stream_push(struct http_stream *s);
 size_t http_stream_pending(const struct http_stream *s); /* queued and not yet taken */
+bool http_stream_full(const struct http_stream *s);      /* more than its share is queued */
 /* Ends the response; trailers only reach HTTP/2 clients and chunked HTTP/1.1. */
 void http_stream_end(struct http_stream *s, const struct http_header *trailers, size_t count);
 /* Gives the response up: RST_STREAM, or the connection's end for HTTP/1.1. */

@@ -37,12 +37,16 @@ void http_limits_default(struct http_limits *l)
     l->header_count = or_default(l->header_count, 100);
     l->connections = or_default(l->connections, 4096);
     l->resets_per_minute = or_default(l->resets_per_minute, 600);
-    l->control_per_minute = or_default(l->control_per_minute, 3000);
+    l->control_per_minute = or_default(l->control_per_minute, 6000);
     l->out_bytes = or_default(l->out_bytes, 1024 * 1024);
     l->handshake_ms = or_default(l->handshake_ms, 10000);
     l->head_ms = or_default(l->head_ms, 10000);
+    l->body_ms = or_default(l->body_ms, 60000);
     l->stall_ms = or_default(l->stall_ms, 60000);
     l->idle_ms = or_default(l->idle_ms, 300000);
+    l->ping_ms = or_default(l->ping_ms, 5000);
+    l->keepalive_ms = or_default(l->keepalive_ms, 60000);
+    l->dead_ms = or_default(l->dead_ms, 20000);
 }
 
 void http_server_init(struct http_server *server, struct loop *loop,

@@ -240,7 +240,7 @@ static void serve_messages(struct grpc_call *call)
     bool full = false;
     grpc_hold(call);
     do {
-        full = http_stream_pending(call->stream) > HTTP_OUT_HIGH_BYTES;
+        full = http_stream_full(call->stream);
     } while (!call->finished && !full && serve_message(call));
     if (call->finished) {
         /* It is over. */

@@ -219,6 +219,56 @@ static void expect_continue_is_honoured(void **state)
     assert_sent(f, "HTTP/1.1 200 OK\r\n");
 }
 
+static void a_body_that_does_not_end_in_time_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    feed(f, SLICE("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"));
+    for (int i = 0; i < 100; i++) {
+        feed(f, SLICE("x"));
+    }
+    http_conn_tick(&f->conn);
+    assert_int_equal(f->seen.len, 0);
+    f->server.limits.body_ms = 0; /* whatever it has sent meanwhile */
+    http_conn_tick(&f->conn);
+    http_conn_pump(&f->conn);
+    assert_sent(f, "HTTP/1.1 504");
+}
+
+/* Whatever comes in small pieces behind a body is bounded by the parser. */
+static void trailers_and_chunk_extensions_end(void **state)
+{
+    struct fixture *f = *state;
+    feed(f, SLICE("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "1\r\nx\r\n0\r\n"));
+    size_t bytes = 0;
+    while (!f->wire.finished && bytes < 1000000) {
+        feed(f, SLICE("a: bcdefghi\r\n"));
+        bytes += 13;
+    }
+    assert_true(bytes < 200000);
+    assert_string_equal(buf_cstr(&f->seen), "");
+    assert_int_equal(f->resets, 1);
+}
+
+static void a_flood_of_pipelined_requests_is_held(void **state)
+{
+    struct fixture *f = *state;
+    size_t fed = 0;
+    f->manual = true;
+    feed(f, SLICE("GET /first HTTP/1.1\r\nHost: h\r\n\r\n"));
+    while (f->wire.reading && fed < 1000) {
+        feed(f, SLICE("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+        fed++;
+    }
+    assert_int_equal(fed, 1); /* one is kept, and nothing more is read */
+    f->manual = false;
+    http_stream_respond(f->stream, 200, NULL, 0, SLICE("done"));
+    http_stream_release(f->stream);
+    http_conn_pump(&f->conn);
+    assert_int_equal(f->routed, 2);
+    assert_true(f->wire.reading);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +283,9 @@ int main(void)
         TEST(a_vanished_client_resets_the_stream_which_lives_until_release),
         TEST(a_large_response_waits_for_the_wire),
         TEST(slow_clients_are_let_go),
+        TEST(a_body_that_does_not_end_in_time_is_answered),
+        TEST(trailers_and_chunk_extensions_end),
+        TEST(a_flood_of_pipelined_requests_is_held),
         TEST(expect_continue_is_honoured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,17 +255,6 @@ static void rapid_resets_end_the_connection(void **state)
     assert_true(slice_find(buf_slice(&c->log), SLICE("goaway 11\n")) != SIZE_MAX);
 }
 
-static void ping_floods_end_the_connection(void **state)
-{
-    struct client *c = *state;
-    c->f.server.limits.control_per_minute = 100;
-    for (int i = 0; i < 150; i++) {
-        assert_int_equal(nghttp2_submit_ping(c->session, 0, NULL), 0);
-    }
-    talk(c);
-    assert_true(c->f.wire.finished);
-}
-
 static void rubbish_is_answered_with_goaway(void **state)
 {
     struct client *c = *state;
@@ -355,7 +344,6 @@ int main(void)
         TEST(a_paused_stream_holds_its_client_by_flow_control),
         TEST(a_reset_reaches_the_handler_once),
         TEST(rapid_resets_end_the_connection),
-        TEST(ping_floods_end_the_connection),
         TEST(rubbish_is_answered_with_goaway),
         TEST(a_bad_frame_after_the_preface_ends_the_connection),
         TEST(too_large_a_head_resets_its_stream_alone),
