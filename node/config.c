@@ -37,6 +37,11 @@ static const struct key keys[] = {
     {"api.certFile", KEY_FILE, AT(api_cert_file), 0, 0, NULL},
     {"api.keyFile", KEY_FILE, AT(api_key_file), 0, 0, NULL},
     {"api.loops", KEY_COUNT, AT(api_loops), 1, 16, NULL},
+    {"api.connections", KEY_COUNT, AT(api_connections), 16, 1000000, NULL},
+    {"subjects.requestsPerSecond", KEY_COUNT, AT(subject_rate), 0, 1000000, NULL},
+    {"subjects.requests", KEY_COUNT, AT(subject_requests), 0, 1000000, NULL},
+    {"subjects.watches", KEY_COUNT, AT(subject_watches), 0, 1000000, NULL},
+    {"subjects.megabytes", KEY_COUNT, AT(subject_megabytes), 0, 65536, NULL},
     {"peers.listen", KEY_ADDRESS, AT(peer_listen), 0, 0, NULL},
     {"shards.loops", KEY_COUNT, AT(shard_loops), 0, 16, NULL},
     {"shards.history", KEY_DURATION, AT(history_ms), 5 * 60 * 1000, 7 * 24 * 3600 * 1000ULL, NULL},
@@ -220,6 +225,11 @@ int config_parse(struct config *c, struct slice text, const char *name, struct e
 {
     *c = (struct config){
         .api_loops = 2,
+        .api_connections = 4096,
+        .subject_rate = 20000,
+        .subject_requests = 400,
+        .subject_watches = 2000,
+        .subject_megabytes = 128,
         .history_ms = 5 * 60 * 1000,
         .log_level = LOG_INFO,
         .log_format = LOG_TEXT,

@@ -15,7 +15,12 @@ struct config {
     const char *api_listen;    /* host:port of the API */
     const char *api_cert_file; /* NULL: the node's own certificate in pki/ */
     const char *api_key_file;
-    uint32_t api_loops;      /* threads that serve the API */
+    uint32_t api_loops;       /* threads that serve the API */
+    uint32_t api_connections; /* to each of them */
+    uint32_t subject_rate;    /* what one subject may have, base/quota.h; 0: no limit */
+    uint32_t subject_requests;
+    uint32_t subject_watches;
+    uint32_t subject_megabytes;
     const char *peer_listen; /* NULL: the address that the cluster knows */
     uint32_t shard_loops;    /* 0: chosen by the number of shards */
     uint64_t history_ms;

@@ -66,6 +66,7 @@ struct run {
     struct grpc_service cluster_service;
     struct grpc grpc;
     struct namespaces namespaces;
+    struct quota quota; /* of subjects */
     struct api api;
     struct fronts fronts;
     struct loop reconcile;
@@ -231,11 +232,19 @@ static void prepare_api(struct run *r)
     uint64_t since_ms = 0;
     (void)pki_cert_since(buf_slice(&r->credentials.ca_cert), &since_ms, NULL);
     namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds, since_ms);
+    const struct quota_limits limits = {
+        .per_second = r->config.subject_rate,
+        .most = {[QUOTA_REQUESTS] = r->config.subject_requests,
+                 [QUOTA_WATCHES] = r->config.subject_watches},
+        .bytes = (uint64_t)r->config.subject_megabytes << 20,
+    };
+    quota_init(&r->quota, &limits);
     const struct api_config config = {.backend = &r->namespaces.backend,
                                       .kinds = &r->board,
                                       .expressions = &expressions_cel,
                                       .auth = &r->auth,
                                       .validate = check_object,
+                                      .quota = &r->quota,
                                       .name = "choreod",
                                       .grpc = grpc_accept,
                                       .grpc_user = &r->grpc,
@@ -303,6 +312,7 @@ static int start_fronts(struct run *r, struct err *err)
         .attach = attach_front,
         .detach = detach_front,
         .route = route,
+        .limits = {.connections = r->config.api_connections},
     };
     prepare_api(r);
     int rc = fronts_start(&r->fronts, &config, err);
@@ -405,6 +415,7 @@ static void close_all(struct run *r)
     loop_join(&r->reconcile);
     node_stop(&r->node);
     api_free(&r->api);
+    quota_free(&r->quota);
     namespaces_free(&r->namespaces);
     loop_join(&r->main);
     tls_unref(r->tls);

@@ -1,11 +1,11 @@
 /* api.c: from a stream to its door.
  *
- * Happy path: gRPC streams go to their door with the head; everything else waits for its body, is
- * authenticated, and is then served by a route of the program's, one of the paths that every server
- * has (health.c), or the Kubernetes door (rest/).
- * Failure path: no credentials, or bad ones, are 401 before anything is looked at; what nobody
- * serves is 404, both as Status objects.
- * Invariants: the call lives in the stream's arena; whoever answers releases the stream. */
+ * Happy path: gRPC streams go to their door with the head; everything else is authenticated and
+ * counted (base/quota.h), waits for its body, and is then served by a route of the program's, one
+ * of the paths that every server has (health.c), or the Kubernetes door (rest/). Failure path: no
+ * credentials, or bad ones, are 401 before anything is looked at, a subject that has its share gets
+ * 429; what nobody serves is 404, all as Status objects. Invariants: the call lives in the stream's
+ * arena; whoever answers releases the stream. */
 #include "node/api/api.h"
 
 #include <assert.h>
@@ -16,13 +16,15 @@
 #include "node/api/health.h"
 #include "node/api/rest/rest.h"
 
-enum { TIMEOUT_DEFAULT_MS = 30000 };
+enum { TIMEOUT_DEFAULT_MS = 30000, ANONYMOUS_BODY_MAX_BYTES = 4096 };
 
 struct door_call {
     struct rest_call rest;
     struct api_call route;
     struct subject subject;
     struct api *api;
+    struct quota_ticket *ticket;
+    struct err refusal; /* by the head already: nothing of the body is kept */
 };
 
 /* ---- set-up ---- */
@@ -87,6 +89,44 @@ int api_authorize(struct api *api, const struct auth_request *request, struct er
     return auth_authorize(request, err);
 }
 
+static void leave(void *ticket)
+{
+    quota_leave(ticket);
+}
+
+/* "system:anonymous@192.0.2.1" */
+static struct slice anonymous_at(struct arena *arena, const char *remote)
+{
+    const char *colon = strrchr(remote, ':');
+    int len = colon != NULL ? (int)(colon - remote) : 0;
+    return slice_of(arena_printf(arena, USER_ANONYMOUS "@%.*s", len, remote));
+}
+
+int api_enter(struct api *api, struct http_stream *stream, const struct subject *subject,
+              bool endless, struct quota_ticket **ticket, struct err *err)
+{
+    *ticket = ARENA_NEW(&stream->arena, struct quota_ticket);
+    if (api->config.quota == NULL) {
+        return 0;
+    }
+    bool anonymous = slice_eq_cstr(subject->user, USER_ANONYMOUS);
+    struct slice name = anonymous ? anonymous_at(&stream->arena, stream->remote) : subject->user;
+    enum quota_kind kind = endless ? QUOTA_WATCHES : QUOTA_REQUESTS;
+    int rc = quota_enter(api->config.quota, name, kind, loop_now_ms(stream->loop), *ticket, err);
+    arena_own(&stream->arena, *ticket, leave);
+    return rc;
+}
+
+int api_hold_tree(struct quota_ticket *ticket, struct slice json, struct err *err)
+{
+    size_t bytes = 0;
+    struct err ignored;
+    if (ticket->quota == NULL || json_weigh(json, &bytes, &ignored) != 0) {
+        return 0; /* it will not become one */
+    }
+    return quota_hold(ticket, bytes, err);
+}
+
 /* ---- routes ---- */
 
 static bool route_fits(const struct api_route *route, struct slice method, struct slice path)
@@ -138,7 +178,9 @@ void api_respond_status(struct http_stream *stream, const struct status *status)
 
 void api_call_error(struct api_call *call, const struct err *err)
 {
-    const struct status status = {.code = err->code, .message = slice_of(err->message)};
+    const struct status status = {.code = err->code,
+                                  .message = slice_of(err->message),
+                                  .retry_after_s = err->code == ERR_BUSY ? 1 : 0};
     api_respond_status(call->stream, &status);
     http_stream_release(call->stream);
 }
@@ -187,6 +229,7 @@ static void serve(struct door_call *d, struct http_stream *s)
         .arena = &s->arena,
         .loop = s->loop,
         .subject = &d->subject,
+        .ticket = d->ticket,
     };
     rest_serve(&d->rest);
 }
@@ -196,20 +239,24 @@ static void serve(struct door_call *d, struct http_stream *s)
 static void on_request(struct http_stream *s, int rc)
 {
     struct door_call *d = s->user;
-    struct err err = {0};
+    struct err err = d->refusal;
     d->route = (struct api_call){.api = d->api, .stream = s, .subject = &d->subject};
-    if (rc == ERR_TOO_LARGE) {
+    if (err.code == 0 && rc == ERR_TOO_LARGE) {
         (void)err_set(&err, rc, "the request's body is over the limit of %zu bytes", s->body_max);
-    } else if (rc != 0) {
-        (void)err_set(&err, rc, "the request's body stopped coming");
-    } else {
-        rc = api_authenticate(d->api, s, &d->subject, &err);
+    } else if (err.code == 0 && rc != 0) {
+        (void)err_set(&err, rc, "the request's body did not come in time");
     }
-    if (rc != 0) {
+    if (err.code != 0) {
         api_call_error(&d->route, &err);
         return;
     }
     serve(d, s);
+}
+
+static int on_keep(struct http_stream *s, size_t bytes)
+{
+    struct door_call *d = s->user;
+    return quota_hold(d->ticket, bytes, &d->refusal);
 }
 
 static void on_writable(struct http_stream *s)
@@ -241,10 +288,29 @@ static void on_drain(struct http_stream *s)
 
 static const struct http_handler handler = {
     .on_request = on_request,
+    .on_keep = on_keep,
     .on_writable = on_writable,
     .on_reset = on_reset,
     .on_drain = on_drain,
 };
+
+/* Who asks, and may they now: known by the head. What is refused is answered when it is whole, for
+ * HTTP/1.1's sake, but of its body nothing is kept; nor much of a stranger's. */
+static void enter(struct door_call *d, struct http_stream *s)
+{
+    struct slice watch;
+    bool endless = slice_eq_cstr(s->method, "GET") && http_stream_param(s, "watch", &watch) &&
+                   !slice_eq_cstr(watch, "0") && !slice_eq_cstr(watch, "false");
+    int rc = api_authenticate(d->api, s, &d->subject, &d->refusal);
+    if (rc == 0) {
+        rc = api_enter(d->api, s, &d->subject, endless, &d->ticket, &d->refusal);
+    }
+    if (rc != 0) {
+        s->body_max = 0;
+    } else if (subject_in(&d->subject, GROUP_ANONYMOUS)) {
+        s->body_max = ANONYMOUS_BODY_MAX_BYTES;
+    }
+}
 
 void api_accept(struct api *api, struct http_stream *stream)
 {
@@ -257,4 +323,5 @@ void api_accept(struct api *api, struct http_stream *stream)
     d->api = api;
     stream->handler = &handler;
     stream->user = d;
+    enter(d, stream);
 }

@@ -12,6 +12,7 @@
 #define NODE_API_API_H
 
 #include "base/clock.h"
+#include "base/quota.h"
 #include "node/auth/auth.h"
 #include "node/http/stream.h"
 #include "proto/backend.h"
@@ -53,6 +54,7 @@ struct api_config {
     const struct clock *clock; /* NULL: the system's */
     const char *name;          /* of the program, in /version and default field managers */
     uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */
+    struct quota *quota;       /* what a subject may have at a time; borrowed; NULL: no limits */
     /* The gRPC door; NULL: 415. It owns the stream from here on. */
     void (*grpc)(struct api *api, struct http_stream *stream);
     void *grpc_user; /* the door's */
@@ -92,6 +94,14 @@ int api_authenticate(struct api *api, struct http_stream *stream, struct subject
                      struct err *err);
 /* May they: auth_authorize(). Errors: ERR_UNAUTHENTICATED, ERR_FORBIDDEN. */
 int api_authorize(struct api *api, const struct auth_request *request, struct err *err);
+
+/* Begins a request of the subject's, which ends with the stream, however it ends; watches are
+ * counted apart. Anonymous subjects are one for each address. Errors: ERR_BUSY. */
+int api_enter(struct api *api, struct http_stream *stream, const struct subject *subject,
+              bool endless, struct quota_ticket **ticket, struct err *err);
+/* A JSON document is about to become a tree for that request: counts what it will take. Errors:
+ * ERR_BUSY. */
+int api_hold_tree(struct quota_ticket *ticket, struct slice json, struct err *err);
 
 /* ---- one call of a route of the program's ---- */
 

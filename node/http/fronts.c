@@ -89,6 +89,7 @@ static int start_thread(struct fronts *fronts, const char *address, struct err *
                                               .address = address,
                                               .port = fronts->opened == 0 ? STREAM_PORT_FIRST
                                                                           : STREAM_PORT_SHARED,
+                                              .limits = config->limits,
                                               .route = config->route};
     t->fronts = fronts;
     t->server.user = config->user;

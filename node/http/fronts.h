@@ -23,6 +23,7 @@ struct fronts_config {
     int (*attach)(void *user, struct loop *loop, struct err *err);
     /* On the loop, when nothing of it is served any more; must call detached(arg) there. */
     void (*detach)(void *user, struct loop *loop, void (*detached)(void *arg), void *arg);
+    struct http_limits limits; /* each server's */
     /* As http_server_config's, on the loop that took the request. */
     void (*route)(struct http_server *server, struct http_stream *stream);
 };

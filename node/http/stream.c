@@ -135,10 +135,13 @@ void http_stream_take_body(struct http_stream *s, struct slice data)
         s->handler->on_data(s, data);
         return;
     }
-    if (data.len > s->body_max - s->in.len) {
+    int rc = data.len > s->body_max - s->in.len ? ERR_TOO_LARGE
+             : s->handler->on_keep != NULL      ? s->handler->on_keep(s, data.len)
+                                                : 0;
+    if (rc != 0) {
         s->over = true;
         buf_free(&s->in);
-        http_stream_whole(s, ERR_TOO_LARGE);
+        http_stream_whole(s, rc);
         return;
     }
     buf_add(&s->in, data);

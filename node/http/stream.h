@@ -43,8 +43,8 @@ enum {
 
 struct http_handler {
     /* The request is whole: its body stands in stream->body, or was given to on_data. rc is 0,
-     * ERR_TOO_LARGE (the body exceeds body_max; what is left of it is discarded), or ERR_TIMEOUT
-     * (the body stopped coming). */
+     * ERR_TOO_LARGE (the body exceeds body_max; what is left of it is discarded), on_keep's, or
+     * ERR_TIMEOUT (the body did not come in time). */
     void (*on_request)(struct http_stream *stream, int rc);
     /* Streaming requests only: a piece of the body, borrowed for the call. */
     void (*on_data)(struct http_stream *stream, struct slice data);
@@ -57,6 +57,9 @@ struct http_handler {
     /* The server is closing: a response without an end of its own (a watch) should end now, for
      * at the end of the grace it is cut. May be NULL. */
     void (*on_drain)(struct http_stream *stream);
+    /* So many bytes more of a collected body are about to be kept: 0, or ERR_BUSY, which on_request
+     * then gets at once. May be NULL. */
+    int (*on_keep)(struct http_stream *stream, size_t bytes);
 };
 
 enum http_recv { HTTP_RECV_BODY, HTTP_RECV_WHOLE, HTTP_RECV_STATES };

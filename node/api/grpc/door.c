@@ -279,6 +279,11 @@ static void on_data(struct http_stream *stream, struct slice data)
         drop_refused(call, data.len);
         return;
     }
+    struct err err;
+    if (!call->service->bidirectional && quota_hold(call->ticket, data.len, &err) != 0) {
+        refuse(call, err.code, err.message);
+        return;
+    }
     buf_add(&call->in, data);
     if (call->service->bidirectional) {
         serve_messages(call);
@@ -421,7 +426,12 @@ static bool find_method(const struct grpc *g, struct slice path, struct grpc_cal
 
 static int admit_caller(struct grpc_call *call, struct err *err)
 {
+    bool endless =
+        call->service->bidirectional || (call->service->watches & (1U << call->method)) != 0;
     int rc = api_authenticate(call->api, call->stream, &call->subject, err);
+    if (rc == 0) {
+        rc = api_enter(call->api, call->stream, &call->subject, endless, &call->ticket, err);
+    }
     if (rc != 0 || call->service->authorizes) {
         return rc;
     }

@@ -36,6 +36,7 @@ struct grpc_service {
     bool bidirectional;
     uint32_t message_max; /* bytes; 0: GRPC_MESSAGE_MAX */
     bool open_ended;      /* no deadline of ours */
+    uint32_t watches;     /* methods whose calls do not end by themselves: a bit each */
     /* Anyone known may call a path that auth.c allows; a service that checks per resource itself
      * sets this. */
     bool authorizes;
@@ -59,8 +60,9 @@ struct grpc_call {
     struct arena *arena; /* of the call */
     const struct grpc_service *service;
     struct subject subject;
-    uint64_t deadline_ms; /* of the loop's clock; UINT64_MAX: none */
-    void *state;          /* the method's */
+    struct quota_ticket *ticket; /* what the call has of the subject's share */
+    uint64_t deadline_ms;        /* of the loop's clock; UINT64_MAX: none */
+    void *state;                 /* the method's */
     /* Set by a method whose response ends only with its client: UNAVAILABLE ends it, and cancel
      * comes, when the server stops. Bidirectional calls are such from the start. */
     bool endless;

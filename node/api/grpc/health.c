@@ -117,5 +117,8 @@ static void watch(struct grpc_call *call, const ProtobufCMessage *message)
 
 static const grpc_method methods[] = {check, watch};
 
-const struct grpc_service grpc_health_service = {
-    .descriptor = &grpc__health__v1__health__descriptor, .methods = methods, .open_ended = true};
+const struct grpc_service grpc_health_service = {.descriptor =
+                                                     &grpc__health__v1__health__descriptor,
+                                                 .methods = methods,
+                                                 .open_ended = true,
+                                                 .watches = 1U << 1};

@@ -22,6 +22,7 @@ const struct grpc_service grpc_resource_service = {
     .methods = methods,
     .authorizes = true,
     .open_ended = true, /* Watch; the others take the api's own limit */
+    .watches = 1U << 7,
 };
 
 static void release_tree(void *tree)
@@ -219,7 +220,9 @@ int resource_unpack(struct grpc_call *call, const Choreo__V1__Object *object, js
     if (object != NULL && object->form_case == CHOREO__V1__OBJECT__FORM_TYPED) {
         rc = unpack_typed(call, object->typed, tree, kind, err);
     } else if (object != NULL && object->form_case == CHOREO__V1__OBJECT__FORM_JSON) {
-        rc = json_parse_body(slice_make(object->json.data, object->json.len), tree, err);
+        struct slice json = slice_make(object->json.data, object->json.len);
+        rc = api_hold_tree(call->ticket, json, err);
+        rc = rc != 0 ? rc : json_parse_body(json, tree, err);
         if (rc == 0) {
             *kind = kind_by_type(api_kinds(call->api, call->arena), object_api_version(*tree),
                                  object_kind(*tree));

@@ -261,7 +261,9 @@ void resource_patch(struct grpc_call *call, const ProtobufCMessage *message)
         grpc_bad_field(call, "ref.name", "ref.name is required");
         return;
     }
-    int rc = json_parse_body(slice_make(request->patch.data, request->patch.len), &patch, &err);
+    struct slice text = slice_make(request->patch.data, request->patch.len);
+    int rc = api_hold_tree(call->ticket, text, &err);
+    rc = rc != 0 ? rc : json_parse_body(text, &patch, &err);
     if (rc != 0) {
         (void)err_wrap(&err, "patch");
         grpc_finish_field(call, rc, &err, "patch");

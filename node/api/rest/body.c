@@ -34,7 +34,10 @@ int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tr
 {
     struct slice body = call->stream->body;
     json_t *parsed = NULL;
-    int rc;
+    int rc = api_hold_tree(call->ticket, body, err);
+    if (rc != 0) {
+        return rc;
+    }
     if (slice_eq_cstr(type, "application/vnd.kubernetes.protobuf")) {
         rc = kube_proto_decode(call->kind, body, &parsed, err);
     } else if (slice_ends_with(type, SLICE("yaml"))) {

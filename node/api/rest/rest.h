@@ -17,6 +17,7 @@ struct rest_call {
     struct arena *arena;
     struct loop *loop;
     const struct subject *subject;
+    struct quota_ticket *ticket; /* what the request has of the subject's share */
     struct rest_path path;
     struct rest_query query;
     struct rest_accept accept;

@@ -24,6 +24,11 @@ static void defaults_hold(void **state)
     assert_string_equal(c.data_dir, "/d");
     assert_null(c.api_listen);
     assert_int_equal(c.api_loops, 2);
+    assert_int_equal(c.api_connections, 4096);
+    assert_int_equal(c.subject_rate, 20000);
+    assert_int_equal(c.subject_requests, 400);
+    assert_int_equal(c.subject_watches, 2000);
+    assert_int_equal(c.subject_megabytes, 128);
     assert_int_equal(c.history_ms, 300000);
     assert_int_equal(c.log_level, LOG_INFO);
     assert_true(c.reconcile);
@@ -37,7 +42,9 @@ static void every_key_is_read(void **state)
     struct err err;
     int rc =
         parse("dataDir: /d\n"
-              "api: {listen: '[::1]:7443', loops: 3, certFile: /dev/null, keyFile: /dev/null}\n"
+              "api: {listen: '[::1]:7443', loops: 3, certFile: /dev/null, keyFile: /dev/null,\n"
+              "      connections: 20}\n"
+              "subjects: {requestsPerSecond: 5, requests: 6, watches: 7, megabytes: 0}\n"
               "peers: {listen: 0.0.0.0:7444}\n"
               "shards: {loops: 2, history: 1h30m}\n"
               "clusters: {requestsPerSecond: 90}\n"
@@ -48,6 +55,11 @@ static void every_key_is_read(void **state)
     assert_int_equal(rc, 0);
     assert_string_equal(c.api_listen, "[::1]:7443");
     assert_int_equal(c.api_loops, 3);
+    assert_int_equal(c.api_connections, 20);
+    assert_int_equal(c.subject_rate, 5);
+    assert_int_equal(c.subject_requests, 6);
+    assert_int_equal(c.subject_watches, 7);
+    assert_int_equal(c.subject_megabytes, 0);
     assert_string_equal(c.api_key_file, "/dev/null");
     assert_string_equal(c.peer_listen, "0.0.0.0:7444");
     assert_int_equal(c.shard_loops, 2);
@@ -112,8 +124,9 @@ static void the_documented_file_documents_every_key(void **state)
     struct err err = {0};
     assert_int_equal(file_read(SOURCE_DIR "/deploy/choreod.yaml", 65536, &text, &err), 0);
     static const char *const keys[] = {
-        "dataDir:",           "listen:",    "certFile:", "keyFile:", "loops:", "history:",
-        "requestsPerSecond:", "reconcile:", "level:",    "format:"};
+        "dataDir:",           "listen:",    "certFile:", "keyFile:", "loops:",       "history:",
+        "requestsPerSecond:", "reconcile:", "level:",    "format:",  "connections:", "requests:",
+        "watches:",           "megabytes:"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         assert_true(slice_find(buf_slice(&text), slice_of(keys[i])) != SIZE_MAX);
     }
