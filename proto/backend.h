@@ -58,7 +58,12 @@ struct backend_get {
     void *impl;            /* the backend's */
 };
 
-enum { BACKEND_PAGE_ROWS_MAX = 500, BACKEND_PAGE_BYTES_MAX = 4 * 1024 * 1024 };
+enum {
+    BACKEND_PAGE_ROWS_MAX = 500,
+    BACKEND_PAGE_BYTES_MAX = 4 * 1024 * 1024,
+    /* For who keeps a page until a client has taken it, which may be a long time. */
+    BACKEND_PAGE_BYTES_FEW = 512 * 1024,
+};
 
 /* One page of a list, in order of (namespace, name). A long list is several pages at one version:
  * the first at the asked consistency, the next BACKEND_EXACT at read_version, after the last key.
@@ -75,6 +80,7 @@ struct backend_list {
     struct slice after_ns; /* continue strictly behind this key; both empty: from the start */
     struct slice after_name;
     size_t limit;         /* rows wanted in this page, 1..BACKEND_PAGE_ROWS_MAX */
+    size_t bytes;         /* and of bodies, but for the first row's; 0: BACKEND_PAGE_BYTES_MAX */
     bool count_remaining; /* fill remaining (only without selector) */
     uint64_t deadline_ms;
     void *user;

@@ -187,6 +187,7 @@ void view__scan_begin(struct view_scan *scan, struct backend_list *list)
     if (scan->limit == 0 || scan->limit > BACKEND_PAGE_ROWS_MAX) {
         scan->limit = BACKEND_PAGE_ROWS_MAX;
     }
+    scan->bytes_max = list->bytes != 0 ? list->bytes : BACKEND_PAGE_BYTES_MAX;
     list->more = false;
     list->remaining = -1;
 }
@@ -255,7 +256,7 @@ enum view_offer view__scan_row(struct view_scan *scan, struct backend_list *list
         return VIEW_REST;
     }
     if (scan->rows == scan->limit ||
-        (scan->rows > 0 && scan->bytes + object->body.len > BACKEND_PAGE_BYTES_MAX)) {
+        (scan->rows > 0 && scan->bytes + object->body.len > scan->bytes_max)) {
         list->more = true;
         return VIEW_FULL;
     }

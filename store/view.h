@@ -55,6 +55,7 @@ struct view_scan {
     size_t limit;
     size_t rows; /* given */
     size_t bytes;
+    size_t bytes_max;
     size_t misses; /* of this turn: looked at, not given */
     uint64_t until_ns;
 };

@@ -203,6 +203,7 @@ void resource_watch(struct grpc_call *call, const ProtobufCMessage *message)
                                     .selector = selector,
                                     .consistency = BACKEND_LINEARIZABLE,
                                     .limit = WATCH_PAGE_ROWS,
+                                    .bytes = BACKEND_PAGE_BYTES_FEW,
                                     .user = w,
                                     .row = on_row,
                                     .done = on_listed};

@@ -301,6 +301,7 @@ void rest_list(struct rest_call *call)
     job->list.resource = call->kind->resource;
     job->list.ns = call->path.ns;
     job->list.selector = job->selector;
+    job->list.bytes = BACKEND_PAGE_BYTES_FEW;
     job->list.user = job;
     job->list.row = on_row;
     job->list.done = on_page;

@@ -428,6 +428,7 @@ void rest_watch(struct rest_call *call)
     job->list.ns = call->path.ns;
     job->list.selector = job->selector;
     job->list.limit = BACKEND_PAGE_ROWS_MAX;
+    job->list.bytes = BACKEND_PAGE_BYTES_FEW;
     job->list.user = job;
     job->list.row = on_row;
     job->list.done = on_page;

@@ -541,6 +541,27 @@ static void lists_page_at_one_version(void **state)
     buf_free(&l.text);
 }
 
+/* A page for who may keep it for long is cut by its bytes, too, but never empty. */
+static void lists_page_by_bytes_that_are_asked_for(void **state)
+{
+    struct viewing *t = *state;
+    struct listing l = {.t = t};
+    (void)put(t, BACKEND_CREATE, "a", "x");
+    (void)put(t, BACKEND_CREATE, "a", "y");
+    (void)put(t, BACKEND_CREATE, "a", "z");
+    advance(t);
+    l.list.limit = 10;
+    l.list.bytes = 1;
+    assert_string_equal(listed(&l), "a/x");
+    assert_true(l.list.more);
+    l.list.after_ns = slice_of(l.last_ns);
+    l.list.after_name = slice_of(l.last_name);
+    l.list.bytes = 1000;
+    assert_string_equal(listed(&l), "a/y a/z");
+    assert_false(l.list.more);
+    buf_free(&l.text);
+}
+
 static void close_time(struct viewing *t, int at, uint64_t closed);
 
 static struct selector *selecting(const char *labels, const char *fields)
@@ -763,6 +784,7 @@ int main(void)
         TEST(a_selector_makes_objects_come_and_go),
         TEST(watches_end_with_what_went_wrong),
         TEST(lists_page_at_one_version),
+        TEST(lists_page_by_bytes_that_are_asked_for),
         TEST(lists_that_find_little_take_turns),
         TEST(names_and_namespaces_are_gone_to),
         TEST(gets_find_or_do_not),
