@@ -1,4 +1,4 @@
-/* What single kinds want besides their schemas: Secret, ConfigMap, Namespace,
+/* What single kinds want besides their schemas: Secret, ConfigMap, Namespace, Lease,
  * CustomResourceDefinition; and Scale. */
 #include <stdio.h>
 
@@ -101,11 +101,22 @@ static void check_data(struct admit_result *result)
     check_frozen(result, "immutable");
 }
 
+static void check_lease(struct admit_result *result)
+{
+    const json_t *spec = json_object_get(result->object, "spec");
+    if (json_text_at(spec, "preferredHolder").len > 0 && json_text_at(spec, "strategy").len == 0) {
+        cause_add(&result->causes, CAUSE_FORBIDDEN, SLICE("spec.preferredHolder"),
+                  "Forbidden: may only be specified when `strategy` is defined");
+    }
+}
+
 void admit__check_kind(const struct admit_request *request, struct admit_result *result)
 {
     struct slice resource = request->kind->resource;
     if (slice_eq_cstr(resource, "secrets") || slice_eq_cstr(resource, "configmaps")) {
         check_data(result);
+    } else if (slice_eq_cstr(resource, "leases.coordination.k8s.io")) {
+        check_lease(result);
     } else if (slice_eq_cstr(resource, CRD_RESOURCE) && result->causes.count == 0) {
         crd_check(result->object, result->before, request->expressions, &result->causes);
     }

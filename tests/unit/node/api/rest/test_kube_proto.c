@@ -107,6 +107,17 @@ static void zeros_that_say_nothing_go(void **state)
                    "{\"apiVersion\":\"v1\",\"data\":{\"k\":\"\"},\"kind\":\"Secret\"}");
 }
 
+static void microseconds_are_exact(void **state)
+{
+    struct fixture *f = *state;
+    assert_decodes(f, "lease",
+                   "{\"spec\":{\"acquireTime\":\"2026-01-02T03:04:05.000000Z\","
+                   "\"holderIdentity\":\"\",\"renewTime\":\"2026-01-02T03:04:05.000001Z\"}}",
+                   "{\"apiVersion\":\"coordination.k8s.io/v1\",\"kind\":\"Lease\","
+                   "\"spec\":{\"acquireTime\":\"2026-01-02T03:04:05.000000Z\","
+                   "\"holderIdentity\":\"\",\"renewTime\":\"2026-01-02T03:04:05.000001Z\"}}");
+}
+
 static void only_the_paths_kind(void **state)
 {
     struct fixture *f = *state;
@@ -123,6 +134,7 @@ static void only_the_paths_kind(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(zeros_that_say_nothing_go), T(only_the_paths_kind)};
+    const struct CMUnitTest tests[] = {T(zeros_that_say_nothing_go), T(microseconds_are_exact),
+                                       T(only_the_paths_kind)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
