@@ -49,6 +49,12 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
 void admit__prepare_kind(const struct admit_request *request, struct admit_result *result);
 void admit__check_kind(const struct admit_request *request, struct admit_result *result);
 
+/* Of the kinds that are answered (admit_reviews.c). */
+void admit__check_self_access(const struct admit_request *request, struct admit_result *result);
+void admit__check_access(const struct admit_request *request, struct admit_result *result);
+void admit__check_local_access(const struct admit_request *request, struct admit_result *result);
+void admit__check_rules_review(const struct admit_request *request, struct admit_result *result);
+
 /* The scale subresource, as a tree without apiVersion's companions: new. */
 json_t *admit__scale_view(const struct kind *kind, const json_t *object);
 /* Takes spec.replicas of a Scale over into object. False if it is no integer >= 0. */

@@ -78,8 +78,9 @@ static void check_frozen(struct admit_result *result, const char *field)
     }
 }
 
-static void check_data(struct admit_result *result)
+static void check_data(const struct admit_request *request, struct admit_result *result)
 {
+    (void)request;
     const json_t *data = json_object_get(result->object, "data");
     const json_t *binary = json_object_get(result->object, "binaryData");
     size_t bytes = check_keys(&result->causes, data, "data");
@@ -101,8 +102,9 @@ static void check_data(struct admit_result *result)
     check_frozen(result, "immutable");
 }
 
-static void check_lease(struct admit_result *result)
+static void check_lease(const struct admit_request *request, struct admit_result *result)
 {
+    (void)request;
     const json_t *spec = json_object_get(result->object, "spec");
     if (json_text_at(spec, "preferredHolder").len > 0 && json_text_at(spec, "strategy").len == 0) {
         cause_add(&result->causes, CAUSE_FORBIDDEN, SLICE("spec.preferredHolder"),
@@ -110,15 +112,33 @@ static void check_lease(struct admit_result *result)
     }
 }
 
+static void check_definition(const struct admit_request *request, struct admit_result *result)
+{
+    if (result->causes.count == 0) {
+        crd_check(result->object, result->before, request->expressions, &result->causes);
+    }
+}
+
+static const struct {
+    const char *resource;
+    void (*check)(const struct admit_request *request, struct admit_result *result);
+} checks[] = {
+    {"secrets", check_data},
+    {"configmaps", check_data},
+    {"leases.coordination.k8s.io", check_lease},
+    {CRD_RESOURCE, check_definition},
+    {"selfsubjectaccessreviews.authorization.k8s.io", admit__check_self_access},
+    {"subjectaccessreviews.authorization.k8s.io", admit__check_access},
+    {"localsubjectaccessreviews.authorization.k8s.io", admit__check_local_access},
+    {"selfsubjectrulesreviews.authorization.k8s.io", admit__check_rules_review},
+};
+
 void admit__check_kind(const struct admit_request *request, struct admit_result *result)
 {
-    struct slice resource = request->kind->resource;
-    if (slice_eq_cstr(resource, "secrets") || slice_eq_cstr(resource, "configmaps")) {
-        check_data(result);
-    } else if (slice_eq_cstr(resource, "leases.coordination.k8s.io")) {
-        check_lease(result);
-    } else if (slice_eq_cstr(resource, CRD_RESOURCE) && result->causes.count == 0) {
-        crd_check(result->object, result->before, request->expressions, &result->causes);
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (slice_eq_cstr(request->kind->resource, checks[i].resource)) {
+            checks[i].check(request, result);
+        }
     }
 }
 

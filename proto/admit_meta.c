@@ -195,13 +195,15 @@ static void check_name(const struct admit_request *request, struct admit_result 
 {
     struct slice name = json_text_at(meta, "name");
     enum schema_format format = request->kind->name_format;
-    if (name.len == 0) {
+    if (name.len == 0 && !request->kind->answered) {
         cause_add(&result->causes, CAUSE_REQUIRED, SLICE("metadata.name"),
                   "Required value: name or generateName is required");
         return;
     }
     const char *rule =
-        schema_format_rule(format != SCHEMA_FORMAT_NONE ? format : SCHEMA_FORMAT_DNS_NAME, name);
+        name.len == 0 ? NULL
+                      : schema_format_rule(
+                            format != SCHEMA_FORMAT_NONE ? format : SCHEMA_FORMAT_DNS_NAME, name);
     if (rule != NULL) {
         cause_add(&result->causes, CAUSE_INVALID, SLICE("metadata.name"),
                   "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(name, 0, 300)), rule);

@@ -4,6 +4,7 @@
  * Invariant: a kind is in all maps or in none; a registry never holds what it lies over holds. */
 #include "proto/kind.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -92,6 +93,20 @@ static void *value_of(const struct kind *kind)
     return u.out;
 }
 
+static void list_kind(struct kind_registry *r, const struct kind *kind)
+{
+    if (kind->part_of.len > 0) {
+        assert(r->part_count < KIND_PARTS_MAX); /* built in, all of them */
+        r->parts[r->part_count++] = kind;
+        return;
+    }
+    if (r->count == r->cap) {
+        r->cap = r->cap == 0 ? 64 : r->cap * 2;
+        r->kinds = mem_resize(r->kinds, r->cap * sizeof(*r->kinds));
+    }
+    r->kinds[r->count++] = kind;
+}
+
 int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct err *err)
 {
     char plural[KEY_MAX];
@@ -102,16 +117,15 @@ int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct e
         return err_set(err, ERR_INVALID, "kind %.*s: its names are too long",
                        SLICE_ARG(kind->kind));
     }
+    if (kind->part_of.len > 0) {
+        by_plural = kind->part_of;
+    }
     if (find(r, PLURALS, by_plural) != NULL || find(r, KINDS, by_kind) != NULL) {
         return err_set(err, ERR_EXISTS, "kind %.*s of %.*s (%.*s) is registered already",
                        SLICE_ARG(kind->kind), SLICE_ARG(kind->api_version),
                        SLICE_ARG(kind->plural));
     }
-    if (r->count == r->cap) {
-        r->cap = r->cap == 0 ? 64 : r->cap * 2;
-        r->kinds = mem_resize(r->kinds, r->cap * sizeof(*r->kinds));
-    }
-    r->kinds[r->count++] = kind;
+    list_kind(r, kind);
     map_put(&r->by_plural, by_plural, value_of(kind));
     map_put(&r->by_kind, by_kind, value_of(kind));
     if (find(r, RESOURCES, kind->resource) == NULL) {
@@ -246,6 +260,42 @@ const struct kind *kind_by_plural(const struct kind_registry *r, struct slice gr
 {
     char key[KEY_MAX];
     return find(r, PLURALS, triple(key, group, version, plural));
+}
+
+/* The subresource's name, if it is one of kind's. */
+static bool is_part(const struct kind *part, const struct kind *kind, struct slice *subresource)
+{
+    char key[KEY_MAX];
+    struct slice of = triple(key, kind->group, kind->version, kind->plural);
+    struct slice rest = slice_sub(part->part_of, of.len, SIZE_MAX);
+    *subresource = slice_sub(rest, 1, SIZE_MAX);
+    return slice_starts_with(part->part_of, of) && slice_starts_with(rest, SLICE("/"));
+}
+
+const struct kind *kind_part_at(const struct kind_registry *r, const struct kind *kind, size_t i,
+                                struct slice *subresource)
+{
+    for (; r != NULL; r = r->under) {
+        for (size_t j = 0; j < r->part_count; j++) {
+            if (is_part(r->parts[j], kind, subresource) && i-- == 0) {
+                return r->parts[j];
+            }
+        }
+    }
+    return NULL;
+}
+
+const struct kind *kind_part(const struct kind_registry *r, const struct kind *kind,
+                             struct slice subresource)
+{
+    struct slice name;
+    const struct kind *part;
+    for (size_t i = 0; (part = kind_part_at(r, kind, i, &name)) != NULL; i++) {
+        if (slice_eq(name, subresource)) {
+            return part;
+        }
+    }
+    return NULL;
 }
 
 const struct kind *kind_by_kind(const struct kind_registry *r, struct slice group,

@@ -27,7 +27,7 @@ enum kind_verb {
     KIND_VERBS_ALL = (1 << 8) - 1,
 };
 
-enum { KIND_VERB_COUNT = 8 };
+enum { KIND_VERB_COUNT = 8, KIND_PARTS_MAX = 8 };
 const char *kind_verb_name(int index); /* of 1 << index: "get", ... */
 
 /* One printer column. path is a JSONPath: .spec.type, .status.conditions[?(@.type=="Ready")].status
@@ -68,6 +68,7 @@ struct kind {
     bool status;     /* has the status subresource */
     bool generation; /* metadata.generation counts changes outside metadata and status */
     bool strategic;  /* takes strategic merge patches: Kubernetes' own kinds only */
+    bool answered;   /* created to be answered, never stored; it has no name of its own */
     enum schema_format name_format; /* of metadata.name; NONE: an RFC 1123 subdomain */
     bool lenient; /* unknown fields are kept, not pruned (kinds known in part or not at all) */
     bool ending;  /* its definition is being deleted: no object is created any more */
@@ -75,6 +76,9 @@ struct kind {
     struct slice scale_spec_replicas;
     struct slice scale_status_replicas;
     struct slice scale_selector;
+    /* It is a subresource of another: "/v1/serviceaccounts/token" (group, version, plural, name).
+     * Then kind_registry_at() does not show it. */
+    struct slice part_of;
     uint32_t verbs;                    /* enum kind_verb */
     const struct schema *schema;       /* NULL: not known, anything goes */
     const struct kind_column *columns; /* after NAME, which is always first */
@@ -94,6 +98,8 @@ struct kind_registry {
     const struct kind **kinds;
     size_t count;
     size_t cap;
+    const struct kind *parts[KIND_PARTS_MAX]; /* of other kinds */
+    size_t part_count;
 };
 
 void kind_registry_init(struct kind_registry *r);
@@ -136,6 +142,13 @@ const struct kind *kind_by_message(const struct kind_registry *r, struct slice n
 /* As a person says it: "component", "components", "comp", "Component", each also with ".group" or
  * ".version.group". The first registered wins. */
 const struct kind *kind_by_name(const struct kind_registry *r, struct slice name);
+
+/* The kind that a subresource of this one is, if it is one of its own; NULL: none. */
+const struct kind *kind_part(const struct kind_registry *r, const struct kind *kind,
+                             struct slice subresource);
+/* In turn, with the subresource's name; NULL behind the last. */
+const struct kind *kind_part_at(const struct kind_registry *r, const struct kind *kind, size_t i,
+                                struct slice *subresource);
 
 /* Cuts "choreo.dev/v1" into group and version; "v1" has an empty group. */
 void kind_split_api_version(struct slice api_version, struct slice *group, struct slice *version);

@@ -264,7 +264,37 @@ static void add_path(struct openapi_doc *doc, const struct kind *k, const char *
     json_object_set_new(doc->paths, path, item);
 }
 
-static void add_kind(struct openapi_doc *doc, const struct kind *k)
+/* "/apis/G/V" */
+static void base_path(const struct kind *k, char *base, size_t size)
+{
+    (void)snprintf(base, size, "/api%s%s%.*s/%.*s", k->group.len > 0 ? "s" : "",
+                   k->group.len > 0 ? "/" : "", SLICE_ARG(k->group), SLICE_ARG(k->version));
+}
+
+/* Of a kind that is answered there is one operation. */
+static void add_answered(struct openapi_doc *doc, const struct kind *k, const char *path)
+{
+    char scratch[512];
+    struct slice item = define_kind(doc, k, scratch);
+    const struct operation create = {
+        "post", "post", "create", item, item, write_parameters, COUNT(write_parameters), false};
+    add_path(doc, k, path, &create, 1, "");
+}
+
+/* The subresources that are kinds of their own. */
+static void add_parts(struct openapi_doc *doc, const struct kind_registry *r, const struct kind *k,
+                      const char *object)
+{
+    struct slice name;
+    const struct kind *part;
+    for (size_t i = 0; (part = kind_part_at(r, k, i, &name)) != NULL; i++) {
+        char path[1280];
+        (void)snprintf(path, sizeof(path), "%s/%.*s", object, SLICE_ARG(name));
+        add_answered(doc, part, path);
+    }
+}
+
+static void add_stored(struct openapi_doc *doc, const struct kind_registry *r, const struct kind *k)
 {
     char item_scratch[512];
     char list_scratch[512];
@@ -285,13 +315,13 @@ static void add_kind(struct openapi_doc *doc, const struct kind *k)
         {"delete", "delete", "delete", SLICE(""), item, delete_parameters, COUNT(delete_parameters),
          false},
     };
-    (void)snprintf(base, sizeof(base), "/api%s%s%.*s/%.*s", k->group.len > 0 ? "s" : "",
-                   k->group.len > 0 ? "/" : "", SLICE_ARG(k->group), SLICE_ARG(k->version));
+    base_path(k, base, sizeof(base));
     const char *within = k->namespaced ? "/namespaces/{namespace}" : "";
     (void)snprintf(path, sizeof(path), "%s%s/%.*s", base, within, SLICE_ARG(k->plural));
     add_path(doc, k, path, collection, COUNT(collection), "");
     (void)snprintf(path, sizeof(path), "%s%s/%.*s/{name}", base, within, SLICE_ARG(k->plural));
     add_path(doc, k, path, object, COUNT(object), "");
+    add_parts(doc, r, k, path);
     if (k->status) {
         (void)snprintf(path, sizeof(path), "%s%s/%.*s/{name}/status", base, within,
                        SLICE_ARG(k->plural));
@@ -300,6 +330,20 @@ static void add_kind(struct openapi_doc *doc, const struct kind *k)
     if (k->namespaced) {
         (void)snprintf(path, sizeof(path), "%s/%.*s", base, SLICE_ARG(k->plural));
         add_path(doc, k, path, collection, 1, "ForAllNamespaces");
+    }
+}
+
+static void add_kind(struct openapi_doc *doc, const struct kind_registry *r, const struct kind *k)
+{
+    if (k->answered) {
+        char base[768];
+        char path[1024];
+        base_path(k, base, sizeof(base));
+        (void)snprintf(path, sizeof(path), "%s%s/%.*s", base,
+                       k->namespaced ? "/namespaces/{namespace}" : "", SLICE_ARG(k->plural));
+        add_answered(doc, k, path);
+    } else {
+        add_stored(doc, r, k);
     }
 }
 
@@ -319,7 +363,7 @@ int openapi_v3(const struct kind_registry *r, struct slice group, struct slice v
     for (size_t i = 0; i < kind_registry_count(r); i++) {
         const struct kind *k = kind_registry_at(r, i);
         if (slice_eq(k->group, group) && slice_eq(k->version, version)) {
-            add_kind(&doc, k);
+            add_kind(&doc, r, k);
             found++;
         }
     }
@@ -362,7 +406,7 @@ void openapi_v2(const struct kind_registry *r, struct buf *out)
     struct openapi_doc doc = {OPENAPI_V2, json_object(), json_object()};
     define_list_meta(&doc);
     for (size_t i = 0; i < kind_registry_count(r); i++) {
-        add_kind(&doc, kind_registry_at(r, i));
+        add_kind(&doc, r, kind_registry_at(r, i));
     }
     json_t *root = json_pack("{s:s,s:o,s:o,s:o}", "swagger", "2.0", "info", info(), "paths",
                              doc.paths, "definitions", doc.definitions);

@@ -78,6 +78,7 @@ enum schema_wire {
     SCHEMA_WIRE_VALUE,
     SCHEMA_WIRE_LIST_VALUE,
     SCHEMA_WIRE_RAW_JSON, /* meta/v1 FieldsV1 */
+    SCHEMA_WIRE_TEXTS,    /* a message of texts that JSON shows as their list */
 };
 
 struct schema_pattern {

@@ -215,6 +215,24 @@ static json_t *decode_raw(struct decoding *d, struct slice bytes)
     return value != NULL ? value : json_object();
 }
 
+static json_t *decode_texts(struct decoding *d, struct slice bytes)
+{
+    struct typed_reader r = typed__reader(bytes);
+    struct typed_field f;
+    json_t *list = json_array();
+    while (r.at < r.end) {
+        bool good = typed__next(&r, &f) && f.number == TEXTS_ITEMS && f.type == WIRE_LEN &&
+                    afford(d, JSON_WEIGHT_STRING + JSON_WEIGHT_ITEM);
+        json_t *text = good ? decode_text(d, f.bytes) : bad(d, "a list of texts");
+        if (text == NULL) {
+            json_decref(list);
+            return NULL;
+        }
+        json_array_append_new(list, text);
+    }
+    return list;
+}
+
 /* One entry of a map: key 1, value 2. */
 static json_t *decode_entry(struct decoding *d, const struct schema *values, struct slice bytes,
                             struct slice *key);
@@ -363,6 +381,8 @@ static json_t *decode_bytes(struct decoding *d, const struct schema *schema, str
         return decode_list(d, bytes);
     case SCHEMA_WIRE_RAW_JSON:
         return decode_raw(d, bytes);
+    case SCHEMA_WIRE_TEXTS:
+        return decode_texts(d, bytes);
     default:
         return bad(d, "bytes where a number belongs");
     }

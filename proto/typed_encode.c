@@ -200,6 +200,17 @@ static int encode_time(struct encoding *e, struct buf *out, const json_t *value,
     return 0;
 }
 
+static int encode_texts(struct encoding *e, struct buf *out, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!json_is_string(json_array_get(list, i))) {
+            return misfit(e, "must be a list of strings");
+        }
+        put_bytes(out, TEXTS_ITEMS, json_text(json_array_get(list, i)));
+    }
+    return json_is_array(list) ? 0 : misfit(e, "must be a list");
+}
+
 static int encode_message(struct encoding *e, struct buf *out, const struct schema *schema,
                           const json_t *object);
 
@@ -241,6 +252,8 @@ static int encode_inner(struct encoding *e, struct buf *out, const struct schema
         put_inner(out, RAW_BYTES, &text);
         return 0;
     }
+    case SCHEMA_WIRE_TEXTS:
+        return encode_texts(e, out, value);
     default:
         return misfit(e, "has no protobuf form");
     }

@@ -21,6 +21,7 @@ enum {
     RAW_BYTES = 1,
     STRUCT_FIELDS = 1,
     LIST_VALUES = 1,
+    TEXTS_ITEMS = 1,
     ENTRY_KEY = 1,
     ENTRY_VALUE = 2,
     VALUE_NULL = 1,

@@ -42,6 +42,7 @@ enum typed_wire_type typed__wire_type(enum schema_wire wire)
     case SCHEMA_WIRE_VALUE:
     case SCHEMA_WIRE_LIST_VALUE:
     case SCHEMA_WIRE_RAW_JSON:
+    case SCHEMA_WIRE_TEXTS:
         return WIRE_LEN;
     }
     return WIRE_LEN;

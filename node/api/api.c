@@ -71,16 +71,21 @@ const struct kind_registry *api_kinds(struct api *api, struct arena *arena)
 
 /* ---- who and whether ---- */
 
+int api_identify(struct api *api, const struct tls_peer *peer, struct slice authorization,
+                 struct arena *arena, struct subject *subject, struct err *err)
+{
+    if (api->config.authenticate != NULL) {
+        return api->config.authenticate(api, peer, authorization, arena, subject, err);
+    }
+    return auth_authenticate(api->config.auth, peer, authorization, api->clock->wall_ms(api->clock),
+                             arena, subject, err);
+}
+
 int api_authenticate(struct api *api, struct http_stream *stream, struct subject *subject,
                      struct err *err)
 {
-    struct slice authorization = http_stream_header(stream, "authorization");
-    if (api->config.authenticate != NULL) {
-        return api->config.authenticate(api, stream->peer, authorization, &stream->arena, subject,
-                                        err);
-    }
-    return auth_authenticate(api->config.auth, stream->peer, authorization,
-                             api->clock->wall_ms(api->clock), &stream->arena, subject, err);
+    return api_identify(api, stream->peer, http_stream_header(stream, "authorization"),
+                        &stream->arena, subject, err);
 }
 
 int api_authorize(struct api *api, const struct auth_request *request, struct err *err)

@@ -92,6 +92,9 @@ void api_accept(struct api *api, struct http_stream *stream);
  * Errors: ERR_UNAUTHENTICATED. */
 int api_authenticate(struct api *api, struct http_stream *stream, struct subject *subject,
                      struct err *err);
+/* Whose credentials these are, of whatever stream: peer may be NULL. */
+int api_identify(struct api *api, const struct tls_peer *peer, struct slice authorization,
+                 struct arena *arena, struct subject *subject, struct err *err);
 /* May they: auth_authorize(). Errors: ERR_UNAUTHENTICATED, ERR_FORBIDDEN. */
 int api_authorize(struct api *api, const struct auth_request *request, struct err *err);
 

@@ -363,6 +363,44 @@ static void on_outcome(struct backend_submit *s, int rc, const struct err *err)
     }
 }
 
+/* ---- what is answered and not stored ---- */
+
+static void on_answered(struct review *review, int rc, const struct err *err)
+{
+    struct gate_write *w = review->user;
+    struct buf body = {0};
+    if (rc == 0) {
+        json_canonical(review->object, &body);
+        w->object = (struct backend_object){
+            .key = {.resource = w->kind->resource, .ns = w->ns, .name = w->name},
+            .body = arena_copy(w->arena, buf_slice(&body)),
+        };
+        w->created = true;
+        buf_free(&body);
+        finish(w, 0);
+        return;
+    }
+    finish(w, fail_err(w, rc, err));
+}
+
+static void answer(struct gate_write *w)
+{
+    w->review = (struct review){
+        .api = w->api,
+        .loop = w->loop,
+        .arena = w->arena,
+        .subject = w->subject,
+        .kind = w->kind,
+        .ns = w->ns,
+        .name = w->name,
+        .object = w->result.object,
+        .deadline_ms = w->deadline_ms,
+        .user = w,
+        .done = on_answered,
+    };
+    review_start(&w->review);
+}
+
 static void attempt(struct gate_write *w)
 {
     struct admit_request request;
@@ -380,11 +418,13 @@ static void attempt(struct gate_write *w)
         settle(w, rc);
         return;
     }
-    if (w->dry_run) {
+    if (w->kind->answered) {
+        answer(w);
+    } else if (w->dry_run) {
         dry_run(w);
-        return;
+    } else {
+        submit(w);
     }
-    submit(w);
 }
 
 /* ---- the beginning ---- */

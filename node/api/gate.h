@@ -6,6 +6,7 @@
  * and after looking up the request id's outcome if the client gave the id. A conflict on a
  * precondition that the server made is read and admitted again, GATE_ATTEMPTS_MAX times; a
  * generated name that exists gets another suffix.
+ * What is answered and not stored (struct kind's `answered`) goes from admission to reviews.h.
  * The caller has authenticated and authorized.
  * Owner:  the caller embeds struct gate_write; it and all it borrows stay until done, which comes
  *         exactly once, never inside gate_write() or gate_cancel(). Results live in the arena.
@@ -13,7 +14,7 @@
 #ifndef NODE_API_GATE_H
 #define NODE_API_GATE_H
 
-#include "node/api/api.h"
+#include "node/api/reviews.h"
 #include "proto/admit.h"
 
 enum { GATE_ATTEMPTS_MAX = 12, GATE_NAME_ATTEMPTS_MAX = 8 };
@@ -57,6 +58,7 @@ struct gate_write {
     /* private */
     struct backend_get get;
     struct backend_submit submit;
+    struct review review;
     struct backend_object old;
     bool have_old;
     bool confirmed;

@@ -148,10 +148,49 @@ static bool path_allowed(const struct auth_request *q)
            (subject_in(q->subject, GROUP_VIEWER) && path_under(q->path, viewer_paths));
 }
 
+static const char *const self_reviews[] = {"selfsubjectaccessreviews", "selfsubjectrulesreviews",
+                                           "selfsubjectreviews", NULL};
+static const char *const review_groups[] = {"authorization.k8s.io", "authentication.k8s.io", NULL};
+
+/* Asking about oneself. */
+static bool self_allowed(const struct auth_request *q)
+{
+    return subject_in(q->subject, GROUP_AUTHENTICATED) && slice_eq_cstr(q->verb, "create") &&
+           any_of(q->group, review_groups) && any_of(q->resource, self_reviews);
+}
+
+static bool covers_secrets(const struct auth_request *q)
+{
+    return (q->group.len == 0 || slice_eq_cstr(q->group, "*")) &&
+           (slice_eq_cstr(q->resource, "secrets") || slice_eq_cstr(q->resource, "*"));
+}
+
 static bool resource_allowed(const struct auth_request *q)
 {
-    return subject_in(q->subject, GROUP_VIEWER) && any_of(q->verb, read_verbs) &&
-           !(q->group.len == 0 && slice_eq_cstr(q->resource, "secrets"));
+    return self_allowed(q) || (subject_in(q->subject, GROUP_VIEWER) &&
+                               any_of(q->verb, read_verbs) && !covers_secrets(q));
+}
+
+bool auth_allows(const struct auth_request *q)
+{
+    if (subject_in(q->subject, GROUP_ADMIN)) {
+        return true;
+    }
+    return q->resource.len == 0 ? path_allowed(q) : resource_allowed(q);
+}
+
+const char *auth_path_at(size_t i)
+{
+    const char *const *const lists[] = {public_paths, discovery_paths, viewer_paths, node_paths,
+                                        joiner_paths};
+    for (size_t list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
+        for (size_t at = 0; lists[list][at] != NULL; at++) {
+            if (i-- == 0) {
+                return lists[list][at];
+            }
+        }
+    }
+    return NULL;
 }
 
 /* Kubernetes' sentence: users and their scripts know it. */
@@ -188,9 +227,5 @@ static int refuse(const struct auth_request *q, struct err *err)
 
 int auth_authorize(const struct auth_request *q, struct err *err)
 {
-    if (subject_in(q->subject, GROUP_ADMIN)) {
-        return 0;
-    }
-    bool allowed = q->resource.len == 0 ? path_allowed(q) : resource_allowed(q);
-    return allowed ? 0 : refuse(q, err);
+    return auth_allows(q) ? 0 : refuse(q, err);
 }

@@ -7,8 +7,9 @@
  *   choreo:viewers   get, list and watch of every kind but Secret; discovery, metrics, status
  *   choreo:nodes     what nodes ask of each other over the API: status, joining
  * A join token (choreo:joiners) may ask to join. Anonymous sees /livez, /readyz, /version and the
- * cluster's CA certificate, which is public by nature; anyone else known may look at discovery and
- * at nothing more. Owner: the caller. Thread: any; struct auth is immutable once set up. */
+ * cluster's CA certificate, which is public by nature; anyone else known may look at discovery, ask
+ * who they are and what they may, and nothing more. Owner: the caller. Thread: any; struct auth is
+ * immutable once set up. */
 #ifndef NODE_AUTH_AUTH_H
 #define NODE_AUTH_AUTH_H
 
@@ -41,8 +42,13 @@ struct auth_request {
     struct slice path;
 };
 
-/* 0, or ERR_UNAUTHENTICATED for anonymous and ERR_FORBIDDEN for others, with Kubernetes' sentence.
- */
+/* The decision. A verb, group or resource of "*" means all. */
+bool auth_allows(const struct auth_request *request);
+/* It, as 0, or ERR_UNAUTHENTICATED for anonymous and ERR_FORBIDDEN for others, with Kubernetes'
+ * sentence. */
 int auth_authorize(const struct auth_request *request, struct err *err);
+/* The paths that decisions tell apart, in turn; one that ends in '/' stands for all below it. NULL
+ * behind the last. */
+const char *auth_path_at(size_t i);
 
 #endif

@@ -20,10 +20,19 @@ enum { SUBJECT_GROUPS_MAX = 16 };
 #define GROUP_ANONYMOUS "system:unauthenticated"
 #define USER_ANONYMOUS "system:anonymous"
 
+/* What an authenticator knows besides: one value of a key, which may have several. */
+struct subject_extra {
+    struct slice key;
+    struct slice value;
+};
+
 struct subject {
     struct slice user;
+    struct slice uid; /* empty: has none */
     struct slice groups[SUBJECT_GROUPS_MAX];
     size_t group_count;
+    const struct subject_extra *extras;
+    size_t extra_count;
 };
 
 bool subject_in(const struct subject *s, const char *group);

@@ -42,6 +42,7 @@ static const struct shape shapes[] = {
                    "SCHEMA_WIRE_MICRO_TIME"},
     {"raw-json", ".type = SCHEMA_OBJECT, .preserve_unknown = true, .atomic_map = true, .wire = "
                  "SCHEMA_WIRE_RAW_JSON"},
+    {"texts", ".type = SCHEMA_ARRAY, .items = &type_name, .wire = SCHEMA_WIRE_TEXTS"},
     {".google.protobuf.Struct",
      ".type = SCHEMA_OBJECT, .preserve_unknown = true, .wire = SCHEMA_WIRE_STRUCT"},
     {".google.protobuf.Value",
@@ -490,11 +491,16 @@ static void kind_row(FILE *out, const struct model_message *message)
         format_name(out, kind->name_format);
         fputs(",\n", out);
     }
+    if (kind->part_of != NULL) {
+        member(out, "part_of", kind->part_of);
+    }
     fprintf(out,
             "     .namespaced = %s, .status = %s, .generation = %s, .strategic = %s,\n"
-            "     .verbs = KIND_VERBS_ALL, .schema = &m_%s},\n",
+            "     .answered = %s, .verbs = %s, .schema = &m_%s},\n",
             kind->cluster_scoped ? "false" : "true", kind->status ? "true" : "false",
-            kind->generation ? "true" : "false", kind->strategic ? "true" : "false", s);
+            kind->generation ? "true" : "false", kind->strategic ? "true" : "false",
+            kind->answered ? "true" : "false", kind->answered ? "KIND_CREATE" : "KIND_VERBS_ALL",
+            s);
 }
 
 /* Has a table: neither a map's entry nor a value with a form of its own. */

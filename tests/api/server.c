@@ -25,6 +25,7 @@ struct program {
     struct memory memory;
     struct kind_registry kinds;
     struct kind_board board;
+    struct auth auth; /* of tokens that are not one of the two */
     struct api api;
     struct grpc grpc; /* all but ClusterService, which is the node's */
     struct http_server server;
@@ -51,8 +52,7 @@ static struct slice keep(struct arena *arena, const char *text)
 static int authenticate(struct api *api, const struct tls_peer *peer, struct slice authorization,
                         struct arena *arena, struct subject *subject, struct err *err)
 {
-    (void)api;
-    (void)peer;
+    struct program *p = CONTAINER_OF(api, struct program, api);
     const char *group = NULL;
     *subject = (struct subject){.user = SLICE(USER_ANONYMOUS)};
     if (slice_eq_cstr(authorization, "Bearer admin-token")) {
@@ -62,7 +62,8 @@ static int authenticate(struct api *api, const struct tls_peer *peer, struct sli
         subject->user = keep(arena, "viewer");
         group = GROUP_VIEWER;
     } else if (authorization.len != 0) {
-        return err_set(err, ERR_UNAUTHENTICATED, "Unauthorized");
+        return auth_authenticate(&p->auth, peer, authorization, api->clock->wall_ms(api->clock),
+                                 arena, subject, err);
     }
     (void)subject_add_group(subject, slice_of(group != NULL ? group : GROUP_ANONYMOUS));
     if (group != NULL) {
@@ -255,6 +256,11 @@ int main(int argc, char **argv)
     if (loop_init(&p.loop, "api", &err) != 0) {
         die(&err);
     }
+    struct token_key *key = NULL;
+    if (token_key_new(&key, &err) != 0) {
+        die(&err);
+    }
+    p.auth = (struct auth){.cluster = "test", .token_key = key};
     kind_registry_init(&p.kinds);
     kind_registry_builtin(&p.kinds);
     kind_registry_workloads(&p.kinds);
@@ -264,6 +270,7 @@ int main(int argc, char **argv)
         .backend = &p.memory.backend,
         .kinds = &p.board,
         .expressions = &expressions_cel,
+        .auth = &p.auth,
         .authenticate = authenticate,
         .name = "api-server",
         .grpc = grpc_accept,
@@ -285,6 +292,7 @@ int main(int argc, char **argv)
     memory_free(&p.memory);
     kind_board_free(&p.board);
     kind_registry_free(&p.kinds);
+    token_key_free(key);
     arena_free(&p.arena);
     buf_free(&p.ca);
     return 0;

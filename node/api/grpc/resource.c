@@ -82,6 +82,18 @@ static int find_target(struct grpc_call *call, const Choreo__V1__Ref *ref, bool 
     return 0;
 }
 
+/* All verbs of a kind that is stored; else those that it has. */
+static int check_verb(const struct kind *kind, const char *verb, struct err *err)
+{
+    for (int i = 0; i < KIND_VERB_COUNT; i++) {
+        if (strcmp(kind_verb_name(i), verb) == 0 && (kind->verbs & (1U << i)) == 0) {
+            return err_set(err, ERR_METHOD, "%.*s does not support the verb %s",
+                           SLICE_ARG(kind->resource), verb);
+        }
+    }
+    return 0;
+}
+
 bool resource_target(struct grpc_call *call, const Choreo__V1__Ref *ref, const char *verb,
                      bool all_namespaces, struct target *target)
 {
@@ -96,6 +108,7 @@ bool resource_target(struct grpc_call *call, const Choreo__V1__Ref *ref, const c
                                              .ns = target->ns,
                                              .name = target->name};
         rc = api_authorize(call->api, &request, &err);
+        rc = rc != 0 ? rc : check_verb(target->kind, verb, &err);
     }
     if (rc != 0) {
         grpc_finish_field(call, rc, &err, "ref");

@@ -43,65 +43,85 @@ static void add_verbs(struct buf *out, uint32_t verbs)
 
 enum { SUB_VERBS = KIND_GET | KIND_UPDATE | KIND_PATCH };
 
-/* The subresources of a kind, in turn. */
-static const char *subresource_at(const struct kind *kind, int i)
+/* A subresource: its name, what it is, and what it can do. */
+struct sub {
+    struct slice name;
+    struct slice group;
+    struct slice version;
+    struct slice kind;
+    uint32_t verbs;
+};
+
+/* Those of a kind, in turn. False behind the last. */
+static bool sub_at(const struct kind_registry *kinds, const struct kind *kind, size_t i,
+                   struct sub *sub)
 {
     bool is_namespace = kind->group.len == 0 && slice_eq_cstr(kind->plural, "namespaces");
-    const char *names[3];
-    int count = 0;
+    struct sub own[3];
+    size_t count = 0;
     if (kind->status) {
-        names[count++] = "status";
+        own[count++] =
+            (struct sub){SLICE("status"), kind->group, kind->version, kind->kind, SUB_VERBS};
     }
     if (kind->scale_spec_replicas.len != 0) {
-        names[count++] = "scale";
+        own[count++] = (struct sub){SLICE("scale"), SLICE("autoscaling"), SLICE("v1"),
+                                    SLICE("Scale"), SUB_VERBS};
     }
     if (is_namespace) {
-        names[count++] = "finalize";
+        own[count++] =
+            (struct sub){SLICE("finalize"), kind->group, kind->version, kind->kind, KIND_UPDATE};
     }
-    return i < count ? names[i] : NULL;
-}
-
-static uint32_t subresource_verbs(const char *sub)
-{
-    return strcmp(sub, "finalize") == 0 ? (uint32_t)KIND_UPDATE : (uint32_t)SUB_VERBS;
+    if (i < count) {
+        *sub = own[i];
+        return true;
+    }
+    struct slice name;
+    const struct kind *part = kind_part_at(kinds, kind, i - count, &name);
+    if (part != NULL) {
+        *sub = (struct sub){name, part->group, part->version, part->kind, part->verbs};
+    }
+    return part != NULL;
 }
 
 /* ---- aggregated ---- */
 
-static void add_response_kind(struct buf *out, const struct kind *kind, const char *sub)
+static void add_response_kind(struct buf *out, struct slice group, struct slice version,
+                              struct slice kind)
 {
-    bool scale = sub != NULL && strcmp(sub, "scale") == 0;
     buf_add_cstr(out, "\"responseKind\":{");
-    add_member(out, "group", scale ? SLICE("autoscaling") : kind->group);
+    add_member(out, "group", group);
     buf_add_char(out, ',');
-    add_member(out, "version", scale ? SLICE("v1") : kind->version);
+    add_member(out, "version", version);
     buf_add_char(out, ',');
-    add_member(out, "kind", scale ? SLICE("Scale") : kind->kind);
+    add_member(out, "kind", kind);
     buf_add_char(out, '}');
 }
 
-static void add_discovered(struct buf *out, const struct kind *kind)
+static void add_discovered(struct buf *out, const struct kind_registry *kinds,
+                           const struct kind *kind)
 {
     buf_add_char(out, '{');
     add_member(out, "resource", kind->plural);
     buf_add_char(out, ',');
-    add_response_kind(out, kind, NULL);
+    add_response_kind(out, kind->group, kind->version, kind->kind);
     buf_addf(out, ",\"scope\":\"%s\",", kind->namespaced ? "Namespaced" : "Cluster");
     add_member(out, "singularResource", kind->singular);
     buf_add_char(out, ',');
     add_verbs(out, kind->verbs);
     add_list(out, "shortNames", kind->short_names, kind->short_name_count);
     add_list(out, "categories", kind->categories, kind->category_count);
-    const char *sub;
-    for (int i = 0; (sub = subresource_at(kind, i)) != NULL; i++) {
-        buf_add_cstr(out, i == 0 ? ",\"subresources\":[" : ",");
-        buf_addf(out, "{\"subresource\":\"%s\",", sub);
-        add_response_kind(out, kind, sub);
+    struct sub sub;
+    size_t i;
+    for (i = 0; sub_at(kinds, kind, i, &sub); i++) {
+        buf_add_cstr(out, i == 0 ? ",\"subresources\":[{" : ",{");
+        add_member(out, "subresource", sub.name);
         buf_add_char(out, ',');
-        add_verbs(out, subresource_verbs(sub));
+        add_response_kind(out, sub.group, sub.version, sub.kind);
+        buf_add_char(out, ',');
+        add_verbs(out, sub.verbs);
         buf_add_char(out, '}');
     }
-    buf_add_cstr(out, subresource_at(kind, 0) != NULL ? "]}" : "}");
+    buf_add_cstr(out, i != 0 ? "]}" : "}");
 }
 
 static bool same_version(const struct kind *a, const struct kind *b)
@@ -136,7 +156,7 @@ static void add_aggregated_version(struct buf *out, const struct kind_registry *
                 buf_add_char(out, ',');
             }
             any = true;
-            add_discovered(out, kind);
+            add_discovered(out, kinds, kind);
         }
     }
     buf_add_cstr(out, "],\"freshness\":\"Current\"}");
@@ -243,23 +263,26 @@ static void groups(struct rest_call *call)
     rest_respond_out(call, 200, NULL, 0);
 }
 
-static void add_resource(struct buf *out, const struct kind *kind, const char *sub)
+/* sub NULL: the kind itself. */
+static void add_resource(struct buf *out, const struct kind *kind, const struct sub *sub)
 {
-    bool scale = sub != NULL && strcmp(sub, "scale") == 0;
     buf_add_cstr(out, "{\"name\":\"");
     buf_add(out, kind->plural);
     if (sub != NULL) {
-        buf_addf(out, "/%s", sub);
+        buf_addf(out, "/%.*s", SLICE_ARG(sub->name));
     }
     buf_add_cstr(out, "\",");
     add_member(out, "singularName", sub != NULL ? (struct slice){0} : kind->singular);
     buf_addf(out, ",\"namespaced\":%s,", kind->namespaced ? "true" : "false");
-    if (scale) {
-        buf_add_cstr(out, "\"group\":\"autoscaling\",\"version\":\"v1\",");
+    if (sub != NULL && !slice_eq(sub->kind, kind->kind)) {
+        add_member(out, "group", sub->group);
+        buf_add_char(out, ',');
+        add_member(out, "version", sub->version);
+        buf_add_char(out, ',');
     }
-    add_member(out, "kind", scale ? SLICE("Scale") : kind->kind);
+    add_member(out, "kind", sub != NULL ? sub->kind : kind->kind);
     buf_add_char(out, ',');
-    add_verbs(out, sub != NULL ? subresource_verbs(sub) : kind->verbs);
+    add_verbs(out, sub != NULL ? sub->verbs : kind->verbs);
     if (sub == NULL) {
         add_list(out, "shortNames", kind->short_names, kind->short_name_count);
         add_list(out, "categories", kind->categories, kind->category_count);
@@ -287,10 +310,10 @@ static void resources(struct rest_call *call)
             buf_add_char(out, ',');
         }
         add_resource(out, kind, NULL);
-        const char *sub;
-        for (int j = 0; (sub = subresource_at(kind, j)) != NULL; j++) {
+        struct sub sub;
+        for (size_t j = 0; sub_at(kinds, kind, j, &sub); j++) {
             buf_add_char(out, ',');
-            add_resource(out, kind, sub);
+            add_resource(out, kind, &sub);
         }
     }
     bool core = call->path.group.len == 0 && slice_eq_cstr(call->path.version, "v1");

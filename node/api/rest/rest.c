@@ -153,10 +153,13 @@ static int find_kind(struct rest_call *call, struct err *err)
     bool status = kind->status && slice_eq_cstr(p->sub, "status");
     bool scale = kind->scale_spec_replicas.len != 0 && slice_eq_cstr(p->sub, "scale");
     bool finalize = slice_eq_cstr(p->sub, "finalize") && slice_eq_cstr(p->plural, "namespaces");
+    call->kind = kind;
     if (p->sub.len != 0 && !status && !scale && !finalize) {
+        call->kind = kind_part(api_kinds(call->api, call->arena), kind, p->sub);
+    }
+    if (call->kind == NULL) {
         return not_found(err);
     }
-    call->kind = kind;
     if (kind->namespaced && p->ns.len == 0 && p->name.len != 0) {
         call->kind = NULL;
         return not_found(err);

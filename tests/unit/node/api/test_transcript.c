@@ -157,13 +157,18 @@ static void discovery_lists_what_is_served(void **state)
     play(*state, "discovery");
 }
 
+static void reviews_are_answered(void **state)
+{
+    play(*state, "reviews");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, door_setup, door_teardown)
         TEST(objects_are_written_and_read),        TEST(errors_are_status_objects),
         TEST(lists_are_paged_selected_and_tabled), TEST(applies_merge_and_conflict),
-        TEST(discovery_lists_what_is_served),
+        TEST(discovery_lists_what_is_served),      TEST(reviews_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

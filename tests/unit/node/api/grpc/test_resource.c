@@ -7,7 +7,7 @@
 
 #define SERVICE "/choreo.v1.ResourceService/"
 
-enum { INVALID_ARGUMENT = 3, NOT_FOUND = 5, ALREADY_EXISTS = 6, ABORTED = 10 };
+enum { INVALID_ARGUMENT = 3, NOT_FOUND = 5, ALREADY_EXISTS = 6, ABORTED = 10, UNIMPLEMENTED = 12 };
 
 static char *text(const char *s)
 {
@@ -427,6 +427,38 @@ static void wrong_fields_of_requests_are_named(void **state)
     expect_field(c, "object.metadata.name");
 }
 
+static void what_is_answered_and_not_stored(void **state)
+{
+    struct caller *c = *state;
+    c->authorization = "Bearer viewer";
+    write_json(c, "Create",
+               "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\","
+               "\"spec\":{\"resourceAttributes\":{\"verb\":\"delete\",\"resource\":\"secrets\"}}}");
+    caller_expect(c, 0, "");
+    const Choreo__V1__Object *typed = object_of(c);
+    assert_int_equal(typed->form_case, CHOREO__V1__OBJECT__FORM_TYPED);
+    assert_string_equal(typed->typed->type_url,
+                        "type.googleapis.com/k8s.io.api.authorization.v1.SelfSubjectAccessReview");
+    json_t *tree = NULL;
+    assert_ok(typed_to_json(kind_by_message(&c->kinds, slice_of(typed->typed->type_url)),
+                            slice_make(typed->typed->value.data, typed->typed->value.len), &tree,
+                            &c->err),
+              &c->err);
+    assert_true(json_is_false(json_at(tree, "status", "allowed", NULL)));
+    json_decref(tree);
+    write_json(c, "Create",
+               "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\"}");
+    caller_expect(c, INVALID_ARGUMENT, "spec: Required value");
+    c->authorization = NULL;
+    write_json(c, "Apply",
+               "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\","
+               "\"metadata\":{\"name\":\"x\"}}");
+    caller_expect(c, UNIMPLEMENTED, "does not support the verb patch");
+    Choreo__V1__Ref ref = ref_of("tokenreviews", "x");
+    get(c, &ref, CHOREO__V1__FORM__FORM_JSON);
+    caller_expect(c, UNIMPLEMENTED, "does not support the verb get");
+}
+
 int main(void)
 {
 #define RESOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, open_with_web, caller_teardown)
@@ -441,6 +473,7 @@ int main(void)
         RESOURCE_TEST(a_ref_that_contradicts_its_object_is_refused),
         RESOURCE_TEST(selectors_that_are_none_are_refused),
         RESOURCE_TEST(kinds_are_listed_with_their_messages),
+        RESOURCE_TEST(what_is_answered_and_not_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,16 @@ static void microseconds_are_exact(void **state)
                    "\"holderIdentity\":\"\",\"renewTime\":\"2026-01-02T03:04:05.000001Z\"}}");
 }
 
+/* A map of lists: a map of messages in protobuf. */
+static void lists_of_texts(void **state)
+{
+    struct fixture *f = *state;
+    assert_decodes(f, "subjectaccessreview",
+                   "{\"spec\":{\"extra\":{\"none\":[],\"scopes\":[\"a\",\"\"]},\"user\":\"ann\"}}",
+                   "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SubjectAccessReview\","
+                   "\"spec\":{\"extra\":{\"none\":[],\"scopes\":[\"a\",\"\"]},\"user\":\"ann\"}}");
+}
+
 static void only_the_paths_kind(void **state)
 {
     struct fixture *f = *state;
@@ -135,6 +145,6 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {T(zeros_that_say_nothing_go), T(microseconds_are_exact),
-                                       T(only_the_paths_kind)};
+                                       T(lists_of_texts), T(only_the_paths_kind)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

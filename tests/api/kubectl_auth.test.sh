@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Who one is and what one may, with kubectl: its typed calls send Kubernetes' protobuf.
+set -u
+. "$(dirname "$0")/lib.sh"
+kubectl=${KUBECTL:-kubectl}
+if ! command -v "$kubectl" >/dev/null; then
+    echo "skipped: no $kubectl here (Debian: kubernetes-client)"
+    exit 77
+fi
+start
+k() { timeout 20 "$kubectl" "$@"; }
+viewer() { timeout 20 "$kubectl" --kubeconfig "$DIR/viewer.kubeconfig" "$@"; }
+# With 1.20, which has neither, only what it knows.
+has() { "$kubectl" "$@" --help >/dev/null 2>&1; }
+
+check "an administrator may everything" k auth can-i delete components && says yes
+check "and all of it" k auth can-i '*' '*' && says yes
+check "a viewer may look" viewer auth can-i list components -A && says yes
+refuse "a viewer may not write" viewer auth can-i create components && says no
+refuse "a viewer may not read secrets" viewer auth can-i get secrets && says no
+refuse "nor everything" viewer auth can-i get '*' && says no
+refuse "a subresource" viewer auth can-i update components --subresource status && says no
+check "a path" viewer auth can-i get /metrics && says yes
+refuse "a path that is not for viewers" viewer auth can-i get /cluster/v1/members && says no
+check "all that an administrator may" k auth can-i --list && says '*.*' '[*]'
+check "all that a viewer may" viewer auth can-i --list -n default &&
+    says components.choreo.dev '[get list watch]' selfsubjectaccessreviews.authorization.k8s.io '[create]' '[/livez/*]'
+hides "secrets " # of the core group
+if has auth whoami; then
+    check "whoami" k auth whoami && says Username admin system:masters
+    check "whoami as a viewer" viewer auth whoami -o yaml && says "username: viewer" "- choreo:viewers"
+fi
+check "reviews are discovered" k api-resources --verbs create && says tokenreviews selfsubjectreviews
+check "and not listed with what can be" k api-resources --verbs list && hides tokenreviews
+check "explain" k explain selfsubjectaccessreview.spec.resourceAttributes && says verb subresource
+refuse "they cannot be read" k get tokenreviews && says "MethodNotAllowed"
+finish
