@@ -31,6 +31,7 @@ struct h1 {
     struct buf target;
     struct buf field;
     struct buf value;
+    bool valued; /* value has come, though it may be empty */
     bool paused; /* a whole request is being answered */
     bool routed;
     bool reset;
@@ -82,6 +83,7 @@ static int end_header(struct h1 *h)
     int rc = http_stream_add_header(h->stream, buf_slice(&h->field), buf_slice(&h->value), &h->err);
     buf_clear(&h->field);
     buf_clear(&h->value);
+    h->valued = false;
     return rc;
 }
 
@@ -91,7 +93,7 @@ static int on_field(http_parser *parser, const char *at, size_t len)
     if (h->routed) {
         return 0; /* a chunked body's trailers: of no use to anyone here */
     }
-    if (h->value.len != 0 && end_header(h) != 0) {
+    if (h->valued && end_header(h) != 0) {
         return -1;
     }
     return add_part(h, &h->field, at, len);
@@ -100,6 +102,7 @@ static int on_field(http_parser *parser, const char *at, size_t len)
 static int on_value(http_parser *parser, const char *at, size_t len)
 {
     struct h1 *h = h1_of(parser);
+    h->valued = !h->routed;
     return h->routed ? 0 : add_part(h, &h->value, at, len);
 }
 

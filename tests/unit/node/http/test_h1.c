@@ -52,6 +52,14 @@ static void a_request_cut_at_every_byte_is_the_same_request(void **state)
     assert_false(f->wire.finished);
 }
 
+static void a_header_may_be_empty(void **state)
+{
+    struct fixture *f = *state;
+    feed(f, SLICE("GET / HTTP/1.1\r\nX-Empty:\r\nHost: h\r\nX-Last: \r\n\r\n"));
+    assert_string_equal(buf_cstr(&f->seen), "GET /? body= rc=ERR_OK\n");
+    assert_sent(f, "HTTP/1.1 200 OK\r\n");
+}
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     struct fixture *f = *state;
@@ -274,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_request_cut_at_every_byte_is_the_same_request),
+        TEST(a_header_may_be_empty),
         TEST(pipelined_requests_are_answered_in_order),
         TEST(a_second_request_waits_until_the_first_is_answered),
         TEST(malformed_input_is_refused_and_the_connection_ends),
