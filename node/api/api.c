@@ -14,6 +14,7 @@
 #include "base/crypto.h"
 #include "node/api/docs.h"
 #include "node/api/health.h"
+#include "node/api/impersonation.h"
 #include "node/api/rest/rest.h"
 
 enum { TIMEOUT_DEFAULT_MS = 30000, ANONYMOUS_BODY_MAX_BYTES = 4096 };
@@ -84,8 +85,9 @@ int api_identify(struct api *api, const struct tls_peer *peer, struct slice auth
 int api_authenticate(struct api *api, struct http_stream *stream, struct subject *subject,
                      struct err *err)
 {
-    return api_identify(api, stream->peer, http_stream_header(stream, "authorization"),
-                        &stream->arena, subject, err);
+    int rc = api_identify(api, stream->peer, http_stream_header(stream, "authorization"),
+                          &stream->arena, subject, err);
+    return rc != 0 ? rc : impersonate(api, stream, subject, err);
 }
 
 int api_authorize(struct api *api, const struct auth_request *request, struct err *err)

@@ -88,8 +88,8 @@ const struct kind_registry *api_kinds(struct api *api, struct arena *arena);
 /* http_server_config.route of a program calls this. */
 void api_accept(struct api *api, struct http_stream *stream);
 
-/* Who asks: for doors that route streams themselves. The subject lives in the stream's arena.
- * Errors: ERR_UNAUTHENTICATED. */
+/* Who asks, or in whose name (impersonation.h): for doors that route streams themselves. The
+ * subject lives in the stream's arena. Errors: ERR_UNAUTHENTICATED, and impersonate()'s. */
 int api_authenticate(struct api *api, struct http_stream *stream, struct subject *subject,
                      struct err *err);
 /* Whose credentials these are, of whatever stream: peer may be NULL. */

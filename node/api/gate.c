@@ -119,19 +119,38 @@ static const char *op_name(const struct gate_write *w)
     return names[w->op];
 }
 
+/* Who really asks, if in another's name. */
+static const struct subject *author(const struct gate_write *w)
+{
+    return w->subject->really != NULL ? w->subject->really : w->subject;
+}
+
+/* `"user":...,"groups":[...]` */
+static void write_subject(struct buf *out, const struct subject *s)
+{
+    buf_add_cstr(out, "\"user\":");
+    json_quote(out, s->user);
+    buf_add_cstr(out, ",\"groups\":[");
+    for (size_t i = 0; i < s->group_count; i++) {
+        if (i != 0) {
+            buf_add_char(out, ',');
+        }
+        json_quote(out, s->groups[i]);
+    }
+    buf_add_char(out, ']');
+}
+
 static void write_audit(struct gate_write *w)
 {
     buf_clear(&w->audit);
-    buf_add_cstr(&w->audit, "{\"user\":");
-    json_quote(&w->audit, w->subject->user);
-    buf_add_cstr(&w->audit, ",\"groups\":[");
-    for (size_t i = 0; i < w->subject->group_count; i++) {
-        if (i != 0) {
-            buf_add_char(&w->audit, ',');
-        }
-        json_quote(&w->audit, w->subject->groups[i]);
+    buf_add_char(&w->audit, '{');
+    write_subject(&w->audit, author(w));
+    if (w->subject->really != NULL) {
+        buf_add_cstr(&w->audit, ",\"impersonated\":{");
+        write_subject(&w->audit, w->subject);
+        buf_add_char(&w->audit, '}');
     }
-    buf_addf(&w->audit, "],\"verb\":\"%s\",\"from\":", op_name(w));
+    buf_addf(&w->audit, ",\"verb\":\"%s\",\"from\":", op_name(w));
     json_quote(&w->audit, w->remote);
     buf_add_cstr(&w->audit, ",\"agent\":");
     json_quote(&w->audit, slice_sub(w->user_agent, 0, 200));
@@ -205,7 +224,7 @@ static void fill_submit(struct gate_write *w)
         .if_version = r->if_version,
         .if_uid = r->if_uid,
         .client_made = r->client_made,
-        .subject = w->subject->user,
+        .subject = author(w)->user,
         .request_id = w->request_id,
         .issued_ms = w->issued_ms,
         .request_digest = slice_make(w->digest, sizeof(w->digest)),
@@ -233,7 +252,7 @@ static void derive_names(const struct gate_write *w, uint8_t random[5], char uid
     uint8_t hash[SHA256_BYTES];
     struct buf text = {0};
     struct buf hex = {0};
-    buf_addf(&text, "%d %.*s ", w->name_attempts, SLICE_ARG(w->subject->user));
+    buf_addf(&text, "%d %.*s ", w->name_attempts, SLICE_ARG(author(w)->user));
     buf_add(&text, w->request_id);
     crypto_sha256(buf_slice(&text), hash);
     memcpy(random, hash + 16, 5);
@@ -435,6 +454,9 @@ static void digest_request(struct gate_write *w)
     buf_addf(&text, "%d %d %d %.*s %.*s/%.*s %.*s\n", (int)w->op, (int)w->sub, w->force ? 1 : 0,
              SLICE_ARG(w->kind->resource), SLICE_ARG(w->ns), SLICE_ARG(w->name),
              SLICE_ARG(w->field_manager));
+    if (w->subject->really != NULL) {
+        buf_addf(&text, "as %.*s\n", SLICE_ARG(w->subject->user));
+    }
     buf_add(&text, w->raw);
     crypto_sha256(buf_slice(&text), w->digest);
     buf_free(&text);

@@ -10,25 +10,6 @@
 
 #include "base/crypto.h"
 
-bool subject_in(const struct subject *s, const char *group)
-{
-    for (size_t i = 0; i < s->group_count; i++) {
-        if (slice_eq_cstr(s->groups[i], group)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool subject_add_group(struct subject *s, struct slice group)
-{
-    if (s->group_count == SUBJECT_GROUPS_MAX) {
-        return false;
-    }
-    s->groups[s->group_count++] = group;
-    return true;
-}
-
 static int from_token(const struct auth *a, struct slice token, uint64_t now_wall_ms,
                       struct arena *arena, struct subject *subject, struct err *err)
 {

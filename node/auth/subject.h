@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "base/str.h"
+#include "base/arena.h"
 
 enum { SUBJECT_GROUPS_MAX = 16 };
 
@@ -18,7 +18,9 @@ enum { SUBJECT_GROUPS_MAX = 16 };
 #define GROUP_JOINER "choreo:joiners" /* holders of a join token: may ask to join, nothing else */
 #define GROUP_AUTHENTICATED "system:authenticated"
 #define GROUP_ANONYMOUS "system:unauthenticated"
+#define GROUP_ACCOUNTS "system:serviceaccounts"
 #define USER_ANONYMOUS "system:anonymous"
+#define USER_ACCOUNT "system:serviceaccount:" /* NS:NAME follows */
 
 /* What an authenticator knows besides: one value of a key, which may have several. */
 struct subject_extra {
@@ -33,10 +35,16 @@ struct subject {
     size_t group_count;
     const struct subject_extra *extras;
     size_t extra_count;
+    const struct subject *really; /* who asks in this one's name; NULL: itself */
 };
 
 bool subject_in(const struct subject *s, const char *group);
 /* Adds a group; false when there is no room left. */
 bool subject_add_group(struct subject *s, struct slice group);
+
+/* "system:serviceaccount:NS:NAME"; false for every other user. */
+bool subject_account(struct slice user, struct slice *ns, struct slice *name);
+/* The groups of every account, and of those in ns; false when there is no room left. */
+bool subject_add_account_groups(struct subject *s, struct slice ns, struct arena *arena);
 
 #endif

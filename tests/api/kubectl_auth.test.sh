@@ -30,6 +30,18 @@ if has auth whoami; then
     check "whoami" k auth whoami && says Username admin system:masters
     check "whoami as a viewer" viewer auth whoami -o yaml && says "username: viewer" "- choreo:viewers"
 fi
+check "as another" k auth can-i create components --as ann --as-group system:masters && says yes
+refuse "as another, who may not" k auth can-i create components --as ann && says no
+check "as a viewer" k get projects --as ann --as-group choreo:viewers
+refuse "what that one may not" k create configmap x --as ann --as-group choreo:viewers &&
+    says 'configmaps is forbidden: User "ann" cannot create resource "configmaps"'
+refuse "not everyone may" viewer get projects --as admin --as-group system:masters &&
+    says Forbidden 'users "admin" is forbidden: User "viewer" cannot impersonate resource "users"'
+if has auth whoami; then
+    check "whoami as another" k auth whoami --as ann --as-group g1 --as-group g2 && says ann g1 g2 system:authenticated
+    hides system:masters
+fi
+
 check "reviews are discovered" k api-resources --verbs create && says tokenreviews selfsubjectreviews
 check "and not listed with what can be" k api-resources --verbs list && hides tokenreviews
 check "explain" k explain selfsubjectaccessreview.spec.resourceAttributes && says verb subresource

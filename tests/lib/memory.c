@@ -369,6 +369,10 @@ static void run_submit(struct loop_msg *msg)
     struct backend_submit *s = take(msg, &m);
     struct err err = {0};
     m->submits++;
+    buf_clear(&m->author);
+    buf_add(&m->author, s->subject);
+    buf_clear(&m->audit);
+    buf_add(&m->audit, s->audit);
     assert(s->request_id.len >= 16 && s->request_digest.len == 32 && s->subject.len != 0);
     int rc = check(m, s, newest(m, &s->key, m->version), &err);
     if (rc == 0) {
@@ -439,6 +443,8 @@ void memory_free(struct memory *m)
         free_row(&m->rows[i]);
     }
     free(m->rows);
+    buf_free(&m->author);
+    buf_free(&m->audit);
     m->rows = NULL;
     m->count = 0;
 }

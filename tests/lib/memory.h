@@ -21,6 +21,8 @@ struct memory {
     unsigned failing;   /* so many reads fail with ERR_UNAVAILABLE */
     bool (*has_namespace)(struct memory *m, struct slice ns); /* NULL: all are there */
     unsigned submits;                                         /* so many came */
+    struct buf author; /* of the last submit: its subject and its audit record */
+    struct buf audit;
     /* private */
     struct memory_row *rows; /* every version of everything, in order */
     size_t count;

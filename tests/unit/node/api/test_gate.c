@@ -99,6 +99,25 @@ static void an_endless_race_is_given_up_as_busy(void **state)
     assert_int_equal(d->memory.submits, 1 + GATE_ATTEMPTS_MAX);
 }
 
+static void who_really_wrote_is_on_record(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    struct subject really = {.user = SLICE("root"), .groups = {SLICE("masters")}, .group_count = 1};
+    prepare(d, &t, ADMIT_CREATE, "", "{\"metadata\":{\"name\":\"a\"}}");
+    (void)subject_add_group(&t.subject, SLICE("testers"));
+    t.subject.really = &really;
+    run(&t);
+    assert_int_equal(t.rc, 0);
+    assert_slice(buf_slice(&d->memory.author), "root");
+    assert_slice(
+        buf_slice(&d->memory.audit),
+        "{\"user\":\"root\",\"groups\":[\"masters\"],\"impersonated\":{\"user\":\"tester\","
+        "\"groups\":[\"testers\"]},\"verb\":\"create\",\"from\":\"\",\"agent\":\"\","
+        "\"decision\":\"allow\"}");
+    clear(&t);
+}
+
 static void a_conflict_of_the_clients_making_is_told(void **state)
 {
     struct door *d = *state;
@@ -233,6 +252,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, door_setup, door_teardown)
         TEST(conflicts_of_the_servers_making_are_retried),
         TEST(an_endless_race_is_given_up_as_busy),
+        TEST(who_really_wrote_is_on_record),
         TEST(a_conflict_of_the_clients_making_is_told),
         TEST(not_found_is_only_believed_when_confirmed),
         TEST(writes_that_change_nothing_are_not_submitted),

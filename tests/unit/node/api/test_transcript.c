@@ -162,6 +162,11 @@ static void reviews_are_answered(void **state)
     play(*state, "reviews");
 }
 
+static void impersonation_is_for_those_who_may(void **state)
+{
+    play(*state, "impersonation");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +174,7 @@ int main(void)
         TEST(objects_are_written_and_read),        TEST(errors_are_status_objects),
         TEST(lists_are_paged_selected_and_tabled), TEST(applies_merge_and_conflict),
         TEST(discovery_lists_what_is_served),      TEST(reviews_are_answered),
+        TEST(impersonation_is_for_those_who_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

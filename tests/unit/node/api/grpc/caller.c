@@ -171,6 +171,10 @@ void caller_begin(struct caller *c, const char *path, struct slice body)
         (void)snprintf(c->headers[3], sizeof c->headers[3], "grpc-accept-encoding: %s", c->accepts);
         c->header_list[count++] = c->headers[3];
     }
+    if (c->as != NULL) {
+        (void)snprintf(c->headers[4], sizeof c->headers[4], "impersonate-user: %s", c->as);
+        c->header_list[count++] = c->headers[4];
+    }
     c->header_list[count] = NULL;
     c->fetch = (struct fetch){.method = c->method != NULL ? c->method : "POST",
                               .url = c->url,

@@ -35,6 +35,7 @@ struct caller {
     /* set by the test */
     const struct grpc_service *service; /* instead of grpc_health_service */
     const char *authorization;          /* NULL: "Bearer admin"; "": none */
+    const char *as;                     /* impersonate-user, or NULL */
     const char *method;                 /* NULL: POST */
     const char *timeout;                /* grpc-timeout, or NULL */
     const char *encoding;               /* grpc-encoding, or NULL */
@@ -50,8 +51,8 @@ struct caller {
     struct slice body;
     /* private */
     char url[256];
-    char headers[4][256];
-    const char *header_list[7];
+    char headers[5][256];
+    const char *header_list[8];
 };
 
 int caller_setup(void **state);

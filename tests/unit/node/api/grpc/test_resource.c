@@ -7,7 +7,14 @@
 
 #define SERVICE "/choreo.v1.ResourceService/"
 
-enum { INVALID_ARGUMENT = 3, NOT_FOUND = 5, ALREADY_EXISTS = 6, ABORTED = 10, UNIMPLEMENTED = 12 };
+enum {
+    INVALID_ARGUMENT = 3,
+    NOT_FOUND = 5,
+    ALREADY_EXISTS = 6,
+    PERMISSION_DENIED = 7,
+    ABORTED = 10,
+    UNIMPLEMENTED = 12
+};
 
 static char *text(const char *s)
 {
@@ -459,6 +466,24 @@ static void what_is_answered_and_not_stored(void **state)
     caller_expect(c, UNIMPLEMENTED, "does not support the verb get");
 }
 
+static void another_name_is_taken_from_metadata(void **state)
+{
+    struct caller *c = *state;
+    static const char self[] = "{\"apiVersion\":\"authentication.k8s.io/v1\","
+                               "\"kind\":\"SelfSubjectReview\"}";
+    c->as = "ann";
+    write_json(c, "Create", self);
+    caller_expect(c, 0, "");
+    assert_true(
+        slice_find(slice_make(object_of(c)->typed->value.data, object_of(c)->typed->value.len),
+                   SLICE("ann")) != SIZE_MAX);
+    write_json(c, "Create", web);
+    caller_expect(c, PERMISSION_DENIED, "User \"ann\" cannot create resource \"components\"");
+    c->authorization = "Bearer viewer";
+    write_json(c, "Create", self);
+    caller_expect(c, PERMISSION_DENIED, "User \"viewer\" cannot impersonate resource \"users\"");
+}
+
 int main(void)
 {
 #define RESOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, open_with_web, caller_teardown)
@@ -474,6 +499,7 @@ int main(void)
         RESOURCE_TEST(selectors_that_are_none_are_refused),
         RESOURCE_TEST(kinds_are_listed_with_their_messages),
         RESOURCE_TEST(what_is_answered_and_not_stored),
+        RESOURCE_TEST(another_name_is_taken_from_metadata),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
