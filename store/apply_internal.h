@@ -25,6 +25,9 @@ int apply__expire(struct apply *a, const struct command_expire *c, struct outcom
                   struct err *err);
 int apply__namespace(struct apply *a, const struct command_namespace *c, struct outcome *out,
                      struct err *err);
+/* Keeps the rows of `dependents` true to a write's object; before is the live version that it
+ * replaces, 0: none. */
+int apply__owners(struct apply *a, const struct command_write *w, uint64_t before, struct err *err);
 /* NAMESPACE_GONE without a row. */
 int apply__namespace_state(struct apply *a, struct slice name, enum namespace_state *state,
                            struct err *err);

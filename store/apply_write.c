@@ -272,7 +272,8 @@ static int execute(struct apply *a, const struct command_write *w, struct outcom
         return rc;
     }
     out->version = w->version;
-    rc = store_row(a, w, &current, err);
+    rc = apply__owners(a, w, is_there(&current) ? current.version : 0, err);
+    rc = rc == 0 ? store_row(a, w, &current, err) : rc;
     return rc == 0 ? store_audit(a, w, err) : rc;
 }
 

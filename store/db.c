@@ -27,6 +27,11 @@ enum {
     CHECKPOINT_PAUSE_US = 500,
 };
 
+/* For migrations: each live object's body as SQLite's JSON functions want it, one element a row. */
+#define LIVE_TEXTS                                                                                 \
+    "live AS l CROSS JOIN versions AS v USING (version) CROSS JOIN json_each("                     \
+    "CASE WHEN json_valid(CAST(v.body AS TEXT)) THEN CAST(v.body AS TEXT) ELSE '{}' END"
+
 /* Step i makes schema version i + 1. */
 static const char *const migrations[] = {
     /* versions: the objects' history and the change feed, in version order; bodies last, so that a
@@ -55,6 +60,19 @@ static const char *const migrations[] = {
     "CREATE TABLE namespaces (name BLOB PRIMARY KEY, state INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE audit (seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL,"
     " version INTEGER NOT NULL, subject BLOB NOT NULL, record BLOB NOT NULL, hash BLOB NOT NULL);",
+    /* dependents: whom the garbage collector may have to look at (apply_owners.c keeps them). A row
+     *   for each uid that a live object names as an owner; of one with an empty owner, the object
+     *   is being deleted and waits for the collector itself. */
+    "CREATE TABLE dependents (owner BLOB NOT NULL, resource BLOB NOT NULL, ns BLOB NOT NULL,"
+    " name BLOB NOT NULL, PRIMARY KEY (owner, resource, ns, name)) WITHOUT ROWID;"
+    "INSERT OR IGNORE INTO dependents SELECT CAST(json_extract(o.value, '$.uid') AS BLOB),"
+    " l.resource, l.ns, l.name FROM " LIVE_TEXTS ", '$.metadata.ownerReferences') AS o"
+    " WHERE l.gone = 0 AND o.type = 'object' AND json_type(o.value, '$.uid') = 'text'"
+    " AND json_extract(o.value, '$.uid') <> '';"
+    "INSERT OR IGNORE INTO dependents SELECT x'', l.resource, l.ns, l.name"
+    " FROM " LIVE_TEXTS ", '$.metadata.finalizers') AS f WHERE l.gone = 0"
+    " AND f.value IN ('foregroundDeletion', 'orphan')"
+    " AND json_type(CAST(v.body AS TEXT), '$.metadata.deletionTimestamp') IS NOT NULL",
 };
 _Static_assert(sizeof migrations / sizeof migrations[0] == DB_SCHEMA_VERSION, "one step a version");
 

@@ -14,7 +14,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-enum { DB_SCHEMA_VERSION = 1, DB_CLUSTER_MAX = 64, DB_STMTS_MAX = 40 };
+enum { DB_SCHEMA_VERSION = 2, DB_CLUSTER_MAX = 64, DB_STMTS_MAX = 40 };
 
 struct db_config {
     const char *path;     /* .../shards/003/state.db; its folder exists */

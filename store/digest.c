@@ -18,6 +18,7 @@ static const char *const tables[] = {
     "SELECT resource, ns, name, version, gone FROM live ORDER BY resource, ns, name",
     "SELECT issued_ms, subject, id, kind, version, digest FROM requests ORDER BY 1, 2, 3",
     "SELECT name, state FROM namespaces ORDER BY name",
+    "SELECT owner, resource, ns, name FROM dependents ORDER BY 1, 2, 3, 4",
     "SELECT seq, time_ms, version, subject, record, hash FROM audit ORDER BY seq",
 };
 

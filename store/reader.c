@@ -119,6 +119,7 @@ void reader_end(struct reader *r)
     struct err ignored; /* ending a read transaction has nothing that could fail */
     (void)sql_run(r->stmts[READER_END], &ignored);
     r->page.stmt = NULL;
+    r->dependents = NULL;
     r->pinned = false;
 }
 
@@ -420,6 +421,31 @@ int reader_namespaces_next(struct reader *r, struct slice *name, enum namespace_
     }
     *name = sql_slice(stmt, 0);
     return state_of(sql_u64(stmt, 1), state, err);
+}
+
+void reader_dependents_start(struct reader *r, const struct reader_dependent *after, bool all)
+{
+    assert(r->pinned);
+    r->dependents = r->stmts[all ? READER_DEPENDENTS : READER_DEPENDENTS_OF];
+    sql_reset(r->dependents);
+    sql_bind_copy(r->dependents, 1, after->owner);
+    sql_bind_copy(r->dependents, 2, after->key.resource);
+    sql_bind_copy(r->dependents, 3, after->key.ns);
+    sql_bind_copy(r->dependents, 4, after->key.name);
+}
+
+int reader_dependents_next(struct reader *r, struct reader_dependent *row, bool *found,
+                           struct err *err)
+{
+    assert(r->dependents != NULL);
+    int rc = sql_step(r->dependents, found, err);
+    if (rc == 0 && *found) {
+        *row = (struct reader_dependent){.owner = sql_slice(r->dependents, 0),
+                                         .key = {.resource = sql_slice(r->dependents, 1),
+                                                 .ns = sql_slice(r->dependents, 2),
+                                                 .name = sql_slice(r->dependents, 3)}};
+    }
+    return rc;
 }
 
 int reader_resource_next(struct reader *r, struct slice after, struct slice *resource, bool *found,

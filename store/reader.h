@@ -23,6 +23,7 @@ struct reader {
     struct sqlite3_stmt *stmts[READER_STMTS_MAX];
     uint32_t shard;
     bool pinned;
+    struct sqlite3_stmt *dependents; /* the scan of them; NULL: none runs */
     struct reader_page_scan {
         struct sqlite3_stmt *stmt; /* NULL: none runs */
         uint64_t as_of;
@@ -92,6 +93,18 @@ int reader_namespace(struct reader *r, struct slice name, enum namespace_state *
 int reader_namespaces_start(struct reader *r, struct slice after, struct err *err);
 int reader_namespaces_next(struct reader *r, struct slice *name, enum namespace_state *state,
                            bool *found, struct err *err);
+/* Who depends on whom, by the owner's uid: live objects that name it in metadata.ownerReferences,
+ * whether it exists or not. With an empty owner: objects that are being deleted and held by a
+ * finalizer of the garbage collector's (foregroundDeletion, orphan). In order, strictly behind
+ * `after`: of its owner only, or of all owners. One scan at a time; next's slices live until the
+ * next call. */
+struct reader_dependent {
+    struct slice owner;
+    struct backend_key key;
+};
+void reader_dependents_start(struct reader *r, const struct reader_dependent *after, bool all);
+int reader_dependents_next(struct reader *r, struct reader_dependent *row, bool *found,
+                           struct err *err);
 /* Resources that have had rows, in order, strictly behind after. */
 int reader_resource_next(struct reader *r, struct slice after, struct slice *resource, bool *found,
                          struct err *err);

@@ -153,6 +153,74 @@ static int apply_some(struct fixture *f, const struct apply_entry *entries, size
     return rc;
 }
 
+static struct command tied(struct fixture *f, enum backend_verb verb, const char *name,
+                           const char *ties)
+{
+    struct command c = write_of(f, verb, "team", name, name);
+    char *body = arena_printf(&f->arena, "{\"metadata\":{%s,\"uid\":\"%s\"}}", ties, name);
+    c.write.body = slice_of(body);
+    c.write.splice = (uint32_t)(strstr(body, ",\"uid\":\"") + 1 - body);
+    return c;
+}
+
+/* "owner<name " for each row, in order. */
+static const char *dependents(struct fixture *f)
+{
+    struct reader r;
+    struct reader_dependent row = {0};
+    struct buf out = {0};
+    bool found = true;
+    assert_int_equal(reader_open(&r, f->path, SHARD, &f->err), 0);
+    assert_int_equal(reader_begin(&r, &f->err), 0);
+    reader_dependents_start(&r, &row, true);
+    while (reader_dependents_next(&r, &row, &found, &f->err) == 0 && found) {
+        buf_addf(&out, "%.*s<%.*s ", SLICE_ARG(row.owner), SLICE_ARG(row.key.name));
+    }
+    reader_end(&r);
+    reader_close(&r);
+    struct slice text = arena_copy(&f->arena, buf_slice(&out));
+    buf_free(&out);
+    return arena_printf(&f->arena, "%.*s", SLICE_ARG(text));
+}
+
+static void who_depends_on_whom_is_kept_and_migrated(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const refs =
+        "\"ownerReferences\":[{\"uid\":\"o1\"},{\"uid\":\"o2\"},{\"uid\":\"o1\"},{\"uid\":\"\"},7]";
+    (void)apply_1(f, tied(f, BACKEND_CREATE, "a", refs));
+    (void)apply_1(f, tied(f, BACKEND_CREATE, "b", "\"ownerReferences\":[{\"uid\":\"o\\u00e41\"}]"));
+    (void)apply_1(f, tied(f, BACKEND_CREATE, "c", "\"finalizers\":[\"orphan\"]"));
+    (void)apply_1(
+        f, tied(f, BACKEND_CREATE, "d",
+                "\"deletionTimestamp\":\"x\",\"finalizers\":[\"z\",\"foregroundDeletion\"]"));
+    (void)apply_1(f, tied(f, BACKEND_CREATE, "e", "\"ownerReferences\":\"no list\""));
+    (void)apply_1(f, tied(f, BACKEND_CREATE, "g", "\"ownerReferences\":[{\"uid\":\"o1\"}]"));
+    assert_string_equal(dependents(f), "<d o1<a o1<g o2<a o\xc3\xa4"
+                                       "1<b ");
+    (void)apply_1(f, tied(f, BACKEND_UPDATE, "a", "\"ownerReferences\":[{\"uid\":\"o2\"}]"));
+    (void)apply_1(
+        f, tied(f, BACKEND_UPDATE, "c", "\"deletionTimestamp\":\"x\",\"finalizers\":[\"orphan\"]"));
+    (void)apply_1(f, tied(f, BACKEND_UPDATE, "d",
+                          "\"deletionTimestamp\":\"x\",\"finalizers\":[\"orphans\"]"));
+    (void)apply_1(f, tied(f, BACKEND_DELETE, "g", "\"ownerReferences\":[{\"uid\":\"o1\"}]"));
+    assert_string_equal(dependents(f), "<c o2<a o\xc3\xa4"
+                                       "1<b ");
+
+    uint8_t kept[SHA256_BYTES];
+    uint8_t migrated[SHA256_BYTES];
+    digest_of(f, kept);
+    assert_int_equal(
+        sqlite3_exec(f->db.sql, "DROP TABLE dependents; PRAGMA user_version = 1", NULL, NULL, NULL),
+        0);
+    db_close(&f->db);
+    fixture_open(f);
+    digest_of(f, migrated);
+    assert_string_equal(dependents(f), "<c o2<a o\xc3\xa4"
+                                       "1<b ");
+    assert_memory_equal(kept, migrated, SHA256_BYTES);
+}
+
 /* A child applies entries until it is killed; what it left is replayed from the start. */
 static void a_killed_writer_leaves_whole_entries(void **state)
 {
@@ -235,6 +303,7 @@ int main(void)
         TEST(another_shards_or_clusters_file_is_refused),
         TEST(damaged_foreign_and_newer_files_are_refused),
         TEST(a_checkpoint_is_complete_or_says_busy),
+        TEST(who_depends_on_whom_is_kept_and_migrated),
         TEST(a_killed_writer_leaves_whole_entries),
         TEST(a_second_writer_is_turned_away),
     };
