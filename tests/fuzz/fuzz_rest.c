@@ -29,7 +29,8 @@ static void check_query(struct slice text, struct arena *arena)
     struct rest_query q;
     struct err err = {0};
     if (rest_query_parse(text, arena, &q, &err) != 0) {
-        PROPERTY(err.code == ERR_INVALID && err.message[0] != '\0');
+        PROPERTY((err.code == ERR_INVALID || err.code == ERR_UNPROCESSABLE) &&
+                 err.message[0] != '\0');
     }
 }
 
