@@ -14,7 +14,9 @@
 #include "proto/selector.h"
 #include "proto/tree_internal.h"
 
-enum { PATH_BYTES_MAX = 256 };
+/* Definitions are prepared before they are checked: one that has more versions than any may have is
+ * refused, and is not worth the square of their number. */
+enum { PATH_BYTES_MAX = 256, VERSIONS_LOOKED_AT = 100 };
 
 /* A field's path, for a cause. */
 struct field {
@@ -61,7 +63,7 @@ void crd_prepare(json_t *object)
         stored = json_array();
         json_object_set_new(status, "storedVersions", stored);
     }
-    for (size_t i = 0; i < json_array_size(versions_of(object)); i++) {
+    for (size_t i = 0; i < json_array_size(versions_of(object)) && i < VERSIONS_LOOKED_AT; i++) {
         const json_t *version = json_array_get(versions_of(object), i);
         struct slice name = json_text_at(version, "name");
         bool known = !json_is_true(json_object_get(version, "storage"));

@@ -2,6 +2,7 @@
  */
 #include "tests/unit/proto/fixture.h"
 
+#include "base/clock.h"
 #include "proto/kind_board.h"
 #include "proto/patch.h"
 #include "proto/table.h"
@@ -396,6 +397,22 @@ static void a_set_lasts_as_long_as_it_is_used(void **state)
     kind_board_free(&board);
 }
 
+static void very_many_versions_are_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct buf versions = {0};
+    buf_add_cstr(&versions, "[{'name':'v','served':true,'storage':true}");
+    for (int i = 0; i < 20000; i++) {
+        buf_addf(&versions, ",{'name':'v%d','served':true,'storage':true}", i);
+    }
+    buf_add_char(&versions, ']');
+    uint64_t began = clock_mono_ns();
+    assert_err(define(f, ADMIT_CREATE, definition(f, buf_cstr(&versions))), &f->err,
+               ERR_UNPROCESSABLE, "must have at most 16 items");
+    assert_true(clock_mono_ns() - began < UINT64_C(2000000000));
+    buf_free(&versions);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -414,6 +431,7 @@ int main(void)
         T(what_was_established_stays_so),
         T(there_is_an_end_to_definitions),
         T(a_set_lasts_as_long_as_it_is_used),
+        T(very_many_versions_are_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
