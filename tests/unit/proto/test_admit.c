@@ -1,6 +1,8 @@
 /* The write pipeline, operation by operation, against one remembered object. */
 #include "tests/unit/proto/fixture.h"
 
+#include "base/clock.h"
+
 static const char component[] =
     "{'apiVersion':'choreo.dev/v1','kind':'Component','metadata':{'name':'x','labels':{'a':'b'}},"
     "'spec':{'type':'service','image':'nginx:1','endpoints':[{'name':'api','port':80}]}}";
@@ -373,6 +375,24 @@ static void the_server_has_its_own_say(void **state)
     assert_true(has_cause(&f->result.causes, "spec.image", "column 1"));
 }
 
+static void very_many_finalizers_are_compared_in_time(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = {0};
+    buf_add_cstr(&text, "{'metadata':{'name':'x','finalizers':['a/b'");
+    for (int i = 0; i < 40000; i++) {
+        buf_addf(&text, ",'a/%d'", i);
+    }
+    buf_add_cstr(&text, "]}}");
+    assert_ok(write_op(f, "configmaps", ADMIT_CREATE, buf_cstr(&text)), &f->err);
+    assert_ok(write_op(f, "configmaps", ADMIT_DELETE, NULL), &f->err);
+    uint64_t began = clock_mono_ns();
+    assert_ok(write_op(f, "configmaps", ADMIT_PATCH_MERGE, "{'metadata':{'labels':{'a':'b'}}}"),
+              &f->err);
+    assert_true(clock_mono_ns() - began < UINT64_C(3000000000));
+    buf_free(&text);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -395,6 +415,7 @@ int main(void)
         T(secrets_and_config),
         T(limits),
         T(applying_again_changes_nothing),
+        T(very_many_finalizers_are_compared_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
