@@ -102,7 +102,25 @@ static struct manager *managers_add(struct managers *m)
     return &m->items[m->count++];
 }
 
-/* False if the list is malformed; m is then empty. Slices borrow from the list. */
+static bool same_manager(const struct manager *a, const struct manager *b)
+{
+    return slice_eq(a->name, b->name) && slice_eq(a->operation, b->operation) &&
+           slice_eq(a->subresource, b->subresource) && slice_eq(a->api_version, b->api_version);
+}
+
+/* NULL: there is none. */
+static struct manager *managers_find(struct managers *m, const struct manager *like)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        if (same_manager(&m->items[i], like)) {
+            return &m->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* False if the list is malformed; m is then empty. Slices borrow from the list. Of entries of one
+ * manager, which only a client can have written, the last counts. */
 static bool managers_read(const json_t *list, struct managers *m)
 {
     for (size_t i = 0; i < json_array_size(list) && m->count < MANAGERS_MAX; i++) {
@@ -115,7 +133,7 @@ static bool managers_read(const json_t *list, struct managers *m)
             managers_free(m);
             return false;
         }
-        *managers_add(m) = (struct manager){
+        const struct manager read = {
             .name = json_text_at(entry, "manager"),
             .operation = operation,
             .api_version = json_text_at(entry, "apiVersion"),
@@ -123,6 +141,13 @@ static bool managers_read(const json_t *list, struct managers *m)
             .time = json_text_at(entry, "time"),
             .set = set,
         };
+        struct manager *known = managers_find(m, &read);
+        if (known != NULL) {
+            json_decref(known->set);
+            *known = read;
+        } else {
+            *managers_add(m) = read;
+        }
     }
     return true;
 }
@@ -215,25 +240,19 @@ static void managers_write(struct managers *m, json_t *object)
 static struct manager *managers_mine(struct managers *m, const struct apply_context *ctx,
                                      const char *operation)
 {
-    for (size_t i = 0; i < m->count; i++) {
-        struct manager *item = &m->items[i];
-        if (slice_eq(item->name, ctx->manager) && slice_eq_cstr(item->operation, operation) &&
-            slice_eq(item->subresource, ctx->subresource) &&
-            slice_eq(item->api_version, ctx->api_version)) {
-            return item;
-        }
-    }
-    if (m->count == MANAGERS_MAX) {
-        return NULL;
-    }
-    struct manager *item = managers_add(m);
-    *item = (struct manager){
+    const struct manager mine = {
         .name = ctx->manager,
         .operation = slice_of(operation),
         .api_version = ctx->api_version,
         .subresource = ctx->subresource,
-        .set = json_object(),
     };
+    struct manager *known = managers_find(m, &mine);
+    if (known != NULL || m->count == MANAGERS_MAX) {
+        return known;
+    }
+    struct manager *item = managers_add(m);
+    *item = mine;
+    item->set = json_object();
     return item;
 }
 

@@ -208,6 +208,23 @@ static void what_nobody_owns_in_metadata_stays(void **state)
     assert_string_equal(stored_at(f, ".metadata.annotations"), "{'k':'v'}");
 }
 
+#define ENTRY(fields)                                                                              \
+    "{'manager':'a','operation':'Apply','apiVersion':'choreo.dev/v1','fieldsType':'FieldsV1',"     \
+    "'fieldsV1':{'f:spec':" fields "}}"
+
+static void a_manager_has_one_entry(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'image':'i'}}"), &f->err);
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE,
+                       "{'metadata':{'managedFields':[" ENTRY("{'f:runtime':{}}") "," ENTRY(
+                           "{'f:image':{}}") "]}}"),
+              &f->err);
+    assert_string_equal(owned(f, "a"), "{'f:spec':{'f:image':{}}}");
+    /* nobody is in one's own way */
+    assert_ok(apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'image':'j'}}"), &f->err);
+}
+
 static void bad_intents_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -457,6 +474,7 @@ int main(void)
         T(updates_own_the_maps_that_they_bring_along),
         T(what_was_cleared_is_tracked_from_its_next_apply_on),
         T(what_nobody_owns_in_metadata_stays),
+        T(a_manager_has_one_entry),
         T(bad_intents_are_refused),
         T(order_follows_the_intent_around_others_items),
         T(kinds_without_schema),
