@@ -37,6 +37,8 @@ int json_parse(struct slice text, json_t **tree, struct err *err);
 int json_parse_body(struct slice text, json_t **tree, struct err *err);
 /* An upper bound of what the text's tree would take. Errors: ERR_INVALID (too deep). */
 int json_weigh(struct slice text, size_t *bytes, struct err *err);
+/* The same of a tree: an upper bound of what a copy would take. Stops counting beyond bound. */
+size_t json_tree_bytes(const json_t *tree, size_t bound);
 /* Canonical bytes. */
 void json_canonical(const json_t *tree, struct buf *out);
 /* The same with two-space indentation, keys in insertion order, for people: what may not be shown

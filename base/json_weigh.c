@@ -91,3 +91,33 @@ int json_weigh(struct slice text, size_t *bytes, struct err *err)
     *bytes = w.bytes;
     return 0;
 }
+
+static size_t scalar_bytes(const json_t *value)
+{
+    return json_is_string(value)   ? JSON_WEIGHT_STRING + json_string_length(value)
+           : json_is_number(value) ? JSON_WEIGHT_NUMBER
+                                   : 0;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+size_t json_tree_bytes(const json_t *tree, size_t bound)
+{
+    json_t *object = (json_t *)(uintptr_t)tree; /* whose iterators are not const */
+    size_t bytes = 0;
+    if (json_is_array(tree)) {
+        bytes = JSON_WEIGHT_ARRAY;
+        for (size_t i = 0; i < json_array_size(tree) && bytes <= bound; i++) {
+            bytes += JSON_WEIGHT_ITEM + json_tree_bytes(json_array_get(tree, i), bound - bytes);
+        }
+    } else if (json_is_object(tree)) {
+        bytes = JSON_WEIGHT_OBJECT;
+        for (void *it = json_object_iter(object); it != NULL && bytes <= bound;
+             it = json_object_iter_next(object, it)) {
+            bytes += JSON_WEIGHT_MEMBER + json_object_iter_key_len(it) +
+                     json_tree_bytes(json_object_iter_value(it), bound - bytes);
+        }
+    } else {
+        bytes = scalar_bytes(tree);
+    }
+    return bytes;
+}

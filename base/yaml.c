@@ -39,6 +39,7 @@ struct reader {
     struct arena arena; /* of one document */
     struct map anchors; /* name -> json_t, borrowed from the document */
     size_t node_count;
+    size_t alias_bytes; /* what copies of anchored values take, in all documents */
     struct frame stack[JSON_DEPTH_MAX];
     size_t depth;
     json_t *root;
@@ -141,30 +142,11 @@ static int read_scalar(struct reader *r, struct fy_event *event, json_t **value)
     return 0;
 }
 
-/* Nodes in tree, up to a bound. Trees are at most JSON_DEPTH_MAX deep. */
-static size_t count_nodes(json_t *tree, size_t bound)
+static int count_node(struct reader *r, struct fy_event *event)
 {
-    size_t count = 1;
-    if (json_is_array(tree)) {
-        for (size_t i = 0; i < json_array_size(tree) && count <= bound; i++) {
-            count += count_nodes(json_array_get(tree, i), bound - count);
-        }
-    } else if (json_is_object(tree)) {
-        for (void *it = json_object_iter(tree); it != NULL && count <= bound;
-             it = json_object_iter_next(tree, it)) {
-            count += count_nodes(json_object_iter_value(it), bound - count);
-        }
-    }
-    return count;
-}
-
-static int count_more(struct reader *r, struct fy_event *event, size_t more)
-{
-    r->node_count += more;
-    if (r->node_count > YAML_NODES_MAX) {
-        return refuse(r, event, "more than %d values, aliases expanded", YAML_NODES_MAX);
-    }
-    return 0;
+    return ++r->node_count <= YAML_NODES_MAX
+               ? 0
+               : refuse(r, event, "more than %d values", YAML_NODES_MAX);
 }
 
 static int read_alias(struct reader *r, struct fy_event *event, json_t **value)
@@ -174,7 +156,11 @@ static int read_alias(struct reader *r, struct fy_event *event, json_t **value)
     if (target == NULL) {
         return refuse(r, event, "alias *%.*s has no anchor before it", SLICE_ARG(name));
     }
-    int rc = count_more(r, event, count_nodes(target, YAML_NODES_MAX) - 1);
+    int rc = 0;
+    r->alias_bytes += json_tree_bytes(target, YAML_ALIASES_MAX);
+    if (r->alias_bytes > YAML_ALIASES_MAX) {
+        rc = refuse(r, event, "aliases add more than %d bytes of values", YAML_ALIASES_MAX);
+    }
     if (rc == 0 && r->depth + (size_t)json_depth(target) > JSON_DEPTH_MAX) {
         rc = refuse(r, event, "nested more than %d deep", JSON_DEPTH_MAX);
     }
@@ -268,7 +254,7 @@ static int read_node(struct reader *r, struct fy_event *event)
     if (top != NULL && json_is_object(top->collection) && !top->has_key) {
         return read_key(r, event, top);
     }
-    int rc = count_more(r, event, 1);
+    int rc = count_node(r, event);
     if (rc != 0) {
         return rc;
     }

@@ -1,14 +1,14 @@
 /* yaml.h: YAML 1.2 into JSON trees (libfyaml; owner of its header).
  *
- * Core schema: null, booleans, integers, floats, strings. Anchors and aliases are expanded, bounded
- * by YAML_NODES_MAX nodes after expansion (YAML bombs are refused, not survived); tags beyond the
- * core schema, duplicate and non-string keys are errors. Thread: any. */
+ * Core schema: null, booleans, integers, floats, strings. Aliases are expanded, to YAML_ALIASES_MAX
+ * bytes of values at most (YAML bombs are refused, not survived); tags beyond the core schema,
+ * duplicate and non-string keys are errors. Thread: any. */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
 
 #include "base/json.h"
 
-enum { YAML_NODES_MAX = 200000 };
+enum { YAML_NODES_MAX = 200000, YAML_ALIASES_MAX = 2 * 1024 * 1024 };
 
 /* Calls each(document, line, user) for every document in text, in order (empty ones are skipped);
  * the document is borrowed for the call; a nonzero return ends with it. name is for messages:

@@ -1,8 +1,8 @@
 /* RFC 6902 and RFC 7396.
  *
  * A JSON patch works on a deep copy that replaces the target only when all operations went well.
- * Costs are charged: each operation that copies or moves a value pays for its nodes, so that a
- * small patch cannot make much work; results stay within JSON_DEPTH_MAX. */
+ * Costs are charged: each operation that copies or moves a value pays for what it takes, so that a
+ * small patch cannot make much of it; results stay within JSON_DEPTH_MAX. */
 #include "proto/patch.h"
 
 #include "proto/tree_internal.h"
@@ -11,7 +11,7 @@ enum { POINTER_STEPS_MAX = JSON_DEPTH_MAX, STEP_BYTES_MAX = 1024 };
 
 struct patching {
     json_t *root;
-    size_t nodes;
+    size_t copied_bytes;
     size_t index; /* of the operation, for messages */
     struct err *err;
 };
@@ -30,26 +30,10 @@ static int fail(struct patching *p, int code, const char *why, struct slice path
                    SLICE_ARG(path));
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static size_t count_nodes(const json_t *value)
-{
-    size_t count = 1;
-    if (json_is_object(value)) {
-        TREE_EACH(it, value)
-        {
-            count += count_nodes(json_object_iter_value(it));
-        }
-    }
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        count += count_nodes(json_array_get(value, i));
-    }
-    return count;
-}
-
 static bool charge(struct patching *p, const json_t *value)
 {
-    p->nodes += count_nodes(value);
-    return p->nodes <= PATCH_NODES_MAX;
+    p->copied_bytes += json_tree_bytes(value, PATCH_COPIES_MAX);
+    return p->copied_bytes <= PATCH_COPIES_MAX;
 }
 
 /* ~1 is /, ~0 is ~. False if it is too long or another escape. */

@@ -5,7 +5,10 @@
 
 #include "base/json.h"
 
-enum { PATCH_OPS_MAX = 10000, PATCH_NODES_MAX = 1000000 };
+enum {
+    PATCH_OPS_MAX = 10000,
+    PATCH_COPIES_MAX = JSON_BODY_TREE_MAX, /* bytes of all that is copied or moved, as trees */
+};
 
 /* *target is replaced by a new tree; on error it is left as it was (patches are atomic).
  * Errors: ERR_INVALID (malformed patch), ERR_UNPROCESSABLE (a path is absent, a test fails),

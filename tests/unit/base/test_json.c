@@ -164,6 +164,9 @@ static void a_tree_takes_what_it_weighs(void **state)
         assert_ok(json_parse(buf_slice(&text), &tree, &err), &err);
         struct mallinfo2 after = mallinfo2();
         size_t taken = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+        size_t tree_bytes = json_tree_bytes(tree, SIZE_MAX);
+        assert_true(tree_bytes <= weight && tree_bytes + 1000 >= weight / 2);
+        assert_true(json_tree_bytes(tree, 1000) < 2000); /* it stops */
         json_decref(tree);
         buf_free(&text);
 #ifndef __SANITIZE_ADDRESS__ /* which has an allocator of its own */

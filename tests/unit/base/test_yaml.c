@@ -106,6 +106,24 @@ static void bombs_are_refused(void **state)
         }
         buf_add_cstr(&text, "]\n");
     }
+    assert_refused(buf_cstr(&text), "aliases add more than 2097152 bytes of values");
+    buf_clear(&text);
+    buf_add_cstr(&text, "a: &a \"");
+    for (int i = 0; i < 10000; i++) {
+        buf_add_cstr(&text, "0123456789");
+    }
+    buf_add_cstr(&text, "\"\nb: [*a");
+    for (int i = 0; i < 100000; i++) { /* 300 KB that would be 10 GB */
+        buf_add_cstr(&text, ",*a");
+    }
+    buf_add_cstr(&text, "]\n");
+    assert_refused(buf_cstr(&text), "aliases add more than 2097152 bytes of values");
+    buf_clear(&text);
+    buf_add_cstr(&text, "[x");
+    for (int i = 0; i < 200000; i++) {
+        buf_add_cstr(&text, ",x");
+    }
+    buf_add_cstr(&text, "]\n");
     assert_refused(buf_cstr(&text), "more than 200000 values");
     buf_clear(&text);
     buf_add_cstr(&text, "a0: &a0 [[[[x]]]]\n");

@@ -88,6 +88,32 @@ static void bombs(void **state)
     json_decref(deep);
 }
 
+/* Few nodes, and long: copies are paid for by what they take. */
+static void copies_of_long_strings_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = {0};
+    json_t *patch = json_array();
+    for (int i = 0; i < 100000; i++) {
+        buf_add_char(&text, 'x');
+    }
+    json_t *value = json_pack("{s{so}}", "a", "b", json_str(buf_slice(&text)));
+    for (int i = 0; i < 40; i++) {
+        char path[16];
+        (void)snprintf(path, sizeof path, "/a/k%d", i);
+        json_array_append_new(patch,
+                              json_pack("{ss ss ss}", "op", "copy", "from", "/a", "path", path));
+    }
+    assert_err(patch_json(&value, patch, &f->err), &f->err, ERR_TOO_LARGE, "copies too much");
+    assert_true(json_array_size(patch) == 40 && json_object_size(json_at(value, "a", NULL)) == 1);
+    json_decref(patch);
+    patch = json_pack("[{ss ss ss}]", "op", "copy", "from", "/a/b", "path", "/c");
+    assert_ok(patch_json(&value, patch, &f->err), &f->err);
+    json_decref(patch);
+    json_decref(value);
+    buf_free(&text);
+}
+
 static void merge_patch(void **state)
 {
     struct fixture *f = *state;
@@ -115,6 +141,6 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {T(json_patch), T(json_patch_refusals), T(bombs),
-                                       T(merge_patch)};
+                                       T(copies_of_long_strings_are_bounded), T(merge_patch)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
