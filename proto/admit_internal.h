@@ -53,6 +53,7 @@ void admit__check_kind(const struct admit_request *request, struct admit_result 
 void admit__check_self_access(const struct admit_request *request, struct admit_result *result);
 void admit__check_access(const struct admit_request *request, struct admit_result *result);
 void admit__check_local_access(const struct admit_request *request, struct admit_result *result);
+void admit__check_token_request(const struct admit_request *request, struct admit_result *result);
 void admit__check_rules_review(const struct admit_request *request, struct admit_result *result);
 
 /* The scale subresource, as a tree without apiVersion's companions: new. */

@@ -130,6 +130,7 @@ static const struct {
     {"selfsubjectaccessreviews.authorization.k8s.io", admit__check_self_access},
     {"subjectaccessreviews.authorization.k8s.io", admit__check_access},
     {"localsubjectaccessreviews.authorization.k8s.io", admit__check_local_access},
+    {"tokenrequests.authentication.k8s.io", admit__check_token_request},
     {"selfsubjectrulesreviews.authorization.k8s.io", admit__check_rules_review},
 };
 

@@ -49,6 +49,24 @@ void admit__check_local_access(const struct admit_request *request, struct admit
     }
 }
 
+void admit__check_token_request(const struct admit_request *request, struct admit_result *result)
+{
+    const json_int_t least = 10 * 60;
+    const json_int_t most = (json_int_t)1 << 32;
+    const json_t *spec = json_object_get(result->object, "spec");
+    json_int_t seconds = json_integer_value(json_object_get(spec, "expirationSeconds"));
+    (void)request;
+    if (seconds < least || seconds > most) {
+        cause_add(&result->causes, CAUSE_INVALID, SLICE("spec.expirationSeconds"),
+                  "Invalid value: %lld: may not specify a duration %s", (long long)seconds,
+                  seconds < least ? "less than 10 minutes" : "larger than 2^32 seconds");
+    }
+    if (json_object_get(spec, "boundObjectRef") != NULL) {
+        cause_add(&result->causes, CAUSE_FORBIDDEN, SLICE("spec.boundObjectRef"),
+                  "Forbidden: a token is bound to its service account alone");
+    }
+}
+
 void admit__check_rules_review(const struct admit_request *request, struct admit_result *result)
 {
     (void)request;

@@ -1,17 +1,19 @@
 /* api.c: from a stream to its door.
  *
  * Happy path: gRPC streams go to their door with the head; everything else is authenticated and
- * counted (base/quota.h), waits for its body, and is then served by a route of the program's, one
- * of the paths that every server has (health.c), or the Kubernetes door (rest/). Failure path: no
- * credentials, or bad ones, are 401 before anything is looked at, a subject that has its share gets
- * 429; what nobody serves is 404, all as Status objects. Invariants: the call lives in the stream's
- * arena; whoever answers releases the stream. */
+ * counted (base/quota.h), waits for its body (and, with a service account's token, for a look at
+ * the account), and is then served by a route of the program's, one of the paths that every server
+ * has (health.c), or the Kubernetes door (rest/). Failure path: no credentials, or bad ones, are
+ * 401 before anything is looked at, a subject that has its share gets 429; what nobody serves is
+ * 404, all as Status objects. Invariants: the call lives in the stream's arena; whoever answers
+ * releases the stream. */
 #include "node/api/api.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "base/crypto.h"
+#include "node/api/accounts.h"
 #include "node/api/docs.h"
 #include "node/api/health.h"
 #include "node/api/impersonation.h"
@@ -23,6 +25,7 @@ struct door_call {
     struct rest_call rest;
     struct api_call route;
     struct subject subject;
+    struct account_check check;
     struct api *api;
     struct quota_ticket *ticket;
     struct err refusal; /* by the head already: nothing of the body is kept */
@@ -243,6 +246,19 @@ static void serve(struct door_call *d, struct http_stream *s)
 
 /* ---- the stream's calls ---- */
 
+static void on_account(struct account_check *check, int rc, const struct err *err)
+{
+    struct door_call *d = CONTAINER_OF(check, struct door_call, check);
+    struct http_stream *s = check->user;
+    if (!http_stream_alive(s)) {
+        http_stream_release(s);
+    } else if (rc != 0) {
+        api_call_error(&d->route, err);
+    } else {
+        serve(d, s);
+    }
+}
+
 static void on_request(struct http_stream *s, int rc)
 {
     struct door_call *d = s->user;
@@ -257,7 +273,14 @@ static void on_request(struct http_stream *s, int rc)
         api_call_error(&d->route, &err);
         return;
     }
-    serve(d, s);
+    const struct subject *bound = account_bound(&d->subject);
+    if (bound == NULL) {
+        serve(d, s);
+        return;
+    }
+    d->check = (struct account_check){
+        .api = d->api, .loop = s->loop, .subject = bound, .user = s, .done = on_account};
+    account_check_start(&d->check);
 }
 
 static int on_keep(struct http_stream *s, size_t bytes)

@@ -89,10 +89,12 @@ const struct kind_registry *api_kinds(struct api *api, struct arena *arena);
 void api_accept(struct api *api, struct http_stream *stream);
 
 /* Who asks, or in whose name (impersonation.h): for doors that route streams themselves. The
- * subject lives in the stream's arena. Errors: ERR_UNAUTHENTICATED, and impersonate()'s. */
+ * subject lives in the stream's arena. It may depend on a service account (account_bound(),
+ * accounts.h): then that is checked before anything is done. Errors: ERR_UNAUTHENTICATED, and
+ * impersonate()'s. */
 int api_authenticate(struct api *api, struct http_stream *stream, struct subject *subject,
                      struct err *err);
-/* Whose credentials these are, of whatever stream: peer may be NULL. */
+/* Whose credentials these are, of whatever stream: peer may be NULL. As above for accounts. */
 int api_identify(struct api *api, const struct tls_peer *peer, struct slice authorization,
                  struct arena *arena, struct subject *subject, struct err *err);
 /* May they: auth_authorize(). Errors: ERR_UNAUTHENTICATED, ERR_FORBIDDEN. */

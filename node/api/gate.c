@@ -399,7 +399,9 @@ static void on_answered(struct review *review, int rc, const struct err *err)
         finish(w, 0);
         return;
     }
-    finish(w, fail_err(w, rc, err));
+    w->result_rc = fail_err(w, rc, err);
+    w->result.message = arena_copy(w->arena, slice_of(w->err.message));
+    finish(w, rc);
 }
 
 static void answer(struct gate_write *w)

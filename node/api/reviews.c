@@ -1,11 +1,43 @@
 /* reviews.c: the answers to reviews.
  *
  * Happy path: the kind chooses a function, which puts the status in; what the client said of
- * metadata beyond name and namespace means nothing here and goes. Failure path: a token that is
- * nobody's is an answer, not an error. */
+ * metadata beyond name and namespace means nothing here and goes. What concerns a service account
+ * reads it first. Failure path: a token that is nobody's is an answer, not an error. */
 #include "node/api/reviews.h"
 
 #include <string.h>
+
+#include "proto/object.h"
+
+/* ---- the end ---- */
+
+static void keep_place(json_t *object)
+{
+    static const char *const kept[] = {"name", "namespace"};
+    json_t *before = json_object_get(object, "metadata");
+    json_t *meta = json_object();
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        json_t *value = json_object_get(before, kept[i]);
+        if (value != NULL) {
+            json_object_set(meta, kept[i], value);
+        }
+    }
+    json_object_set_new(meta, "creationTimestamp", json_null()); /* as Kubernetes has it */
+    json_object_set_new(object, "metadata", meta);
+}
+
+/* Takes status. */
+static void put_status(struct review *r, json_t *status)
+{
+    keep_place(r->object);
+    json_object_set_new(r->object, "status", status);
+}
+
+static void complete(struct review *r, json_t *status)
+{
+    put_status(r, status);
+    r->done(r, 0, NULL);
+}
 
 /* ---- access ---- */
 
@@ -105,18 +137,169 @@ static int self(struct review *r, json_t **status, struct err *err)
     return 0;
 }
 
+static struct slice own_audience(const struct review *r)
+{
+    const struct auth *auth = r->api->config.auth;
+    return slice_of(auth != NULL && auth->cluster != NULL ? auth->cluster : "");
+}
+
+static json_t *matched_audiences(const struct token_audiences *audiences)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < audiences->count; i++) {
+        if (audiences->matched[i]) {
+            json_array_append_new(list, json_str(audiences->wanted[i]));
+        }
+    }
+    return list;
+}
+
+static json_t *nobody(const struct err *why)
+{
+    return json_pack("{s:b,s:s}", "authenticated", 0, "error", why->message);
+}
+
+static json_t *somebody(const struct review *r)
+{
+    json_t *status = json_pack("{s:b,s:o}", "authenticated", 1, "user", user_info(&r->found));
+    if (own_audience(r).len > 0) { /* else there are none to speak of */
+        json_object_set_new(status, "audiences", matched_audiences(&r->audiences));
+    }
+    return status;
+}
+
+static void on_account(struct account_check *check, int rc, const struct err *err)
+{
+    struct review *r = CONTAINER_OF(check, struct review, check);
+    if (rc == 0 || rc == ERR_UNAUTHENTICATED) {
+        complete(r, rc == 0 ? somebody(r) : nobody(err));
+    } else {
+        r->done(r, rc, err);
+    }
+}
+
+/* spec.audiences, or the server's own. */
+static void take_audiences(struct review *r)
+{
+    const json_t *list = json_at(r->object, "spec", "audiences", NULL);
+    size_t count = json_array_size(list);
+    count = count < TOKEN_AUDIENCES_MAX ? count : TOKEN_AUDIENCES_MAX;
+    struct slice *wanted = arena_alloc(r->arena, (count + 1) * sizeof(*wanted));
+    wanted[0] = own_audience(r);
+    for (size_t i = 0; i < count; i++) {
+        wanted[i] = json_text(json_array_get(list, i));
+    }
+    r->audiences = (struct token_audiences){.wanted = wanted, .count = count > 0 ? count : 1};
+}
+
+/* Whose it is for those who accept the audiences; for the server's own as for any request. */
+static int identify(struct review *r, struct slice text, struct err *why)
+{
+    const struct auth *auth = r->api->config.auth;
+    const struct clock *clock = r->api->clock;
+    for (size_t i = 0; i < r->audiences.count; i++) {
+        if (slice_eq(r->audiences.wanted[i], own_audience(r))) {
+            const char *bearer = arena_printf(r->arena, "Bearer %.*s", SLICE_ARG(text));
+            r->audiences.matched[i] = true;
+            return api_identify(r->api, NULL, slice_of(bearer), r->arena, &r->found, why);
+        }
+    }
+    if (auth == NULL || auth->token_key == NULL) {
+        return err_set(why, ERR_UNAUTHENTICATED, "the token is for none of these audiences");
+    }
+    int rc = token_check_audiences(auth->token_key, text, &r->audiences, clock->wall_ms(clock),
+                                   r->arena, &r->found, why);
+    return rc != 0 || subject_add_group(&r->found, SLICE(GROUP_AUTHENTICATED))
+               ? rc
+               : err_set(why, ERR_UNAUTHENTICATED, "the subject is in too many groups");
+}
+
 static int token(struct review *r, json_t **status, struct err *err)
 {
-    struct slice text = json_text(json_at(r->object, "spec", "token", NULL));
-    const char *authorization = arena_printf(r->arena, "Bearer %.*s", SLICE_ARG(text));
-    struct subject subject = {0};
     struct err why = {0};
     (void)err;
-    if (api_identify(r->api, NULL, slice_of(authorization), r->arena, &subject, &why) == 0) {
-        *status = json_pack("{s:b,s:o}", "authenticated", 1, "user", user_info(&subject));
+    take_audiences(r);
+    int rc = identify(r, json_text(json_at(r->object, "spec", "token", NULL)), &why);
+    r->waits = rc == 0 && account_bound(&r->found) != NULL;
+    if (r->waits) {
+        r->check = (struct account_check){
+            .api = r->api, .loop = r->loop, .subject = &r->found, .done = on_account};
+        account_check_start(&r->check);
     } else {
-        *status = json_pack("{s:b,s:s}", "authenticated", 0, "error", why.message);
+        *status = rc == 0 ? somebody(r) : nobody(&why);
     }
+    return 0;
+}
+
+/* ---- tokens of accounts ---- */
+
+static int issue(struct review *r, struct slice uid, json_t **status, struct err *err)
+{
+    const struct auth *auth = r->api->config.auth;
+    const struct token_account account = {.ns = r->ns,
+                                          .name = r->name,
+                                          .uid = uid,
+                                          .audiences = r->audiences.wanted,
+                                          .audience_count = r->audiences.count};
+    json_t *spec = json_object_get(r->object, "spec");
+    uint64_t now_ms = r->api->clock->wall_ms(r->api->clock);
+    uint64_t valid_ms =
+        (uint64_t)json_integer_value(json_object_get(spec, "expirationSeconds")) * 1000;
+    struct buf text = {0};
+    char ends[21];
+    if (auth == NULL || auth->token_key == NULL) {
+        return err_set(err, ERR_METHOD, "this server issues no tokens");
+    }
+    int rc = token_issue_account(auth->token_key, &account, now_ms, valid_ms, &text, err);
+    if (rc == 0) {
+        clock_rfc3339(now_ms + valid_ms, ends);
+        for (size_t i = 0; i < r->audiences.count; i++) {
+            r->audiences.matched[i] = true;
+        }
+        json_object_set_new(spec, "audiences", matched_audiences(&r->audiences));
+        *status = json_pack("{s:o,s:s}", "token", json_str(buf_slice(&text)), "expirationTimestamp",
+                            ends);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+static void on_account_read(struct backend_get *get, int rc, const struct err *err)
+{
+    struct review *r = get->user;
+    struct object_meta meta = {0};
+    json_t *status = NULL;
+    if (rc == ERR_NOT_FOUND) {
+        rc = err_set(&r->err, rc, "serviceaccounts \"%.*s\" not found", SLICE_ARG(r->name));
+        err = &r->err;
+    }
+    if (rc == 0) {
+        rc = object_meta(get->object.body, r->arena, &meta, &r->err);
+        rc = rc != 0 ? rc : issue(r, meta.uid, &status, &r->err);
+        err = &r->err;
+    }
+    if (rc == 0) {
+        complete(r, status);
+    } else {
+        r->done(r, rc, err);
+    }
+}
+
+static int token_request(struct review *r, json_t **status, struct err *err)
+{
+    (void)status;
+    (void)err;
+    r->waits = true;
+    take_audiences(r);
+    r->get = (struct backend_get){
+        .loop = r->loop,
+        .key = {.resource = SLICE("serviceaccounts"), .ns = r->ns, .name = r->name},
+        .consistency = BACKEND_LINEARIZABLE,
+        .deadline_ms = r->deadline_ms,
+        .user = r,
+        .done = on_account_read,
+    };
+    r->api->backend->ops->get(r->api->backend, &r->get);
     return 0;
 }
 
@@ -132,6 +315,7 @@ static const struct answer {
     {"selfsubjectrulesreviews.authorization.k8s.io", rules},
     {"selfsubjectreviews.authentication.k8s.io", self},
     {"tokenreviews.authentication.k8s.io", token},
+    {"tokenrequests.authentication.k8s.io", token_request},
 };
 
 static int answer(struct review *r, json_t **status)
@@ -150,29 +334,16 @@ static void finish(struct loop_msg *msg)
     r->done(r, r->rc, r->rc != 0 ? &r->err : NULL);
 }
 
-static void keep_place(json_t *object)
-{
-    static const char *const kept[] = {"name", "namespace"};
-    json_t *before = json_object_get(object, "metadata");
-    json_t *meta = json_object();
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        json_t *value = json_object_get(before, kept[i]);
-        if (value != NULL) {
-            json_object_set(meta, kept[i], value);
-        }
-    }
-    json_object_set_new(meta, "creationTimestamp", json_null()); /* as Kubernetes has it */
-    json_object_set_new(object, "metadata", meta);
-}
-
 void review_start(struct review *r)
 {
     json_t *status = NULL;
     r->err = (struct err){0};
     r->rc = answer(r, &status);
+    if (r->waits) {
+        return;
+    }
     if (r->rc == 0) {
-        keep_place(r->object);
-        json_object_set_new(r->object, "status", status);
+        put_status(r, status);
     }
     r->defer.run = finish;
     loop_post(r->loop, &r->defer);

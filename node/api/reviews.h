@@ -8,7 +8,7 @@
 #ifndef NODE_API_REVIEWS_H
 #define NODE_API_REVIEWS_H
 
-#include "node/api/api.h"
+#include "node/api/accounts.h"
 
 struct review {
     struct api *api;
@@ -21,10 +21,16 @@ struct review {
     json_t *object; /* as asked; with its status when done */
     uint64_t deadline_ms;
     void *user;
-    /* Errors: ERR_METHOD (nothing here answers this kind). */
+    /* Errors: ERR_METHOD (nothing here answers this kind), ERR_NOT_FOUND (its account is not
+     * there), and backend_get's. */
     void (*done)(struct review *r, int rc, const struct err *err);
     /* private */
     struct loop_msg defer;
+    bool waits; /* for one of these */
+    struct account_check check;
+    struct backend_get get;
+    struct subject found; /* whom a token names */
+    struct token_audiences audiences;
     int rc;
     struct err err;
 };

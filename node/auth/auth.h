@@ -22,7 +22,8 @@ struct auth {
     const char *static_token; /* one fixed administrator's token, for choreo-plane; else NULL */
 };
 
-/* From the connection's verified client certificate (CN is the user, O the groups; may be NULL) or
+/* A subject that is `bound` is known only if its account is there (node/api/accounts.h).
+ * From the connection's verified client certificate (CN is the user, O the groups; may be NULL) or
  * the value of the Authorization header (empty if none); a bearer token wins. Without either the
  * subject is anonymous. Errors: ERR_UNAUTHENTICATED. */
 int auth_authenticate(const struct auth *a, const struct tls_peer *peer, struct slice authorization,

@@ -13,7 +13,8 @@ struct entry {
     bool used;
     uint8_t digest[SHA256_BYTES];
     struct known_times times;
-    uint16_t lengths[1 + SUBJECT_GROUPS_MAX]; /* of the user and the groups, which stand in text */
+    bool bound;
+    uint16_t lengths[2 + SUBJECT_GROUPS_MAX]; /* of the texts that follow each other in text */
     uint16_t group_count;
     char text[KNOWN_TEXT_BYTES];
 };
@@ -25,6 +26,13 @@ static struct entry *entry_of(const uint8_t digest[SHA256_BYTES])
     return &entries[digest[0] % KNOWN_ENTRIES];
 }
 
+static struct slice take(const char **at, size_t len, struct arena *arena)
+{
+    struct slice text = arena_copy(arena, slice_make(*at, len));
+    *at += len;
+    return text;
+}
+
 bool known_find(const uint8_t digest[SHA256_BYTES], struct arena *arena, struct subject *subject,
                 struct known_times *times)
 {
@@ -34,22 +42,29 @@ bool known_find(const uint8_t digest[SHA256_BYTES], struct arena *arena, struct 
     }
     const char *at = e->text;
     *times = e->times;
-    *subject = (struct subject){.user = arena_copy(arena, slice_make(at, e->lengths[0]))};
-    at += e->lengths[0];
+    *subject = (struct subject){.bound = e->bound};
+    subject->user = take(&at, e->lengths[0], arena);
+    subject->uid = take(&at, e->lengths[1], arena);
     for (size_t i = 0; i < e->group_count; i++) {
-        size_t len = e->lengths[i + 1];
-        (void)subject_add_group(subject,
-                                arena_copy(arena, slice_make(at, len))); /* there is room */
-        at += len;
+        (void)subject_add_group(subject, take(&at, e->lengths[i + 2], arena)); /* there is room */
     }
     return true;
+}
+
+static void put(char **at, uint16_t *len, struct slice text)
+{
+    if (text.len != 0) {
+        memcpy(*at, text.data, text.len);
+    }
+    *at += text.len;
+    *len = (uint16_t)text.len;
 }
 
 void known_keep(const uint8_t digest[SHA256_BYTES], const struct subject *subject,
                 const struct known_times *times)
 {
     struct entry *e = entry_of(digest);
-    size_t total = subject->user.len;
+    size_t total = subject->user.len + subject->uid.len;
     for (size_t i = 0; i < subject->group_count; i++) {
         total += subject->groups[i].len;
     }
@@ -57,17 +72,12 @@ void known_keep(const uint8_t digest[SHA256_BYTES], const struct subject *subjec
         return;
     }
     char *at = e->text;
-    memcpy(at, subject->user.data, subject->user.len);
-    at += subject->user.len;
-    e->lengths[0] = (uint16_t)subject->user.len;
+    put(&at, &e->lengths[0], subject->user);
+    put(&at, &e->lengths[1], subject->uid);
     for (size_t i = 0; i < subject->group_count; i++) {
-        struct slice group = subject->groups[i];
-        if (group.len != 0) {
-            memcpy(at, group.data, group.len);
-        }
-        at += group.len;
-        e->lengths[i + 1] = (uint16_t)group.len;
+        put(&at, &e->lengths[i + 2], subject->groups[i]);
     }
+    e->bound = subject->bound;
     e->group_count = (uint16_t)subject->group_count;
     e->times = *times;
     memcpy(e->digest, digest, SHA256_BYTES);

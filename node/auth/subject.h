@@ -35,6 +35,9 @@ struct subject {
     size_t group_count;
     const struct subject_extra *extras;
     size_t extra_count;
+    /* Known by a token that is bound to a service account: holds only while there is an account of
+     * that name with this uid, which who accepts the subject has to find out. */
+    bool bound;
     const struct subject *really; /* who asks in this one's name; NULL: itself */
 };
 

@@ -17,6 +17,7 @@
 #include "node/auth/known.h"
 
 #define ISSUER "choreod"
+#define CLAIM_ACCOUNT "kubernetes.io" /* Kubernetes' name of the claim */
 enum { CLOCK_SLACK_MS = 60 * 1000 };
 
 struct token_key {
@@ -81,35 +82,26 @@ void token_key_free(struct token_key *key)
     }
 }
 
-static void write_claims(const char *cluster, const struct subject *subject, uint64_t now_wall_ms,
-                         uint64_t valid_ms, struct buf *out)
+static json_t *common_claims(uint64_t now_wall_ms, uint64_t valid_ms)
 {
     char id[37];
     crypto_uuid(id);
-    json_t *groups = json_array();
-    for (size_t i = 0; i < subject->group_count; i++) {
-        json_array_append_new(groups, json_str(subject->groups[i]));
-    }
-    json_t *claims = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:s}", "iss", ISSUER, "aud", cluster,
-                               "sub", json_str(subject->user), "groups", groups, "iat",
-                               (json_int_t)(now_wall_ms / 1000), "exp",
-                               (json_int_t)((now_wall_ms + valid_ms) / 1000), "jti", id);
-    json_canonical(claims, out);
-    json_decref(claims);
+    return json_pack("{s:s, s:I, s:I, s:s}", "iss", ISSUER, "iat", (json_int_t)(now_wall_ms / 1000),
+                     "exp", (json_int_t)((now_wall_ms + valid_ms) / 1000), "jti", id);
 }
 
-int token_issue(const struct token_key *key, const char *cluster, const struct subject *subject,
-                uint64_t now_wall_ms, uint64_t valid_ms, struct buf *out, struct err *err)
+/* Takes claims. */
+static int sign(const struct token_key *key, json_t *claims, struct buf *out, struct err *err)
 {
-    struct buf claims = {0};
-    write_claims(cluster, subject, now_wall_ms, valid_ms, &claims);
+    struct buf text = {0};
     cjose_err why = {0};
     int rc = 0;
     cjose_jws_t *jws = NULL;
     const char *compact = NULL;
+    json_canonical(claims, &text);
     cjose_header_t *header = cjose_header_new(&why);
     if (header == NULL || !cjose_header_set(header, CJOSE_HDR_ALG, CJOSE_HDR_ALG_ES256, &why) ||
-        (jws = cjose_jws_sign(key->jwk, header, (const uint8_t *)claims.data, claims.len, &why)) ==
+        (jws = cjose_jws_sign(key->jwk, header, (const uint8_t *)text.data, text.len, &why)) ==
             NULL ||
         !cjose_jws_export(jws, &compact, &why)) {
         rc = err_set(err, ERR_INTERNAL, "sign a token: %s", why.message);
@@ -118,8 +110,42 @@ int token_issue(const struct token_key *key, const char *cluster, const struct s
     }
     cjose_jws_release(jws);
     cjose_header_release(header);
-    buf_free(&claims);
+    buf_free(&text);
+    json_decref(claims);
     return rc;
+}
+
+int token_issue(const struct token_key *key, const char *cluster, const struct subject *subject,
+                uint64_t now_wall_ms, uint64_t valid_ms, struct buf *out, struct err *err)
+{
+    json_t *claims = common_claims(now_wall_ms, valid_ms);
+    json_t *groups = json_array();
+    for (size_t i = 0; i < subject->group_count; i++) {
+        json_array_append_new(groups, json_str(subject->groups[i]));
+    }
+    json_object_set_new(claims, "aud", json_string(cluster));
+    json_object_set_new(claims, "sub", json_str(subject->user));
+    json_object_set_new(claims, "groups", groups);
+    return sign(key, claims, out, err);
+}
+
+int token_issue_account(const struct token_key *key, const struct token_account *account,
+                        uint64_t now_wall_ms, uint64_t valid_ms, struct buf *out, struct err *err)
+{
+    json_t *claims = common_claims(now_wall_ms, valid_ms);
+    json_t *audiences = json_array();
+    for (size_t i = 0; i < account->audience_count; i++) {
+        json_array_append_new(audiences, json_str(account->audiences[i]));
+    }
+    json_object_set_new(claims, "aud", audiences);
+    json_object_set_new(
+        claims, "sub",
+        json_sprintf(USER_ACCOUNT "%.*s:%.*s", SLICE_ARG(account->ns), SLICE_ARG(account->name)));
+    json_object_set_new(claims, CLAIM_ACCOUNT,
+                        json_pack("{s:o,s:{s:o,s:o}}", "namespace", json_str(account->ns),
+                                  "serviceaccount", "name", json_str(account->name), "uid",
+                                  json_str(account->uid)));
+    return sign(key, claims, out, err);
 }
 
 /* The header's algorithm must be the one we sign with. */
@@ -174,9 +200,31 @@ static int check_times(const struct known_times *times, uint64_t now_wall_ms, st
     return 0;
 }
 
+/* The account that a token is bound to. */
+static int read_account(const json_t *account, const struct slice sub, struct arena *arena,
+                        struct subject *subject, struct err *err)
+{
+    struct slice ns;
+    struct slice name;
+    *subject = (struct subject){
+        .user = arena_copy(arena, sub),
+        .uid = arena_copy(arena, json_text(json_at(account, "serviceaccount", "uid", NULL))),
+        .bound = true,
+    };
+    bool good = subject->uid.len > 0 && subject_account(subject->user, &ns, &name) &&
+                subject_add_account_groups(subject, ns, arena);
+    return good ? 0
+                : err_set(err, ERR_UNAUTHENTICATED,
+                          "the token names no service account as it should");
+}
+
 static int read_subject(const json_t *claims, struct arena *arena, struct subject *subject,
                         struct err *err)
 {
+    const json_t *account = json_object_get(claims, CLAIM_ACCOUNT);
+    if (account != NULL) {
+        return read_account(account, json_text_at(claims, "sub"), arena, subject, err);
+    }
     *subject = (struct subject){.user = arena_copy(arena, json_text_at(claims, "sub"))};
     const json_t *groups = json_at(claims, "groups", NULL);
     for (size_t i = 0; i < json_array_size(groups); i++) {
@@ -204,10 +252,25 @@ static void digest_token(const struct token_key *key, const char *cluster, struc
     buf_free(&text);
 }
 
+/* aud is a text or a list of texts. */
+static bool match_audiences(const json_t *aud, struct token_audiences *audiences)
+{
+    bool any = false;
+    for (size_t i = 0; i < audiences->count; i++) {
+        struct slice wanted = audiences->wanted[i];
+        audiences->matched[i] = json_is_string(aud) && slice_eq(json_text(aud), wanted);
+        for (size_t j = 0; j < json_array_size(aud); j++) {
+            audiences->matched[i] |= slice_eq(json_text(json_array_get(aud, j)), wanted);
+        }
+        any = any || audiences->matched[i];
+    }
+    return any;
+}
+
 /* The whole check, signature and all, but for the times. */
-static int verify(const struct token_key *key, const char *cluster, struct slice token,
-                  struct arena *arena, struct subject *subject, struct known_times *times,
-                  struct err *err)
+static int verify(const struct token_key *key, struct token_audiences *audiences,
+                  struct slice token, struct arena *arena, struct subject *subject,
+                  struct known_times *times, struct err *err)
 {
     cjose_jws_t *jws = cjose_jws_import(token.data, token.len, NULL);
     json_t *claims = NULL;
@@ -215,8 +278,9 @@ static int verify(const struct token_key *key, const char *cluster, struct slice
     if (jws == NULL || read_claims(jws, &claims) != 0 ||
         !slice_eq_cstr(json_text_at(claims, "iss"), ISSUER)) {
         rc = err_set(err, ERR_UNAUTHENTICATED, "the bearer token is not one of choreod's");
-    } else if (!slice_eq_cstr(json_text_at(claims, "aud"), cluster)) {
-        rc = err_set(err, ERR_UNAUTHENTICATED, "the token is for another cluster than this one");
+    } else if (!match_audiences(json_object_get(claims, "aud"), audiences)) {
+        rc = err_set(err, ERR_UNAUTHENTICATED,
+                     "the token is for another cluster, or audience, than this one");
     } else if (!cjose_jws_verify(jws, key->jwk, NULL)) {
         rc = err_set(err, ERR_UNAUTHENTICATED, "the token's signature does not verify");
     } else if ((rc = read_times(claims, times, err)) == 0) {
@@ -227,17 +291,38 @@ static int verify(const struct token_key *key, const char *cluster, struct slice
     return rc;
 }
 
-int token_check(const struct token_key *key, const char *cluster, struct slice token,
-                uint64_t now_wall_ms, struct arena *arena, struct subject *subject, struct err *err)
+static int check_form(struct slice token, struct err *err)
 {
     if (token.len == 0 || token.len > TOKEN_BYTES_MAX || !is_es256(token)) {
         return err_set(err, ERR_UNAUTHENTICATED, "the bearer token is not one of choreod's");
     }
+    return 0;
+}
+
+int token_check_audiences(const struct token_key *key, struct slice token,
+                          struct token_audiences *audiences, uint64_t now_wall_ms,
+                          struct arena *arena, struct subject *subject, struct err *err)
+{
+    struct known_times times;
+    int rc = check_form(token, err);
+    rc = rc != 0 ? rc : verify(key, audiences, token, arena, subject, &times, err);
+    return rc != 0 ? rc : check_times(&times, now_wall_ms, err);
+}
+
+int token_check(const struct token_key *key, const char *cluster, struct slice token,
+                uint64_t now_wall_ms, struct arena *arena, struct subject *subject, struct err *err)
+{
+    const struct slice audience = slice_of(cluster);
+    struct token_audiences audiences = {.wanted = &audience, .count = 1};
     uint8_t digest[SHA256_BYTES];
     struct known_times times;
+    int rc = check_form(token, err);
+    if (rc != 0) {
+        return rc;
+    }
     digest_token(key, cluster, token, digest);
     if (!known_find(digest, arena, subject, &times)) {
-        int rc = verify(key, cluster, token, arena, subject, &times, err);
+        rc = verify(key, &audiences, token, arena, subject, &times, err);
         if (rc != 0) {
             return rc;
         }

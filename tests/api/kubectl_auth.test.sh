@@ -42,6 +42,28 @@ if has auth whoami; then
     hides system:masters
 fi
 
+# Service accounts and their tokens.
+check "create sa" k create sa robot && says "serviceaccount/robot created"
+check "get sa" k get sa robot -o wide && says robot SECRETS
+if k create token --help >/dev/null 2>&1; then # not in 1.20
+    check "create token" k create token robot --duration 10m --audience test
+    token=$out
+    as_robot() { timeout 20 "$kubectl" --token "$token" --kubeconfig "$DIR/robot.kubeconfig" "$@"; }
+    sed '/token:/d; s/user: test/user: nobody/' "$DIR/kubeconfig" >"$DIR/robot.kubeconfig"
+    check "the token is the account's" as_robot auth whoami &&
+        says system:serviceaccount:default:robot system:serviceaccounts:default UID
+    refuse "it has no rights of its own" as_robot get projects &&
+        says Forbidden 'User "system:serviceaccount:default:robot" cannot list resource "projects"'
+    refuse "too short a token" k create token robot --duration 1m && says "spec.expirationSeconds" "10 minutes"
+    refuse "a token of nobody" k create token nobody && says 'serviceaccounts "nobody" not found'
+    check "can-i as the account" k auth can-i get projects --as system:serviceaccount:default:robot \
+        --as-group system:masters && says yes
+    check "delete sa" k delete sa robot
+    refuse "without the account the token is worth nothing" as_robot auth whoami && says 'must be logged in' 'has been deleted'
+    k create sa robot >/dev/null
+    refuse "nor when another of the name is made" as_robot auth whoami && says 'must be logged in' 'has been deleted'
+fi
+
 check "reviews are discovered" k api-resources --verbs create && says tokenreviews selfsubjectreviews
 check "and not listed with what can be" k api-resources --verbs list && hides tokenreviews
 check "explain" k explain selfsubjectaccessreview.spec.resourceAttributes && says verb subresource

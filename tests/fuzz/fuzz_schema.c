@@ -9,7 +9,7 @@ static size_t faults(const struct schema *schema, const json_t *value)
 {
     struct arena arena = {0};
     struct causes causes = {.arena = &arena};
-    schema_validate(schema, value, SLICE(""), &causes);
+    schema_validate(schema, value, NULL, SLICE(""), &causes);
     size_t count = causes.count + causes.dropped;
     arena_free(&arena);
     return count;

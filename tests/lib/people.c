@@ -4,9 +4,6 @@
 int people_authenticate(struct api *api, const struct tls_peer *peer, struct slice authorization,
                         struct arena *arena, struct subject *subject, struct err *err)
 {
-    (void)api;
-    (void)peer;
-    (void)arena;
     *subject = (struct subject){.user = SLICE(USER_ANONYMOUS)};
     if (slice_eq_cstr(authorization, "Bearer admin")) {
         subject->user = SLICE("admin");
@@ -15,6 +12,9 @@ int people_authenticate(struct api *api, const struct tls_peer *peer, struct sli
         subject->user = SLICE("viewer");
         (void)subject_add_group(subject, SLICE(GROUP_VIEWER));
         (void)subject_add_group(subject, SLICE(GROUP_AUTHENTICATED));
+    } else if (authorization.len != 0 && api->config.auth != NULL) {
+        return auth_authenticate(api->config.auth, peer, authorization,
+                                 api->clock->wall_ms(api->clock), arena, subject, err);
     } else if (authorization.len != 0) {
         return err_set(err, ERR_UNAUTHENTICATED, "Unauthorized");
     } else {

@@ -1,5 +1,6 @@
 /* people.h: who asks, in tests of the doors: "Bearer admin" may do everything, "Bearer viewer" may
- * look, without a token one is anonymous, any other is refused. Thread: any. */
+ * look, without a token one is anonymous, any other is refused, unless api_config.auth has a token
+ * key: then that decides. Thread: any. */
 #ifndef TESTS_LIB_PEOPLE_H
 #define TESTS_LIB_PEOPLE_H
 

@@ -285,28 +285,20 @@ static void on_data(struct http_stream *stream, struct slice data)
         return;
     }
     buf_add(&call->in, data);
-    if (call->service->bidirectional) {
-        serve_messages(call);
-    } else {
+    if (!call->service->bidirectional) {
         look_ahead(call);
+    } else if (!call->checking) {
+        serve_messages(call);
     }
 }
 
-/* The client has said all. */
-static void on_request(struct http_stream *stream, int rc)
+/* The client has said all, and is known. */
+static void serve_whole(struct grpc_call *call)
 {
-    struct grpc_call *call = stream->user;
     struct slice message;
-    if (call->finished) {
-        return;
-    }
-    grpc_hold(call);
     if (call->refusal != NULL) {
         tell_refusal(call);
-    } else if (rc != 0) {
-        fail(call, rc, "the request stopped coming");
     } else if (call->service->bidirectional) {
-        call->whole = true;
         serve_messages(call);
     } else if (!next_message(call, &message)) {
         if (!call->finished) {
@@ -318,13 +310,28 @@ static void on_request(struct http_stream *stream, int rc)
         }
         dispatch(call, message);
     }
+}
+
+static void on_request(struct http_stream *stream, int rc)
+{
+    struct grpc_call *call = stream->user;
+    if (call->finished) {
+        return;
+    }
+    grpc_hold(call);
+    call->whole = true;
+    if (rc != 0 && call->refusal == NULL) {
+        fail(call, rc, "the request stopped coming");
+    } else if (!call->checking) {
+        serve_whole(call);
+    }
     grpc_drop(call);
 }
 
 static void on_writable(struct http_stream *stream)
 {
     struct grpc_call *call = stream->user;
-    if (!call->finished && call->service->bidirectional) {
+    if (!call->finished && call->service->bidirectional && !call->checking) {
         http_stream_resume(stream);
         serve_messages(call);
     } else if (!call->finished && call->writable != NULL) {
@@ -429,15 +436,57 @@ static int admit_caller(struct grpc_call *call, struct err *err)
     bool endless =
         call->service->bidirectional || (call->service->watches & (1U << call->method)) != 0;
     int rc = api_authenticate(call->api, call->stream, &call->subject, err);
-    if (rc == 0) {
-        rc = api_enter(call->api, call->stream, &call->subject, endless, &call->ticket, err);
-    }
-    if (rc != 0 || call->service->authorizes) {
-        return rc;
+    return rc != 0
+               ? rc
+               : api_enter(call->api, call->stream, &call->subject, endless, &call->ticket, err);
+}
+
+/* Who calls is known: may they? */
+static int authorize(struct grpc_call *call, struct err *err)
+{
+    if (call->service->authorizes) {
+        return 0;
     }
     const struct auth_request request = {
         .subject = &call->subject, .verb = SLICE("get"), .path = call->stream->path};
     return api_authorize(call->api, &request, err);
+}
+
+static void go_on(struct grpc_call *call, int rc, const struct err *why)
+{
+    struct err err = {0};
+    if (rc == 0) {
+        rc = authorize(call, &err);
+        why = &err;
+    }
+    if (rc != 0) {
+        refuse(call, rc, why->message);
+    }
+}
+
+static void on_account(struct account_check *check, int rc, const struct err *err)
+{
+    struct grpc_call *call = CONTAINER_OF(check, struct grpc_call, check);
+    call->checking = false;
+    if (!call->finished) {
+        go_on(call, rc, err);
+    }
+    if (!call->finished && call->whole) {
+        serve_whole(call);
+    } else if (!call->finished && call->service->bidirectional && call->refusal == NULL) {
+        serve_messages(call);
+    }
+    grpc_drop(call);
+}
+
+/* A bound token's account is looked for while the request comes. */
+static void check_account(struct grpc_call *call, const struct subject *bound)
+{
+    call->checking = true;
+    call->check = (struct account_check){
+        .api = call->api, .loop = call->loop, .subject = bound, .done = on_account};
+    grpc_hold(call);
+    account_check_start(&call->check);
 }
 
 /* Everything that the head says. */
@@ -469,6 +518,12 @@ static void begin(struct grpc_call *call)
         loop_timer_start(&call->timer, ms, 0);
     } else if (!call->service->bidirectional) {
         loop_timer_start(&call->timer, GRPC_DEADLINE_MS, 0); /* until the request is whole */
+    }
+    const struct subject *bound = account_bound(&call->subject);
+    if (bound != NULL) {
+        check_account(call, bound);
+    } else {
+        go_on(call, 0, NULL);
     }
 }
 

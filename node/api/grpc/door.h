@@ -11,7 +11,7 @@
 #ifndef NODE_API_GRPC_DOOR_H
 #define NODE_API_GRPC_DOOR_H
 
-#include "node/api/api.h"
+#include "node/api/accounts.h"
 #include "node/api/grpc/frames.h"
 #include "proto/cause.h"
 
@@ -78,7 +78,9 @@ struct grpc_call {
     bool started;
     bool finished;
     bool released;
-    bool whole; /* bidirectional: the client has said all */
+    bool whole;    /* the client has said all */
+    bool checking; /* whether the account of the caller's token is there: nothing is served yet */
+    struct account_check check;
     unsigned messages;
     struct err *refusal; /* told when the request is whole; NULL: not refused */
     size_t refused_bytes;

@@ -157,9 +157,14 @@ static struct writing *prepare(struct grpc_call *call, const struct target *t, e
         grpc_bad_field(call, "options.request_id", "options.request_id must have 16 to 64 bytes");
         return NULL;
     }
-    if (!subresource_of(t->subresource, &w->write.sub)) {
+    const struct kind_registry *kinds = api_kinds(call->api, call->arena);
+    const struct kind *part = kind_part(kinds, t->kind, t->subresource);
+    if (part != NULL && op == ADMIT_CREATE) {
+        w->kind = part;
+        w->write.kind = part;
+    } else if (!subresource_of(t->subresource, &w->write.sub)) {
         struct err err;
-        (void)err_set(&err, ERR_METHOD, "ref.subresource: the server has only status and scale");
+        (void)err_set(&err, ERR_METHOD, "ref.subresource: the kind has no such one");
         grpc_finish(call, err.code, &err, NULL);
         return NULL;
     }

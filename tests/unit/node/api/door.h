@@ -21,6 +21,8 @@ struct door {
     struct kind_registry kinds;
     struct kind_board board;
     struct clock_fake clock;
+    struct auth auth; /* of tokens, once door_accept_tokens() was called */
+    struct token_key *key;
     struct api api;
     struct http_server server;
     struct http_conn conn;
@@ -135,6 +137,15 @@ static inline int door_setup(void **state)
     return 0;
 }
 
+/* Bearer tokens of cluster "test" are accepted, and issued. */
+static inline void door_accept_tokens(struct door *d)
+{
+    struct err err;
+    assert_ok(token_key_new(&d->key, &err), &err);
+    d->auth = (struct auth){.cluster = "test", .token_key = d->key};
+    d->api.config.auth = &d->auth;
+}
+
 static void door_feed(void *arg)
 {
     struct door *d = arg;
@@ -245,6 +256,7 @@ static inline int door_teardown(void **state)
     memory_free(&d->memory);
     kind_board_free(&d->board);
     kind_registry_free(&d->kinds);
+    token_key_free(d->key);
     buf_free(&d->sent);
     buf_free(&d->seen);
     free(d);

@@ -181,6 +181,63 @@ static void a_key_of_another_form_is_refused(void **state)
                      ERR_INVALID);
 }
 
+static void an_accounts_token_is_bound_to_it(void **state)
+{
+    struct fixture *f = *state;
+    const struct slice audiences[] = {SLICE("vault"), SLICE("c1")};
+    const struct token_account robot = {.ns = SLICE("acme"),
+                                        .name = SLICE("robot"),
+                                        .uid = SLICE("u-1"),
+                                        .audiences = audiences,
+                                        .audience_count = 2};
+    struct buf token = {0};
+    assert_int_equal(token_issue_account(f->key, &robot, now_ms, HOUR_MS, &token, &f->err), 0);
+    for (int i = 0; i < 2; i++) { /* the second time from memory */
+        f->subject = (struct subject){0};
+        assert_int_equal(check(f, "c1", buf_slice(&token), now_ms), 0);
+        assert_true(slice_eq_cstr(f->subject.user, "system:serviceaccount:acme:robot"));
+        assert_true(slice_eq_cstr(f->subject.uid, "u-1"));
+        assert_true(f->subject.bound);
+        assert_int_equal(f->subject.group_count, 2);
+        assert_true(subject_in(&f->subject, "system:serviceaccounts"));
+        assert_true(subject_in(&f->subject, "system:serviceaccounts:acme"));
+    }
+    assert_int_equal(check(f, "c1", buf_slice(&token), now_ms + HOUR_MS), ERR_UNAUTHENTICATED);
+    assert_int_equal(check(f, "c2", buf_slice(&token), now_ms), ERR_UNAUTHENTICATED);
+    assert_int_equal(check(f, "c1", buf_slice(&f->token), now_ms), 0);
+    assert_false(f->subject.bound);
+    buf_free(&token);
+}
+
+static void an_audience_is_asked_about(void **state)
+{
+    struct fixture *f = *state;
+    const struct slice audiences[] = {SLICE("vault"), SLICE("registry")};
+    const struct slice wanted[] = {SLICE("other"), SLICE("registry")};
+    struct token_audiences asked = {.wanted = wanted, .count = 2};
+    const struct token_account robot = {.ns = SLICE("acme"),
+                                        .name = SLICE("robot"),
+                                        .uid = SLICE("u-1"),
+                                        .audiences = audiences,
+                                        .audience_count = 2};
+    struct buf token = {0};
+    assert_int_equal(token_issue_account(f->key, &robot, now_ms, HOUR_MS, &token, &f->err), 0);
+    refused(f, buf_slice(&token), "audience"); /* it is not for the API */
+    assert_int_equal(token_check_audiences(f->key, buf_slice(&token), &asked, now_ms, &f->arena,
+                                           &f->subject, &f->err),
+                     0);
+    assert_true(!asked.matched[0] && asked.matched[1]);
+    asked.count = 1;
+    assert_int_equal(token_check_audiences(f->key, buf_slice(&token), &asked, now_ms, &f->arena,
+                                           &f->subject, &f->err),
+                     ERR_UNAUTHENTICATED);
+    asked.count = 2;
+    assert_int_equal(token_check_audiences(f->key, buf_slice(&token), &asked, now_ms + HOUR_MS,
+                                           &f->arena, &f->subject, &f->err),
+                     ERR_UNAUTHENTICATED);
+    buf_free(&token);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -196,6 +253,8 @@ int main(void)
         T(no_other_algorithm_is_tried),
         T(rubbish_is_refused),
         T(a_key_of_another_form_is_refused),
+        T(an_accounts_token_is_bound_to_it),
+        T(an_audience_is_asked_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

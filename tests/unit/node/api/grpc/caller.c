@@ -63,7 +63,10 @@ int caller_setup(void **state)
     grpc_add(&c->grpc, &grpc_resource_service);
     grpc_add(&c->grpc, &grpc_reflection_service);
     grpc_add(&c->grpc, &grpc_reflection_alpha_service);
-    const struct api_config config = {.backend = &c->memory.backend,
+    assert_ok(token_key_new(&c->key, &c->err), &c->err);
+    c->auth = (struct auth){.cluster = "test", .token_key = c->key};
+    const struct api_config config = {.auth = &c->auth,
+                                      .backend = &c->memory.backend,
                                       .kinds = &c->board,
                                       .authenticate = people_authenticate,
                                       .name = "test",
@@ -122,6 +125,7 @@ int caller_teardown(void **state)
     api_free(&c->api);
     memory_free(&c->memory);
     kind_board_free(&c->board);
+    token_key_free(c->key);
     kind_registry_free(&c->kinds);
     tls_unref(c->tls);
     certs_free(&c->certs);

@@ -28,6 +28,8 @@ struct caller {
     struct kind_registry kinds;
     struct kind_board board;
     struct grpc grpc;
+    struct auth auth; /* accepts and issues tokens of cluster "test" */
+    struct token_key *key;
     struct api api;
     struct http_server server;
     struct fetcher fetcher;
@@ -51,7 +53,7 @@ struct caller {
     struct slice body;
     /* private */
     char url[256];
-    char headers[5][256];
+    char headers[5][2048];
     const char *header_list[8];
 };
 

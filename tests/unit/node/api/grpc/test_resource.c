@@ -13,7 +13,8 @@ enum {
     ALREADY_EXISTS = 6,
     PERMISSION_DENIED = 7,
     ABORTED = 10,
-    UNIMPLEMENTED = 12
+    UNIMPLEMENTED = 12,
+    UNAUTHENTICATED = 16,
 };
 
 static char *text(const char *s)
@@ -484,6 +485,48 @@ static void another_name_is_taken_from_metadata(void **state)
     caller_expect(c, PERMISSION_DENIED, "User \"viewer\" cannot impersonate resource \"users\"");
 }
 
+static const char robot[] = "{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":"
+                            "{\"name\":\"robot\",\"namespace\":\"acme\"}}";
+
+static void a_token_of_an_account(void **state)
+{
+    struct caller *c = *state;
+    Choreo__V1__Ref ref = ref_of("serviceaccounts", "robot");
+    ref.namespace_ = text("acme");
+    ref.subresource = text("token");
+    Choreo__V1__Object request =
+        json_object_of("{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenRequest\"}");
+    write_object(c, "Create", &request, &ref);
+    caller_expect(c, NOT_FOUND, "serviceaccounts \"robot\" not found");
+    write_json(c, "Create", robot);
+    write_object(c, "Create", &request, &ref);
+    caller_expect(c, 0, "");
+    json_t *tree = NULL;
+    const Choreo__V1__Object *typed = object_of(c);
+    assert_ok(typed_to_json(kind_by_message(&c->kinds, slice_of(typed->typed->type_url)),
+                            slice_make(typed->typed->value.data, typed->typed->value.len), &tree,
+                            &c->err),
+              &c->err);
+    struct slice token = json_text(json_at(tree, "status", "token", NULL));
+    char bearer[2048];
+    (void)snprintf(bearer, sizeof bearer, "Bearer %.*s", SLICE_ARG(token));
+    c->authorization = bearer;
+    write_json(c, "Create", web);
+    caller_expect(c, PERMISSION_DENIED,
+                  "User \"system:serviceaccount:acme:robot\" cannot create resource");
+    c->authorization = NULL;
+    Choreo__V1__DeleteRequest gone;
+    choreo__v1__delete_request__init(&gone);
+    ref.subresource = NULL;
+    gone.ref = &ref;
+    caller_ask(c, SERVICE "Delete", &gone.base);
+    caller_expect(c, 0, "");
+    c->authorization = bearer;
+    write_json(c, "Create", web);
+    caller_expect(c, UNAUTHENTICATED, "has been deleted");
+    json_decref(tree);
+}
+
 int main(void)
 {
 #define RESOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, open_with_web, caller_teardown)
@@ -500,6 +543,7 @@ int main(void)
         RESOURCE_TEST(kinds_are_listed_with_their_messages),
         RESOURCE_TEST(what_is_answered_and_not_stored),
         RESOURCE_TEST(another_name_is_taken_from_metadata),
+        RESOURCE_TEST(a_token_of_an_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
