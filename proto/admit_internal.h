@@ -49,6 +49,11 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
 void admit__prepare_kind(const struct admit_request *request, struct admit_result *result);
 void admit__check_kind(const struct admit_request *request, struct admit_result *result);
 
+/* Of roles and bindings (admit_rbac.c). */
+void admit__prepare_binding(json_t *object);
+void admit__check_role(const struct admit_request *request, struct admit_result *result);
+void admit__check_binding(const struct admit_request *request, struct admit_result *result);
+
 /* Of the kinds that are answered (admit_reviews.c). */
 void admit__check_self_access(const struct admit_request *request, struct admit_result *result);
 void admit__check_access(const struct admit_request *request, struct admit_result *result);

@@ -44,6 +44,9 @@ void admit__prepare_kind(const struct admit_request *request, struct admit_resul
         prepare_secret(result->object);
     } else if (slice_eq_cstr(resource, "namespaces") && request->sub == ADMIT_MAIN) {
         prepare_namespace(result);
+    } else if (slice_eq_cstr(resource, "rolebindings.rbac.authorization.k8s.io") ||
+               slice_eq_cstr(resource, "clusterrolebindings.rbac.authorization.k8s.io")) {
+        admit__prepare_binding(result->object);
     } else if (slice_eq_cstr(resource, CRD_RESOURCE)) {
         crd_prepare(result->object);
     }
@@ -127,6 +130,10 @@ static const struct {
     {"configmaps", check_data},
     {"leases.coordination.k8s.io", check_lease},
     {CRD_RESOURCE, check_definition},
+    {"roles.rbac.authorization.k8s.io", admit__check_role},
+    {"clusterroles.rbac.authorization.k8s.io", admit__check_role},
+    {"rolebindings.rbac.authorization.k8s.io", admit__check_binding},
+    {"clusterrolebindings.rbac.authorization.k8s.io", admit__check_binding},
     {"selfsubjectaccessreviews.authorization.k8s.io", admit__check_self_access},
     {"subjectaccessreviews.authorization.k8s.io", admit__check_access},
     {"localsubjectaccessreviews.authorization.k8s.io", admit__check_local_access},

@@ -64,6 +64,29 @@ if k create token --help >/dev/null 2>&1; then # not in 1.20
     refuse "nor when another of the name is made" as_robot auth whoami && says 'must be logged in' 'has been deleted'
 fi
 
+# Roles and bindings: kept, for the day that they count.
+check "create role" k create role reader --verb get,list --resource configmaps,secrets &&
+    says "role.rbac.authorization.k8s.io/reader created"
+check "create rolebinding" k create rolebinding readers --role reader --user ann --group g \
+    --serviceaccount default:robot && says created
+check "create clusterrole" k create clusterrole system:look --verb get --resource components.choreo.dev && says created
+check "of paths" k create clusterrole paths --verb get --non-resource-url '/metrics/*' && says created
+check "create clusterrolebinding" k create clusterrolebinding system:looks --clusterrole system:look --group g &&
+    says created
+check "get roles" k get roles,rolebindings,clusterroles,clusterrolebindings && says Role/reader ClusterRole/system:look
+check "describe role" k describe role reader && says configmaps secrets '[get list]'
+check "describe binding" k describe rolebinding readers && says "User" ann ServiceAccount robot reader
+refuse "the role of a binding stays" k patch rolebinding readers --type merge -p '{"roleRef":{"name":"other"}}' &&
+    says "cannot change roleRef"
+refuse "a rule without a resource" k create -f - <<'YAML' && says 'rules[0].resources: Required value'
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: bad}
+rules: [{apiGroups: [""], verbs: [get]}]
+YAML
+refuse "they decide nothing yet" k auth can-i get configmaps --as ann && says no
+check "explain role" k explain role.rules && says verbs nonResourceURLs
+
 check "reviews are discovered" k api-resources --verbs create && says tokenreviews selfsubjectreviews
 check "and not listed with what can be" k api-resources --verbs list && hides tokenreviews
 check "explain" k explain selfsubjectaccessreview.spec.resourceAttributes && says verb subresource

@@ -34,10 +34,35 @@ static void builtin(void **state)
                                          "secrets",
                                          "events",
                                          "serviceaccounts",
+                                         "roles.rbac.authorization.k8s.io",
+                                         "clusterrolebindings.rbac.authorization.k8s.io",
+                                         "tokenreviews.authentication.k8s.io",
                                          "leases.coordination.k8s.io"};
     for (size_t i = 0; i < sizeof(served) / sizeof(served[0]); i++) {
         assert_non_null(kind_by_name(&f->registry, slice_of(served[i])));
     }
+}
+
+static void parts_of_other_kinds(void **state)
+{
+    struct fixture *f = *state;
+    const struct kind *accounts = kind_named(f, "serviceaccounts");
+    const struct kind *part = kind_part(&f->registry, accounts, SLICE("token"));
+    struct slice name;
+    assert_non_null(part);
+    assert_slice(part->kind, "TokenRequest");
+    assert_true(part->answered && part->verbs == KIND_CREATE);
+    assert_ptr_equal(kind_part_at(&f->registry, accounts, 0, &name), part);
+    assert_slice(name, "token");
+    assert_null(kind_part_at(&f->registry, accounts, 1, &name));
+    assert_null(kind_part(&f->registry, accounts, SLICE("tok")));
+    assert_null(kind_part(&f->registry, kind_named(f, "secrets"), SLICE("token")));
+    assert_null(kind_by_plural(&f->registry, part->group, part->version, part->plural));
+    assert_ptr_equal(kind_by_message(&f->registry, part->message), part);
+    for (size_t i = 0; i < kind_registry_count(&f->registry); i++) {
+        assert_ptr_not_equal(kind_registry_at(&f->registry, i), part);
+    }
+    assert_err(kind_registry_add(&f->registry, part, &f->err), &f->err, ERR_EXISTS, "TokenRequest");
 }
 
 static void names(void **state)
@@ -112,7 +137,7 @@ static void descriptors(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-    const struct CMUnitTest tests[] = {T(builtin), T(names), T(defined_at_run_time),
-                                       T(descriptors)};
+    const struct CMUnitTest tests[] = {T(builtin), T(parts_of_other_kinds), T(names),
+                                       T(defined_at_run_time), T(descriptors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,9 +33,86 @@ static void leases(void **state)
     assert_string_equal(stored_at(f, ".spec.holderIdentity"), "''"); /* given up */
 }
 
+static void refused(struct fixture *f, const char *kind, enum admit_op op, const char *body,
+                    const char *field, const char *text)
+{
+    assert_int_equal(write_op(f, kind, op, body), ERR_UNPROCESSABLE);
+    if (!has_cause(&f->result.causes, field, text)) {
+        fail_msg("%s of %s: no \"%s\" at %s: %.*s", kind, body, text, field,
+                 SLICE_ARG(f->result.message));
+    }
+}
+
+#define RULE "'apiGroups':[''],'resources':['pods'],'verbs':['get']"
+
+static void roles(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "role", ADMIT_CREATE, "{'metadata':{'name':'x'},'rules':[{" RULE "}]}"),
+              &f->err);
+    refused(f, "role", ADMIT_PATCH_MERGE, "{'rules':[{'resources':['pods'],'verbs':['get']}]}",
+            "rules[0].apiGroups", "at least one api group");
+    refused(f, "role", ADMIT_PATCH_MERGE, "{'rules':[{'apiGroups':[''],'verbs':['get']}]}",
+            "rules[0].resources", "at least one resource");
+    refused(f, "role", ADMIT_PATCH_MERGE, "{'rules':[{" RULE "},{'verbs':[]}]}", "rules[1].verbs",
+            "verbs must contain at least one value");
+    refused(f, "role", ADMIT_PATCH_MERGE, "{'rules':[{'apiGroups':[''],'resources':['pods']}]}",
+            "rules[0].verbs", "Required value");
+    refused(f, "role", ADMIT_PATCH_MERGE, "{'rules':[{'nonResourceURLs':['/x'],'verbs':['get']}]}",
+            "rules[0].nonResourceURLs", "namespaced rules");
+    f->stored = false;
+    refused(f, "role", ADMIT_CREATE, "{'metadata':{'name':'a/b'}}", "metadata.name", "may not");
+    refused(f, "clusterrole", ADMIT_CREATE,
+            "{'metadata':{'name':'x'},'rules':[{" RULE ",'nonResourceURLs':['/x']}]}",
+            "rules[0].nonResourceURLs", "both");
+    refused(f, "clusterrole", ADMIT_CREATE,
+            "{'metadata':{'name':'x'},'aggregationRule':{'clusterRoleSelectors':[]}}",
+            "aggregationRule.clusterRoleSelectors", "at least 1");
+    assert_ok(write_op(f, "clusterrole", ADMIT_CREATE,
+                       "{'metadata':{'name':'system:masters:all'},'rules':["
+                       "{'nonResourceURLs':['*'],'verbs':['*']},{" RULE "}]}"),
+              &f->err);
+}
+
+static void bindings(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "rolebinding", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'roleRef':{'kind':'Role','name':'r'},"
+                       "'subjects':[{'kind':'User','name':'ann','apiGroup':''},"
+                       "{'kind':'ServiceAccount','name':'robot','namespace':'acme'}]}"),
+              &f->err);
+    assert_string_equal(stored_at(f, ".roleRef"),
+                        "{'apiGroup':'rbac.authorization.k8s.io','kind':'Role','name':'r'}");
+    assert_string_equal(stored_at(f, ".subjects"),
+                        "[{'apiGroup':'rbac.authorization.k8s.io','kind':'User','name':'ann'},"
+                        "{'kind':'ServiceAccount','name':'robot','namespace':'acme'}]");
+    refused(f, "rolebinding", ADMIT_PATCH_MERGE, "{'roleRef':{'name':'other'}}", "roleRef",
+            "cannot change roleRef");
+    refused(f, "rolebinding", ADMIT_PATCH_MERGE, "{'roleRef':null}", "roleRef", "Required value");
+    refused(f, "rolebinding", ADMIT_PATCH_MERGE,
+            "{'subjects':[{'kind':'ServiceAccount','name':'A b'}]}", "subjects[0].name",
+            "RFC 1123");
+    refused(f, "rolebinding", ADMIT_PATCH_MERGE,
+            "{'subjects':[{'kind':'ServiceAccount','name':'a'}]}", "subjects[0].namespace",
+            "Required value");
+    refused(f, "rolebinding", ADMIT_PATCH_MERGE,
+            "{'subjects':[{'kind':'Group','name':'g','apiGroup':'x'}]}", "subjects[0].apiGroup",
+            "Unsupported value: \"x\"");
+    refused(f, "rolebinding", ADMIT_PATCH_MERGE, "{'subjects':[{'kind':'Robot','name':'g'}]}",
+            "subjects[0].kind", "Unsupported value");
+    f->stored = false;
+    refused(f, "clusterrolebinding", ADMIT_CREATE,
+            "{'metadata':{'name':'x'},'roleRef':{'kind':'Role','name':'r'}}", "roleRef.kind",
+            "supported values: \"ClusterRole\"");
+    refused(f, "clusterrolebinding", ADMIT_CREATE,
+            "{'metadata':{'name':'x'},'roleRef':{'apiGroup':'x','kind':'ClusterRole','name':'r'}}",
+            "roleRef.apiGroup", "Unsupported value");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-    const struct CMUnitTest tests[] = {T(leases)};
+    const struct CMUnitTest tests[] = {T(leases), T(roles), T(bindings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
