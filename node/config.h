@@ -24,6 +24,7 @@ struct config {
     const char *peer_listen; /* NULL: the address that the cluster knows */
     uint32_t shard_loops;    /* 0: chosen by the number of shards */
     uint64_t history_ms;
+    uint64_t event_ttl_ms;
     enum log_level log_level;
     enum log_format log_format;
     uint32_t cluster_requests_per_second; /* to one cluster, all shards together */

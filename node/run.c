@@ -193,6 +193,7 @@ static int start_node(struct run *r, struct err *err)
                                        .key_pem = buf_slice(&r->credentials.node_key),
                                        .shard_loops = r->config.shard_loops,
                                        .history_ms = r->config.history_ms,
+                                       .event_ttl_ms = r->config.event_ttl_ms,
                                        .hooks = r->config.reconcile ? &r->hooks : NULL,
                                        .cluster_scoped = cluster_scoped,
                                        .fatal = on_fatal};

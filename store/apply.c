@@ -13,7 +13,7 @@
 #include <assert.h>
 
 #include "base/fault.h"
-#include "store/apply_internal.h"
+#include "store/events.h"
 
 static int apply_open(struct apply *a, const struct command_open *open, struct outcome *out)
 {
@@ -61,6 +61,8 @@ static int apply_command(struct apply *a, const struct command *c, struct outcom
         return apply__expire(a, &c->expire, out, err);
     case COMMAND_NAMESPACE:
         return apply__namespace(a, &c->mark, out, err);
+    case COMMAND_EXPIRE_EVENTS:
+        return apply__expire_events(a, &c->events, out, err);
     }
     return err_set(err, ERR_INTERNAL, "apply: no command kind %d", (int)c->kind);
 }

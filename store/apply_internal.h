@@ -19,6 +19,11 @@ struct apply {
 
 int apply__write(struct apply *a, const struct command_write *w, struct outcome *out,
                  struct err *err);
+/* A stamp must rise, above all that an older leader may have closed, and be this shard's. */
+int apply__check_stamp(const struct apply *a, uint64_t version, struct err *err);
+/* The rows of a write that holds; before: the version under its key so far, 0: none. */
+int apply__store_row(struct apply *a, const struct command_write *w, uint64_t before,
+                     struct err *err);
 int apply__compact(struct apply *a, const struct command_compact *c, struct outcome *out,
                    struct err *err);
 int apply__expire(struct apply *a, const struct command_expire *c, struct outcome *out,

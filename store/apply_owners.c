@@ -70,7 +70,7 @@ int apply__owners(struct apply *a, const struct command_write *w, uint64_t befor
     if (before != 0) {
         sql_bind_u64(stmt, 1, before);
         rc = sql_step(stmt, &row, err);
-        was = rc == 0 && row ? ties_of(sql_slice(stmt, 0)) : was;
+        was = rc == 0 && row ? ties_of(sql_slice(stmt, 1)) : was;
     }
     if (rc == 0 && (was.waits != now.waits || !slice_eq(was.owners, now.owners))) {
         rc = set_rows(a, DB_DEPENDENT_DROP, &was, &w->key, err);

@@ -9,6 +9,7 @@
 
 #include "store/apply_internal.h"
 #include "store/audit.h"
+#include "store/events.h"
 #include "store/version.h"
 
 /* What is stored under a write's key before it. */
@@ -29,17 +30,17 @@ static void bind_key(sqlite3_stmt *stmt, int at, const struct backend_key *key)
     sql_bind_slice(stmt, at + 2, key->name);
 }
 
-static int check_stamp(const struct apply *a, const struct command_write *w, struct err *err)
+int apply__check_stamp(const struct apply *a, uint64_t version, struct err *err)
 {
-    if (w->version <= a->state.last_version || w->version <= a->state.stamp_floor) {
+    if (version <= a->state.last_version || version <= a->state.stamp_floor) {
         return err_set(err, ERR_CORRUPT,
                        "version %llu goes backwards: behind %llu, or a closed time below %llu",
-                       (unsigned long long)w->version, (unsigned long long)a->state.last_version,
+                       (unsigned long long)version, (unsigned long long)a->state.last_version,
                        (unsigned long long)a->state.stamp_floor);
     }
-    if (version_shard(w->version) != a->state.shard) {
-        return err_set(err, ERR_CORRUPT, "version %llu is of shard %u",
-                       (unsigned long long)w->version, version_shard(w->version));
+    if (version_shard(version) != a->state.shard) {
+        return err_set(err, ERR_CORRUPT, "version %llu is of shard %u", (unsigned long long)version,
+                       version_shard(version));
     }
     return 0;
 }
@@ -167,12 +168,12 @@ static int check_preconditions(struct apply *a, const struct command_write *w,
     return 0;
 }
 
-static int store_row(struct apply *a, const struct command_write *w, const struct current *current,
+int apply__store_row(struct apply *a, const struct command_write *w, uint64_t before,
                      struct err *err)
 {
     sqlite3_stmt *stmt = a->db->stmts[DB_VERSION_NEW];
     sql_bind_u64(stmt, 1, w->version);
-    sql_bind_u64(stmt, 2, current->version);
+    sql_bind_u64(stmt, 2, before);
     sql_bind_u64(stmt, 3, (uint64_t)w->verb);
     sql_bind_u64(stmt, 4, w->splice);
     bind_key(stmt, 5, &w->key);
@@ -181,13 +182,14 @@ static int store_row(struct apply *a, const struct command_write *w, const struc
     if (rc != 0) {
         return rc;
     }
-    stmt = a->db->stmts[current->version == 0 ? DB_LIVE_NEW : DB_LIVE_SET];
+    stmt = a->db->stmts[before == 0 ? DB_LIVE_NEW : DB_LIVE_SET];
     bind_key(stmt, 1, &w->key);
     sql_bind_u64(stmt, 4, w->version);
-    if (current->version != 0) {
+    if (before != 0) {
         sql_bind_u64(stmt, 5, w->verb == BACKEND_DELETE ? 1 : 0);
     }
-    return sql_run(stmt, err);
+    rc = sql_run(stmt, err);
+    return rc == 0 ? events__track(a, w, before, err) : rc;
 }
 
 static int store_audit(struct apply *a, const struct command_write *w, struct err *err)
@@ -273,14 +275,14 @@ static int execute(struct apply *a, const struct command_write *w, struct outcom
     }
     out->version = w->version;
     rc = apply__owners(a, w, is_there(&current) ? current.version : 0, err);
-    rc = rc == 0 ? store_row(a, w, &current, err) : rc;
+    rc = rc == 0 ? apply__store_row(a, w, current.version, err) : rc;
     return rc == 0 ? store_audit(a, w, err) : rc;
 }
 
 int apply__write(struct apply *a, const struct command_write *w, struct outcome *out,
                  struct err *err)
 {
-    int rc = check_stamp(a, w, err);
+    int rc = apply__check_stamp(a, w->version, err);
     if (rc != 0) {
         return rc;
     }

@@ -121,6 +121,12 @@ int command_check(const struct command *command, struct err *err)
                            (int)command->mark.state);
         }
         return check_name(command->mark.name, "namespace", true, err);
+    case COMMAND_EXPIRE_EVENTS:
+        if (command->events.before > INT64_MAX || command->events.version > INT64_MAX / 2 ||
+            command->events.rows_max == 0 || command->events.rows_max > COMMAND_EVENTS_MAX) {
+            return err_set(err, ERR_INVALID, "command: ExpireEvents is out of range");
+        }
+        return 0;
     }
     return err_set(err, ERR_INVALID, "command: no kind has number %d", (int)command->kind);
 }
@@ -170,6 +176,7 @@ struct packed {
         Choreo__Log__Compact compact;
         Choreo__Log__ExpireRequests expire;
         Choreo__Log__NamespaceMark mark;
+        Choreo__Log__ExpireEvents events;
     };
 };
 
@@ -253,6 +260,14 @@ static void pack_small(const struct command *c, struct packed *out)
         out->mark.state = (Choreo__Log__NamespaceMark__State)c->mark.state;
         out->command.command_case = CHOREO__LOG__COMMAND__COMMAND_NAMESPACE_MARK;
         out->command.namespace_mark = &out->mark;
+        break;
+    case COMMAND_EXPIRE_EVENTS:
+        choreo__log__expire_events__init(&out->events);
+        out->events.before = c->events.before;
+        out->events.rows_max = c->events.rows_max;
+        out->events.version = c->events.version;
+        out->command.command_case = CHOREO__LOG__COMMAND__COMMAND_EXPIRE_EVENTS;
+        out->command.expire_events = &out->events;
         break;
     }
 }
@@ -400,6 +415,8 @@ static const ProtobufCMessage *inner(const Choreo__Log__Command *m)
         return &m->expire_requests->base;
     case CHOREO__LOG__COMMAND__COMMAND_NAMESPACE_MARK:
         return &m->namespace_mark->base;
+    case CHOREO__LOG__COMMAND__COMMAND_EXPIRE_EVENTS:
+        return &m->expire_events->base;
     case CHOREO__LOG__COMMAND__COMMAND__NOT_SET:
     case _CHOREO__LOG__COMMAND__COMMAND__CASE_IS_INT_SIZE:
         break;
@@ -438,6 +455,12 @@ static int unpack_known(const Choreo__Log__Command *m, struct command *out, stru
     case CHOREO__LOG__COMMAND__COMMAND_NAMESPACE_MARK:
         out->kind = COMMAND_NAMESPACE;
         return unpack_mark(m->namespace_mark, &out->mark, err);
+    case CHOREO__LOG__COMMAND__COMMAND_EXPIRE_EVENTS:
+        out->kind = COMMAND_EXPIRE_EVENTS;
+        out->events = (struct command_events){.before = m->expire_events->before,
+                                              .rows_max = m->expire_events->rows_max,
+                                              .version = m->expire_events->version};
+        return 0;
     case CHOREO__LOG__COMMAND__COMMAND__NOT_SET:
     case _CHOREO__LOG__COMMAND__COMMAND__CASE_IS_INT_SIZE:
         break;

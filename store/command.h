@@ -17,6 +17,7 @@ enum {
     COMMAND_BYTES_MAX = 4 * 1024 * 1024, /* one encoded command; it then travels alone */
     ENTRY_BATCH_BYTES = 256 * 1024,      /* an entry takes no further command beyond this */
     ENTRY_COMMANDS_MAX = 4096,
+    COMMAND_EVENTS_MAX = 500,
     COMMAND_NAME_MAX = 512, /* resource, namespace, name, subject: bytes each */
     REQUEST_ID_MIN = 16,
     REQUEST_ID_MAX = 64,
@@ -61,6 +62,12 @@ struct command_expire {
     uint32_t rows_max;
 };
 
+struct command_events {
+    uint64_t before;   /* a version */
+    uint32_t rows_max; /* at most COMMAND_EVENTS_MAX */
+    uint64_t version;  /* stamped by the leader, which leaves rows_max of them free from here on */
+};
+
 enum namespace_state { NAMESPACE_ACTIVE = 1, NAMESPACE_TERMINATING, NAMESPACE_GONE };
 
 struct command_namespace {
@@ -75,6 +82,7 @@ enum command_kind {
     COMMAND_COMPACT,
     COMMAND_EXPIRE_REQUESTS,
     COMMAND_NAMESPACE,
+    COMMAND_EXPIRE_EVENTS,
 };
 
 struct command {
@@ -86,6 +94,7 @@ struct command {
         struct command_compact compact;
         struct command_expire expire;
         struct command_namespace mark;
+        struct command_events events;
     };
 };
 

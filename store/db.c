@@ -18,7 +18,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
-#include "store/db_internal.h"
+#include "store/events.h"
 
 enum {
     BUSY_TIMEOUT_MS = 5000,
@@ -73,6 +73,10 @@ static const char *const migrations[] = {
     " FROM " LIVE_TEXTS ", '$.metadata.finalizers') AS f WHERE l.gone = 0"
     " AND f.value IN ('foregroundDeletion', 'orphan')"
     " AND json_type(CAST(v.body AS TEXT), '$.metadata.deletionTimestamp') IS NOT NULL",
+    /* events: one row per live Event (events.h), filled by events__fill(). */
+    "CREATE TABLE events (version INTEGER PRIMARY KEY, object BLOB NOT NULL, ns BLOB NOT NULL,"
+    " name BLOB NOT NULL);"
+    "CREATE INDEX events_of ON events (object, version);",
 };
 _Static_assert(sizeof migrations / sizeof migrations[0] == DB_SCHEMA_VERSION, "one step a version");
 
@@ -237,6 +241,9 @@ static int migrate_step(sqlite3 *sql, uint32_t from, const struct db_config *con
     if (rc == 0 && from == 0) {
         rc = insert_meta(sql, config, err);
     }
+    if (rc == 0 && from == 2) {
+        rc = events__fill(sql, err);
+    }
     if (rc == 0) {
         rc = sql_exec(sql, text, err);
     }
@@ -313,7 +320,7 @@ static int load_state(struct db *db, const struct db_config *config, struct err 
         }
     }
     sql_reset(stmt);
-    return rc;
+    return rc == 0 ? events__look_hard(db, err) : rc;
 }
 
 static int open_connection(struct db *db, const struct db_config *config, struct err *err)

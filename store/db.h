@@ -14,7 +14,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-enum { DB_SCHEMA_VERSION = 2, DB_CLUSTER_MAX = 64, DB_STMTS_MAX = 40 };
+enum { DB_SCHEMA_VERSION = 3, DB_CLUSTER_MAX = 64, DB_STMTS_MAX = 40 };
 
 struct db_config {
     const char *path;     /* .../shards/003/state.db; its folder exists */
@@ -39,6 +39,9 @@ struct db_state {
     uint64_t time_ms;    /* greatest entry time seen */
     uint64_t audit_count;
     bool namespaces_open;
+    /* Of Events; what their rows say, no columns of their own. Not a reader's. */
+    uint64_t events_oldest; /* version of the one written longest ago; 0: there is none */
+    bool events_crowded;    /* some object may have more than its share of them */
 };
 
 struct db {

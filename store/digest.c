@@ -19,6 +19,7 @@ static const char *const tables[] = {
     "SELECT issued_ms, subject, id, kind, version, digest FROM requests ORDER BY 1, 2, 3",
     "SELECT name, state FROM namespaces ORDER BY name",
     "SELECT owner, resource, ns, name FROM dependents ORDER BY 1, 2, 3, 4",
+    "SELECT version, object, ns, name FROM events ORDER BY version",
     "SELECT seq, time_ms, version, subject, record, hash FROM audit ORDER BY seq",
 };
 

@@ -12,6 +12,7 @@
 
 #define VERSION_EPOCH_WALL_MS UINT64_C(1577836800000) /* 2020-01-01 in ms since 1970 */
 enum { VERSION_SHARD_BITS = 9, VERSION_COUNTER_BITS = 12, VERSION_SHARDS_MAX = 512 };
+enum { VERSION_STEP = 1 << VERSION_SHARD_BITS }; /* from a shard's version to its next */
 
 /* The least version of that millisecond and shard. */
 uint64_t version_at(uint64_t wall_ms, uint32_t shard);

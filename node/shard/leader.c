@@ -228,6 +228,10 @@ static bool stamp(struct replica *r, struct call *call, struct arena *arena,
     } else if (rc == 0) {
         rc = command_check(command, &err);
     }
+    if (rc == 0 && command->kind == COMMAND_EXPIRE_EVENTS) {
+        command->events.version = version_next(l->last, node_wall_ms(r->node), r->shard);
+        l->last = command->events.version + (command->events.rows_max - 1) * (uint64_t)VERSION_STEP;
+    }
     if (rc != 0) {
         dispatch_done(call, rc, &err);
     }

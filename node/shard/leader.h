@@ -27,6 +27,7 @@ enum {
     LEADER_CLOSE_WAIT_MS = 3000,
     LEADER_SKEW_MAX_MS = 5000, /* a version further ahead of our clock is refused */
     LEADER_HOUSEKEEPING_MS = 30000,
+    LEADER_EVENT_TTL_MS = 60 * 60 * 1000,
     LEADER_QUEUE_BYTES_MAX = 64 << 20,
 };
 
@@ -40,8 +41,8 @@ struct leader {
     uint64_t ceiling_asked;     /* being committed; 0: none */
     uint64_t closed_at_ms;      /* monotonic: when a closing was last asked for; 0: never */
     uint64_t housekeeping_ms;   /* monotonic: when to look again */
-    bool housekeeping;          /* a Compact or ExpireRequests is under way */
-    int housekeeping_turn;      /* what is next: 0 Compact, 1 ExpireRequests, 2 a rest */
+    bool housekeeping;          /* a chore's command is under way */
+    size_t housekeeping_turn;   /* the chore that is next; behind the last: a rest */
     uint64_t housekeeping_goal; /* what the one under way is to come to */
     struct list queue;          /* SUBMIT calls not yet proposed */
     size_t queue_bytes;
@@ -68,7 +69,8 @@ void leader_take(struct replica *r, struct call *call);
 void leader_pump(struct replica *r);
 /* Looks at waiting closings; true while there are any. */
 bool leader_tick(struct replica *r, uint64_t now_ms);
-/* Twice a second: renews the ceiling while it is used, compacts, forgets old requests. */
+/* Twice a second: renews the ceiling while it is used, compacts, forgets old requests, removes old
+ * Events. */
 void leader_housekeep(struct replica *r, uint64_t now_ms);
 
 #endif

@@ -3,7 +3,8 @@
  * Happy path: a closing at t is answered at once when t is at or below an applied version, or below
  * an applied ceiling (then nothing is stamped at or below t any more); else a higher ceiling is
  * committed first. While closings are asked for, the ceiling is renewed before it runs out. Every
- * LEADER_HOUSEKEEPING_MS superseded versions and old requests are removed, in bounded commands.
+ * LEADER_HOUSEKEEPING_MS superseded versions, old requests and old Events are removed, in bounded
+ * commands, if there are any: an idle shard writes nothing.
  *
  * Failure path: a t ahead of the clock waits, or is refused; with lost leadership what waits is
  * asked of the next leader, and chores are the next leader's.
@@ -197,6 +198,28 @@ static bool expire(struct replica *r, uint64_t wall_ms)
     return true;
 }
 
+static bool expire_events(struct replica *r, uint64_t wall_ms)
+{
+    uint64_t ttl_ms = r->node->config.event_ttl_ms;
+    ttl_ms = ttl_ms != 0 ? ttl_ms : LEADER_EVENT_TTL_MS;
+    uint64_t before = version_at(wall_ms - ttl_ms, r->shard);
+    bool old = r->state.events_oldest != 0 && r->state.events_oldest <= before;
+    if (!old && !r->state.events_crowded) {
+        return false;
+    }
+    r->leader.housekeeping_goal = 1;
+    submit_own(r,
+               &(struct command){.kind = COMMAND_EXPIRE_EVENTS,
+                                 .events = {.before = before, .rows_max = COMMAND_EVENTS_MAX}},
+               &r->leader.housekeeping);
+    return true;
+}
+
+/* Each true if its command is on its way. */
+static bool (*const chores[])(struct replica *r, uint64_t wall_ms) = {compact, expire,
+                                                                      expire_events};
+enum { CHORE_COUNT = sizeof chores / sizeof chores[0] };
+
 void leader_housekeep(struct replica *r, uint64_t now_ms)
 {
     struct leader *l = &r->leader;
@@ -212,12 +235,9 @@ void leader_housekeep(struct replica *r, uint64_t now_ms)
     if (l->housekeeping || now_ms < l->housekeeping_ms) {
         return;
     }
-    if (l->housekeeping_turn == 0) {
-        l->housekeeping = compact(r, wall_ms);
+    while (!l->housekeeping && l->housekeeping_turn < CHORE_COUNT) {
+        l->housekeeping = chores[l->housekeeping_turn](r, wall_ms);
         l->housekeeping_turn += l->housekeeping ? 0 : 1;
-    }
-    if (!l->housekeeping && l->housekeeping_turn == 1) {
-        l->housekeeping = expire(r, wall_ms);
     }
     if (!l->housekeeping) {
         l->housekeeping_turn = 0;

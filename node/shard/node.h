@@ -86,6 +86,7 @@ struct node_config {
     uint32_t shard_loops;      /* 0: one per two shards, at most four */
     uint64_t history_ms;       /* how long superseded versions are kept; 0: 5 minutes; never less */
     uint32_t leaderless_ms;    /* for so long a shard without leader is waited for; 0: 10 s */
+    uint64_t event_ttl_ms;     /* how long an Event is kept after its last write; 0: an hour */
     uint32_t housekeeping_ms;  /* between looks at what can be compacted; 0: 30 s */
     uint32_t trailing_entries; /* kept in the log behind a checkpoint; 0: 4096 */
     uint32_t checkpoint_ms;    /* between checkpoints of a changing database; 0: 10 s */

@@ -30,6 +30,7 @@ static void defaults_hold(void **state)
     assert_int_equal(c.subject_watches, 2000);
     assert_int_equal(c.subject_megabytes, 128);
     assert_int_equal(c.history_ms, 300000);
+    assert_int_equal(c.event_ttl_ms, 3600000);
     assert_int_equal(c.log_level, LOG_INFO);
     assert_true(c.reconcile);
     config_free(&c);
@@ -46,7 +47,7 @@ static void every_key_is_read(void **state)
               "      connections: 20}\n"
               "subjects: {requestsPerSecond: 5, requests: 6, watches: 7, megabytes: 0}\n"
               "peers: {listen: 0.0.0.0:7444}\n"
-              "shards: {loops: 2, history: 1h30m}\n"
+              "shards: {loops: 2, history: 1h30m, events: 10m}\n"
               "clusters: {requestsPerSecond: 90}\n"
               "reconcile: false\n"
               "log: {level: debug, format: json}\n",
@@ -64,6 +65,7 @@ static void every_key_is_read(void **state)
     assert_string_equal(c.peer_listen, "0.0.0.0:7444");
     assert_int_equal(c.shard_loops, 2);
     assert_int_equal(c.history_ms, 5400000);
+    assert_int_equal(c.event_ttl_ms, 600000);
     assert_int_equal(c.cluster_requests_per_second, 90);
     assert_false(c.reconcile);
     assert_int_equal(c.log_level, LOG_DEBUG);
@@ -126,7 +128,7 @@ static void the_documented_file_documents_every_key(void **state)
     static const char *const keys[] = {
         "dataDir:",           "listen:",    "certFile:", "keyFile:", "loops:",       "history:",
         "requestsPerSecond:", "reconcile:", "level:",    "format:",  "connections:", "requests:",
-        "watches:",           "megabytes:"};
+        "watches:",           "megabytes:", "events:"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         assert_true(slice_find(buf_slice(&text), slice_of(keys[i])) != SIZE_MAX);
     }

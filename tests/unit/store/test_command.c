@@ -26,13 +26,14 @@ static void every_kind_survives_the_way(void **state)
         {.kind = COMMAND_COMPACT, .compact = {4, 5, 6}},
         {.kind = COMMAND_EXPIRE_REQUESTS, .expire = {7, 8}},
         {.kind = COMMAND_NAMESPACE, .mark = {SLICE("ns"), NAMESPACE_TERMINATING}},
+        {.kind = COMMAND_EXPIRE_EVENTS, .events = {10, 11, 12}},
     };
-    struct entry in = {.time_ms = 123, .commands = commands, .count = 6};
+    struct entry in = {.time_ms = 123, .commands = commands, .count = 7};
     struct buf bytes = {0};
     assert_int_equal(entry_encode(&in, &bytes, &err), 0);
     struct entry out;
     assert_int_equal(entry_decode(buf_slice(&bytes), &arena, &out, &err), 0);
-    assert_int_equal(out.count, 6);
+    assert_int_equal(out.count, 7);
     assert_int_equal(out.time_ms, 123);
     const struct command_write *w = &out.commands[0].write;
     assert_true(w->verb == BACKEND_DELETE && w->version == 77 && w->if_version == 76 &&
@@ -45,10 +46,12 @@ static void every_kind_survives_the_way(void **state)
     assert_true(out.commands[3].compact.audit_before_ms == 6 &&
                 out.commands[4].expire.rows_max == 8);
     assert_true(out.commands[5].mark.state == NAMESPACE_TERMINATING);
+    assert_true(out.commands[6].events.before == 10 && out.commands[6].events.rows_max == 11 &&
+                out.commands[6].events.version == 12);
 
     /* Encoded sizes are what batches are filled by. */
     size_t bound = 0;
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < 7; i++) {
         bound += command_bytes(&commands[i]);
     }
     assert_true(bytes.len <= bound + 16);
@@ -99,6 +102,9 @@ static void limits_are_the_same_on_both_sides(void **state)
     assert_int_equal(entry_encode(&entry, &out, &err), ERR_TOO_LARGE);
     assert_int_equal(out.len, 0);
     c = (struct command){.kind = COMMAND_COMPACT, .compact = {.rows_max = 0}};
+    assert_int_equal(command_check(&c, &err), ERR_INVALID);
+    c = (struct command){.kind = COMMAND_EXPIRE_EVENTS,
+                         .events = {.rows_max = COMMAND_EVENTS_MAX + 1}};
     assert_int_equal(command_check(&c, &err), ERR_INVALID);
     c = (struct command){.kind = (enum command_kind)42};
     assert_int_equal(command_check(&c, &err), ERR_INVALID);

@@ -211,7 +211,8 @@ static void who_depends_on_whom_is_kept_and_migrated(void **state)
     uint8_t migrated[SHA256_BYTES];
     digest_of(f, kept);
     assert_int_equal(
-        sqlite3_exec(f->db.sql, "DROP TABLE dependents; PRAGMA user_version = 1", NULL, NULL, NULL),
+        sqlite3_exec(f->db.sql, "DROP TABLE dependents; DROP TABLE events; PRAGMA user_version = 1",
+                     NULL, NULL, NULL),
         0);
     db_close(&f->db);
     fixture_open(f);

@@ -38,8 +38,22 @@ static struct command random_command(struct fixture *f, uint64_t *seed)
     if (dice < 10) {
         return (struct command){.kind = COMMAND_CEILING, .ceiling = f->version};
     }
+    if (dice < 12) {
+        struct command c = {.kind = COMMAND_EXPIRE_EVENTS,
+                            .events = {.before = version_at(f->now_ms - 300 * 1000, SHARD),
+                                       .rows_max = 1 + (uint32_t)(next_random(seed) % 20),
+                                       .version = stamp(f)}};
+        f->version += (c.events.rows_max - 1) * (uint64_t)VERSION_STEP;
+        return c;
+    }
     char name[] = {(char)('a' + next_random(seed) % 6), '\0'};
     struct command c = write_of(f, (enum backend_verb)(next_random(seed) % 3), ns, name, "u1");
+    if (next_random(seed) % 3 == 0) { /* all about one thing, which has too many of them at times */
+        c.write.key.resource = SLICE("events");
+        c.write.key.name = slice_of(
+            arena_printf(&f->arena, "e%llu", (unsigned long long)(next_random(seed) % 400)));
+        c.write.verb = next_random(seed) % 4 == 0 ? c.write.verb : BACKEND_CREATE;
+    }
     c.write.client_made = next_random(seed) % 2 == 0;
     c.write.audit = dice < 50 ? SLICE("{\"who\":1}") : SLICE("");
     if (dice > 80) { /* a retry of something recent, perhaps with another digest */

@@ -99,6 +99,8 @@ void make_organization(struct cluster *c, size_t i, const char *name);
 /* The object's data.v and version, in s. */
 int get(struct cluster *c, size_t i, const char *ns, const char *name,
         enum backend_consistency consistency, uint64_t version, struct sync *s);
+int get_of(struct cluster *c, size_t i, const char *resource, const char *ns, const char *name,
+           enum backend_consistency consistency, uint64_t version, struct sync *s);
 /* ns "": all. */
 int list(struct cluster *c, size_t i, const char *ns, enum backend_consistency consistency,
          uint64_t version, struct sync *s);

@@ -100,9 +100,15 @@ static void do_get(void *arg)
 int get(struct cluster *c, size_t i, const char *ns, const char *name,
         enum backend_consistency consistency, uint64_t version, struct sync *s)
 {
+    return get_of(c, i, "configmaps", ns, name, consistency, version, s);
+}
+
+int get_of(struct cluster *c, size_t i, const char *resource, const char *ns, const char *name,
+           enum backend_consistency consistency, uint64_t version, struct sync *s)
+{
     *s = (struct sync){.member = &c->members[i], .within_ms = within_ms(c)};
     s->get = (struct backend_get){.loop = &c->members[i].front.loop,
-                                  .key = {SLICE("configmaps"), slice_of(ns), slice_of(name)},
+                                  .key = {slice_of(resource), slice_of(ns), slice_of(name)},
                                   .consistency = consistency,
                                   .version = version,
                                   .done = on_got};

@@ -242,11 +242,46 @@ static void old_versions_and_requests_are_forgotten(void **state)
     cluster_end(&c);
 }
 
+/* Events that nobody wrote again go; nothing else does. */
+static void old_events_go(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_found(&c, 1, 1, keep_house_often);
+    await_default(&c);
+    struct sync s;
+    struct write w = {.verb = BACKEND_CREATE,
+                      .resource = "events",
+                      .ns = "default",
+                      .name = "first",
+                      .value = "1"};
+    assert_int_equal(put(&c, 0, w, NULL), 0);
+    atomic_store(&cluster_clock_ahead_ms, 40 * 60 * 1000);
+    w.name = "second";
+    w.issued_ms = clock_system.wall_ms(&clock_system) + (uint64_t)(40 * 60 * 1000);
+    assert_int_equal(put(&c, 0, w, NULL), 0);
+    w.resource = NULL;
+    w.name = "kept";
+    assert_int_equal(put(&c, 0, w, NULL), 0);
+    atomic_store(&cluster_clock_ahead_ms, 61 * 60 * 1000);
+    int rc = 0;
+    for (int i = 0; i < 500 && rc != ERR_NOT_FOUND; i++) {
+        uv_sleep(10);
+        rc = get_of(&c, 0, "events", "default", "first", BACKEND_LINEARIZABLE, 0, &s);
+    }
+    assert_int_equal(rc, ERR_NOT_FOUND);
+    assert_ok(get_of(&c, 0, "events", "default", "second", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    assert_ok(get(&c, 0, "default", "kept", BACKEND_LINEARIZABLE, 0, &s), &s.err);
+    atomic_store(&cluster_clock_ahead_ms, 0);
+    cluster_end(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_id_is_executed_once),
         cmocka_unit_test(old_versions_and_requests_are_forgotten),
+        cmocka_unit_test(old_events_go),
         cmocka_unit_test(writes_through_any_node_are_read_on_all),
         cmocka_unit_test(a_watch_on_a_follower_sees_every_change_in_order),
         cmocka_unit_test(the_leader_is_lost_and_writes_go_on),
