@@ -35,11 +35,10 @@ enum admit_subresource { ADMIT_MAIN, ADMIT_STATUS, ADMIT_SCALE, ADMIT_FINALIZE }
 /* Unknown fields: refuse, warn, or drop in silence. The doors' default is warn. */
 enum admit_validation { ADMIT_WARN, ADMIT_STRICT, ADMIT_IGNORE };
 
-enum admit_propagation {
-    ADMIT_BACKGROUND, /* and the default */
-    ADMIT_FOREGROUND, /* holds the object by a finalizer that the garbage collector removes */
-    ADMIT_ORPHAN,
-};
+/* What holds an object that is being deleted until the garbage collector is done: until those
+ * dependents are gone that block it; until none refers to it any more. */
+#define ADMIT_FINALIZER_FOREGROUND "foregroundDeletion"
+#define ADMIT_FINALIZER_ORPHAN "orphan"
 
 struct admit_request {
     struct arena *arena;
@@ -51,8 +50,8 @@ struct admit_request {
     const struct backend_object *old; /* NULL: absent */
     /* old as a tree with its version, of a caller that has it; NULL: parsed here. Left as it is. */
     json_t *before;
-    /* The body as a tree: an object, a patch, or DeleteOptions (NULL: none). Borrowed, and left as
-     * it is. */
+    /* The body as a tree: an object, a patch, or DeleteOptions (NULL: none; preconditions,
+     * propagationPolicy and orphanDependents are looked at). Borrowed, and left as it is. */
     const json_t *incoming;
     struct slice field_manager; /* empty: request.user_agent up to '/', else "unknown" */
     struct slice user_agent;
@@ -62,8 +61,8 @@ struct admit_request {
     /* The writer is the control plane itself: it may write status, ownerless fields and
      * terminating objects' finalizers together in one ADMIT_MAIN write. */
     bool system;
-    /* A garbage collector runs that takes foregroundDeletion and orphan off again. Without one,
-     * every deletion is a background one: nothing would ever end the others. */
+    /* A garbage collector runs that takes its finalizers off again. Without one, no deletion adds
+     * them: nothing would ever end it. */
     bool collected;
     /* What this server checks of an object beyond its schema, whenever its spec is new: adds
      * causes. NULL: nothing. */
@@ -71,7 +70,6 @@ struct admit_request {
     /* Evaluates what a CustomResourceDefinition's rules say; NULL: they are not checked. */
     const struct expressions *expressions;
     enum admit_validation validation;
-    enum admit_propagation propagation; /* DeleteOptions in incoming win */
     uint64_t now_ms;                    /* wall clock */
     char uid[37];                       /* for a new object */
     char suffix[6]; /* five random characters for generateName: admit_suffix() */

@@ -116,20 +116,61 @@ int admit__preconditions(const struct admit_request *request, struct admit_resul
 
 /* ---- deletion ---- */
 
-static enum admit_propagation propagation_of(const struct admit_request *request)
+enum propagation { AS_HELD, BACKGROUND, FOREGROUND, ORPHAN };
+
+static int bad_policy(const struct admit_request *request, struct admit_result *result,
+                      struct slice policy, const char *why, struct err *err)
 {
+    return admit__fail(
+        request, result, err, ERR_UNPROCESSABLE,
+        "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: %s: "
+        "\"%.*s\"%s",
+        *why == '\0' ? "Unsupported value" : "Invalid value", SLICE_ARG(slice_sub(policy, 0, 100)),
+        *why == '\0' ? ": supported values: \"Background\", \"Foreground\", \"Orphan\"" : why);
+}
+
+/* What the options ask for; nothing: what the finalizers say that hold the object already. */
+static int propagation_of(const struct admit_request *request, struct admit_result *result,
+                          enum propagation *out, struct err *err)
+{
+    static const char *const names[] = {
+        [BACKGROUND] = "Background", [FOREGROUND] = "Foreground", [ORPHAN] = "Orphan"};
     struct slice policy = json_text_at(request->incoming, "propagationPolicy");
-    if (!request->collected) {
-        return ADMIT_BACKGROUND;
+    const json_t *orphan = json_object_get(request->incoming, "orphanDependents");
+    *out = AS_HELD;
+    if (json_is_boolean(orphan)) {
+        *out = json_is_true(orphan) ? ORPHAN : BACKGROUND;
+        return policy.len == 0 ? 0
+                               : bad_policy(request, result, policy,
+                                            ": orphanDependents and propagationPolicy cannot be "
+                                            "both set",
+                                            err);
     }
-    if (slice_eq_cstr(policy, "Foreground")) {
-        return ADMIT_FOREGROUND;
+    for (size_t i = BACKGROUND; i <= ORPHAN; i++) {
+        if (slice_eq_cstr(policy, names[i])) {
+            *out = (enum propagation)i;
+        }
     }
-    if (slice_eq_cstr(policy, "Orphan") ||
-        json_is_true(json_object_get(request->incoming, "orphanDependents"))) {
-        return ADMIT_ORPHAN;
+    return policy.len == 0 || *out != AS_HELD ? 0 : bad_policy(request, result, policy, "", err);
+}
+
+/* Asked for again in another way, a deletion goes on in that one. */
+static void set_collector_finalizers(json_t *object, enum propagation how)
+{
+    bool orphans = object_has_finalizer(object, ADMIT_FINALIZER_ORPHAN);
+    bool waits = object_has_finalizer(object, ADMIT_FINALIZER_FOREGROUND) && !orphans;
+    bool orphan = how == ORPHAN || (how == AS_HELD && orphans);
+    bool foreground = how == FOREGROUND || (how == AS_HELD && waits);
+    if (orphan) {
+        object_add_finalizer(object, ADMIT_FINALIZER_ORPHAN);
+    } else {
+        object_remove_finalizer(object, ADMIT_FINALIZER_ORPHAN);
     }
-    return slice_eq_cstr(policy, "Background") ? ADMIT_BACKGROUND : request->propagation;
+    if (foreground) {
+        object_add_finalizer(object, ADMIT_FINALIZER_FOREGROUND);
+    } else {
+        object_remove_finalizer(object, ADMIT_FINALIZER_FOREGROUND);
+    }
 }
 
 /* Namespaces that clients and the system rely on, whatever becomes of their contents. */
@@ -156,17 +197,16 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
     const json_t *wanted = json_object_get(request->incoming, "preconditions");
     int rc = admit__preconditions(request, result, json_text_at(wanted, "uid"),
                                   json_text_at(wanted, "resourceVersion"), err);
+    enum propagation propagation = AS_HELD;
+    rc = rc != 0 ? rc : propagation_of(request, result, &propagation, err);
     if (rc != 0) {
         return rc;
     }
     json_t *object = admit__own(request->arena, tree_copy(result->before));
     json_t *meta = json_object_get(object, "metadata");
-    enum admit_propagation propagation = propagation_of(request);
     result->object = object;
-    if (propagation == ADMIT_FOREGROUND) {
-        object_add_finalizer(object, "foregroundDeletion");
-    } else if (propagation == ADMIT_ORPHAN) {
-        object_add_finalizer(object, "orphan");
+    if (request->collected) {
+        set_collector_finalizers(object, propagation);
     }
     if (slice_eq_cstr(request->kind->resource, CRD_RESOURCE) && !object_deleting(object)) {
         crd_begin_deletion(object, request->now_ms);

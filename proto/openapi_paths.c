@@ -39,6 +39,7 @@ static const struct parameter force_parameter[] = {
 static const struct parameter delete_parameters[] = {
     {"dryRun", "string", "All: check only, delete nothing."},
     {"gracePeriodSeconds", "integer", "How long it may take to end."},
+    {"orphanDependents", "boolean", "Obsolete: true is Orphan, false is Background."},
     {"propagationPolicy", "string", "Background, Foreground or Orphan."},
 };
 

@@ -51,6 +51,7 @@ struct api_config {
                         struct arena *arena, struct subject *subject, struct err *err);
     /* As admit_request's: for every write of every door. NULL: schemas say all. */
     void (*validate)(const json_t *object, struct causes *causes);
+    bool collected;            /* as admit_request's: a garbage collector runs on this state */
     const struct clock *clock; /* NULL: the system's */
     const char *name;          /* of the program, in /version and default field managers */
     uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */

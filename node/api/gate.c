@@ -284,7 +284,7 @@ static void fill_admit(struct gate_write *w, struct admit_request *r)
         .create_on_update = w->create_on_update,
         .validate = w->api->config.validate,
         .validation = w->validation,
-        .propagation = w->propagation,
+        .collected = w->api->config.collected,
         .expressions = w->api->config.expressions,
         .now_ms = w->api->clock->wall_ms(w->api->clock),
     };

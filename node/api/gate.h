@@ -38,7 +38,6 @@ struct gate_write {
     bool dry_run;
     bool create_on_update;
     enum admit_validation validation;
-    enum admit_propagation propagation;
     struct slice request_id; /* 16..64 bytes; empty: the gate makes one */
     uint64_t issued_ms;      /* of request_id; 0: now */
     struct slice raw;        /* the client's bytes, for the request's digest */

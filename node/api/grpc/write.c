@@ -282,10 +282,22 @@ void resource_patch(struct grpc_call *call, const ProtobufCMessage *message)
     }
 }
 
-/* The preconditions as Kubernetes' DeleteOptions, which admission knows. */
+/* What was asked as Kubernetes' DeleteOptions, which admission knows. */
 static json_t *delete_options(struct grpc_call *call, const Choreo__V1__DeleteRequest *request)
 {
+    static const char *const policies[] = {
+        [CHOREO__V1__PROPAGATION__PROPAGATION_BACKGROUND] = "Background",
+        [CHOREO__V1__PROPAGATION__PROPAGATION_FOREGROUND] = "Foreground",
+        [CHOREO__V1__PROPAGATION__PROPAGATION_ORPHAN] = "Orphan"};
     json_t *options = json_object();
+    if (request->has_propagation) {
+        size_t i = (size_t)request->propagation; /* an unknown one is refused by its number */
+        json_object_set_new(
+            options, "propagationPolicy",
+            json_string(i < sizeof(policies) / sizeof(policies[0])
+                            ? policies[i]
+                            : arena_printf(call->arena, "%d", (int)request->propagation)));
+    }
     json_t *preconditions = json_object();
     if (request->uid != NULL && *request->uid != '\0') {
         json_object_set_new(preconditions, "uid", json_string(request->uid));
@@ -316,10 +328,6 @@ void resource_delete(struct grpc_call *call, const ProtobufCMessage *message)
         return;
     }
     w->write.done = on_deleted;
-    w->write.propagation =
-        request->propagation == CHOREO__V1__PROPAGATION__PROPAGATION_FOREGROUND ? ADMIT_FOREGROUND
-        : request->propagation == CHOREO__V1__PROPAGATION__PROPAGATION_ORPHAN   ? ADMIT_ORPHAN
-                                                                                : ADMIT_BACKGROUND;
     w->write.incoming = delete_options(call, request);
     go(w);
 }

@@ -1,9 +1,9 @@
 /* body.c: what requests carry: objects as trees, and the options of a deletion.
  *
  * Happy path: the content type says how the bytes are read; the tree is the arena's. Options of a
- * deletion stand in its body, its query, or both.
- * Failure path: what cannot be read is 400, a type that is not taken 415, an option that does not
- * exist 422. */
+ * deletion stand in its body, or in its query where it has none (as in Kubernetes); what they mean
+ * is admission's business. Failure path: what cannot be read is 400, a type that is not taken 415,
+ * an option that does not exist 422. */
 #include "node/api/rest/rest.h"
 
 #include "base/yaml.h"
@@ -55,58 +55,49 @@ int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tr
 
 /* ---- options of a deletion ---- */
 
-static int read_options(struct rest_call *call, const json_t **body, struct err *err)
+static json_t *options_of_query(const struct rest_query *q)
+{
+    json_t *options = json_object();
+    if (q->propagation.len > 0) {
+        json_object_set_new(options, "propagationPolicy", json_str(q->propagation));
+    }
+    if (q->orphan.len > 0) {
+        json_object_set_new(
+            options, "orphanDependents",
+            json_boolean(slice_eq_cstr(q->orphan, "true") || slice_eq_cstr(q->orphan, "1")));
+    }
+    return options;
+}
+
+static int read_options(struct rest_call *call, const json_t **options, struct err *err)
 {
     struct slice type = rest_media_type(http_stream_header(call->stream, "content-type"));
+    json_t *tree = NULL;
+    int rc = 0;
     if (slice_trim(call->stream->body).len == 0) {
-        return 0;
-    }
-    if (!rest_is_object_type(type)) {
+        tree = options_of_query(&call->query);
+    } else if (!rest_is_object_type(type)) {
         return rest_unsupported(type, REST_OBJECT_TYPES, err);
+    } else if (slice_eq_cstr(type, "application/vnd.kubernetes.protobuf")) {
+        rc = kube_proto_delete_options(call->stream->body, &tree, err);
+    } else {
+        return rest_parse_body(call, type, options, err);
     }
-    if (!slice_eq_cstr(type, "application/vnd.kubernetes.protobuf")) {
-        return rest_parse_body(call, type, body, err);
-    }
-    json_t *options = NULL;
-    int rc = kube_proto_delete_options(call->stream->body, &options, err);
     if (rc == 0) {
-        arena_own(call->arena, options, release_tree);
-        *body = options;
+        arena_own(call->arena, tree, release_tree);
+        *options = tree;
     }
     return rc;
 }
 
-static int set_propagation(struct slice text, enum admit_propagation *propagation, struct err *err)
+int rest_delete_options(struct rest_call *call, const json_t **options, bool *dry_run,
+                        struct err *err)
 {
-    if (text.len == 0 || slice_eq_cstr(text, "Background")) {
-        *propagation = ADMIT_BACKGROUND;
-    } else if (slice_eq_cstr(text, "Foreground")) {
-        *propagation = ADMIT_FOREGROUND;
-    } else if (slice_eq_cstr(text, "Orphan")) {
-        *propagation = ADMIT_ORPHAN;
-    } else {
-        return err_set(err, ERR_UNPROCESSABLE,
-                       "propagationPolicy: Unsupported value: supported values: \"Background\", "
-                       "\"Foreground\", \"Orphan\"");
-    }
-    return 0;
-}
-
-int rest_delete_options(struct rest_call *call, struct rest_delete_options *out, struct err *err)
-{
-    *out = (struct rest_delete_options){.dry_run = call->query.dry_run};
-    int rc = set_propagation(call->query.propagation, &out->propagation, err);
-    rc = rc != 0 ? rc : read_options(call, &out->body, err);
-    if (rc != 0) {
-        return rc;
-    }
-    enum admit_propagation ignored; /* the gate reads the body's itself */
-    rc = set_propagation(json_text_at(out->body, "propagationPolicy"), &ignored, err);
-    const json_t *dry_run = json_object_get(out->body, "dryRun");
-    if (rc == 0 && json_array_size(dry_run) != 0) {
-        out->dry_run = true;
-        rc =
-            slice_eq_cstr(json_text(json_array_get(dry_run, 0)), "All") ? 0 : rest_bad_dry_run(err);
+    int rc = read_options(call, options, err);
+    const json_t *dry = rc == 0 ? json_object_get(*options, "dryRun") : NULL;
+    if (json_array_size(dry) != 0) {
+        *dry_run = true;
+        rc = slice_eq_cstr(json_text(json_array_get(dry, 0)), "All") ? 0 : rest_bad_dry_run(err);
     }
     return rc;
 }

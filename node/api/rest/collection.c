@@ -15,7 +15,7 @@ struct collection_job {
     struct backend_list list;
     struct gate_write gate;
     struct selector *selector;
-    struct rest_delete_options options;
+    const json_t *options;
     struct slice names[COLLECTION_PAGE];
     struct slice spaces[COLLECTION_PAGE];
     struct arena page; /* of this page's names and writes */
@@ -92,11 +92,10 @@ static void delete_next(struct loop_msg *msg)
         .op = ADMIT_DELETE,
         .ns = job->spaces[i],
         .name = job->names[i],
-        .incoming = job->options.body,
-        .propagation = job->options.propagation,
+        .incoming = job->options,
         .user_agent = http_stream_header(call->stream, "user-agent"),
         .remote = slice_of(call->stream->remote),
-        .dry_run = job->options.dry_run,
+        .dry_run = call->query.dry_run,
         .deadline_ms = rest_deadline(call),
         .user = job,
         .done = on_deleted,
@@ -153,7 +152,7 @@ void rest_delete_collection(struct rest_call *call)
     unsigned forms = (1U << REST_OBJECT) | (1U << REST_TABLE) | (1U << REST_PARTIAL);
     int rc =
         rest_accept_parse(http_stream_header(call->stream, "accept"), forms, &call->accept, &err);
-    rc = rc != 0 ? rc : rest_delete_options(call, &job->options, &err);
+    rc = rc != 0 ? rc : rest_delete_options(call, &job->options, &call->query.dry_run, &err);
     rc = rc != 0 ? rc
                  : selector_parse(call->query.labels, call->query.fields, call->kind,
                                   &job->selector, &err);

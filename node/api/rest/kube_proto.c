@@ -198,6 +198,8 @@ int kube_proto_delete_options(struct slice body, json_t **tree, struct err *err)
             json_object_set_new(options, "gracePeriodSeconds", json_integer((json_int_t)f.value));
         } else if (f.number == 2) {
             rc = add_preconditions(options, f.bytes, err);
+        } else if (f.number == 3) {
+            json_object_set_new(options, "orphanDependents", json_boolean(f.value != 0));
         } else if (f.number == 4) {
             json_object_set_new(options, "propagationPolicy", json_str(f.bytes));
         } else if (f.number == 5) {

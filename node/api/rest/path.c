@@ -116,15 +116,11 @@ static int set_param(struct rest_query *q, struct slice name, struct slice value
         const char *name;
         struct slice *to;
     } texts[] = {
-        {"labelSelector", &q->labels},
-        {"fieldSelector", &q->fields},
-        {"resourceVersion", &q->version},
-        {"resourceVersionMatch", &q->match},
-        {"continue", &q->continued},
-        {"fieldManager", &q->manager},
-        {"fieldValidation", &q->validation},
-        {"propagationPolicy", &q->propagation},
-        {"pretty", &q->pretty},
+        {"labelSelector", &q->labels},       {"fieldSelector", &q->fields},
+        {"resourceVersion", &q->version},    {"resourceVersionMatch", &q->match},
+        {"continue", &q->continued},         {"fieldManager", &q->manager},
+        {"fieldValidation", &q->validation}, {"propagationPolicy", &q->propagation},
+        {"orphanDependents", &q->orphan},    {"pretty", &q->pretty},
     };
     const struct {
         const char *name;

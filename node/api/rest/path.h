@@ -48,6 +48,7 @@ struct rest_query {
     struct slice manager;
     struct slice validation;
     struct slice propagation;
+    struct slice orphan; /* orphanDependents, raw */
     struct slice pretty;
 };
 

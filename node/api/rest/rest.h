@@ -66,17 +66,15 @@ void rest_await_kind(struct rest_call *call, void (*again)(struct rest_call *cal
 bool rest_is_object_type(struct slice type); /* one of them, or none */
 /* Errors: ERR_UNSUPPORTED, always. */
 int rest_unsupported(struct slice type, const char *accepted, struct err *err);
-/* The body as a tree of the arena's. Errors: ERR_INVALID. */
+/* The body as a tree of the arena's, decoded as its media type says. Errors: ERR_INVALID,
+ * ERR_UNSUPPORTED, ERR_TOO_LARGE. */
 int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tree,
                     struct err *err);
-
-struct rest_delete_options {
-    const json_t *body; /* DeleteOptions; NULL: none */
-    bool dry_run;
-    enum admit_propagation propagation; /* of the query; the body's wins */
-};
-/* Errors: ERR_INVALID, ERR_UNSUPPORTED, ERR_UNPROCESSABLE (values that do not exist). */
-int rest_delete_options(struct rest_call *call, struct rest_delete_options *out, struct err *err);
+/* What a DELETE asks for: its body as DeleteOptions, or what the query says where there is none
+ * (as in Kubernetes, one or the other). dry_run is set if either wants one. Errors: as
+ * rest_parse_body(), ERR_UNPROCESSABLE. */
+int rest_delete_options(struct rest_call *call, const json_t **options, bool *dry_run,
+                        struct err *err);
 
 /* ---- shared by reads ---- */
 

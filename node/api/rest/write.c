@@ -154,17 +154,6 @@ static int choose_patch(struct write_job *job, struct slice type, struct err *er
     return 0;
 }
 
-static int read_delete_options(struct write_job *job, struct err *err)
-{
-    struct rest_delete_options options;
-    int rc = rest_delete_options(job->call, &options, err);
-    job->gate.op = ADMIT_DELETE;
-    job->gate.incoming = options.body;
-    job->gate.dry_run = options.dry_run;
-    job->gate.propagation = options.propagation;
-    return rc;
-}
-
 static int choose_op(struct write_job *job, struct err *err)
 {
     struct rest_call *call = job->call;
@@ -173,7 +162,8 @@ static int choose_op(struct write_job *job, struct err *err)
     struct slice type = rest_media_type(http_stream_header(call->stream, "content-type"));
     int rc = 0;
     if (slice_eq_cstr(method, "DELETE")) {
-        return read_delete_options(job, err);
+        w->op = ADMIT_DELETE;
+        return rest_delete_options(call, &w->incoming, &w->dry_run, err);
     }
     if (slice_eq_cstr(method, "PATCH")) {
         rc = choose_patch(job, type, err);

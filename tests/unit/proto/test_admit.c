@@ -226,9 +226,47 @@ static void deletion_without_finalizers(void **state)
         request_of(f, "component", ADMIT_DELETE, tree(f, "{'propagationPolicy':'Foreground'}"));
     assert_ok(admit(&request, &f->result, &f->err), &f->err);
     assert_int_equal(f->result.verb, BACKEND_DELETE); /* nobody would take the finalizer off */
+}
+
+static int delete_as(struct fixture *f, const char *options)
+{
+    struct admit_request request = request_of(f, "component", ADMIT_DELETE, tree(f, options));
     request.collected = true;
-    assert_ok(write_request(f, &request), &f->err);
+    return write_request(f, &request);
+}
+
+static void deletion_for_the_collector(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    assert_err(delete_as(f, "{'propagationPolicy':'Sideways'}"), &f->err, ERR_UNPROCESSABLE,
+               "propagationPolicy: Unsupported value: \"Sideways\"");
+    assert_err(delete_as(f, "{'propagationPolicy':'Orphan','orphanDependents':true}"), &f->err,
+               ERR_UNPROCESSABLE, "cannot be both set");
+    assert_ok(delete_as(f, "{'propagationPolicy':'Foreground'}"), &f->err);
     assert_string_equal(stored_at(f, ".metadata.finalizers"), "['foregroundDeletion']");
+    assert_string_equal(stored_at(f, ".metadata.deletionGracePeriodSeconds"), "0");
+    /* Asked again, in other ways. */
+    assert_ok(delete_as(f, "{'orphanDependents':true}"), &f->err);
+    assert_string_equal(stored_at(f, ".metadata.finalizers"), "['orphan']");
+    assert_ok(delete_as(f, "{}"), &f->err);
+    assert_false(f->result.changed);
+    assert_ok(delete_as(f, "{'propagationPolicy':'Foreground'}"), &f->err);
+    assert_string_equal(stored_at(f, ".metadata.finalizers"), "['foregroundDeletion']");
+    assert_ok(delete_as(f, "{'orphanDependents':false}"), &f->err);
+    assert_int_equal(f->result.verb, BACKEND_DELETE);
+    assert_false(f->stored);
+}
+
+static void deletion_as_finalizers_say(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "component", ADMIT_CREATE, component), &f->err);
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE,
+                       "{'metadata':{'finalizers':['foregroundDeletion','a.b/c','orphan']}}"),
+              &f->err);
+    assert_ok(delete_as(f, "{}"), &f->err);
+    assert_string_equal(stored_at(f, ".metadata.finalizers"), "['a.b/c','orphan']");
 }
 
 static void scale(void **state)
@@ -407,6 +445,8 @@ int main(void)
         T(status_is_apart),
         T(finalizers_hold),
         T(deletion_without_finalizers),
+        T(deletion_for_the_collector),
+        T(deletion_as_finalizers_say),
         T(scale),
         T(immutable_fields),
         T(strategic_is_refused),
