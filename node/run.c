@@ -3,16 +3,15 @@
  *   main loop ......... signals, joining, the order of things
  *   front loops ....... one HTTP server each on the shared port; doors; the backend's front side;
  *                       the first follows the definitions of custom kinds, too
- *   reconcile loop .... the engine
+ *   reconcile loop .... the engine and the collector (reconciler.h)
  *   node's own loops .. consensus, log, shards (node/shard)
  *
- * Start: configuration, identity, keys, node (its log and databases are checked here), then engine
- * and servers. Everything that can be wrong is found before the first request is taken; it is one
- * line on stderr and an exit code.
- * Stop (SIGTERM, SIGINT): servers drain for some seconds, the engine gives up its shards, then the
- * node hands its leaderships over, syncs and marks its log. A second signal skips the waiting.
- * A lost disk or a damaged database ends the process at once (node_config.fatal, db_on_damage):
- * what is acknowledged lies elsewhere. */
+ * Start: configuration, identity, keys, node (its log and databases are checked here), then
+ * reconciler and servers. Everything that can be wrong is found before the first request is taken;
+ * it is one line on stderr and an exit code. Stop (SIGTERM, SIGINT): servers drain for some
+ * seconds, the reconciler gives up its shards, then the node hands its leaderships over, syncs and
+ * marks its log. A second signal skips the waiting. A lost disk or a damaged database ends the
+ * process at once (node_config.fatal, db_on_damage): what is acknowledged lies elsewhere. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,12 +35,12 @@
 #include "node/cluster_service.h"
 #include "node/commands.h"
 #include "node/config.h"
-#include "render/expressions.h"
 #include "node/http/fronts.h"
 #include "node/join.h"
+#include "node/reconciler.h"
 #include "node/setup.h"
-#include "reconcile/engine.h"
 #include "render/check.h"
+#include "render/expressions.h"
 #include "store/db.h"
 
 enum { DRAIN_MS = 3000, PEM_BYTES_MAX = 1 << 20, READY_TICK_MS = 100 };
@@ -61,7 +60,6 @@ struct run {
     } defining;
     struct tls *tls;
     struct node node;
-    struct node_hooks hooks;
     struct cluster cluster;
     struct grpc_service cluster_service;
     struct grpc grpc;
@@ -69,15 +67,12 @@ struct run {
     struct quota quota; /* of subjects */
     struct api api;
     struct fronts fronts;
-    struct loop reconcile;
-    struct engine engine;
-    struct loop_msg engine_stop;
+    struct reconciler reconciler;
     struct loop main;
     struct join join;
     struct stop_signals signals;
     struct loop_timer ready_tick;
-    int parts_left; /* the fronts and the engine, while stopping */
-    struct loop_msg engine_gone;
+    int parts_left; /* the fronts and the reconciler, while stopping */
 };
 
 /* ---- what the doors ask of us ---- */
@@ -120,21 +115,6 @@ static void on_damage(const struct err *err)
     for (;;) {
         (void)pause(); /* another thread is ending us; this one must not go on with what it read */
     }
-}
-
-static uint64_t confirmed_age(void *user, uint32_t shard)
-{
-    return node_confirmed_age_ms(user, shard);
-}
-
-static uint32_t shard_of(void *user, struct slice ns)
-{
-    return node_shard_of(user, ns);
-}
-
-static const char *database_of(void *user, uint32_t shard)
-{
-    return node_shard_database(user, shard);
 }
 
 static void route(struct http_server *server, struct http_stream *stream)
@@ -180,12 +160,6 @@ static int load_tls(struct run *r, struct err *err)
 
 static int start_node(struct run *r, struct err *err)
 {
-    r->hooks = (struct node_hooks){.loop = &r->reconcile,
-                                   .user = &r->engine,
-                                   .on_lead = engine_on_lead,
-                                   .on_unlead = engine_on_unlead,
-                                   .on_change = engine_on_change,
-                                   .on_reset = engine_on_reset};
     const struct node_config config = {.dir = r->config.data_dir,
                                        .peer_listen = r->config.peer_listen,
                                        .ca_pem = buf_slice(&r->credentials.ca_cert),
@@ -194,7 +168,7 @@ static int start_node(struct run *r, struct err *err)
                                        .shard_loops = r->config.shard_loops,
                                        .history_ms = r->config.history_ms,
                                        .event_ttl_ms = r->config.event_ttl_ms,
-                                       .hooks = r->config.reconcile ? &r->hooks : NULL,
+                                       .hooks = r->config.reconcile ? &r->reconciler.hooks : NULL,
                                        .cluster_scoped = cluster_scoped,
                                        .fatal = on_fatal};
     int rc = node_start(&r->node, &config, err);
@@ -205,34 +179,22 @@ static int start_node(struct run *r, struct err *err)
     return rc;
 }
 
-static int start_engine(struct run *r, struct err *err)
+static int start_reconciler(struct run *r, struct err *err)
 {
-    if (!r->config.reconcile) {
-        return 0;
-    }
-    const struct engine_config config = {.loop = &r->reconcile,
-                                         .backend = node_backend(&r->node),
-                                         .kinds = &r->board,
-                                         .cluster = r->identity.cluster,
-                                         .shard_count = r->identity.shards,
-                                         .election_timeout_ms = r->identity.election_timeout_ms,
-                                         .cluster_requests_per_second =
-                                             r->config.cluster_requests_per_second,
-                                         .user = &r->node,
-                                         .confirmed_age_ms = confirmed_age,
-                                         .shard_of = shard_of,
-                                         .database = database_of};
-    int rc = node_attach(&r->node, &r->reconcile, err);
-    rc = rc != 0 ? rc : engine_start(&r->engine, &config, err);
-    return rc != 0 ? rc : loop_start(&r->reconcile, err);
-}
-
-static void prepare_api(struct run *r)
-{
+    const struct reconciler_config config = {.node = &r->node,
+                                             .backend = &r->namespaces.backend,
+                                             .kinds = &r->board,
+                                             .cluster_requests_per_second =
+                                                 r->config.cluster_requests_per_second};
     /* A cluster is as old as its CA; that of a certificate we cannot read is not worth failing. */
     uint64_t since_ms = 0;
     (void)pki_cert_since(buf_slice(&r->credentials.ca_cert), &since_ms, NULL);
     namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds, since_ms);
+    return r->config.reconcile ? reconciler_start(&r->reconciler, &config, err) : 0;
+}
+
+static void prepare_api(struct run *r)
+{
     const struct quota_limits limits = {
         .per_second = r->config.subject_rate,
         .most = {[QUOTA_REQUESTS] = r->config.subject_requests,
@@ -246,6 +208,7 @@ static void prepare_api(struct run *r)
                                       .auth = &r->auth,
                                       .validate = check_object,
                                       .quota = &r->quota,
+                                      .collected = r->config.reconcile,
                                       .name = "choreod",
                                       .grpc = grpc_accept,
                                       .grpc_user = &r->grpc,
@@ -345,29 +308,9 @@ static void fronts_closed(struct fronts *fronts)
     part_gone(CONTAINER_OF(fronts, struct run, fronts));
 }
 
-static void engine_gone(struct loop_msg *msg)
+static void reconciler_stopped(struct reconciler *reconciler)
 {
-    part_gone(CONTAINER_OF(msg, struct run, engine_gone));
-}
-
-static void reconcile_detached(void *user)
-{
-    struct run *r = user;
-    loop_stop(&r->reconcile);
-    r->engine_gone.run = engine_gone;
-    loop_post(&r->main, &r->engine_gone);
-}
-
-static void engine_stopped(struct engine *engine)
-{
-    struct run *r = CONTAINER_OF(engine, struct run, engine);
-    node_detach(&r->node, &r->reconcile, reconcile_detached, r);
-}
-
-static void stop_engine(struct loop_msg *msg)
-{
-    struct run *r = CONTAINER_OF(msg, struct run, engine_stop);
-    engine_stop(&r->engine, engine_stopped);
+    part_gone(CONTAINER_OF(reconciler, struct run, reconciler));
 }
 
 static void on_stop_signal(struct stop_signals *signals, int signal, bool again)
@@ -383,8 +326,7 @@ static void on_stop_signal(struct stop_signals *signals, int signal, bool again)
     fronts_close(&r->fronts, DRAIN_MS, fronts_closed);
     if (r->config.reconcile) {
         r->parts_left++;
-        r->engine_stop.run = stop_engine;
-        loop_post(&r->reconcile, &r->engine_stop);
+        reconciler_stop(&r->reconciler, &r->main, reconciler_stopped);
     }
 }
 
@@ -413,7 +355,7 @@ static int start_main(struct run *r, struct err *err)
 static void close_all(struct run *r)
 {
     fronts_join(&r->fronts);
-    loop_join(&r->reconcile);
+    reconciler_join(&r->reconciler);
     node_stop(&r->node);
     api_free(&r->api);
     quota_free(&r->quota);
@@ -431,7 +373,7 @@ static int start(struct run *r, const char *file, struct err *err)
     int rc = load(r, file, err);
     rc = rc != 0 ? rc : load_tls(r, err);
     rc = rc != 0 ? rc : loop_init(&r->main, "main", err);
-    rc = rc != 0 ? rc : loop_init(&r->reconcile, "reconcile", err);
+    rc = rc != 0 ? rc : reconciler_init(&r->reconciler, err);
     if (rc != 0) {
         return rc;
     }
@@ -443,7 +385,7 @@ static int start(struct run *r, const char *file, struct err *err)
     log_info("node.start", "version=%s node=%s cluster=%s shards=%u", CHOREO_VERSION,
              r->identity.self.name, r->identity.cluster, r->identity.shards);
     rc = start_node(r, err);
-    rc = rc != 0 ? rc : start_engine(r, err);
+    rc = rc != 0 ? rc : start_reconciler(r, err);
     rc = rc != 0 ? rc : start_fronts(r, err);
     return rc != 0 ? rc : start_main(r, err);
 }

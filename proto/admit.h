@@ -70,9 +70,9 @@ struct admit_request {
     /* Evaluates what a CustomResourceDefinition's rules say; NULL: they are not checked. */
     const struct expressions *expressions;
     enum admit_validation validation;
-    uint64_t now_ms;                    /* wall clock */
-    char uid[37];                       /* for a new object */
-    char suffix[6]; /* five random characters for generateName: admit_suffix() */
+    uint64_t now_ms; /* wall clock */
+    char uid[37];    /* for a new object */
+    char suffix[6];  /* five random characters for generateName: admit_suffix() */
 };
 
 struct admit_result {

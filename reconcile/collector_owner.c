@@ -1,0 +1,342 @@
+/* collector_owner.c: an owner that is being deleted, and held by a finalizer of the collector's.
+ *
+ *   foregroundDeletion: FIND one that blocks it -- some: wait for the change that takes it away
+ *   orphan:             FIND one that names it --- some: TAKE the reference off it --> FIND
+ *                         |
+ *                       none: CONFIRM that nothing is missing here, FIND again
+ *                         |
+ *                       none: TAKE the finalizer off
+ *
+ * A namespaced owner's dependents live in its namespace, a cluster-scoped one's anywhere; those of
+ * other shards are found in this node's replicas, which are as far as the present once a read over
+ * them all has been confirmed.
+ * Failure path: whatever fails is begun again after a while.
+ * Invariant: no finalizer is taken off before a confirmed view shows that its work is done. */
+#include "reconcile/collector_internal.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "proto/object.h"
+
+enum { ADDED_BLOCKERS_MAX = 32 };
+
+struct found {
+    struct collector_key key;
+    struct backend_object object; /* in the arena given */
+    json_t *refs;                 /* likewise, its own */
+    struct collector_shape shape;
+};
+
+static void release_tree(void *tree)
+{
+    json_decref(tree);
+}
+
+static uint32_t shards_end(const struct collector_job *job)
+{
+    return job->object.key.ns.len > 0 ? job->item->shard + 1 : job->c->config.shard_count;
+}
+
+static void rewind_search(struct collector_job *job)
+{
+    job->shard = job->item->shard;
+    if (job->object.key.ns.len == 0) {
+        job->shard = 0;
+    }
+    collector__key_free(&job->after);
+}
+
+/* ---- finding dependents ---- */
+
+/* The next row of the index that names the job's object. Its shard's reader stays pinned. */
+static int next_row(struct collector_job *job, struct reader **reader, struct reader_row *row,
+                    bool *found, struct err *err)
+{
+    struct slice uid = object_uid(job->tree);
+    int rc = 0;
+    *found = false;
+    while (rc == 0 && !*found && job->shard < shards_end(job)) {
+        struct reader *r = collector__reader(job->c, job->shard);
+        struct reader_dependent dependent;
+        if (r == NULL) {
+            return err_set(err, ERR_IO, "the database of shard %u cannot be read", job->shard);
+        }
+        const struct reader_dependent after = {uid, job->after.key};
+        reader_dependents_start(r, &after, false);
+        rc = reader_dependents_next(r, &dependent, found, err);
+        if (rc == 0 && *found) {
+            collector__key_set(&job->after, &dependent.key);
+            *reader = r;
+            rc = reader_get(r, &job->after.key, 0, row, err);
+        } else if (rc == 0) {
+            job->shard++;
+            collector__key_free(&job->after);
+        }
+    }
+    return rc;
+}
+
+/* Does one of refs lead from ns to the job's object? In blocking: one that blocks its deletion. */
+static bool names_owner(const struct collector_job *job, const json_t *refs, struct slice ns,
+                        bool blocking)
+{
+    for (size_t i = 0; i < json_array_size(refs); i++) {
+        const json_t *ref = json_array_get(refs, i);
+        bool same = slice_eq(json_text_at(ref, "uid"), object_uid(job->tree));
+        bool near = job->object.key.ns.len == 0 || slice_eq(ns, job->object.key.ns);
+        bool blocks = json_is_true(json_object_get(ref, "blockOwnerDeletion"));
+        if (same && near && (blocks || !blocking)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next dependent, from where the search is. */
+static int find(struct collector_job *job, bool blocking, struct arena *arena, struct found *out,
+                bool *found, struct err *err)
+{
+    struct reader *reader;
+    struct reader_row row;
+    int rc = 0;
+    bool more = true;
+    *found = false;
+    while (rc == 0 && more && !*found) {
+        rc = next_row(job, &reader, &row, &more, err);
+        if (rc != 0 || !more) {
+            break;
+        }
+        json_t *refs = NULL;
+        struct collector_shape shape = collector__shape(row.object.body);
+        if (shape.owners.len > 0 && json_parse(shape.owners, &refs, NULL) == 0 &&
+            names_owner(job, refs, row.object.key.ns, blocking)) {
+            *found = true;
+            out->object = row.object;
+            out->object.key = job->after.key;
+            out->object.body = arena_copy(arena, row.object.body);
+            out->shape = collector__shape(out->object.body);
+            out->refs = refs;
+            arena_own(arena, refs, release_tree);
+        } else {
+            json_decref(refs);
+        }
+    }
+    return rc;
+}
+
+bool collector__has_dependents(struct collector_job *job, bool *waits)
+{
+    struct found dependent = {0};
+    struct err err;
+    bool any = false;
+    bool found = true;
+    *waits = false;
+    rewind_search(job);
+    while (found && !*waits && find(job, false, &job->arena, &dependent, &found, &err) == 0) {
+        any |= found;
+        *waits = found && collector__waits(&dependent.shape);
+    }
+    collector__unpin(job->c);
+    return any;
+}
+
+/* ---- confirming ---- */
+
+static void confirmed(struct collector_job *job, int rc, const struct err *err)
+{
+    job->request = NULL;
+    struct err why = {0};
+    if (rc != 0 && rc != ERR_NOT_FOUND) {
+        collector__job_failed(job, "confirm", rc, err);
+        return;
+    }
+    job->confirmed = true;
+    bool there = collector__job_read(job, &rc, &why);
+    struct collector_shape shape = {0};
+    if (there) {
+        shape = collector__shape(job->object.body);
+    }
+    if (rc != 0) {
+        collector__job_failed(job, "read", rc, &why);
+    } else if (there && shape.deleting && shape.foreground) {
+        collector__job_foreground(job);
+    } else if (there && shape.deleting && shape.orphan) {
+        collector__job_orphan(job);
+    } else {
+        collector__job_end(job, false);
+    }
+}
+
+static void on_got(struct backend_get *get, int rc, const struct err *err)
+{
+    confirmed(get->user, rc, err);
+}
+
+static void on_row(struct backend_list *list, const struct backend_object *object)
+{
+    (void)list;
+    (void)object;
+}
+
+static void on_listed(struct backend_list *list, int rc, const struct err *err)
+{
+    confirmed(list->user, rc, err);
+}
+
+/* Whatever was acknowledged before now is here when this ends: in the owner's shard, or in all. */
+static void confirm(struct collector_job *job)
+{
+    struct collector_impl *c = job->c;
+    struct backend *b = c->config.backend;
+    uint64_t deadline_ms = loop_now_ms(c->config.loop) + COLLECTOR_CALL_MS;
+    if (job->object.key.ns.len > 0) {
+        job->get = (struct backend_get){.loop = c->config.loop,
+                                        .key = job->item->key.key,
+                                        .consistency = BACKEND_LINEARIZABLE,
+                                        .deadline_ms = deadline_ms,
+                                        .user = job,
+                                        .done = on_got};
+        job->request = &job->get;
+        b->ops->get(b, &job->get);
+        return;
+    }
+    job->list = (struct backend_list){.loop = c->config.loop,
+                                      .resource = SLICE("configmaps"), /* any that lives anywhere */
+                                      .consistency = BACKEND_LINEARIZABLE,
+                                      .limit = 1,
+                                      .deadline_ms = deadline_ms,
+                                      .user = job,
+                                      .row = on_row,
+                                      .done = on_listed};
+    job->request = &job->list;
+    b->ops->list(b, &job->list);
+}
+
+/* ---- letting it go ---- */
+
+static void on_released(struct collector_job *job, int rc, const struct err *err)
+{
+    if (rc != 0 && rc != ERR_NOT_FOUND) {
+        collector__job_failed(job, "finalizer", rc, err);
+    } else {
+        collector__job_end(job, false);
+    }
+}
+
+static void release(struct collector_job *job, const char *finalizer)
+{
+    struct err err = {0};
+    const json_t *had = json_at(job->tree, "metadata", "finalizers", NULL);
+    json_t *kept = json_array();
+    for (size_t i = 0; i < json_array_size(had); i++) {
+        if (!slice_eq_cstr(json_text(json_array_get(had, i)), finalizer)) {
+            json_array_append(kept, json_array_get(had, i));
+        }
+    }
+    json_t *patch = collector__patch("finalizers", kept);
+    arena_own(&job->arena, patch, release_tree);
+    const struct collector_write w = {
+        .kind = job->kind, .old = &job->object, .op = ADMIT_PATCH_MERGE, .incoming = patch};
+    int rc = collector__job_write(job, &w, on_released, &err);
+    if (rc != 0) {
+        collector__job_failed(job, "finalizer", rc, &err);
+    }
+}
+
+/* ---- foreground ---- */
+
+void collector__job_foreground(struct collector_job *job)
+{
+    struct found dependent = {0};
+    struct err err = {0};
+    bool found = true;
+    int rc = 0;
+    size_t blockers = 0;
+    rewind_search(job);
+    while (rc == 0 && found && blockers < ADDED_BLOCKERS_MAX) {
+        rc = find(job, true, &job->arena, &dependent, &found, &err);
+        if (rc == 0 && found) {
+            blockers++;
+            if (!dependent.shape.deleting) { /* nobody may have told it yet */
+                collector__add(job->c, &dependent.object.key);
+            }
+        }
+    }
+    collector__unpin(job->c);
+    if (rc != 0) {
+        collector__job_failed(job, "blockers", rc, &err);
+    } else if (blockers > 0) {
+        collector__note_waiting(job->c, job->item->shard);
+        collector__job_end(job, false);
+    } else if (!job->confirmed) {
+        confirm(job);
+    } else {
+        release(job, ADMIT_FINALIZER_FOREGROUND);
+    }
+}
+
+/* ---- orphans ---- */
+
+static void orphan_next(struct collector_job *job);
+
+static void on_orphaned(struct collector_job *job, int rc, const struct err *err)
+{
+    if (rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_CONFLICT) {
+        collector__job_failed(job, "orphan", rc, err);
+    } else {
+        orphan_next(job); /* one that changed meanwhile is found again in the next pass */
+    }
+}
+
+static int let_live(struct collector_job *job, const struct found *dependent, struct err *err)
+{
+    const struct kind *kind = kind_by_resource(job->kinds, dependent->object.key.resource);
+    size_t count = json_array_size(dependent->refs);
+    bool *keep = arena_zero(&job->arena, count * sizeof(*keep));
+    if (kind == NULL) {
+        return err_set(err, ERR_NOT_FOUND, "%.*s is not served",
+                       SLICE_ARG(dependent->object.key.resource));
+    }
+    for (size_t i = 0; i < count; i++) {
+        keep[i] = !slice_eq(json_text_at(json_array_get(dependent->refs, i), "uid"),
+                            object_uid(job->tree));
+    }
+    json_t *patch = collector__without(dependent->refs, keep);
+    const struct collector_write w = {
+        .kind = kind, .old = &dependent->object, .op = ADMIT_PATCH_MERGE, .incoming = patch};
+    int rc = collector__job_write(job, &w, on_orphaned, err);
+    json_decref(patch);
+    return rc;
+}
+
+static void orphan_next(struct collector_job *job)
+{
+    struct found dependent = {0};
+    struct err err = {0};
+    struct arena arena = {0};
+    bool found = false;
+    int rc = find(job, false, &arena, &dependent, &found, &err);
+    collector__unpin(job->c);
+    if (rc == 0 && found) {
+        job->touched = true;
+        rc = let_live(job, &dependent, &err);
+    }
+    arena_free(&arena);
+    if (rc != 0) {
+        collector__job_failed(job, "orphan", rc, &err);
+    } else if (found) {
+        return; /* on_orphaned() goes on */
+    } else if (!job->confirmed || job->touched) {
+        confirm(job);
+    } else {
+        release(job, ADMIT_FINALIZER_ORPHAN);
+    }
+}
+
+void collector__job_orphan(struct collector_job *job)
+{
+    job->touched = false;
+    rewind_search(job);
+    orphan_next(job);
+}
