@@ -134,24 +134,36 @@ static void forget_shard(struct collector_impl *c, uint32_t shard)
     }
 }
 
-/* ---- uids whose deletion was seen ---- */
+/* ---- objects that were seen to go ---- */
 
-bool collector__is_gone(const struct collector_impl *c, struct slice uid)
+static bool holds_gone(const struct collector_impl *c, struct slice uid, struct slice ns)
 {
-    return map_get(&c->gone, uid) != NULL;
+    struct buf key = {0};
+    buf_addf(&key, "%.*s/%.*s", SLICE_ARG(ns), SLICE_ARG(uid));
+    bool there = map_get(&c->gone, buf_slice(&key)) != NULL;
+    buf_free(&key);
+    return there;
 }
 
-void collector__seen_gone(struct collector_impl *c, struct slice uid)
+bool collector__is_gone(const struct collector_impl *c, struct slice uid, struct slice ns)
 {
-    if (uid.len == 0 || map_put(&c->gone, uid, c) != NULL) {
+    return holds_gone(c, uid, ns) || (ns.len > 0 && holds_gone(c, uid, SLICE("")));
+}
+
+void collector__seen_gone(struct collector_impl *c, struct slice uid, struct slice ns)
+{
+    if (uid.len == 0 || holds_gone(c, uid, ns)) {
         return;
     }
+    struct buf key = {0};
+    buf_addf(&key, "%.*s/%.*s", SLICE_ARG(ns), SLICE_ARG(uid));
     char **place = &c->gone_order[c->gone_next++ % COLLECTOR_GONE_MAX];
     if (*place != NULL) {
         (void)map_remove(&c->gone, slice_of(*place));
         free(*place);
     }
-    *place = slice_dup(uid);
+    *place = buf_take(&key);
+    (void)map_put(&c->gone, slice_of(*place), c);
 }
 
 /* ---- readers ---- */

@@ -59,8 +59,10 @@ bool collector__resolve(const struct kind_registry *kinds, const json_t *ref, st
 {
     const struct kind *k =
         kind_by_type(kinds, json_text_at(ref, "apiVersion"), json_text_at(ref, "kind"));
-    *state = k == NULL ? OWNER_UNKNOWN : OWNER_INVALID;
-    if (k == NULL || (k->namespaced && ns.len == 0)) {
+    *state = k == NULL                      ? OWNER_UNKNOWN
+             : k->namespaced && ns.len == 0 ? OWNER_INVALID
+                                            : OWNER_UNREAD;
+    if (*state != OWNER_UNREAD) {
         return false;
     }
     *kind = k;
@@ -87,10 +89,11 @@ enum collector_owner collector__owner_here(struct collector_impl *c,
     struct backend_key key;
     enum collector_owner state;
     *certain = true;
-    if (collector__is_gone(c, json_text_at(ref, "uid"))) {
+    bool leads = collector__resolve(kinds, ref, ns, &kind, &key, &state);
+    if (state != OWNER_INVALID && collector__is_gone(c, json_text_at(ref, "uid"), ns)) {
         return OWNER_ABSENT;
     }
-    if (!collector__resolve(kinds, ref, ns, &kind, &key, &state)) {
+    if (!leads) {
         return state;
     }
     *certain = false;
@@ -177,7 +180,7 @@ static void see_object(const struct sight *s, struct slice body, bool gone)
 {
     struct collector_shape shape = collector__shape(body);
     if (gone) {
-        collector__seen_gone(s->c, shape.uid);
+        collector__seen_gone(s->c, shape.uid, s->key->ns);
         sweep_add(s->c, shape.uid, s->key->ns);
         see_owners(s, shape.owners, false);
         return;

@@ -80,7 +80,7 @@ struct collector_impl {
     struct list sweeps;
     struct list jobs;
     size_t job_count;
-    struct map gone; /* uids whose deletion was seen; values are the map's own */
+    struct map gone; /* "ns/uid" of objects that were seen to go, the last so many */
     char *gone_order[COLLECTOR_GONE_MAX];
     size_t gone_next;
     const struct kind_set *kinds; /* when somebody's owner was of none of them */
@@ -118,7 +118,7 @@ enum collector_owner {
     OWNER_UNREAD,  /* it could not be looked at here */
 };
 
-/* Where a reference of a dependent in ns leads. False with *state: nowhere. */
+/* Where a reference of a dependent in ns leads. False: nowhere, *state says why. */
 bool collector__resolve(const struct kind_registry *kinds, const json_t *ref, struct slice ns,
                         const struct kind **kind, struct backend_key *key,
                         enum collector_owner *state);
@@ -141,8 +141,9 @@ void collector__wake(struct collector_impl *c);
 /* Somebody waits, or could not be decided, in that shard. */
 void collector__note_waiting(struct collector_impl *c, uint32_t shard);
 void collector__note_undecided(struct collector_impl *c, uint32_t shard);
-bool collector__is_gone(const struct collector_impl *c, struct slice uid);
-void collector__seen_gone(struct collector_impl *c, struct slice uid);
+/* Was an object of that uid seen to go, to which a dependent in ns could refer? */
+bool collector__is_gone(const struct collector_impl *c, struct slice uid, struct slice ns);
+void collector__seen_gone(struct collector_impl *c, struct slice uid, struct slice ns);
 /* The job has ended; retry: look again after a while. */
 void collector__looked(struct collector_impl *c, struct collector_item *item, bool retry);
 void collector__check_stopped(struct collector_impl *c);
@@ -200,6 +201,8 @@ bool collector__job_read(struct collector_job *job, int *rc, struct err *err);
 int collector__job_write(struct collector_job *job, const struct collector_write *w,
                          void (*then)(struct collector_job *job, int rc, const struct err *err),
                          struct err *err);
+/* It waits for somebody who waits: perhaps for it. Nobody waits for it any more. Ends the job. */
+void collector__job_unblock(struct collector_job *job);
 /* The write's failure is one that looking again mends. */
 void collector__job_failed(struct collector_job *job, const char *what, int rc,
                            const struct err *err);

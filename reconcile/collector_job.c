@@ -241,10 +241,9 @@ static bool blocks_any(const json_t *refs)
     return any;
 }
 
-/* It waits for somebody who waits: perhaps for it. Nobody waits for it any more. */
-static void unblock(struct collector_job *job)
+void collector__job_unblock(struct collector_job *job)
 {
-    json_t *refs = json_deep_copy(job->refs);
+    json_t *refs = json_deep_copy(json_at(job->tree, "metadata", "ownerReferences", NULL));
     for (size_t i = 0; i < json_array_size(refs); i++) {
         json_object_set_new(json_array_get(refs, i), "blockOwnerDeletion", json_false());
     }
@@ -265,7 +264,7 @@ static void decide(struct collector_job *job)
         keep_solid(job);
     } else if (count_owners(job, OWNER_WAITING) > 0 && collector__has_dependents(job, &waits)) {
         if (waits && blocks_any(job->refs)) {
-            unblock(job);
+            collector__job_unblock(job);
         } else {
             write_last(job, ADMIT_DELETE, json_pack("{s:s}", "propagationPolicy", "Foreground"));
         }

@@ -2,7 +2,7 @@
  *
  *   foregroundDeletion: FIND one that blocks it -- some: wait for the change that takes it away
  *   orphan:             FIND one that names it --- some: TAKE the reference off it --> FIND
- *                         |
+ *                         |      (all of a circle may wait: it stops blocking its own owners)
  *                       none: CONFIRM that nothing is missing here, FIND again
  *                         |
  *                       none: TAKE the finalizer off
@@ -93,7 +93,12 @@ static bool names_owner(const struct collector_job *job, const json_t *refs, str
     return false;
 }
 
-/* The next dependent, from where the search is. */
+static bool is_itself(const struct collector_job *job)
+{
+    return strcmp(job->after.text, job->item->key.text) == 0;
+}
+
+/* The next dependent but itself, from where the search is. */
 static int find(struct collector_job *job, bool blocking, struct arena *arena, struct found *out,
                 bool *found, struct err *err)
 {
@@ -109,7 +114,7 @@ static int find(struct collector_job *job, bool blocking, struct arena *arena, s
         }
         json_t *refs = NULL;
         struct collector_shape shape = collector__shape(row.object.body);
-        if (shape.owners.len > 0 && json_parse(shape.owners, &refs, NULL) == 0 &&
+        if (!is_itself(job) && shape.owners.len > 0 && json_parse(shape.owners, &refs, NULL) == 0 &&
             names_owner(job, refs, row.object.key.ns, blocking)) {
             *found = true;
             out->object = row.object;
@@ -246,6 +251,22 @@ static void release(struct collector_job *job, const char *finalizer)
 
 /* ---- foreground ---- */
 
+/* Does it block an owner that waits, as it waits itself? */
+static bool blocks_waiting(struct collector_job *job)
+{
+    const json_t *refs = json_at(job->tree, "metadata", "ownerReferences", NULL);
+    bool any = false;
+    for (size_t i = 0; i < json_array_size(refs); i++) {
+        const json_t *ref = json_array_get(refs, i);
+        bool certain;
+        any |= json_is_true(json_object_get(ref, "blockOwnerDeletion")) &&
+               collector__owner_here(job->c, job->kinds, ref, job->object.key.ns, &certain) ==
+                   OWNER_WAITING;
+    }
+    collector__unpin(job->c);
+    return any;
+}
+
 void collector__job_foreground(struct collector_job *job)
 {
     struct found dependent = {0};
@@ -253,11 +274,13 @@ void collector__job_foreground(struct collector_job *job)
     bool found = true;
     int rc = 0;
     size_t blockers = 0;
+    bool circle = false;
     rewind_search(job);
     while (rc == 0 && found && blockers < ADDED_BLOCKERS_MAX) {
         rc = find(job, true, &job->arena, &dependent, &found, &err);
         if (rc == 0 && found) {
             blockers++;
+            circle |= collector__waits(&dependent.shape);
             if (!dependent.shape.deleting) { /* nobody may have told it yet */
                 collector__add(job->c, &dependent.object.key);
             }
@@ -266,6 +289,8 @@ void collector__job_foreground(struct collector_job *job)
     collector__unpin(job->c);
     if (rc != 0) {
         collector__job_failed(job, "blockers", rc, &err);
+    } else if (circle && blocks_waiting(job)) {
+        collector__job_unblock(job);
     } else if (blockers > 0) {
         collector__note_waiting(job->c, job->item->shard);
         collector__job_end(job, false);

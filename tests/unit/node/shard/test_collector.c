@@ -188,6 +188,38 @@ static void circles(void **state)
     rig_end(&r);
 }
 
+/* Each asked for by itself, so that none is told by the other to go. */
+static void circles_of_those_who_wait(void **state)
+{
+    (void)state;
+    struct rig r;
+    begin(&r, 1);
+    make(&r, "acme", "self", "");
+    assert_int_equal(rig_patch(&r, "acme", "self",
+                               arena_printf(&r.arena, "{'metadata':{'ownerReferences':[%s]}}",
+                                            rig_ref(&r, "acme", "self", "u-self", true))),
+                     0);
+    assert_int_equal(rig_delete(&r, "acme", "self", FOREGROUND), 0);
+    rig_await(&r, "");
+    make(&r, "acme", "a", "");
+    make(&r, "acme", "b", rig_ref(&r, "acme", "a", "u-a", true));
+    assert_int_equal(rig_create(&r, "acme", "hold", "u-hold",
+                                arena_printf(&r.arena,
+                                             "'finalizers':['test.dev/hold'],"
+                                             "'ownerReferences':[%s]",
+                                             rig_ref(&r, "acme", "b", "u-b", true))),
+                     0);
+    assert_int_equal(rig_delete(&r, "acme", "a", FOREGROUND), 0);
+    rig_await(&r, "acme/a! acme/b!<u-a acme/hold!<u-b");
+    assert_int_equal(rig_patch(&r, "acme", "a",
+                               arena_printf(&r.arena, "{'metadata':{'ownerReferences':[%s]}}",
+                                            rig_ref(&r, "acme", "b", "u-b", true))),
+                     0);
+    assert_int_equal(rig_patch(&r, "acme", "hold", "{'metadata':{'finalizers':null}}"), 0);
+    rig_await(&r, "");
+    rig_end(&r);
+}
+
 static void another_way_while_it_waits(void **state)
 {
     (void)state;
@@ -272,6 +304,7 @@ int main(void)
         cmocka_unit_test(references_that_lead_nowhere),
         cmocka_unit_test(a_kind_that_comes_decides),
         cmocka_unit_test(circles),
+        cmocka_unit_test(circles_of_those_who_wait),
         cmocka_unit_test(another_way_while_it_waits),
         cmocka_unit_test(leaders_come_and_go),
         cmocka_unit_test(a_new_leader_finds_what_is_due),
