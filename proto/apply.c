@@ -102,10 +102,18 @@ static struct manager *managers_add(struct managers *m)
     return &m->items[m->count++];
 }
 
+static bool is_update(const struct manager *m)
+{
+    return slice_eq_cstr(m->operation, "Update");
+}
+
+/* An applier is the same through whatever version it applies: it would conflict with itself else.
+ */
 static bool same_manager(const struct manager *a, const struct manager *b)
 {
     return slice_eq(a->name, b->name) && slice_eq(a->operation, b->operation) &&
-           slice_eq(a->subresource, b->subresource) && slice_eq(a->api_version, b->api_version);
+           slice_eq(a->subresource, b->subresource) &&
+           (slice_eq(a->api_version, b->api_version) || !is_update(a));
 }
 
 /* NULL: there is none. */
@@ -187,11 +195,6 @@ static void managers_drop(struct managers *m, size_t at)
     json_decref(m->items[at].set);
     memmove(&m->items[at], &m->items[at + 1], (m->count - at - 1) * sizeof(m->items[0]));
     m->count--;
-}
-
-static bool is_update(const struct manager *m)
-{
-    return slice_eq_cstr(m->operation, "Update");
 }
 
 /* Beyond ten updaters the oldest two become one, "ancient-changes", as in Kubernetes. The list is
@@ -435,7 +438,9 @@ static int merge_and_settle(struct applying *a, struct causes *causes, struct er
         json_decref(merged);
         return err_set(err, ERR_UNPROCESSABLE, "the applied object's lists are not well-formed");
     }
+    bool moved = !slice_eq(a->mine->api_version, ctx->api_version);
     json_t *last = json_incref(a->mine->set);
+    a->mine->api_version = ctx->api_version;
     set_replace(a->mine, fieldset_of(a->intent, ctx->schema));
     json_t *pruned = prune(merged, last, &a->managers, ctx->schema);
     json_decref(merged);
@@ -453,7 +458,7 @@ static int merge_and_settle(struct applying *a, struct causes *causes, struct er
     }
     take_from_others(&a->managers, a->mine, &change);
     bool same = json_equal(last, a->mine->set) && json_equal(a->live, a->result);
-    if (!same || a->mine->time.len == 0) {
+    if (!same || moved || a->mine->time.len == 0) {
         a->mine->time = ctx->now;
     }
     change_free(&change);

@@ -69,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *value = NULL;
     (void)slice_split(&rest, '\n', &first);
     if (json_parse(first, &tree, &err) == 0) {
-        schema_check_keywords(tree, SLICE("s"), NULL);
+        struct causes unknown = {.arena = &arena};
+        schema_check_keywords(tree, SLICE("s"), &unknown);
         schema_check(tree, SLICE("s"), NULL, &causes);
         const struct schema *schema = schema_build(&arena, tree, NULL);
         PROPERTY(schema != NULL);

@@ -225,6 +225,30 @@ static void a_manager_has_one_entry(void **state)
     assert_ok(apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'image':'j'}}"), &f->err);
 }
 
+static void an_applier_is_the_same_through_every_version(void **state)
+{
+    struct fixture *f = *state;
+    struct apply_context a = {.api_version = SLICE("e/v1"),
+                              .manager = SLICE("a"),
+                              .subresource = SLICE(""),
+                              .now = SLICE("2026-01-01T00:00:00Z")};
+    struct causes causes = {.arena = &f->arena};
+    json_t *one = NULL;
+    json_t *two = NULL;
+    assert_ok(apply_merge(&a, NULL, tree(f, "{'spec':{'x':1,'y':1}}"), &one, &causes, &f->err),
+              &f->err);
+    a.api_version = SLICE("e/v2");
+    a.now = SLICE("2026-01-02T00:00:00Z");
+    assert_ok(apply_merge(&a, one, tree(f, "{'spec':{'x':2}}"), &two, &causes, &f->err), &f->err);
+    assert_string_equal(text_of(f, json_object_get(two, "spec")), "{'x':2}");
+    assert_string_equal(
+        text_of(f, json_at(two, "metadata", "managedFields", NULL)),
+        "[{'apiVersion':'e/v2','fieldsType':'FieldsV1','fieldsV1':{'f:spec':{'.':{},'f:x':{}}},"
+        "'manager':'a','operation':'Apply','time':'2026-01-02T00:00:00Z'}]");
+    json_decref(one);
+    json_decref(two);
+}
+
 static void bad_intents_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -475,6 +499,7 @@ int main(void)
         T(what_was_cleared_is_tracked_from_its_next_apply_on),
         T(what_nobody_owns_in_metadata_stays),
         T(a_manager_has_one_entry),
+        T(an_applier_is_the_same_through_every_version),
         T(bad_intents_are_refused),
         T(order_follows_the_intent_around_others_items),
         T(kinds_without_schema),
