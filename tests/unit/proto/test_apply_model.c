@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "proto/schema_build.h"
 
-enum { STEPS = 25, MANAGERS = 3, BUDGET_MS = 4000, ROUNDS_MIN = 300 };
+enum { STEPS = 25, MANAGERS = 3, BUDGET_MS = 4000, ROUNDS_MIN = 60 };
 
 static const char *const managers[MANAGERS] = {"a", "b", "c"};
 
