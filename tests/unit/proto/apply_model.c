@@ -16,7 +16,14 @@ const char model_schema[] =
         "'m':{'type':'object','additionalProperties':{'type':'string'}},"
         "'ml':{'type':'array','x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['name'],"
             "'items':{'type':'object','required':['name'],'properties':{"
-                "'name':{'type':'string'},'v':{'type':'integer'}}}},"
+                "'name':{'type':'string'},'v':{'type':'integer'},"
+                "'tags':{'type':'array','x-kubernetes-list-type':'set',"
+                    "'items':{'type':'string'}}}}},"
+        "'ports':{'type':'array','x-kubernetes-list-type':'map',"
+            "'x-kubernetes-list-map-keys':['port','protocol'],"
+            "'items':{'type':'object','required':['port'],'properties':{"
+                "'port':{'type':'integer'},"
+                "'protocol':{'type':'string','default':'TCP'}}}},"
         "'set':{'type':'array','x-kubernetes-list-type':'set','items':{'type':'string'}},"
         "'al':{'type':'array','items':{'type':'integer'}},"
         "'am':{'type':'object','x-kubernetes-map-type':'atomic',"
@@ -29,7 +36,8 @@ const char model_schema[] =
                 "'properties':{'type':{'type':'string'},'status':{'type':'string'}}}}}}}}";
 /* clang-format on */
 
-enum shape { TEXT, NUMBER, ATOMIC_LIST, ATOMIC_MAP, KEY /* its item's */, MAP, LIST };
+/* KEY: it identifies its item. CONSTANT: it has one value. */
+enum shape { TEXT, NUMBER, ATOMIC_LIST, ATOMIC_MAP, KEY, CONSTANT, MAP, LIST };
 
 struct field {
     int in;              /* -1: the object */
@@ -39,7 +47,7 @@ struct field {
     bool item; /* of a map or a list, else a struct's */
 };
 
-enum { METADATA, SPEC, Q_OF_K1 = 25, Q_DEFAULT = 2 };
+enum { METADATA };
 
 static const struct field fields[] = {
     {-1, "f:metadata", ".metadata", MAP, false},
@@ -79,7 +87,22 @@ static const struct field fields[] = {
     {33, "k:{\"type\":\"R\"}", "[type=\"R\"]", MAP, true},
     {34, "f:type", ".type", KEY, false},
     {34, "f:status", ".status", TEXT, false},
+    {17, "f:tags", ".tags", LIST, false},
+    {37, "v:\"u\"", "[=\"u\"]", KEY, true},
+    {1, "f:ports", ".ports", LIST, false},
+    {39, "k:{\"port\":80,\"protocol\":\"TCP\"}", "[port=80,protocol=\"TCP\"]", MAP, true},
+    {40, "f:port", ".port", KEY, false},
+    {40, "f:protocol", ".protocol", CONSTANT, false},
+    {39, "k:{\"port\":81,\"protocol\":\"TCP\"}", "[port=81,protocol=\"TCP\"]", MAP, true},
+    {43, "f:port", ".port", KEY, false},
+    {43, "f:protocol", ".protocol", CONSTANT, false},
 };
+
+/* Filled in where the object around them is. */
+static const struct {
+    int field;
+    uint8_t value;
+} defaults[] = {{25, 2}, {42, 0}, {45, 0}};
 
 enum { COUNT = sizeof(fields) / sizeof(fields[0]) };
 static_assert((int)COUNT <= (int)MODEL_FIELDS_MAX, "a set of fields is a word");
@@ -148,18 +171,22 @@ uint64_t model_closed(uint64_t present)
 
 /* ---- as JSON ---- */
 
-/* The text of a key, between its quotes in element: A of k:{"name":"A"}, s of v:"s". */
-static void key_of(int field, char *out, size_t size)
+/* A of k:{"name":"A"}, for the member name; s of v:"s". */
+static json_t *render_key(int field)
 {
-    const char *element = fields[fields[field].item ? field : fields[field].in].element;
-    const char *colon = strrchr(element, ':');
-    (void)snprintf(out, size, "%.*s", (int)strcspn(colon + 2, "\""), colon + 2);
+    bool item = fields[field].item;
+    const char *element = fields[item ? field : fields[field].in].element + 2;
+    json_t *key = json_loads(element, JSON_DECODE_ANY, NULL);
+    json_t *value =
+        item ? json_incref(key) : json_incref(json_object_get(key, fields[field].element + 2));
+    json_decref(key);
+    assert(value != NULL);
+    return value;
 }
 
 static json_t *render_field(int field, uint8_t value)
 {
     static const char *const texts[] = {"one", "two", "three"};
-    char key[16];
     switch (fields[field].shape) {
     case TEXT:
         return json_string(texts[value]);
@@ -171,8 +198,9 @@ static json_t *render_field(int field, uint8_t value)
         return value == 0 ? json_pack("{s:i}", "x", 1)
                           : json_pack("{s:i,s:i}", "x", 1, "y", (int)value);
     case KEY:
-        key_of(field, key, sizeof(key));
-        return json_string(key);
+        return render_key(field);
+    case CONSTANT:
+        return json_string("TCP");
     case MAP:
         return json_object();
     case LIST:
@@ -200,25 +228,24 @@ json_t *model_render(const struct model_state *state)
     return object;
 }
 
-/* The item of a list that the field is. */
+/* The item of a list that the field is: the text, or the object with its key. */
 static json_t *find_item(json_t *list, int field)
 {
-    char key[16];
+    int key = field;
+    for (int f = field + 1; fields[field].shape == MAP && key == field; f++) {
+        key = fields[f].in == field && fields[f].shape == KEY ? f : key;
+    }
+    json_t *wanted = render_key(key);
+    json_t *found = NULL;
     size_t i;
     json_t *item;
-    key_of(field, key, sizeof(key));
     json_array_foreach(list, i, item)
     {
-        const char *name =
-            json_is_string(item)
-                ? json_string_value(item)
-                : json_string_value(json_object_get(
-                      item, strstr(fields[field].element, "type") ? "type" : "name"));
-        if (name != NULL && strcmp(name, key) == 0) {
-            return item;
-        }
+        const json_t *value = key == field ? item : json_object_get(item, fields[key].element + 2);
+        found = value != NULL && json_equal(value, wanted) ? item : found;
     }
-    return NULL;
+    json_decref(wanted);
+    return found;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): the model's own trees. */
@@ -354,9 +381,12 @@ static struct change compare(const struct model_state *before, const struct mode
 
 static void fill_defaults(struct model_state *state)
 {
-    if ((state->present & bit(fields[Q_OF_K1].in)) && !(state->present & bit(Q_OF_K1))) {
-        state->present |= bit(Q_OF_K1);
-        state->value[Q_OF_K1] = Q_DEFAULT;
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        int f = defaults[i].field;
+        if ((state->present & bit(fields[f].in)) && !(state->present & bit(f))) {
+            state->present |= bit(f);
+            state->value[f] = defaults[i].value;
+        }
     }
 }
 

@@ -4,8 +4,8 @@
  * What structured merge specifies, stated as arithmetic on such words and sharing no code with
  * proto/apply.c: who owns what after each write, what goes when an owner leaves it out, which
  * fields conflict with whom. The kind has every sort of value: structs in structs, a map, a map of
- * structs, a list that is a map, a set, an atomic list, an atomic map, a default, a status.
- * Thread: the test's. */
+ * structs, a list that is a map, one with two keys of which one has a default, sets, an atomic
+ * list, an atomic map, a default, a status. Thread: the test's. */
 #ifndef TESTS_UNIT_PROTO_APPLY_MODEL_H
 #define TESTS_UNIT_PROTO_APPLY_MODEL_H
 

@@ -298,15 +298,15 @@ static struct model_state edited(struct history *h, enum model_scope scope)
  * is another object, though nobody else's. */
 static void keep_order(json_t *body, const json_t *object)
 {
-    static const char *const lists[] = {"ml", "set"};
-    for (int i = 0; i < 2; i++) {
-        json_t *list = json_at(body, "spec", lists[i], NULL);
-        const json_t *first = json_array_get(json_at(object, "spec", lists[i], NULL), 0);
+    static const char *const lists[][2] = {{"ml", "name"}, {"set", ""}, {"ports", "port"}};
+    for (int i = 0; i < 3; i++) {
+        json_t *list = json_at(body, "spec", lists[i][0], NULL);
+        const json_t *first = json_array_get(json_at(object, "spec", lists[i][0], NULL), 0);
         const json_t *last = json_array_get(list, 1);
-        const json_t *name = json_object_get(first, "name");
+        const json_t *key = json_object_get(first, lists[i][1]);
         bool turned = first != NULL && last != NULL &&
-                      (name != NULL ? json_equal(name, json_object_get(last, "name"))
-                                    : json_equal(first, last));
+                      (key != NULL ? json_equal(key, json_object_get(last, lists[i][1]))
+                                   : json_equal(first, last));
         if (turned) {
             json_array_insert_new(list, 0, json_incref(json_array_get(list, 1)));
             json_array_remove(list, 2);
