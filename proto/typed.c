@@ -534,21 +534,26 @@ static bool add_entry(struct decoding *d, const struct schema_field *field, json
     return true;
 }
 
+static bool read_message(struct decoding *d, const struct schema *schema, struct slice bytes,
+                         json_t *object);
+
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
 static bool add_single(struct decoding *d, const struct schema_field *field, json_t *object,
                        const struct typed_field *f)
 {
+    json_t *earlier = tree_get(object, field->name);
+    if (f->type == WIRE_LEN && field->schema->wire == SCHEMA_WIRE_MESSAGE &&
+        json_is_object(earlier)) {
+        return read_message(d, field->schema, f->bytes, earlier); /* its parts add up */
+    }
     json_t *value = decode_value(d, field->schema, f);
     if (value == NULL) {
         return false;
     }
     bool time =
         field->schema->wire == SCHEMA_WIRE_TIME || field->schema->wire == SCHEMA_WIRE_MICRO_TIME;
-    json_t *earlier = tree_get(object, field->name);
     if (time && json_is_null(value)) {
         json_decref(value);
-    } else if (field->schema->wire == SCHEMA_WIRE_MESSAGE && json_is_object(earlier)) {
-        (void)json_object_update_new(earlier, value); /* parts of a message add up */
     } else {
         tree_set(object, field->name, value);
     }
@@ -619,16 +624,23 @@ static bool decode_fields(struct decoding *d, const struct schema *schema, uint3
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes)
+static bool read_message(struct decoding *d, const struct schema *schema, struct slice bytes,
+                         json_t *object)
 {
-    json_t *object = json_object();
     bool good = ++d->depth <= TYPED_DEPTH_MAX;
     if (!good) {
         (void)bad(d, "nested too deeply");
     }
     good = good && decode_fields(d, schema, 0, bytes, object);
     d->depth--;
-    if (!good) {
+    return good;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
+static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes)
+{
+    json_t *object = json_object();
+    if (!read_message(d, schema, bytes, object)) {
         json_decref(object);
         return NULL;
     }

@@ -119,6 +119,28 @@ static void inlined_messages(void **state)
     buf_free(&wire);
 }
 
+/* PodSpec in two parts, each with a container and half of the security context: writers may do so.
+ */
+static void messages_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct buf wire = {0};
+    static const char *const parts[] = {
+        "{'spec':{'containers':[{'name':'a'}],'securityContext':{'runAsUser':1}}}",
+        "{'spec':{'containers':[{'name':'b'}],'securityContext':{'runAsGroup':2}}}"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(typed_from_json(kind_named(f, "pod"), tree(f, parts[i]), &wire, &f->err),
+                  &f->err);
+    }
+    json_t *pod = NULL;
+    assert_ok(typed_to_json(kind_named(f, "pod"), buf_slice(&wire), &pod, &f->err), &f->err);
+    assert_string_equal(text_of(f, json_object_get(pod, "spec")),
+                        "{'containers':[{'name':'a'},{'name':'b'}],"
+                        "'securityContext':{'runAsGroup':2,'runAsUser':1}}");
+    json_decref(pod);
+    buf_free(&wire);
+}
+
 static int apply_as(struct fixture *f, const char *manager, const char *text)
 {
     struct admit_request request = request_of(f, "deployment", ADMIT_APPLY, tree(f, text));
@@ -200,6 +222,7 @@ int main(void)
         T(lists_have_their_keys),
         T(protobuf_and_back),
         T(inlined_messages),
+        T(messages_in_parts),
         T(two_appliers_share_a_pod),
         T(strategic_patches_merge_by_key),
         T(fields_that_kubernetes_has_not),
