@@ -39,6 +39,7 @@ struct reader {
     struct arena arena; /* of one document */
     struct map anchors; /* name -> json_t, borrowed from the document */
     size_t node_count;
+    size_t nodes_max;
     size_t alias_bytes; /* what copies of anchored values take, in all documents */
     struct frame stack[JSON_DEPTH_MAX];
     size_t depth;
@@ -144,9 +145,8 @@ static int read_scalar(struct reader *r, struct fy_event *event, json_t **value)
 
 static int count_node(struct reader *r, struct fy_event *event)
 {
-    return ++r->node_count <= YAML_NODES_MAX
-               ? 0
-               : refuse(r, event, "more than %d values", YAML_NODES_MAX);
+    return ++r->node_count <= r->nodes_max ? 0
+                                           : refuse(r, event, "more than %zu values", r->nodes_max);
 }
 
 static int read_alias(struct reader *r, struct fy_event *event, json_t **value)
@@ -420,14 +420,21 @@ static int read_all(struct reader *r, struct slice text, document_fn each, void 
     return rc;
 }
 
-int yaml_each(struct slice text, const char *name, document_fn each, void *user, struct err *err)
+static int each_of(struct slice text, const char *name, size_t nodes_max, document_fn each,
+                   void *user, struct err *err)
 {
     struct reader *r = mem_zero(sizeof *r);
     r->name = name;
+    r->nodes_max = nodes_max;
     r->err = err;
     int rc = read_all(r, text, each, user);
     free(r);
     return rc;
+}
+
+int yaml_each(struct slice text, const char *name, document_fn each, void *user, struct err *err)
+{
+    return each_of(text, name, YAML_NODES_MAX, each, user, err);
 }
 
 struct single {
@@ -446,10 +453,11 @@ static int keep_one(json_t *document, int line, void *user, struct err *err)
     return 0;
 }
 
-int yaml_parse(struct slice text, const char *name, json_t **tree, struct err *err)
+static int parse_one(struct slice text, const char *name, size_t nodes_max, json_t **tree,
+                     struct err *err)
 {
     struct single s = {.name = name};
-    int rc = yaml_each(text, name, keep_one, &s, err);
+    int rc = each_of(text, name, nodes_max, keep_one, &s, err);
     if (rc == 0 && s.tree == NULL) {
         rc = err_set(err, ERR_INVALID, "%s:1:1: empty where a document is expected", name);
     }
@@ -459,6 +467,22 @@ int yaml_parse(struct slice text, const char *name, json_t **tree, struct err *e
     }
     *tree = s.tree;
     return rc;
+}
+
+int yaml_parse(struct slice text, const char *name, json_t **tree, struct err *err)
+{
+    return parse_one(text, name, YAML_NODES_MAX, tree, err);
+}
+
+int yaml_parse_body(struct slice text, const char *name, json_t **tree, struct err *err)
+{
+    struct err not_json;
+    bool maybe = slice_starts_with(slice_trim(text), SLICE("{"));
+    int rc = maybe ? json_parse_body(text, tree, &not_json) : ERR_INVALID;
+    if (rc == ERR_TOO_LARGE) {
+        *err = not_json;
+    }
+    return rc == ERR_INVALID ? parse_one(text, name, YAML_BODY_NODES_MAX, tree, err) : rc;
 }
 
 static int ignore(json_t *document, int line, void *user, struct err *err)
@@ -474,6 +498,7 @@ int yaml_line_of(struct slice text, const char *path)
 {
     struct reader *r = mem_zero(sizeof *r);
     r->name = "";
+    r->nodes_max = YAML_NODES_MAX;
     r->wanted = path;
     (void)read_all(r, text, ignore, NULL); /* a malformed rest does not matter to what was found */
     int line = r->found_line;

@@ -7,7 +7,7 @@
 
 enum {
     PATCH_OPS_MAX = 10000,
-    PATCH_COPIES_MAX = JSON_BODY_TREE_MAX, /* bytes of all that is copied or moved, as trees */
+    PATCH_COPIES_MAX = 4 * 1024 * 1024, /* bytes of all that is copied or moved, as trees */
 };
 
 /* *target is replaced by a new tree; on error it is left as it was (patches are atomic).

@@ -41,7 +41,7 @@ int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tr
     if (slice_eq_cstr(type, "application/vnd.kubernetes.protobuf")) {
         rc = kube_proto_decode(call->kind, body, &parsed, err);
     } else if (slice_ends_with(type, SLICE("yaml"))) {
-        rc = yaml_parse(body, "request body", &parsed, err);
+        rc = yaml_parse_body(body, "request body", &parsed, err);
     } else {
         rc = json_parse_body(body, &parsed, err);
     }

@@ -106,7 +106,7 @@ static void bombs_are_refused(void **state)
         }
         buf_add_cstr(&text, "]\n");
     }
-    assert_refused(buf_cstr(&text), "aliases add more than 2097152 bytes of values");
+    assert_refused(buf_cstr(&text), "aliases add more than 1048576 bytes of values");
     buf_clear(&text);
     buf_add_cstr(&text, "a: &a \"");
     for (int i = 0; i < 10000; i++) {
@@ -117,7 +117,7 @@ static void bombs_are_refused(void **state)
         buf_add_cstr(&text, ",*a");
     }
     buf_add_cstr(&text, "]\n");
-    assert_refused(buf_cstr(&text), "aliases add more than 2097152 bytes of values");
+    assert_refused(buf_cstr(&text), "aliases add more than 1048576 bytes of values");
     buf_clear(&text);
     buf_add_cstr(&text, "[x");
     for (int i = 0; i < 200000; i++) {
@@ -125,6 +125,10 @@ static void bombs_are_refused(void **state)
     }
     buf_add_cstr(&text, "]\n");
     assert_refused(buf_cstr(&text), "more than 200000 values");
+    json_t *body = NULL;
+    struct err why;
+    assert_err(yaml_parse_body(buf_slice(&text), "body", &body, &why), &why, ERR_INVALID,
+               "more than 50000 values");
     buf_clear(&text);
     buf_add_cstr(&text, "a0: &a0 [[[[x]]]]\n");
     for (int i = 1; i < 60; i++) {
@@ -360,6 +364,32 @@ static void long_keys_survive_a_round_trip(void **state)
     json_decref(tree);
 }
 
+/* A body that is JSON does not pay for being called YAML. */
+static void bodies_are_taken_for_what_they_are(void **state)
+{
+    (void)state;
+    json_t *body = NULL;
+    struct err err;
+    assert_ok(yaml_parse_body(SLICE(" {\"a\": [1]}\n"), "body", &body, &err), &err);
+    assert_int_equal(json_integer_value(json_array_get(json_at(body, "a", NULL), 0)), 1);
+    json_decref(body);
+    assert_ok(yaml_parse_body(SLICE("{a: b}"), "body", &body, &err), &err);
+    assert_slice(json_text_at(body, "a"), "b");
+    json_decref(body);
+    assert_ok(yaml_parse_body(SLICE("a:\n- b\n"), "body", &body, &err), &err);
+    json_decref(body);
+    assert_err(yaml_parse_body(SLICE("{\"a\":1,\"a\":2}"), "body", &body, &err), &err, ERR_INVALID,
+               "body:1:");
+    struct buf bomb = {0};
+    buf_add_cstr(&bomb, "{\"a\":[{}");
+    for (int i = 0; i < 400000; i++) {
+        buf_add_cstr(&bomb, ",{}");
+    }
+    buf_add_cstr(&bomb, "]}");
+    assert_err(yaml_parse_body(buf_slice(&bomb), "body", &body, &err), &err, ERR_TOO_LARGE, "");
+    buf_free(&bomb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +399,7 @@ int main(void)
         cmocka_unit_test(folded_blocks_keep_what_is_indented_more),
         cmocka_unit_test(aliases_are_copies),
         cmocka_unit_test(bombs_are_refused),
+        cmocka_unit_test(bodies_are_taken_for_what_they_are),
         cmocka_unit_test(errors_name_file_line_and_column),
         cmocka_unit_test(documents_come_in_order_with_their_lines),
         cmocka_unit_test(lines_of_paths_are_found),
