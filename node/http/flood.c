@@ -27,6 +27,13 @@ const char *flood_reset(struct flood *f, const struct http_limits *limits, uint6
     return bucket_take(&f->resets, now_ms, most, per_second(most), 1) ? NULL : "too_many_resets";
 }
 
+const char *flood_head(struct flood *f, const struct http_limits *limits, uint64_t now_ms)
+{
+    uint32_t most = limits->resets_per_minute;
+    bool paid = bucket_take(&f->resets, now_ms, most, per_second(most), FLOOD_HEAD_COSTS);
+    return paid ? NULL : "too_large_heads";
+}
+
 const char *flood_ping(struct flood *f, const struct http_limits *limits, uint64_t now_ms)
 {
     bool early = f->pinged_ms != 0 && now_ms - f->pinged_ms < limits->ping_ms;

@@ -7,7 +7,8 @@
  *   frames  HTTP/2 frames that do no work: SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM, small or
  *           empty DATA. Work earns some: a request 4, a kilobyte either way 1.
  *   resets  streams that end before their answer: the client resets them (CVE-2023-44487), has us
- *           reset them by a mistake of its own, or opens more than there may be.
+ *           reset them by a mistake of its own, or opens more than there may be. A head that is too
+ *           large costs fifty: a few KB of it may name a table's entry ten thousand times.
  *   pings   PINGs closer than ping_ms to the one before, while we send nothing (as gRPC servers
  *           count them): more than two. Their word for it is "too_many_pings".
  *
@@ -23,7 +24,12 @@
 
 struct http_limits;
 
-enum { FLOOD_SMALL_BYTES = 64, FLOOD_PING_STRIKES = 2, FLOOD_REQUEST_EARNS = 4 };
+enum {
+    FLOOD_SMALL_BYTES = 64,
+    FLOOD_PING_STRIKES = 2,
+    FLOOD_REQUEST_EARNS = 4,
+    FLOOD_HEAD_COSTS = 50
+};
 
 struct flood {
     struct bucket frames;
@@ -36,6 +42,7 @@ struct flood {
 /* Each says what there is too much of, or NULL. */
 const char *flood_frame(struct flood *f, const struct http_limits *limits, uint64_t now_ms);
 const char *flood_reset(struct flood *f, const struct http_limits *limits, uint64_t now_ms);
+const char *flood_head(struct flood *f, const struct http_limits *limits, uint64_t now_ms);
 const char *flood_ping(struct flood *f, const struct http_limits *limits, uint64_t now_ms);
 
 /* Work was done. */

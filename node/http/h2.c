@@ -42,7 +42,7 @@ static struct http_stream *stream_at(nghttp2_session *session, int32_t id)
 /* what is NULL if all is well. */
 static int flood(struct h2 *h, const char *what)
 {
-    if (what == NULL) {
+    if (what == NULL || h->calmed) { /* what is still queued goes before the GOAWAY */
         return 0;
     }
     if (h->flood == NULL) {
@@ -97,11 +97,20 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return nghttp2_session_set_stream_user_data(session, s->id, s);
 }
 
+/* The head is too large: its stream is reset, and the rest of it ignored. */
+static int too_large(struct h2 *h)
+{
+    struct http_conn *conn = h->conn;
+    const char *what = flood_head(&conn->flood, &conn->server->limits, http_conn_now(conn));
+    int rc = flood(h, what);
+    return rc != 0 ? rc : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int add_pseudo(struct h2 *h, struct http_stream *s, struct slice name, struct slice value)
 {
     s->head_bytes += name.len + value.len + 32;
     if (s->head_bytes > h->conn->server->limits.header_bytes) {
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return too_large(h);
     }
     if (slice_eq_cstr(name, ":method")) {
         s->method = arena_copy(&s->arena, value);
@@ -130,8 +139,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return add_pseudo(h, s, n, v);
     }
     struct err ignored = {0};
-    return http_stream_add_header(s, n, v, &ignored) == 0 ? 0
-                                                          : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return http_stream_add_header(s, n, v, &ignored) == 0 ? 0 : too_large(h);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)

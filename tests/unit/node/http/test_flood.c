@@ -183,6 +183,24 @@ static void streams_that_the_client_has_us_reset_are_counted(void **state)
     assert_true(id < 60);
 }
 
+/* However much is queued before it, the client is told why. */
+static void the_reason_comes_behind_what_is_queued(void **state)
+{
+    struct fixture *f = *state;
+    struct http_stream *streams[100];
+    f->server.limits.resets_per_minute = 20;
+    f->manual = true;
+    for (uint32_t i = 0; i < 100; i++) {
+        open_stream(f, 2 * i + 1, END_STREAM);
+        streams[i] = f->stream;
+        send_frame(f, WINDOW_UPDATE, 0, 2 * i + 1, SLICE("\x7f\xff\xff\xff"));
+    }
+    expect_goaway(f, "too_many_resets");
+    for (size_t i = 0; i < 100; i++) {
+        http_stream_release(streams[i]);
+    }
+}
+
 static void streams_beyond_the_limit_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -287,7 +305,7 @@ static void continuations_end(void **state)
 }
 
 /* One small frame whose block names a large field a thousand times by its index. */
-static void a_head_that_grows_while_it_is_read_resets_its_stream_alone(void **state)
+static void heads_that_grow_while_they_are_read_are_soon_too_many(void **state)
 {
     struct fixture *f = *state;
     struct buf block = {0};
@@ -300,11 +318,17 @@ static void a_head_that_grows_while_it_is_read_resets_its_stream_alone(void **st
         buf_add_u8(&block, 0xbe); /* the newest of the table */
     }
     send_frame(f, HEADERS, END_HEADERS | END_STREAM, 1, buf_slice(&block));
-    buf_free(&block);
     open_stream(f, 3, END_STREAM);
     expect_peace(f);
     assert_int_equal(f->routed, 1);
     assert_int_equal(sent_frame(f, RST_STREAM).len, 4);
+    uint32_t id = 5;
+    for (; id < 2000 && !f->wire.finished; id += 2) {
+        send_frame(f, HEADERS, END_HEADERS | END_STREAM, id, buf_slice(&block));
+    }
+    expect_goaway(f, "too_large_heads");
+    assert_true(id < 40);
+    buf_free(&block);
 }
 
 /* ---- who does not read ---- */
@@ -386,13 +410,14 @@ int main(void)
         TEST(work_earns_frames),
         TEST(bytes_earn_frames),
         TEST(streams_that_the_client_has_us_reset_are_counted),
+        TEST(the_reason_comes_behind_what_is_queued),
         TEST(streams_beyond_the_limit_are_counted),
         TEST(pings_without_data_are_too_many),
         TEST(pings_about_answers_are_welcome),
         TEST(pings_far_enough_apart_are_welcome),
         TEST(a_silent_client_with_requests_is_asked_and_then_dropped),
         TEST(continuations_end),
-        TEST(a_head_that_grows_while_it_is_read_resets_its_stream_alone),
+        TEST(heads_that_grow_while_they_are_read_are_soon_too_many),
         TEST(who_does_not_read_is_not_listened_to),
         TEST(a_dribbled_window_is_no_progress),
         TEST(many_streams_share_what_may_be_queued),
