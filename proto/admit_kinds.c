@@ -115,6 +115,19 @@ static void check_lease(const struct admit_request *request, struct admit_result
     }
 }
 
+/* It is where the object is that it is about; of an object that is nowhere, in default. */
+static void check_event(const struct admit_request *request, struct admit_result *result)
+{
+    struct slice about = json_text(json_at(result->object, "involvedObject", "namespace", NULL));
+    bool fits =
+        slice_eq(about, request->ns) || (about.len == 0 && slice_eq_cstr(request->ns, "default"));
+    if (!fits) {
+        cause_add(&result->causes, CAUSE_INVALID, SLICE("involvedObject.namespace"),
+                  "Invalid value: \"%.*s\": does not match event.namespace",
+                  SLICE_ARG(slice_sub(about, 0, 300)));
+    }
+}
+
 static void check_definition(const struct admit_request *request, struct admit_result *result)
 {
     if (result->causes.count == 0) {
@@ -128,6 +141,7 @@ static const struct {
 } checks[] = {
     {"secrets", check_data},
     {"configmaps", check_data},
+    {"events", check_event},
     {"leases.coordination.k8s.io", check_lease},
     {CRD_RESOURCE, check_definition},
     {"roles.rbac.authorization.k8s.io", admit__check_role},

@@ -124,6 +124,7 @@ static void compile_selectables(struct crd *crd, const json_t *version, struct k
     for (size_t i = 0; i < count; i++) {
         struct slice path = json_text_at(json_array_get(list, i), "jsonPath");
         fields[i].field = keep(crd, slice_sub(path, 1, SIZE_MAX)); /* ".spec.color" */
+        fields[i].path = fields[i].field;
     }
     k->selectables = fields;
     k->selectable_count = count;

@@ -43,7 +43,8 @@ struct kind_column {
 
 /* A field that field selectors may name, besides metadata.name and metadata.namespace. */
 struct kind_selectable {
-    struct slice field; /* "involvedObject.name", "status.phase": the path in the object */
+    struct slice field; /* "involvedObject.name", "status.phase" */
+    struct slice path;  /* in the object; mostly the same */
 };
 
 /* All strings are NUL-terminated too. */

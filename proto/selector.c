@@ -201,13 +201,16 @@ static int parse_label(struct selector *s, struct slice text, struct err *err)
 
 /* ---- fields ---- */
 
-static bool selectable(const struct kind *kind, struct slice field)
+/* Where in the object it is. */
+static bool selectable(const struct kind *kind, struct slice field, struct slice *path)
 {
+    *path = field;
     if (slice_eq_cstr(field, "metadata.name") || slice_eq_cstr(field, "metadata.namespace")) {
         return true;
     }
     for (size_t i = 0; kind != NULL && i < kind->selectable_count; i++) {
         if (slice_eq(kind->selectables[i].field, field)) {
+            *path = kind->selectables[i].path;
             return true;
         }
     }
@@ -220,6 +223,7 @@ static int parse_field(struct selector *s, struct slice text, const struct kind 
     struct term *term = add_term(s, &s->fields, &s->field_count);
     struct slice field;
     struct slice value;
+    struct slice rest;
     if (term == NULL) {
         return syntax(err, text, "too many requirements");
     }
@@ -227,10 +231,9 @@ static int parse_field(struct selector *s, struct slice text, const struct kind 
         return err_set(err, ERR_INVALID, "invalid field selector \"%.*s\": no operator",
                        SLICE_ARG(text));
     }
-    if (!selectable(kind, field)) {
+    if (!selectable(kind, field, &rest)) {
         return err_set(err, ERR_INVALID, "field label not supported: %.*s", SLICE_ARG(field));
     }
-    struct slice rest = field;
     struct slice step;
     size_t steps = 0;
     while (steps + 1 < sizeof(term->steps) / sizeof(term->steps[0]) &&

@@ -1,13 +1,15 @@
 /* Rows of a Table.
  *
- * A column's path is one of three: a JSONPath (object_path()); "len(.a,.b)", the members of a and b
- * together; or a text with paths in braces, "{.status.readyReplicas:0}/{.spec.replicas}", where
+ * A column's path is one of four: a JSONPath (object_path()); "first(.a,.b)", the first of them
+ * that is there; "len(.a,.b)", the members of a and b together; or a text with paths in braces,
+ * "{.status.readyReplicas:0}/{.spec.replicas}", where
  * ":x" stands in for what is absent and "|lower" gives lower case. To fill the cells, the stored
  * bytes are parsed without managedFields, which are the largest part of most objects and in no
  * column. What goes out as the row's object is spliced from stored bytes. */
 #include "proto/table.h"
 
 #include <ctype.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "proto/object.h"
@@ -130,6 +132,23 @@ static size_t count_members(const json_t *object, struct slice paths)
     return count;
 }
 
+static bool is_call(struct slice path, const char *name, struct slice *paths)
+{
+    size_t len = strlen(name);
+    *paths = path.len > len ? slice_sub(path, len, path.len - len - 1) : path;
+    return slice_starts_with(path, slice_of(name)) && slice_ends_with(path, SLICE(")"));
+}
+
+static const json_t *first_of(const json_t *object, struct slice paths)
+{
+    const json_t *value = NULL;
+    struct slice path;
+    while ((value == NULL || json_is_null(value)) && slice_split(&paths, ',', &path)) {
+        value = object_path(object, slice_trim(path));
+    }
+    return value;
+}
+
 static void add_date(struct buf *out, const json_t *value, uint64_t now_ms)
 {
     char copy[TIME_BYTES];
@@ -153,15 +172,17 @@ static const json_t *cell(const struct kind_column *column, const json_t *object
                           struct buf *out)
 {
     struct slice path = column->path;
-    if (slice_starts_with(path, SLICE("len(")) && slice_ends_with(path, SLICE(")"))) {
-        buf_add_u64(out, count_members(object, slice_sub(path, 4, path.len - 5)));
+    struct slice paths;
+    if (is_call(path, "len(", &paths)) {
+        buf_add_u64(out, count_members(object, paths));
         return NULL;
     }
     if (slice_find(path, SLICE("{")) != SIZE_MAX) {
         add_template(out, object, path);
         return NULL;
     }
-    const json_t *value = object_path(object, path);
+    const json_t *value =
+        is_call(path, "first(", &paths) ? first_of(object, paths) : object_path(object, path);
     if (slice_eq_cstr(column->type, "date")) {
         add_date(out, value, now_ms);
         return NULL;

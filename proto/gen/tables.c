@@ -420,8 +420,15 @@ static void columns(FILE *out, const struct model_message *message)
     if (kind->n_selectable > 0) {
         fprintf(out, "static const struct kind_selectable f_%s[] = {", message->symbol);
         for (size_t i = 0; i < kind->n_selectable; i++) {
+            char name[128];
+            const char *path = strchr(kind->selectable[i], '=');
+            path = path != NULL ? path + 1 : kind->selectable[i];
+            snprintf(name, sizeof(name), "%.*s", (int)strcspn(kind->selectable[i], "="),
+                     kind->selectable[i]);
             fputs("{", out);
-            text(out, kind->selectable[i]);
+            text(out, name);
+            fputs(", ", out);
+            text(out, path);
             fputs("}, ", out);
         }
         fputs("};\n", out);

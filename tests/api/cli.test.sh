@@ -64,7 +64,7 @@ check "help of a subcommand" c help context set && says "usage: choreo context s
 code 1 "no context yet" c get components && says "no cluster is configured"
 check "an empty list" c context list && says "choreo login makes one"
 code 4 "a bad token is refused" c login --endpoint "$URL" --certificate-authority "$DIR/ca.crt" \
-    --name main <<<wrong-token && says "nothing was kept: Unauthorized"
+    --name main <<<wrong-token && says "nothing was kept: the bearer token is not one of choreod's"
 [ ! -e "$CHOREO_CONFIG" ] || { echo "FAILED: a refused login was kept"; failures=$((failures + 1)); }
 code 2 "a token is no argument" c login --endpoint "$URL" admin-token && says "never from the command line"
 code 2 "an empty token" c login --endpoint "$URL" </dev/null && says "no token was given"
