@@ -39,6 +39,9 @@ static void leases(void **state)
 /* The one field that is not where its name says, and the tables of both ways to report. */
 static void events(void **state)
 {
+    const struct table_form form = {.include = TABLE_METADATA,
+                                    .version = SLICE("v1"),
+                                    .now_ms = UINT64_C(1767323045000) + 5000};
     struct fixture *f = *state;
     struct selector *s = NULL;
     struct buf row = {0};
@@ -67,9 +70,7 @@ static void events(void **state)
     assert_err(
         selector_parse(SLICE(""), SLICE("source.component=x"), kind_named(f, "event"), &s, &f->err),
         &f->err, ERR_INVALID, "field label not supported");
-    assert_ok(table_row(kind_named(f, "event"), &f->old, TABLE_METADATA,
-                        UINT64_C(1767323045000) + 5000, &row, &f->err),
-              &f->err);
+    assert_ok(table_row(kind_named(f, "event"), &f->old, &form, &row, &f->err), &f->err);
     assert_true(slice_find(buf_slice(&row), SLICE("[\"x\",\"5s\",\"Normal\",\"Started\","
                                                   "\"pod/web\",null,\"kubelet\",null,null,3]")) !=
                 SIZE_MAX);
@@ -79,9 +80,7 @@ static void events(void **state)
                        "'source':null,'reportingComponent':'c','eventTime':"
                        "'2026-01-02T03:03:05.000000Z','count':null}"),
               &f->err);
-    assert_ok(table_row(kind_named(f, "event"), &f->old, TABLE_METADATA,
-                        UINT64_C(1767323045000) + 5000, &row, &f->err),
-              &f->err);
+    assert_ok(table_row(kind_named(f, "event"), &f->old, &form, &row, &f->err), &f->err);
     assert_true(slice_find(buf_slice(&row), SLICE("[\"x\",\"4s\",\"Normal\",\"Started\","
                                                   "\"pod/web\",null,\"c\",null,\"65s\",9]")) !=
                 SIZE_MAX);
