@@ -126,9 +126,8 @@ static void write_tail(struct list_job *job, struct buf *out)
 
 static void start(struct list_job *job)
 {
-    const struct http_header type = {SLICE("content-type"), SLICE("application/json")};
     job->started = true;
-    http_stream_start(job->call->stream, 200, &type, 1);
+    rest_start(job->call);
 }
 
 static void on_page(struct backend_list *list, int rc, const struct err *err)

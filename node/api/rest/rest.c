@@ -49,16 +49,29 @@ static struct slice warning_value(struct arena *arena, struct slice text)
 
 enum { WARNINGS_MAX = 20 };
 
-void rest_respond_out(struct rest_call *call, int status, const struct slice *warnings,
-                      size_t warning_count)
+/* What every answer about a kind has; returns how many, two at most. */
+static size_t add_headers(struct rest_call *call, struct http_header *headers)
 {
-    struct http_header headers[2 + WARNINGS_MAX];
     size_t count = 0;
     headers[count++] = (struct http_header){SLICE("content-type"), SLICE("application/json")};
     if (call->kind != NULL && call->kind->warning.len > 0) {
         headers[count++] =
             (struct http_header){SLICE("warning"), warning_value(call->arena, call->kind->warning)};
     }
+    return count;
+}
+
+void rest_start(struct rest_call *call)
+{
+    struct http_header headers[2];
+    http_stream_start(call->stream, 200, headers, add_headers(call, headers));
+}
+
+void rest_respond_out(struct rest_call *call, int status, const struct slice *warnings,
+                      size_t warning_count)
+{
+    struct http_header headers[2 + WARNINGS_MAX];
+    size_t count = add_headers(call, headers);
     for (size_t i = 0; i < warning_count && i < WARNINGS_MAX; i++) {
         headers[count++] =
             (struct http_header){SLICE("warning"), warning_value(call->arena, warnings[i])};

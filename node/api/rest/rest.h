@@ -41,6 +41,8 @@ void rest_respond(struct rest_call *call, int status, const char *content_type, 
 /* What stands in http_stream_out() is the body, JSON. */
 void rest_respond_out(struct rest_call *call, int status, const struct slice *warnings,
                       size_t warning_count);
+/* The head of one whose body, JSON, follows in parts; does not end the call. */
+void rest_start(struct rest_call *call);
 /* A Status object about the call's object. */
 void rest_fail(struct rest_call *call, int rc, const struct err *err);
 void rest_fail_status(struct rest_call *call, const struct status *status);

@@ -248,9 +248,8 @@ static void stop(struct watch_job *job)
 static void start(struct watch_job *job)
 {
     if (!job->started) {
-        const struct http_header type = {SLICE("content-type"), SLICE("application/json")};
         job->started = true;
-        http_stream_start(job->call->stream, 200, &type, 1);
+        rest_start(job->call);
     }
 }
 
