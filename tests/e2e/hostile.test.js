@@ -26,6 +26,14 @@ let cluster, failed = false;
 before(async () => { cluster = await start({nodes: 1, shards: 2}); }, {timeout: 60000});
 after(async () => assert.equal(await cluster.stop(failed), 0));
 
+function alive(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 // One after the other over HTTP/2; each session lives for some thousand requests.
 function overH2(session, {method, path, headers, body}) {
   return new Promise(resolve => {
@@ -73,6 +81,8 @@ test(`${COUNT} hostile requests from seed ${SEED}`, {timeout: LIMIT_MS + 120000}
       if (status >= 500 && !MEANT.has(status)) {
         wrong.push({status, seed: [SEED, id, i], ...request, body: String(request.body ?? '').slice(0, 300)});
       }
+      if (done % 1000 === 0 && !alive(pid)) failed = true;
+      if (failed) return;
       if (done === Math.floor(COUNT / 3)) early = resident(pid);
       if (done % 100000 === 0) {
         console.log(`${done} in ${Math.round((Date.now() - started) / 1000)} s, ${resident(pid) >> 20} MB: ${JSON.stringify(answers)}`);
@@ -91,6 +101,7 @@ test(`${COUNT} hostile requests from seed ${SEED}`, {timeout: LIMIT_MS + 120000}
     ...Array.from({length: SESSIONS * TOGETHER}, (_, i) => worker(i, r => overH2(session(i % SESSIONS), r))),
     ...Array.from({length: H1}, (_, i) => worker(1000 + i, r => overH1(agent, r))),
   ]);
+  assert.ok(!failed, `the node died within ${done} requests: ${JSON.stringify(answers)}`);
   sessions.forEach(s => s?.destroy());
   agent.destroy();
   const seconds = (Date.now() - started) / 1000;
