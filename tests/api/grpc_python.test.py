@@ -66,6 +66,18 @@ def check(channel, dev, pb):
     ref = pb.Ref(resource="configmaps", name="py")
     read = call("Get", pb.GetRequest(ref=ref, form=pb.FORM_JSON), pb.ObjectResponse)
     assert json.loads(read.object.json)["data"] == {"a": "1"}
+    packed = channel.unary_unary("/choreo.v1.ResourceService/Get",
+                                 request_serializer=pb.GetRequest.SerializeToString,
+                                 response_deserializer=pb.ObjectResponse.FromString)
+    again = packed(pb.GetRequest(ref=ref, form=pb.FORM_JSON), timeout=10, metadata=metadata,
+                   compression=grpc.Compression.Gzip)
+    assert again == read
+    try:
+        packed(pb.GetRequest(ref=ref), timeout=10, metadata=metadata, compression=grpc.Compression.Deflate)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNIMPLEMENTED, error
+    else:
+        raise AssertionError("deflate was taken")
     kinds = call("Kinds", pb.KindsRequest(), pb.KindsResponse)
     assert "Component" in [k.kind for k in kinds.kinds]
 
@@ -83,6 +95,14 @@ def check(channel, dev, pb):
             break
     events.cancel()
     assert types[0] == pb.WatchEvent.ADDED and types[-1] == pb.WatchEvent.DELETED, types
+
+    try:
+        for event in watch(pb.WatchRequest(ref=pb.Ref(resource="configmaps")), timeout=0.5, metadata=metadata):
+            types.append(event.type)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+    else:
+        raise AssertionError("a watch ended by itself")
 
     try:
         call("Get", pb.GetRequest(ref=ref), pb.ObjectResponse)

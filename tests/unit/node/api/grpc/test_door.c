@@ -310,6 +310,38 @@ static bool has_detail(const struct caller *c, const char *type)
     return false;
 }
 
+static struct quota quota;
+
+static int shares_teardown(void **state)
+{
+    int rc = caller_teardown(state);
+    quota_free(&quota); /* which asserts that nothing is had any more */
+    return rc;
+}
+
+static void a_subject_that_has_its_share_is_told_when_to_come_back(void **state)
+{
+    struct caller *c = *state;
+    const struct quota_limits limits = {.per_second = 1, .bytes = 1000};
+    struct buf body = {0};
+    quota_init(&quota, &limits);
+    c->api.config.quota = &quota;
+    caller_open(c);
+    for (int i = 0; i < 3; i++) {
+        caller_call(c, CHECK, SLICE("\0\0\0\0\0"));
+    }
+    caller_expect(c, RESOURCE_EXHAUSTED, "too many requests a second of this caller");
+    assert_true(has_detail(c, "google.rpc.RetryInfo"));
+    c->authorization = "Bearer viewer";
+    caller_call(c, CHECK, SLICE("\0\0\0\0\0"));
+    caller_expect(c, OK, "");
+    char block[2000] = {0};
+    caller_frame(&body, slice_make(block, sizeof block));
+    caller_call(c, CHECK, buf_slice(&body));
+    caller_expect(c, RESOURCE_EXHAUSTED, "too many bytes in requests");
+    buf_free(&body);
+}
+
 static void every_error_has_its_status_and_its_reason(void **state)
 {
     struct caller *c = *state;
@@ -383,6 +415,8 @@ int main(void)
         DOOR_TEST(a_call_without_a_deadline_gets_ours),
         DOOR_TEST(a_deadline_ends_the_call_and_what_it_has_under_way),
         DOOR_TEST(a_client_that_goes_away_cancels),
+        cmocka_unit_test_setup_teardown(a_subject_that_has_its_share_is_told_when_to_come_back,
+                                        caller_setup, shares_teardown),
         DOOR_TEST(every_error_has_its_status_and_its_reason),
         DOOR_TEST(messages_are_percent_encoded),
         DOOR_TEST(violations_are_listed_up_to_a_hundred),
