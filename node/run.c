@@ -30,6 +30,7 @@
 #include "node/api/api.h"
 #include "node/api/definitions.h"
 #include "node/api/grpc/door.h"
+#include "node/api/events_view.h"
 #include "node/api/namespaces.h"
 #include "node/cluster.h"
 #include "node/cluster_service.h"
@@ -64,7 +65,8 @@ struct run {
     struct grpc_service cluster_service;
     struct grpc grpc;
     struct namespaces namespaces;
-    struct quota quota; /* of subjects */
+    struct quota quota;        /* of subjects */
+    struct events_view events; /* over the namespaces */
     struct api api;
     struct fronts fronts;
     struct reconciler reconciler;
@@ -202,7 +204,8 @@ static void prepare_api(struct run *r)
         .bytes = (uint64_t)r->config.subject_megabytes << 20,
     };
     quota_init(&r->quota, &limits);
-    const struct api_config config = {.backend = &r->namespaces.backend,
+    events_view_init(&r->events, &r->namespaces.backend);
+    const struct api_config config = {.backend = &r->events.backend,
                                       .kinds = &r->board,
                                       .expressions = &expressions_cel,
                                       .auth = &r->auth,

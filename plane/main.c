@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "node/api/events_view.h"
 #include "node/http/fronts.h"
 #include "plane/admin.h"
 #include "plane/kinds.h"
@@ -49,6 +50,7 @@ struct program {
     struct tls *tls;
     struct kinds kinds;
     struct plane_backend backend;
+    struct events_view events; /* over it, for the doors */
     struct record record;
     struct faults faults;
     struct controller controller;
@@ -158,7 +160,8 @@ static int start_control(struct program *p, struct err *err)
 static void prepare_api(struct program *p)
 {
     kinds_init(&p->kinds);
-    const struct api_config config = {.backend = &p->backend.backend,
+    events_view_init(&p->events, &p->backend.backend);
+    const struct api_config config = {.backend = &p->events.backend,
                                       .kinds = &p->kinds.board,
                                       .expressions = &expressions_cel,
                                       .auth = &p->auth,

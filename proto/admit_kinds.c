@@ -115,16 +115,57 @@ static void check_lease(const struct admit_request *request, struct admit_result
     }
 }
 
+/* What a reporter of the newer form must say of a new one. */
+static void check_reported(struct admit_result *result)
+{
+    static const struct {
+        const char *name;
+        size_t bytes_max; /* 0: any */
+    } required[] = {{"eventTime", 0},
+                    {"reportingController", 0},
+                    {"reportingInstance", 128},
+                    {"action", 128},
+                    {"reason", 128}};
+    enum { NOTE_BYTES_MAX = 1024 };
+    for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
+        struct slice text = json_text_at(result->object, required[i].name);
+        size_t most = required[i].bytes_max;
+        if (text.len == 0) {
+            cause_add(&result->causes, CAUSE_REQUIRED, slice_of(required[i].name),
+                      "Required value");
+        } else if (most != 0 && text.len > most) {
+            cause_add(&result->causes, CAUSE_INVALID, slice_of(required[i].name),
+                      "Invalid value: can have at most %zu characters", most);
+        }
+    }
+    if (json_text_at(result->object, "note").len > NOTE_BYTES_MAX) {
+        cause_add(&result->causes, CAUSE_INVALID, SLICE("note"),
+                  "Invalid value: can have at most %d characters", NOTE_BYTES_MAX);
+    }
+    struct slice type = json_text_at(result->object, "type");
+    if (!slice_eq_cstr(type, "Normal") && !slice_eq_cstr(type, "Warning")) {
+        cause_add(&result->causes, CAUSE_NOT_SUPPORTED, SLICE("type"),
+                  "Unsupported value: \"%.*s\": supported values: \"Normal\", \"Warning\"",
+                  SLICE_ARG(slice_sub(type, 0, 100)));
+    }
+}
+
 /* It is where the object is that it is about; of an object that is nowhere, in default. */
 static void check_event(const struct admit_request *request, struct admit_result *result)
 {
-    struct slice about = json_text(json_at(result->object, "involvedObject", "namespace", NULL));
+    bool newer = request->kind->group.len > 0;
+    const char *member = newer ? "regarding" : "involvedObject";
+    struct slice about = json_text(json_at(result->object, member, "namespace", NULL));
     bool fits =
         slice_eq(about, request->ns) || (about.len == 0 && slice_eq_cstr(request->ns, "default"));
     if (!fits) {
-        cause_add(&result->causes, CAUSE_INVALID, SLICE("involvedObject.namespace"),
+        cause_add(&result->causes, CAUSE_INVALID,
+                  newer ? SLICE("regarding.namespace") : SLICE("involvedObject.namespace"),
                   "Invalid value: \"%.*s\": does not match event.namespace",
                   SLICE_ARG(slice_sub(about, 0, 300)));
+    }
+    if (newer && result->before == NULL) {
+        check_reported(result);
     }
 }
 
@@ -142,6 +183,7 @@ static const struct {
     {"secrets", check_data},
     {"configmaps", check_data},
     {"events", check_event},
+    {"events.events.k8s.io", check_event},
     {"leases.coordination.k8s.io", check_lease},
     {CRD_RESOURCE, check_definition},
     {"roles.rbac.authorization.k8s.io", admit__check_role},

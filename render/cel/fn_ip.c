@@ -299,7 +299,8 @@ static void mask(struct ip *ip, int64_t bits)
 {
     for (int i = 0; i < IP_BYTES; i++) {
         int64_t left = bits - 8 * i;
-        ip->bytes[i] &= left >= 8 ? 0xff : left <= 0 ? 0 : (unsigned char)(0xff00 >> left);
+        unsigned kept = left >= 8 ? 0xff : left <= 0 ? 0 : 0xff00U >> left;
+        ip->bytes[i] = (unsigned char)(ip->bytes[i] & kept);
     }
 }
 

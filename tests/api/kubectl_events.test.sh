@@ -53,5 +53,22 @@ check "counted" k get event settings.2 -o 'jsonpath={.count}' && says 5
 refuse "where its object is not" k create -f - <<<"$(event bad.1 Loaded Normal settings 1 |
     sed 's/namespace: default, uid/namespace: other, uid/')"
 says "involvedObject.namespace" "does not match event.namespace"
+# The newer form of the same objects.
+check "an event of the newer form" k create -f - <<YAML
+apiVersion: events.k8s.io/v1
+kind: Event
+metadata: {name: newer.1}
+eventTime: "$(date -u +%Y-%m-%dT%H:%M:%S.000001Z)"
+regarding: {kind: ConfigMap, apiVersion: v1, name: settings, namespace: default, uid: "$uid"}
+reason: Reported
+action: Report
+type: Normal
+note: It was reported
+reportingController: example.com/tester
+reportingInstance: tester-1
+YAML
+check "is one of the older" k get events newer.1 -o yaml && says "message: It was reported" "involvedObject:"
+check "and the older are of the newer" k get events.events.k8s.io && says settings.1 newer.1 "It was Broken"
+check "described" k describe configmap settings && says "It was reported"
 check "explain" k explain event.involvedObject && says fieldPath
 finish

@@ -16,13 +16,15 @@
 #include "node/api/gate.h"
 #include "node/api/grpc/door.h"
 #include "node/api/definitions.h"
-#include "render/expressions.h"
+#include "node/api/events_view.h"
 #include "node/http/server.h"
+#include "render/expressions.h"
 #include "tests/lib/memory.h"
 
 struct program {
     struct loop loop;
     struct memory memory;
+    struct events_view events;
     struct kind_registry kinds;
     struct kind_board board;
     struct auth auth; /* of tokens that are not one of the two */
@@ -266,8 +268,9 @@ int main(int argc, char **argv)
     kind_registry_workloads(&p.kinds);
     kind_board_init(&p.board, &p.kinds);
     memory_init(&p.memory, &p.loop);
+    events_view_init(&p.events, &p.memory.backend);
     const struct api_config config = {
-        .backend = &p.memory.backend,
+        .backend = &p.events.backend,
         .kinds = &p.board,
         .expressions = &expressions_cel,
         .auth = &p.auth,
