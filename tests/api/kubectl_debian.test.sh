@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kubectl.test.sh again, with Debian's kubectl 1.20, which tests/run unpacks into build/.
+# The tests of kubectl again, with Debian's kubectl 1.20, which tests/run unpacks into build/.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export KUBECTL=${CHOREO_SOURCE:-$here/../..}/build/kubectl-debian/usr/bin/kubectl
@@ -7,4 +7,6 @@ if [ ! -x "$KUBECTL" ]; then
     echo "skipped: Debian's kubernetes-client is not unpacked (tests/run does that)"
     exit 77
 fi
-exec bash "$here/kubectl.test.sh"
+for script in kubectl kubectl_auth kubectl_events; do
+    bash "$here/$script.test.sh"
+done
