@@ -12,29 +12,13 @@
 #include "proto/apply.h"
 
 #include "proto/fieldset.h"
+#include "proto/managers.h"
 #include "proto/tree_internal.h"
-
-enum { UPDATE_MANAGERS_MAX = 10, MANAGERS_MAX = 256 };
 
 static const char *const stripped_root[] = {"apiVersion", "kind"};
 static const char *const stripped_meta[] = {
     "name",     "namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
     "selfLink", "uid",       "generation",        "managedFields",     "resourceVersion"};
-
-struct manager {
-    struct slice name;
-    struct slice operation;
-    struct slice api_version;
-    struct slice subresource;
-    struct slice time;
-    json_t *set;
-};
-
-struct managers {
-    struct manager *items; /* NULL while there is none */
-    size_t count;
-    size_t cap;
-};
 
 /* ---- stripping ---- */
 
@@ -81,182 +65,17 @@ static void unstrip(json_t *out, const json_t *from)
     }
 }
 
-/* ---- managers ---- */
+/* ---- changes ---- */
 
-static void managers_free(struct managers *m)
+/* Who writes. */
+static struct manager writer(const struct apply_context *ctx, const char *operation)
 {
-    for (size_t i = 0; i < m->count; i++) {
-        json_decref(m->items[i].set);
-    }
-    free(m->items);
-    *m = (struct managers){0};
-}
-
-/* Room for one more; what points into the items is void then. */
-static struct manager *managers_add(struct managers *m)
-{
-    if (m->count == m->cap) {
-        m->cap = m->cap == 0 ? 4 : m->cap * 2;
-        m->items = mem_resize(m->items, m->cap * sizeof(m->items[0]));
-    }
-    return &m->items[m->count++];
-}
-
-static bool is_update(const struct manager *m)
-{
-    return slice_eq_cstr(m->operation, "Update");
-}
-
-/* An applier is the same through whatever version it applies: it would conflict with itself else.
- */
-static bool same_manager(const struct manager *a, const struct manager *b)
-{
-    return slice_eq(a->name, b->name) && slice_eq(a->operation, b->operation) &&
-           slice_eq(a->subresource, b->subresource) &&
-           (slice_eq(a->api_version, b->api_version) || !is_update(a));
-}
-
-/* NULL: there is none. */
-static struct manager *managers_find(struct managers *m, const struct manager *like)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        if (same_manager(&m->items[i], like)) {
-            return &m->items[i];
-        }
-    }
-    return NULL;
-}
-
-/* False if the list is malformed; m is then empty. Slices borrow from the list. Of entries of one
- * manager, which only a client can have written, the last counts. */
-static bool managers_read(const json_t *list, struct managers *m)
-{
-    for (size_t i = 0; i < json_array_size(list) && m->count < MANAGERS_MAX; i++) {
-        const json_t *entry = json_array_get(list, i);
-        json_t *set = fieldset_read(json_object_get(entry, "fieldsV1"));
-        struct slice operation = json_text_at(entry, "operation");
-        if (set == NULL ||
-            (!slice_eq_cstr(operation, "Apply") && !slice_eq_cstr(operation, "Update"))) {
-            json_decref(set);
-            managers_free(m);
-            return false;
-        }
-        const struct manager read = {
-            .name = json_text_at(entry, "manager"),
-            .operation = operation,
-            .api_version = json_text_at(entry, "apiVersion"),
-            .subresource = json_text_at(entry, "subresource"),
-            .time = json_text_at(entry, "time"),
-            .set = set,
-        };
-        struct manager *known = managers_find(m, &read);
-        if (known != NULL) {
-            json_decref(known->set);
-            *known = read;
-        } else {
-            *managers_add(m) = read;
-        }
-    }
-    return true;
-}
-
-static void set_text(json_t *entry, const char *key, struct slice value)
-{
-    if (value.len > 0) {
-        json_object_set_new(entry, key, json_str(value));
-    }
-}
-
-static json_t *manager_write(const struct manager *m)
-{
-    json_t *entry = json_object();
-    set_text(entry, "manager", m->name);
-    set_text(entry, "operation", m->operation);
-    set_text(entry, "apiVersion", m->api_version);
-    set_text(entry, "time", m->time);
-    json_object_set_new(entry, "fieldsType", json_string("FieldsV1"));
-    json_object_set_new(entry, "fieldsV1", fieldset_write(m->set));
-    set_text(entry, "subresource", m->subresource);
-    return entry;
-}
-
-static int by_operation_and_time(const void *a, const void *b)
-{
-    const struct manager *x = a;
-    const struct manager *y = b;
-    int order = slice_cmp(x->operation, y->operation);
-    order = order != 0 ? order : slice_cmp(x->time, y->time);
-    order = order != 0 ? order : slice_cmp(x->name, y->name);
-    return order != 0 ? order : slice_cmp(x->subresource, y->subresource);
-}
-
-static void managers_drop(struct managers *m, size_t at)
-{
-    json_decref(m->items[at].set);
-    memmove(&m->items[at], &m->items[at + 1], (m->count - at - 1) * sizeof(m->items[0]));
-    m->count--;
-}
-
-/* Beyond ten updaters the oldest two become one, "ancient-changes", as in Kubernetes. The list is
- * sorted: updaters follow appliers, oldest first. */
-static void managers_cap(struct managers *m)
-{
-    size_t first = 0;
-    while (first < m->count && !is_update(&m->items[first])) {
-        first++;
-    }
-    while (m->count - first > UPDATE_MANAGERS_MAX) {
-        struct manager *into = &m->items[first + 1];
-        json_t *both = fieldset_union(m->items[first].set, into->set);
-        json_decref(into->set);
-        into->set = both;
-        into->name = SLICE("ancient-changes");
-        managers_drop(m, first);
-    }
-}
-
-static void managers_write(struct managers *m, json_t *object)
-{
-    for (size_t i = m->count; i > 0; i--) {
-        if (fieldset_empty(m->items[i - 1].set)) {
-            managers_drop(m, i - 1);
-        }
-    }
-    if (m->count > 1) {
-        qsort(m->items, m->count, sizeof(m->items[0]), by_operation_and_time);
-    }
-    managers_cap(m);
-    json_t *list = json_array();
-    for (size_t i = 0; i < m->count; i++) {
-        json_array_append_new(list, manager_write(&m->items[i]));
-    }
-    json_t *meta = json_child(object, "metadata");
-    if (meta == NULL || m->count == 0) {
-        (void)json_object_del(meta, "managedFields");
-        json_decref(list);
-    } else {
-        json_object_set_new(meta, "managedFields", list);
-    }
-}
-
-/* The entry of this writer, added if there is none; NULL if there are too many. */
-static struct manager *managers_mine(struct managers *m, const struct apply_context *ctx,
-                                     const char *operation)
-{
-    const struct manager mine = {
+    return (struct manager){
         .name = ctx->manager,
         .operation = slice_of(operation),
         .api_version = ctx->api_version,
         .subresource = ctx->subresource,
     };
-    struct manager *known = managers_find(m, &mine);
-    if (known != NULL || m->count == MANAGERS_MAX) {
-        return known;
-    }
-    struct manager *item = managers_add(m);
-    *item = mine;
-    item->set = json_object();
-    return item;
 }
 
 static void set_replace(struct manager *m, json_t *set)
@@ -481,7 +300,8 @@ int apply_merge(const struct apply_context *ctx, const json_t *live, const json_
     if (json_object_size(a.intent) > 0) {
         adopt_untracked(&a.managers, live, a.live, ctx);
     }
-    a.mine = managers_mine(&a.managers, ctx, "Apply");
+    const struct manager me = writer(ctx, "Apply");
+    a.mine = managers_mine(&a.managers, &me);
     int rc = a.mine != NULL
                  ? merge_and_settle(&a, causes, err)
                  : err_set(err, ERR_TOO_LARGE, "more than %d field managers", MANAGERS_MAX);
@@ -514,7 +334,8 @@ static void track(const struct apply_context *ctx, struct managers *m, const jso
     compare(old, new, ctx->schema, &change);
     bool any = !fieldset_empty(change.added) || !fieldset_empty(change.modified) ||
                !fieldset_empty(change.removed);
-    struct manager *mine = any ? managers_mine(m, ctx, "Update") : NULL;
+    const struct manager me = writer(ctx, "Update");
+    struct manager *mine = any ? managers_mine(m, &me) : NULL;
     if (mine != NULL) {
         take_from_others(m, mine, &change);
         json_t *rest = fieldset_difference_below(mine->set, change.removed);
