@@ -260,8 +260,29 @@ static void report_health(struct work *w, json_t *edit, const struct health *sum
                   bad ? "waiting for what stands in the way of Ready" : "work is under way");
 }
 
+/* What an operator looks for: told when it changes, not each time that it is found so again. */
+static void tell_applied(struct work *w, const char *hash)
+{
+    struct slice told = json_text(json_at(w->rendered, "status", "appliedHash", NULL));
+    if (!w->cell && !slice_eq_cstr(told, hash)) {
+        plan_event(w->plan, w->rendered, false, "Applied",
+                   "revision %.12s: %zu object%s on cluster \"%.*s\"", hash,
+                   json_array_size(w->inventory), json_array_size(w->inventory) == 1 ? "" : "s",
+                   SLICE_ARG(w->cluster));
+    }
+}
+
+static void tell_failure(struct work *w, const char *reason, const char *message)
+{
+    struct condition before = condition_of(w->rendered, APPLIED);
+    if (!slice_eq_cstr(before.status, "False") || !slice_eq_cstr(before.reason, reason)) {
+        plan_event(w->plan, w->rendered, true, reason, "%s", message);
+    }
+}
+
 static void report(struct work *w, const char *hash)
 {
+    tell_applied(w, hash);
     json_t *edit = plan_edit(w->plan, w->s, w->entry);
     struct health sum;
     json_t *rows = resources_with_health(w, &sum);
@@ -287,6 +308,7 @@ static void report(struct work *w, const char *hash)
 static void report_failure(struct work *w)
 {
     json_t *edit = plan_edit(w->plan, w->s, w->entry);
+    tell_failure(w, w->world.reason, w->world.message);
     condition_set(edit, w->s, APPLIED, STATUS_FALSE, w->world.reason, "%s", w->world.message);
     if (json_array_size(w->world.resources) > 0) {
         struct health sum;
@@ -464,6 +486,7 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     struct err err;
     if (rendered_manifests(s, rendered, &plan->arena, &manifests, &reason, &err) != 0) {
         json_t *edit = plan_edit(plan, s, entry);
+        tell_failure(&w, reason, err.message);
         condition_set(edit, s, APPLIED, STATUS_FALSE, reason, "%s", err.message);
         not_ready(&w, STATUS_FALSE, false, reason, slice_of(err.message));
     } else if (cluster_secret(s, w.plane, w.cluster, &plan->arena) == NULL) {
