@@ -274,6 +274,7 @@ static void load_shard(struct engine_shard *s)
             return;
         }
     }
+    s->loaded = true;
     clusters_refresh(s);
     clusters_watch_inventories(s);
     shard_enqueue_all(s);
@@ -352,7 +353,7 @@ void engine_on_change(void *user, uint32_t shard, uint64_t version)
     if (s == NULL || s->closing) {
         return;
     }
-    if (s->version == 0) {
+    if (!s->loaded) {
         load_shard(s);
         return;
     }

@@ -115,6 +115,7 @@ struct engine_shard {
     struct engine_source source;
     struct snapshot *snap; /* own, or the engine's system snapshot */
     struct world world;
+    bool loaded;      /* the snapshot was read whole once; an empty shard's has version 0 */
     uint64_t version; /* of the snapshot */
     struct queue queue;
     struct map works;       /* "ns/name" -> struct work */

@@ -272,7 +272,7 @@ static void tick(struct loop_timer *timer)
     struct engine_shard *s = CONTAINER_OF(timer, struct engine_shard, tick);
     struct queue_item item;
     size_t done = 0;
-    if (s->version == 0) {
+    if (!s->loaded) {
         return; /* not loaded yet: the next change tries again */
     }
     tasks_settle(s);
