@@ -118,17 +118,6 @@ int admit__preconditions(const struct admit_request *request, struct admit_resul
 
 enum propagation { AS_HELD, BACKGROUND, FOREGROUND, ORPHAN };
 
-static int bad_policy(const struct admit_request *request, struct admit_result *result,
-                      struct slice policy, const char *why, struct err *err)
-{
-    return admit__fail(
-        request, result, err, ERR_UNPROCESSABLE,
-        "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: %s: "
-        "\"%.*s\"%s",
-        *why == '\0' ? "Unsupported value" : "Invalid value", SLICE_ARG(slice_sub(policy, 0, 100)),
-        *why == '\0' ? ": supported values: \"Background\", \"Foreground\", \"Orphan\"" : why);
-}
-
 /* What the options ask for; nothing: what the finalizers say that hold the object already. */
 static int propagation_of(const struct admit_request *request, struct admit_result *result,
                           enum propagation *out, struct err *err)
@@ -138,20 +127,25 @@ static int propagation_of(const struct admit_request *request, struct admit_resu
     struct slice policy = json_text_at(request->incoming, "propagationPolicy");
     const json_t *orphan = json_object_get(request->incoming, "orphanDependents");
     *out = AS_HELD;
-    if (json_is_boolean(orphan)) {
-        *out = json_is_true(orphan) ? ORPHAN : BACKGROUND;
-        return policy.len == 0 ? 0
-                               : bad_policy(request, result, policy,
-                                            ": orphanDependents and propagationPolicy cannot be "
-                                            "both set",
-                                            err);
-    }
     for (size_t i = BACKGROUND; i <= ORPHAN; i++) {
         if (slice_eq_cstr(policy, names[i])) {
             *out = (enum propagation)i;
         }
     }
-    return policy.len == 0 || *out != AS_HELD ? 0 : bad_policy(request, result, policy, "", err);
+    if (policy.len > 0 && *out == AS_HELD) {
+        cause_add(&result->causes, CAUSE_NOT_SUPPORTED, SLICE("propagationPolicy"),
+                  "Unsupported value: \"%.*s\": supported values: \"Background\", \"Foreground\", "
+                  "\"Orphan\"",
+                  SLICE_ARG(slice_sub(policy, 0, 100)));
+    } else if (policy.len > 0 && json_is_boolean(orphan)) {
+        cause_add(&result->causes, CAUSE_INVALID, SLICE("propagationPolicy"),
+                  "Invalid value: \"%.*s\": orphanDependents and propagationPolicy cannot be both "
+                  "set",
+                  SLICE_ARG(policy));
+    } else if (json_is_boolean(orphan)) {
+        *out = json_is_true(orphan) ? ORPHAN : BACKGROUND;
+    }
+    return result->causes.count > 0 ? admit__invalid(request, result, err) : 0;
 }
 
 /* Asked for again in another way, a deletion goes on in that one. */

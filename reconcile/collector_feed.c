@@ -378,9 +378,11 @@ bool collector__feed(struct collector_impl *c)
     for (uint32_t i = 0; ready && i < c->config.shard_count; i++) {
         if (c->shards[i].followed && rows > 0 && list_empty(&c->sweeps) && collector__room(c)) {
             more |= read_changes(c, kinds, i, &rows);
+            read_sweeps(c, &rows); /* else the next shard would have to wait */
+        } else if (c->shards[i].followed) {
+            more = true;
         }
     }
-    read_sweeps(c, &rows);
     for (uint32_t i = 0; ready && i < c->config.shard_count; i++) {
         if (c->shards[i].led && c->shards[i].scanning && rows > 0) {
             more |= read_index(c, kinds, i, &rows);
