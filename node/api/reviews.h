@@ -1,4 +1,5 @@
-/* reviews.h: kinds that are answered and not stored: who may do what, and who is who.
+/* reviews.h: kinds that are answered and not stored: who may do what, who is who, and tokens of
+ * service accounts.
  *
  * The gate calls it in place of the store, with an object that admission has found good; both doors
  * follow. Every answer is auth.h's: no rule is known here.
