@@ -33,7 +33,11 @@ int rest_unsupported(struct slice type, const char *accepted, struct err *err)
 int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tree, struct err *err)
 {
     struct slice body = call->stream->body;
+    struct slice encoding = http_stream_header(call->stream, "content-encoding");
     json_t *parsed = NULL;
+    if (encoding.len != 0 && !slice_eq_cstr(encoding, "identity")) {
+        return err_set(err, ERR_UNSUPPORTED, "content-encoding: a body is taken as it is");
+    }
     int rc = api_hold_tree(call->ticket, body, err);
     if (rc != 0) {
         return rc;

@@ -105,6 +105,17 @@ static void bodies_of_strangers_are_not_kept(void **state)
     buf_free(&body);
 }
 
+/* Nothing is unpacked here, so nothing can be a bomb. */
+static void packed_bodies_are_refused(void **state)
+{
+    struct door *d = *state;
+    limit(d, (struct quota_limits){.bytes = 0});
+    door_ask(d, "POST", "/api/v1/namespaces/default/configmaps", "content-encoding: gzip\r\n",
+             "\x1f\x8b\x08");
+    assert_int_equal(door_status(d), 415);
+    door_says(d, "content-encoding");
+}
+
 int main(void)
 {
 #define SHARES_TEST(name) cmocka_unit_test_setup_teardown(name, door_setup, teardown)
@@ -113,6 +124,7 @@ int main(void)
         SHARES_TEST(a_watch_is_had_until_it_ends),
         SHARES_TEST(bytes_of_bodies_and_their_trees_are_counted),
         SHARES_TEST(bodies_of_strangers_are_not_kept),
+        SHARES_TEST(packed_bodies_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
