@@ -66,7 +66,9 @@ function heal(object, {field, message}) {
 
 const SERVERS = ['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp',
                  'deletionGracePeriodSeconds', 'managedFields', 'selfLink', 'generateName'];
-// Names that are more than names.
+const BINDING = {roleRef: {apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view'},
+  subjects: [{kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: 'ada'}]};
+// Names that are more than names, and values that fit each other.
 const NAMED = {
   customresourcedefinitions: {
     name: n => `${n}s.doors.example.com`,
@@ -74,6 +76,11 @@ const NAMED = {
       versions: [{name: 'v1', served: true, storage: true, schema: {openAPIV3Schema: {
         type: 'object', properties: {a: {type: 'string', default: 'b'}}}}}]}}),
   },
+  clusterrolebindings: {body: () => BINDING},
+  rolebindings: {body: () => BINDING},
+  events: { // one object, seen in two ways
+    name: (n, {group}) => group ? `${n}-new` : n,
+    body: (n, {group}) => group ? {type: 'Normal', eventTime: '2026-01-02T03:04:05.000007Z'} : {type: 'Normal'}},
 };
 
 async function bodyOf(kind) {
@@ -89,7 +96,7 @@ async function bodyOf(kind) {
     ownerReferences: [{apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: 'some-uid', controller: true}]};
   // Kubernetes' messages leave the type of an object within another out.
   full.spec?.volumeClaimTemplates?.forEach(claim => { delete claim.apiVersion; delete claim.kind; });
-  return JSON.parse(JSON.stringify({...full, ...object, ...NAMED[kind.plural]?.body('one')}));
+  return JSON.parse(JSON.stringify({...full, ...object, ...NAMED[kind.plural]?.body('one', kind)}));
 }
 
 // ---- both doors ----
@@ -135,10 +142,10 @@ async function settled(kind, made) {
 // The same object under another name, for a create.
 function renamed(object, name, kind) {
   const copy = structuredClone(object);
-  copy.metadata.name = NAMED[kind.plural]?.name(name) ?? name;
+  copy.metadata.name = NAMED[kind.plural]?.name?.(name, kind) ?? name;
   for (const member of SERVERS) delete copy.metadata[member];
   if (kind.plural !== 'namespaces') delete copy.status;
-  if (NAMED[kind.plural]) copy.spec.names = NAMED[kind.plural].body(name).spec.names;
+  if (NAMED[kind.plural]?.name && copy.spec) copy.spec.names = NAMED[kind.plural].body(name).spec.names;
   return copy;
 }
 
@@ -153,7 +160,7 @@ function watchByGrpc(kind, form, since) {
 }
 
 async function through(kind, t) {
-  const name = n => NAMED[kind.plural]?.name(n) ?? n;
+  const name = n => NAMED[kind.plural]?.name?.(n, kind) ?? n;
   const since = (await api.ask('GET', pathOf(kind))).json.metadata.resourceVersion;
   const seen = [];
   const watch = api.watch(`${pathOf(kind)}?watch=1&resourceVersion=${since}`, event => seen.push(event));
