@@ -35,11 +35,6 @@ enum admit_subresource { ADMIT_MAIN, ADMIT_STATUS, ADMIT_SCALE, ADMIT_FINALIZE }
 /* Unknown fields: refuse, warn, or drop in silence. The doors' default is warn. */
 enum admit_validation { ADMIT_WARN, ADMIT_STRICT, ADMIT_IGNORE };
 
-/* What holds an object that is being deleted until the garbage collector is done: until those
- * dependents are gone that block it; until none refers to it any more. */
-#define ADMIT_FINALIZER_FOREGROUND "foregroundDeletion"
-#define ADMIT_FINALIZER_ORPHAN "orphan"
-
 struct admit_request {
     struct arena *arena;
     const struct kind *kind;

@@ -151,19 +151,19 @@ static int propagation_of(const struct admit_request *request, struct admit_resu
 /* Asked for again in another way, a deletion goes on in that one. */
 static void set_collector_finalizers(json_t *object, enum propagation how)
 {
-    bool orphans = object_has_finalizer(object, ADMIT_FINALIZER_ORPHAN);
-    bool waits = object_has_finalizer(object, ADMIT_FINALIZER_FOREGROUND) && !orphans;
+    bool orphans = object_has_finalizer(object, OBJECT_FINALIZER_ORPHAN);
+    bool waits = object_has_finalizer(object, OBJECT_FINALIZER_FOREGROUND) && !orphans;
     bool orphan = how == ORPHAN || (how == AS_HELD && orphans);
     bool foreground = how == FOREGROUND || (how == AS_HELD && waits);
     if (orphan) {
-        object_add_finalizer(object, ADMIT_FINALIZER_ORPHAN);
+        object_add_finalizer(object, OBJECT_FINALIZER_ORPHAN);
     } else {
-        object_remove_finalizer(object, ADMIT_FINALIZER_ORPHAN);
+        object_remove_finalizer(object, OBJECT_FINALIZER_ORPHAN);
     }
     if (foreground) {
-        object_add_finalizer(object, ADMIT_FINALIZER_FOREGROUND);
+        object_add_finalizer(object, OBJECT_FINALIZER_FOREGROUND);
     } else {
-        object_remove_finalizer(object, ADMIT_FINALIZER_FOREGROUND);
+        object_remove_finalizer(object, OBJECT_FINALIZER_FOREGROUND);
     }
 }
 

@@ -14,6 +14,11 @@ struct backend_object;
 
 enum { OBJECT_BYTES_MAX = 1536 * 1024 };
 
+/* What holds an object that is being deleted until the garbage collector is done: until those
+ * dependents are gone that block it; until none refers to it any more. */
+#define OBJECT_FINALIZER_FOREGROUND "foregroundDeletion"
+#define OBJECT_FINALIZER_ORPHAN "orphan"
+
 /* Tree to stored bytes: resourceVersion and selfLink are removed from the tree.
  * Errors: ERR_INVALID (no metadata.uid; a NUL in a text), ERR_TOO_LARGE (over OBJECT_BYTES_MAX). */
 int object_canonical(json_t *tree, struct buf *body, uint32_t *splice, struct err *err);

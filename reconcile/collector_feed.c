@@ -38,8 +38,8 @@ struct collector_shape collector__shape(struct slice body)
     }
     s.deleting = json_scan(metadata, &value, "deletionTimestamp", NULL);
     if (s.deleting && json_scan(metadata, &value, "finalizers", NULL)) {
-        s.foreground = has_text(value, "\"" ADMIT_FINALIZER_FOREGROUND "\"");
-        s.orphan = has_text(value, "\"" ADMIT_FINALIZER_ORPHAN "\"");
+        s.foreground = has_text(value, "\"" OBJECT_FINALIZER_FOREGROUND "\"");
+        s.orphan = has_text(value, "\"" OBJECT_FINALIZER_ORPHAN "\"");
     }
     (void)json_scan(metadata, &s.owners, "ownerReferences", NULL);
     if (json_scan(metadata, &value, "uid", NULL) && value.len > 2) {

@@ -297,7 +297,7 @@ void collector__job_foreground(struct collector_job *job)
     } else if (!job->confirmed) {
         confirm(job);
     } else {
-        release(job, ADMIT_FINALIZER_FOREGROUND);
+        release(job, OBJECT_FINALIZER_FOREGROUND);
     }
 }
 
@@ -355,7 +355,7 @@ static void orphan_next(struct collector_job *job)
     } else if (!job->confirmed || job->touched) {
         confirm(job);
     } else {
-        release(job, ADMIT_FINALIZER_ORPHAN);
+        release(job, OBJECT_FINALIZER_ORPHAN);
     }
 }
 

@@ -261,7 +261,7 @@ static void plan_end(struct work *w, const struct snapshot_entry **rendered, siz
     }
 }
 
-static bool orphaned(const struct work *w)
+static bool belongs_to_another(const struct work *w)
 {
     const struct snapshot_entry *component =
         snapshot_find(w->s, SNAPSHOT_COMPONENT, w->entry->ns, w->component);
@@ -286,14 +286,13 @@ void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
         plan_end(&w, rendered, count);
         return;
     }
-    if (orphaned(&w)) {
-        plan_delete(plan, entry);
-        return;
+    if (belongs_to_another(&w)) {
+        return; /* which is gone: the garbage collector's */
     }
     w.edit = plan_edit(plan, s, entry);
     object_add_finalizer(w.edit, FINALIZER);
     const json_t *component = snapshot_get(s, SNAPSHOT_COMPONENT, entry->ns, w.component);
-    if (component != NULL) {
+    if (component != NULL && !object_deleting(component)) { /* one that goes may be orphaning it */
         object_add_owner(w.edit, component, true);
     }
     if (find_place(&w) && find_release(&w)) {

@@ -407,6 +407,12 @@ static void plan_end(struct work *w)
     if (!object_has_finalizer(w->component, FINALIZER)) {
         return;
     }
+    if (object_has_finalizer(w->component, OBJECT_FINALIZER_ORPHAN)) {
+        /* The garbage collector takes the references to it off what it made, which stays. */
+        w->edit = plan_edit(w->plan, w->s, w->entry);
+        object_remove_finalizer(w->edit, FINALIZER);
+        return;
+    }
     static const enum snapshot_kind made[] = {SNAPSHOT_BINDING, SNAPSHOT_RENDERED,
                                               SNAPSHOT_RELEASE};
     size_t left = 0;

@@ -1,7 +1,7 @@
 /* release.c: releases do not pile up for ever.
  *
- * A release goes when its component is gone and nothing is bound to it, or when it is neither bound
- * nor among the newest RELEASES_KEPT of its component: those are there to roll back to. */
+ * A release goes when it is neither bound nor among the newest RELEASES_KEPT of its component:
+ * those are there to roll back to. With its component, it goes by its ownerReference. */
 #include "reconcile/controllers/common.h"
 
 enum { RELEASES_KEPT = 10 };
@@ -40,10 +40,7 @@ void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     struct slice name = owner_text(release, "componentName");
     const struct snapshot_entry *component = snapshot_find(s, SNAPSHOT_COMPONENT, entry->ns, name);
     if (component == NULL) {
-        if (has_owner(release)) {
-            plan_delete(plan, entry);
-        }
-        return;
+        return; /* the garbage collector's, unless it was orphaned */
     }
     const json_t *latest =
         json_at(snapshot_tree(s, component), "status", "latestRelease", "name", NULL);
