@@ -48,6 +48,7 @@ void engine_snapshot(struct engine_impl *e, uint32_t shard, struct engine_source
     *source = (struct engine_source){.e = e, .shard = shard};
     snapshot_init(s, s == &e->system ? NULL : &e->system);
     s->source = (struct snapshot_source){.user = source, .read = read_body};
+    s->programs = &e->programs;
 }
 
 /* ---- feeding ---- */
@@ -456,6 +457,7 @@ void engine_check_stopped(struct engine_impl *e)
     struct engine *engine = e->engine;
     void (*stopped)(struct engine *) = e->stopped;
     snapshot_free(&e->system);
+    cel_cache_free(&e->programs);
     if (e->feed == &e->store_feed) {
         feed_store_free(&e->store_feed);
     }

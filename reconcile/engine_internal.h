@@ -18,6 +18,7 @@
 #include "reconcile/feed.h"
 #include "reconcile/plan.h"
 #include "reconcile/queue.h"
+#include "render/cel/cache.h"
 
 enum {
     PLANS_AT_ONCE_MAX = 64,   /* per turn of the loop, */
@@ -59,6 +60,7 @@ struct engine_impl {
     struct feed store_feed; /* used where config.feed is NULL */
     struct feed *feed;
     struct snapshot system;
+    struct cel_cache programs; /* of all snapshots */
     struct engine_source system_source;
     bool system_loaded;
     uint64_t system_version;

@@ -24,6 +24,8 @@
 #include "base/list.h"
 #include "base/map.h"
 
+struct cel_cache;
+
 #define SNAPSHOT_SYSTEM_NS "choreo-system"
 
 /* kind, GroupResource, cluster-scoped */
@@ -150,6 +152,8 @@ struct snapshot {
     const struct world *world; /* may be NULL */
     /* Set before anything is put. read NULL: every body is kept. */
     struct snapshot_source source;
+    /* Compiled expressions, the owner's, which make plans cheaper and never different; or NULL. */
+    struct cel_cache *programs;
     uint64_t now_ms; /* wall clock: what plans call now */
     uint64_t abandon_after_ms;
     struct map kinds[SNAPSHOT_KIND_COUNT]; /* private: "ns/name" -> entry */

@@ -208,6 +208,7 @@ int render_component(const struct render_component *in, json_t **manifests, stru
     int rc = context_component(&r.arena, in, &r.context, err);
     *manifests = NULL;
     template_init(&r.scope, &r.arena, in->cost_limit != 0 ? in->cost_limit : RENDER_COST_MAX);
+    r.scope.programs = in->programs;
     if (rc == 0) {
         rc = render_type(&r, spec, err);
     }
@@ -224,6 +225,9 @@ int render_component(const struct render_component *in, json_t **manifests, stru
     resources_free(&r.list);
     context_free(&r.context);
     arena_free(&r.arena);
+    if (in->programs != NULL) {
+        cel_cache_trim(in->programs);
+    }
     return rc;
 }
 

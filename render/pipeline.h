@@ -15,6 +15,8 @@
 
 #include "base/json.h"
 
+struct cel_cache;
+
 enum {
     RENDER_COST_MAX = 1000 * 1000, /* CEL cost of one call, all expressions together; the built-in
                                     * types need some thousands */
@@ -65,6 +67,9 @@ struct render_component {
     const json_t *labels;
     const json_t *annotations;
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */
+    /* Compiled expressions of former renderings, trimmed here; NULL: none are kept. The result is
+     * the same. */
+    struct cel_cache *programs;
 };
 
 /* One component in one environment, on one cluster: *manifests is an array of objects in order of

@@ -123,7 +123,7 @@ static int evaluate(struct walk *w, struct slice text, struct span span, struct 
     struct slice source = slice_sub(text, span.start + 2, span.end - span.start - 3);
     const struct cel_program *program;
     uint32_t offset = 0;
-    int rc = cel_compile(s->arena, &env, source, &program, &offset, w->err);
+    int rc = cel_cache_compile(s->programs, s->arena, &env, source, &program, &offset, w->err);
     if (rc == 0 && !w->check_only) {
         bool rest = s->cost_left < CEL_COST_DEFAULT;
         const struct cel_input input = {.variables = s->values,

@@ -17,7 +17,7 @@
 #ifndef RENDER_TEMPLATE_H
 #define RENDER_TEMPLATE_H
 
-#include "render/cel/cel.h"
+#include "render/cel/cache.h"
 
 enum { TEMPLATE_DEPTH_MAX = JSON_DEPTH_MAX, TEMPLATE_VARIABLES_MAX = 32 };
 
@@ -29,7 +29,8 @@ struct template_scope {
     const struct cel_function *functions; /* the host's */
     size_t function_count;
     void *host;
-    uint64_t cost_left; /* of all expressions together */
+    struct cel_cache *programs; /* NULL: every expression is compiled anew */
+    uint64_t cost_left;         /* of all expressions together */
 };
 
 void template_init(struct template_scope *scope, struct arena *arena, uint64_t cost);

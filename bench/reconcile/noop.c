@@ -17,11 +17,13 @@
 #include "proto/admit.h"
 #include "reconcile/drivers/driver.h"
 #include "reconcile/plan.h"
+#include "render/cel/cache.h"
 
 enum { PER_TENANT = 100, ROUNDS_MAX = 20 };
 
 struct bench {
     struct snapshot snap;
+    struct cel_cache programs;
     struct world world;
     struct kind_registry kinds;
     struct map applied; /* "ns/name" of a RenderedRelease -> struct applied */
@@ -378,6 +380,7 @@ int main(int argc, char **argv)
     kind_registry_builtin(&b.kinds);
     snapshot_init(&b.snap, NULL);
     b.snap.world = &b.world;
+    b.snap.programs = &b.programs;
     b.snap.now_ms = clock_system.wall_ms(&clock_system);
     fill(&b);
     settle(&b);

@@ -234,6 +234,7 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
             .organization = in->organization,
             .dependencies = dependencies,
             .sources = needed,
+            .programs = in->s->programs,
         };
         rc = render_component(&component, manifests, err);
         *reason = rc == ERR_NOT_FOUND ? "ReferenceNotFound" : "RenderFailed";
