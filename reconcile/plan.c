@@ -1,14 +1,19 @@
 /* plan.c: gathering what a controller wants, and choosing the controller.
  *
- * Edits are deep copies: plan_finish() compares each with what it was copied from and turns those
- * that differ into writes, after the writes that the controller asked for itself, its own object's
- * last, so that what a status tells of exists before the status does. */
+ * Edits are copies: plan_finish() compares each with what it was copied from and turns those that
+ * differ into writes, after the writes that the controller asked for itself, its own object's last,
+ * so that what a status tells of exists before the status does.
+ *
+ * Who owns which field (managedFields) is the gate's book, and half of most objects. An edit shares
+ * it with the snapshot, and is written without it: the gate then goes on from what is stored. */
 #include "reconcile/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/object.h"
+
+#define MANAGED "managedFields"
 
 enum { GROW = 8 };
 
@@ -58,6 +63,29 @@ void plan_create(struct plan *plan, enum snapshot_kind kind, json_t *object)
                                            .object = object};
 }
 
+/* A deep copy but for one member, which is shared. */
+static json_t *copy_sharing(const json_t *object, const char *shared)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)object);
+    for (void *it = json_object_iter(copy); it != NULL; it = json_object_iter_next(copy, it)) {
+        if (strcmp(json_object_iter_key(it), shared) != 0 &&
+            json_object_iter_set_new(copy, it, json_deep_copy(json_object_iter_value(it))) != 0) {
+            abort();
+        }
+    }
+    return copy;
+}
+
+static json_t *copy_for_edit(const json_t *object)
+{
+    json_t *copy = copy_sharing(object, "metadata");
+    const json_t *metadata = json_object_get(object, "metadata");
+    if (metadata != NULL) {
+        json_object_set_new(copy, "metadata", copy_sharing(metadata, MANAGED));
+    }
+    return copy;
+}
+
 json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry)
 {
     for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {
@@ -68,10 +96,7 @@ json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snap
     struct plan_edit *e = ARENA_NEW(&plan->arena, struct plan_edit);
     e->entry = entry;
     e->before = snapshot_tree(s, entry);
-    e->after = json_deep_copy(e->before);
-    if (e->after == NULL) {
-        abort();
-    }
+    e->after = copy_for_edit(e->before);
     e->next = plan->edits;
     plan->edits = e;
     return e->after;
@@ -118,6 +143,7 @@ void plan_requeue(struct plan *plan, uint64_t after_ms)
 static void finish_edit(struct plan *plan, struct plan_edit *e)
 {
     if (!json_equal(e->before, e->after)) {
+        (void)json_object_del(json_object_get(e->after, "metadata"), MANAGED);
         *write_new(plan) = (struct plan_write){.verb = PLAN_UPDATE,
                                                .kind = e->entry->kind,
                                                .ns = e->entry->ns,
