@@ -90,17 +90,45 @@ static bool needs_escape(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
+/* Does one of eight bytes need an escape? A byte of (w - n) & ~w has its high bit if one
+ * at or below it was less than n. */
+static bool any_needs_escape(uint64_t w)
+{
+    const uint64_t each = UINT64_MAX / 255;
+    uint64_t quote = w ^ (each * '"');
+    uint64_t backslash = w ^ (each * '\\');
+    uint64_t control = (w - each * 0x20) & ~w;
+    return ((control | ((quote - each) & ~quote) | ((backslash - each) & ~backslash)) &
+            (each * 0x80)) != 0;
+}
+
+/* The first byte from there on that needs an escape, or the end. */
+static size_t plain_until(struct slice s, size_t at)
+{
+    uint64_t w;
+    while (s.len - at >= sizeof(w)) {
+        memcpy(&w, s.data + at, sizeof(w));
+        if (any_needs_escape(w)) {
+            break;
+        }
+        at += sizeof(w);
+    }
+    while (at < s.len && !needs_escape((unsigned char)s.data[at])) {
+        at++;
+    }
+    return at;
+}
+
 void json_quote(struct buf *out, struct slice s)
 {
     buf_reserve(out, s.len + 2);
     buf_add_char(out, '"');
     size_t from = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (needs_escape((unsigned char)s.data[i])) {
-            buf_add(out, slice_sub(s, from, i - from));
-            write_escape(out, (unsigned char)s.data[i]);
-            from = i + 1;
-        }
+    size_t at;
+    while ((at = plain_until(s, from)) < s.len) {
+        buf_add(out, slice_sub(s, from, at - from));
+        write_escape(out, (unsigned char)s.data[at]);
+        from = at + 1;
     }
     buf_add(out, slice_sub(s, from, SIZE_MAX));
     buf_add_char(out, '"');

@@ -334,6 +334,38 @@ static void scan_survives_bytes_cut_anywhere(void **state)
     }
 }
 
+/* Wherever it stands, and whatever stands around it. */
+static void every_byte_is_quoted_by_itself(void **state)
+{
+    (void)state;
+    static const char around[] = {'x', '\x7f', (char)0x80, (char)0xff, ' ', '!', '#', '[', ']'};
+    struct buf out = {0};
+    for (size_t i = 0; i < sizeof around * 256 * 18; i++) {
+        char text[18];
+        size_t at = i % 18;
+        unsigned char c = (unsigned char)(i / 18 % 256);
+        memset(text, around[i / 18 / 256], sizeof text);
+        text[at] = (char)c;
+        char escaped[7] = {(char)c};
+        size_t escaped_len = 1;
+        if (c < 0x20 || c == '"' || c == '\\') {
+            static const char *const shorts[32] = {
+                ['\b'] = "b", ['\f'] = "f", ['\n'] = "n", ['\r'] = "r", ['\t'] = "t"};
+            escaped_len = c >= 0x20           ? (size_t)snprintf(escaped, 7, "\\%c", c)
+                          : shorts[c] != NULL ? (size_t)snprintf(escaped, 7, "\\%s", shorts[c])
+                                              : (size_t)snprintf(escaped, 7, "\\u%04x", c);
+        }
+        buf_clear(&out);
+        json_quote(&out, slice_make(text, sizeof text));
+        struct slice told = buf_slice(&out);
+        assert_int_equal(told.len, sizeof text - 1 + escaped_len + 2);
+        assert_memory_equal(told.data + 1, text, at);
+        assert_memory_equal(told.data + 1 + at, escaped, escaped_len);
+        assert_memory_equal(told.data + 1 + at + escaped_len, text + at + 1, sizeof text - at - 1);
+    }
+    buf_free(&out);
+}
+
 static void unquote_undoes_quote(void **state)
 {
     (void)state;
@@ -377,6 +409,7 @@ int main(void)
         cmocka_unit_test(strings_from_anywhere_become_utf8),
         cmocka_unit_test(scan_finds_members_in_stored_bytes),
         cmocka_unit_test(scan_survives_bytes_cut_anywhere),
+        cmocka_unit_test(every_byte_is_quoted_by_itself),
         cmocka_unit_test(unquote_undoes_quote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
