@@ -96,7 +96,7 @@ static json_t *object_of(struct history *h, const struct schema *s, int depth)
         }
     }
     for (int i = 0; i < 3 && (s->values != NULL || s->preserve_unknown); i++) {
-        char key[8];
+        char key[16];
         (void)snprintf(key, sizeof key, "k%d", i);
         if (one_of(h, 2)) {
             json_object_set_new(object, key,
