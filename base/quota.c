@@ -19,17 +19,17 @@ struct quota_caller {
 
 static const char *const kind_names[] = {"requests", "watches"};
 
-void quota_init(struct quota *q, const struct quota_limits *limits)
+void quota_init(struct quota *q, const char *labels, const struct quota_limits *limits)
 {
     *q = (struct quota){.limits = *limits};
     int rc = uv_mutex_init(&q->mutex);
     assert(rc == 0);
-    q->gauges[QUOTA_REQUESTS] = metric_gauge("choreod_api_requests", "", "Requests under way.");
+    q->gauges[QUOTA_REQUESTS] = metric_gauge("choreod_api_requests", labels, "Requests under way.");
     q->gauges[QUOTA_WATCHES] =
-        metric_gauge("choreod_api_watches", "", "Watches and other endless streams.");
-    q->gauge_bytes = metric_gauge("choreod_api_request_bytes", "",
+        metric_gauge("choreod_api_watches", labels, "Watches and other endless streams.");
+    q->gauge_bytes = metric_gauge("choreod_api_request_bytes", labels,
                                   "Held for requests under way: bodies, and what is made of them.");
-    q->refused = metric_counter("choreod_api_busy_total", "",
+    q->refused = metric_counter("choreod_api_busy_total", labels,
                                 "Requests refused because their caller has its share.");
 }
 

@@ -56,7 +56,8 @@ struct quota_ticket {
     uint64_t bytes;
 };
 
-void quota_init(struct quota *q, const struct quota_limits *limits);
+/* labels: of its metrics, where a process has several quotas; static, may be "". */
+void quota_init(struct quota *q, const char *labels, const struct quota_limits *limits);
 void quota_free(struct quota *q); /* every ticket was left */
 
 /* On error nothing is had. Errors: ERR_BUSY, which says what there is too much of. */

@@ -66,6 +66,7 @@ struct run {
     struct grpc grpc;
     struct namespaces namespaces;
     struct quota quota;        /* of subjects */
+    struct quota strangers;    /* of who has no credentials */
     struct events_view events; /* over the namespaces */
     struct api api;
     struct fronts fronts;
@@ -184,7 +185,7 @@ static int start_node(struct run *r, struct err *err)
 static int start_reconciler(struct run *r, struct err *err)
 {
     const struct reconciler_config config = {.node = &r->node,
-                                             .backend = &r->namespaces.backend,
+                                             .backend = &r->events.backend,
                                              .kinds = &r->board,
                                              .cluster_requests_per_second =
                                                  r->config.cluster_requests_per_second};
@@ -192,6 +193,7 @@ static int start_reconciler(struct run *r, struct err *err)
     uint64_t since_ms = 0;
     (void)pki_cert_since(buf_slice(&r->credentials.ca_cert), &since_ms, NULL);
     namespaces_init(&r->namespaces, node_backend(&r->node), &r->kinds, since_ms);
+    events_view_init(&r->events, &r->namespaces.backend);
     return r->config.reconcile ? reconciler_start(&r->reconciler, &config, err) : 0;
 }
 
@@ -203,14 +205,21 @@ static void prepare_api(struct run *r)
                  [QUOTA_WATCHES] = r->config.subject_watches},
         .bytes = (uint64_t)r->config.subject_megabytes << 20,
     };
-    quota_init(&r->quota, &limits);
-    events_view_init(&r->events, &r->namespaces.backend);
+    /* Health checks and the first steps of a join: little, and never the others' share. */
+    static const struct quota_limits few = {
+        .per_second = 200,
+        .most = {[QUOTA_REQUESTS] = 20, [QUOTA_WATCHES] = 20},
+        .bytes = 1 << 20,
+    };
+    quota_init(&r->quota, "callers=\"known\"", &limits);
+    quota_init(&r->strangers, "callers=\"anonymous\"", &few);
     const struct api_config config = {.backend = &r->events.backend,
                                       .kinds = &r->board,
                                       .expressions = &expressions_cel,
                                       .auth = &r->auth,
                                       .validate = check_object,
                                       .quota = &r->quota,
+                                      .strangers = &r->strangers,
                                       .collected = r->config.reconcile,
                                       .name = "choreod",
                                       .grpc = grpc_accept,
@@ -362,6 +371,7 @@ static void close_all(struct run *r)
     node_stop(&r->node);
     api_free(&r->api);
     quota_free(&r->quota);
+    quota_free(&r->strangers);
     namespaces_free(&r->namespaces);
     loop_join(&r->main);
     tls_unref(r->tls);

@@ -60,10 +60,12 @@ static void confirm(const struct account_check *c)
     e->used = true;
 }
 
-static bool same_uid(const struct account_check *c)
+/* The token's own account, and not about to go. */
+static bool is_the_one(const struct account_check *c)
 {
     struct slice value; /* as it stands in JSON, quoted */
-    return json_scan(c->get.object.body, &value, "metadata", "uid", NULL) && value.len >= 2 &&
+    return !json_scan(c->get.object.body, &value, "metadata", "deletionTimestamp", NULL) &&
+           json_scan(c->get.object.body, &value, "metadata", "uid", NULL) && value.len >= 2 &&
            slice_eq(slice_sub(value, 1, value.len - 2), c->subject->uid);
 }
 
@@ -74,7 +76,7 @@ static void on_got(struct backend_get *get, int rc, const struct err *err)
     struct err gone;
     if (rc != 0 && rc != ERR_NOT_FOUND) {
         c->done(c, rc, err);
-    } else if (rc == 0 && same_uid(c)) {
+    } else if (rc == 0 && is_the_one(c)) {
         if (confirmed) {
             confirm(c);
         }

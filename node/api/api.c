@@ -19,7 +19,7 @@
 #include "node/api/impersonation.h"
 #include "node/api/rest/rest.h"
 
-enum { TIMEOUT_DEFAULT_MS = 30000, ANONYMOUS_BODY_MAX_BYTES = 4096 };
+enum { TIMEOUT_DEFAULT_MS = 30000 };
 
 struct door_call {
     struct rest_call rest;
@@ -122,7 +122,9 @@ int api_enter(struct api *api, struct http_stream *stream, const struct subject 
     bool anonymous = slice_eq_cstr(subject->user, USER_ANONYMOUS);
     struct slice name = anonymous ? anonymous_at(&stream->arena, stream->remote) : subject->user;
     enum quota_kind kind = endless ? QUOTA_WATCHES : QUOTA_REQUESTS;
-    int rc = quota_enter(api->config.quota, name, kind, loop_now_ms(stream->loop), *ticket, err);
+    bool apart = anonymous && api->config.strangers != NULL;
+    struct quota *quota = apart ? api->config.strangers : api->config.quota;
+    int rc = quota_enter(quota, name, kind, loop_now_ms(stream->loop), *ticket, err);
     arena_own(&stream->arena, *ticket, leave);
     return rc;
 }
@@ -330,7 +332,7 @@ static void enter(struct door_call *d, struct http_stream *s)
 {
     struct slice watch;
     bool endless = slice_eq_cstr(s->method, "GET") && http_stream_param(s, "watch", &watch) &&
-                   !slice_eq_cstr(watch, "0") && !slice_eq_cstr(watch, "false");
+                   watch.len > 0 && !slice_eq_cstr(watch, "0") && !slice_eq_cstr(watch, "false");
     int rc = api_authenticate(d->api, s, &d->subject, &d->refusal);
     if (rc == 0) {
         rc = api_enter(d->api, s, &d->subject, endless, &d->ticket, &d->refusal);
@@ -338,7 +340,7 @@ static void enter(struct door_call *d, struct http_stream *s)
     if (rc != 0) {
         s->body_max = 0;
     } else if (subject_in(&d->subject, GROUP_ANONYMOUS)) {
-        s->body_max = ANONYMOUS_BODY_MAX_BYTES;
+        s->body_max = API_STRANGER_BYTES_MAX;
     }
 }
 

@@ -41,6 +41,9 @@ struct api_check {
 
 enum { API_ROUTES_MAX = 16, API_CHECKS_MAX = 16 };
 
+/* Of an anonymous caller's request: nothing that it may ask is longer. */
+enum { API_STRANGER_BYTES_MAX = 4096 };
+
 struct api_config {
     struct backend *backend;
     struct kind_board *kinds;              /* borrowed */
@@ -56,6 +59,8 @@ struct api_config {
     const char *name;          /* of the program, in /version and default field managers */
     uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */
     struct quota *quota;       /* what a subject may have at a time; borrowed; NULL: no limits */
+    struct quota *strangers; /* what an anonymous caller's address may; apart, so that no number of
+                                them leaves the others nothing; NULL: quota */
     /* The gRPC door; NULL: 415. It owns the stream from here on. */
     void (*grpc)(struct api *api, struct http_stream *stream);
     void *grpc_user; /* the door's */

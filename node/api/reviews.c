@@ -275,6 +275,11 @@ static void on_account_read(struct backend_get *get, int rc, const struct err *e
     }
     if (rc == 0) {
         rc = object_meta(get->object.body, r->arena, &meta, &r->err);
+        if (rc == 0 && meta.deleted.len > 0) {
+            rc = err_set(&r->err, ERR_CONFLICT,
+                         "serviceaccounts \"%.*s\" is being deleted: it gets no more tokens",
+                         SLICE_ARG(r->name));
+        }
         rc = rc != 0 ? rc : issue(r, meta.uid, &status, &r->err);
         err = &r->err;
     }

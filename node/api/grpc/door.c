@@ -210,6 +210,9 @@ static bool next_message(struct grpc_call *call, struct slice *message)
         return false;
     }
     rc = rc != 0 ? rc : frames_take(&call->frames, &call->in, call->arena, message, &err);
+    if (rc == 0 && !call->service->bidirectional) { /* what was packed is more now */
+        rc = quota_hold(call->ticket, message->len, &err);
+    }
     if (rc != 0) {
         grpc_finish(call, rc, &err, NULL);
     }
@@ -467,13 +470,17 @@ static void go_on(struct grpc_call *call, int rc, const struct err *why)
 static void on_account(struct account_check *check, int rc, const struct err *err)
 {
     struct grpc_call *call = CONTAINER_OF(check, struct grpc_call, check);
+    bool talks = call->service->bidirectional;
     call->checking = false;
     if (!call->finished) {
         go_on(call, rc, err);
     }
-    if (!call->finished && call->whole) {
+    if (!call->finished && talks) {
+        http_stream_resume(call->stream);
+    }
+    if (!call->finished && (call->whole || (talks && call->refusal != NULL))) {
         serve_whole(call);
-    } else if (!call->finished && call->service->bidirectional && call->refusal == NULL) {
+    } else if (!call->finished && talks) {
         serve_messages(call);
     }
     grpc_drop(call);
@@ -483,6 +490,9 @@ static void on_account(struct account_check *check, int rc, const struct err *er
 static void check_account(struct grpc_call *call, const struct subject *bound)
 {
     call->checking = true;
+    if (call->service->bidirectional) {
+        http_stream_pause(call->stream); /* it may say much meanwhile */
+    }
     call->check = (struct account_check){
         .api = call->api, .loop = call->loop, .subject = bound, .done = on_account};
     grpc_hold(call);
@@ -510,6 +520,10 @@ static void begin(struct grpc_call *call)
     if (rc != 0) {
         refuse(call, rc, err.message);
         return;
+    }
+    if (subject_in(&call->subject, GROUP_ANONYMOUS) &&
+        call->frames.limit > API_STRANGER_BYTES_MAX) {
+        call->frames.limit = API_STRANGER_BYTES_MAX;
     }
     call->endless = call->service->bidirectional;
     call->deadline_ms = UINT64_MAX;

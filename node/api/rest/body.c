@@ -9,6 +9,8 @@
 #include "base/yaml.h"
 #include "node/api/rest/kube_proto.h"
 
+enum { TREE_BYTES_PER_BYTE = 8 }; /* of an object in another form than JSON, about */
+
 static void release_tree(void *tree)
 {
     json_decref(tree);
@@ -38,13 +40,18 @@ int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tr
     if (encoding.len != 0 && !slice_eq_cstr(encoding, "identity")) {
         return err_set(err, ERR_UNSUPPORTED, "content-encoding: a body is taken as it is");
     }
+    bool protobuf = slice_eq_cstr(type, "application/vnd.kubernetes.protobuf");
+    bool yaml = slice_ends_with(type, SLICE("yaml"));
     int rc = api_hold_tree(call->ticket, body, err);
+    if (rc == 0 && (protobuf || yaml)) { /* which cannot be weighed beforehand */
+        rc = quota_hold(call->ticket, TREE_BYTES_PER_BYTE * body.len, err);
+    }
     if (rc != 0) {
         return rc;
     }
-    if (slice_eq_cstr(type, "application/vnd.kubernetes.protobuf")) {
+    if (protobuf) {
         rc = kube_proto_decode(call->kind, body, &parsed, err);
-    } else if (slice_ends_with(type, SLICE("yaml"))) {
+    } else if (yaml) {
         rc = yaml_parse_body(body, "request body", &parsed, err);
     } else {
         rc = json_parse_body(body, &parsed, err);

@@ -13,7 +13,7 @@ struct fixture {
 static void open_quota(struct fixture *f, struct quota_limits limits)
 {
     *f = (struct fixture){0};
-    quota_init(&f->quota, &limits);
+    quota_init(&f->quota, "", &limits);
 }
 
 static int enter(struct fixture *f, const char *name, enum quota_kind kind)

@@ -87,6 +87,26 @@ static void a_deleted_accounts_token_is_worth_nothing(void **state)
     assert_int_equal(status_with(d, header, "/api"), 401);
 }
 
+static void an_account_that_ends_is_as_good_as_gone(void **state)
+{
+    struct door *d = *state;
+    char header[2048];
+    make_robot(d);
+    ask_token(d, "{}", header);
+    door_ask(d, "PATCH", ACCOUNTS "/robot", "content-type: application/merge-patch+json\r\n",
+             "{\"metadata\":{\"finalizers\":[\"example.com/hold\"]}}");
+    assert_int_equal(status_with(d, header, "/api"), 200);
+    door_ask(d, "DELETE", ACCOUNTS "/robot", "", NULL);
+    assert_int_equal(door_status(d), 200);
+    door_ask(d, "GET", ACCOUNTS "/robot", "", NULL);
+    door_says(d, "deletionTimestamp"); /* held by its finalizer */
+    assert_int_equal(status_with(d, header, "/api"), 401);
+    door_ask(d, "POST", ACCOUNTS "/robot/token", "",
+             "{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenRequest\",\"spec\":{}}");
+    assert_int_equal(door_status(d), 409);
+    door_says(d, "is being deleted");
+}
+
 static void a_stale_view_is_no_verdict(void **state)
 {
     struct door *d = *state;
@@ -193,9 +213,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, door_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_token_makes_its_account_known), TEST(a_deleted_accounts_token_is_worth_nothing),
-        TEST(a_stale_view_is_no_verdict),      TEST(who_asks_in_anothers_name_is_checked),
-        TEST(requests_that_are_refused),       TEST(tokens_are_reviewed),
+        TEST(a_token_makes_its_account_known),
+        TEST(a_deleted_accounts_token_is_worth_nothing),
+        TEST(an_account_that_ends_is_as_good_as_gone),
+        TEST(a_stale_view_is_no_verdict),
+        TEST(who_asks_in_anothers_name_is_checked),
+        TEST(requests_that_are_refused),
+        TEST(tokens_are_reviewed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@ static struct quota quota;
 
 static void limit(struct door *d, struct quota_limits limits)
 {
-    quota_init(&quota, &limits);
+    quota_init(&quota, "", &limits);
     d->api.config.quota = &quota;
 }
 
@@ -36,6 +36,30 @@ static void too_many_are_told_when_to_come_back(void **state)
     assert_int_equal(door_status(d), 200); /* another's share is another's */
     door_ask(d, "GET", "/version", "authorization: \r\n", NULL);
     assert_int_equal(door_status(d), 200); /* a stranger's, too */
+}
+
+/* However many of them there are. */
+static void strangers_take_nothing_of_the_others(void **state)
+{
+    static struct quota few;
+    struct door *d = *state;
+    limit(d, (struct quota_limits){.per_second = 1});
+    quota_init(&few, "callers=\"anonymous\"", &(struct quota_limits){.per_second = 2});
+    d->api.config.strangers = &few;
+    for (int i = 0; i < 4; i++) { /* a burst is twice the rate */
+        door_ask(d, "GET", "/version", "authorization: \r\n", NULL);
+        assert_int_equal(door_status(d), 200);
+    }
+    door_ask(d, "GET", "/version", "authorization: \r\n", NULL);
+    assert_int_equal(door_status(d), 429);
+    assert_int_equal(quota.callers.count, 0);
+    door_ask(d, "GET", "/version", "", NULL);
+    assert_int_equal(door_status(d), 200);
+    while (few.had[QUOTA_REQUESTS] != 0) {
+        onloop_call(&d->o, door_again, d);
+    }
+    d->api.config.strangers = NULL;
+    quota_free(&few);
 }
 
 static void a_watch_is_had_until_it_ends(void **state)
@@ -121,6 +145,7 @@ int main(void)
 #define SHARES_TEST(name) cmocka_unit_test_setup_teardown(name, door_setup, teardown)
     const struct CMUnitTest tests[] = {
         SHARES_TEST(too_many_are_told_when_to_come_back),
+        SHARES_TEST(strangers_take_nothing_of_the_others),
         SHARES_TEST(a_watch_is_had_until_it_ends),
         SHARES_TEST(bytes_of_bodies_and_their_trees_are_counted),
         SHARES_TEST(bodies_of_strangers_are_not_kept),

@@ -324,7 +324,7 @@ static void a_subject_that_has_its_share_is_told_when_to_come_back(void **state)
     struct caller *c = *state;
     const struct quota_limits limits = {.per_second = 1, .bytes = 1000};
     struct buf body = {0};
-    quota_init(&quota, &limits);
+    quota_init(&quota, "", &limits);
     c->api.config.quota = &quota;
     caller_open(c);
     for (int i = 0; i < 3; i++) {
@@ -362,6 +362,29 @@ static void every_error_has_its_status_and_its_reason(void **state)
         assert_int_equal(has_detail(c, "google.rpc.RetryInfo"), retry);
         assert_false(has_detail(c, "google.rpc.BadRequest"));
     }
+}
+
+/* Packed or not: nothing that a stranger may ask is long. */
+static void strangers_send_short_messages(void **state)
+{
+    struct caller *c = *state;
+    char name[API_STRANGER_BYTES_MAX + 1];
+    Grpc__Health__V1__HealthCheckRequest request;
+    grpc__health__v1__health_check_request__init(&request);
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    request.service = name;
+    c->authorization = "";
+    caller_open(c);
+    caller_ask(c, CHECK, &request.base);
+    caller_expect(c, RESOURCE_EXHAUSTED, "at most 4096");
+    name[100] = '\0';
+    caller_ask(c, CHECK, &request.base);
+    caller_expect(c, 5, ""); /* NOT_FOUND: no such service */
+    c->authorization = NULL;
+    name[100] = 'x';
+    caller_ask(c, CHECK, &request.base);
+    caller_expect(c, 5, "");
 }
 
 static void messages_are_percent_encoded(void **state)
@@ -410,6 +433,7 @@ int main(void)
         DOOR_TEST(a_message_of_4_mib_passes_and_a_larger_one_does_not),
         DOOR_TEST(what_is_not_there_is_unimplemented),
         DOOR_TEST(strangers_are_told_apart_from_those_who_may_not),
+        DOOR_TEST(strangers_send_short_messages),
         DOOR_TEST(a_timeout_that_is_none_is_refused),
         DOOR_TEST(units_are_understood),
         DOOR_TEST(a_call_without_a_deadline_gets_ours),
