@@ -218,6 +218,10 @@ void http_conn_tick(struct http_conn *conn)
     uint64_t now = http_conn_now(conn);
     size_t pending = conn->wire->ops->pending(conn->wire);
     uint64_t taken = conn->written - (pending < conn->written ? pending : conn->written);
+    if (taken != conn->taken) { /* what is taken behind it has been acknowledged: it lives */
+        conn->heard_ms = now;
+        conn->pinged_ms = 0;
+    }
     if (pending == 0 || taken != conn->taken) {
         conn->taken = taken;
         conn->taken_ms = now;
