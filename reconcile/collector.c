@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 
-enum { RETRY_MIN_MS = 50, RETRY_MAX_MS = 10 * 1000, FAILURES_MAX = 30 };
+enum { RETRY_MIN_MS = 50, RETRY_MAX_MS = 10 * 1000, REFUSALS_MAX = 30 };
 
 /* ---- keys ---- */
 
@@ -100,7 +100,8 @@ void collector__add(struct collector_impl *c, const struct backend_key *key)
 void collector__looked(struct collector_impl *c, struct collector_item *item, bool retry)
 {
     item->busy = false;
-    bool give_up = retry && ++item->failures >= FAILURES_MAX;
+    item->failures += retry ? 1 : 0;
+    bool give_up = retry && item->refusals >= REFUSALS_MAX;
     if (give_up) {
         log_error("collector.item", "key=%s error=%s", log_q(item->key.text),
                   log_q("given up until it changes"));

@@ -20,6 +20,7 @@
 #include "proto/object.h"
 
 #define NAMESPACES "namespaces"
+#define NEW_EVENTS "events.events.k8s.io"
 
 /* ---- bodies and references ---- */
 
@@ -97,7 +98,7 @@ enum collector_owner collector__owner_here(struct collector_impl *c,
         return state;
     }
     *certain = false;
-    if (slice_eq_cstr(key.resource, NAMESPACES)) {
+    if (slice_eq_cstr(key.resource, NAMESPACES) || slice_eq_cstr(key.resource, NEW_EVENTS)) {
         return OWNER_UNREAD; /* not stored as such: the backend knows */
     }
     struct reader *r = collector__reader(c, collector__shard_of(c, key.ns));
@@ -332,15 +333,19 @@ static bool read_sweep(struct collector_impl *c, struct collector_sweep *sweep, 
 {
     bool found = false;
     while (sweep->shard<sweep->end && * rows> 0 && collector__room(c)) {
-        struct reader *r = c->shards[sweep->shard].led ? collector__reader(c, sweep->shard) : NULL;
+        bool led = c->shards[sweep->shard].led;
+        struct reader *r = led ? collector__reader(c, sweep->shard) : NULL;
         struct reader_dependent row;
         struct err err;
         found = false;
-        if (r != NULL) {
+        if (led && r == NULL) {
+            collector__scan(c, sweep->shard, true);
+        } else if (led) {
             const struct reader_dependent after = {slice_of(sweep->uid), sweep->after.key};
             reader_dependents_start(r, &after, false);
             if (reader_dependents_next(r, &row, &found, &err) != 0) {
                 log_warn("collector.sweep", "shard=%u error=%s", sweep->shard, log_q(err.message));
+                collector__scan(c, sweep->shard, true);
                 found = false;
             }
         }

@@ -42,8 +42,9 @@ struct collector_item {
     struct list link; /* in ready, or in later */
     uint64_t due_ms;
     uint32_t failures;
-    bool busy;  /* a job has it */
-    bool again; /* asked for meanwhile */
+    uint32_t refusals; /* of them: what waiting does not mend */
+    bool busy;         /* a job has it */
+    bool again;        /* asked for meanwhile */
 };
 
 /* All dependents of an owner are to be looked at. */

@@ -61,6 +61,7 @@ void collector__job_failed(struct collector_job *job, const char *what, int rc,
 {
     bool common = rc == ERR_CONFLICT || rc == ERR_NOT_FOUND || rc == ERR_UNAVAILABLE ||
                   rc == ERR_TIMEOUT || job->c->stopping;
+    job->item->refusals += common ? 0 : 1; /* what is only not there for now is waited for */
     log_event(common ? LOG_DEBUG : LOG_WARN, "collector.failed", "key=%s what=%s error=%s",
               log_q(job->item->key.text), what, log_q(err->message));
     collector__job_end(job, true);

@@ -137,10 +137,16 @@ bool collector__has_dependents(struct collector_job *job, bool *waits)
     bool any = false;
     bool found = true;
     *waits = false;
+    int rc = 0;
     rewind_search(job);
-    while (found && !*waits && find(job, false, &job->arena, &dependent, &found, &err) == 0) {
-        any |= found;
-        *waits = found && collector__waits(&dependent.shape);
+    while (rc == 0 && found && !*waits) {
+        struct arena row = {0}; /* there may be many, and large ones */
+        rc = find(job, false, &row, &dependent, &found, &err);
+        if (rc == 0) {
+            any |= found;
+            *waits = found && collector__waits(&dependent.shape);
+        }
+        arena_free(&row);
     }
     collector__unpin(job->c);
     return any;

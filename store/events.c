@@ -100,6 +100,7 @@ int events__look_hard(struct db *db, struct err *err)
     sqlite3_stmt *stmt = db->stmts[DB_EVENT_CROWDED];
     bool row;
     sql_bind_u64(stmt, 1, EVENTS_PER_OBJECT_MAX);
+    sql_bind_slice(stmt, 2, SLICE(""));
     int rc = sql_step(stmt, &row, err);
     if (rc == 0) {
         db->state.events_crowded = row;
@@ -206,25 +207,24 @@ static int remove_old(struct removal *r, uint64_t before, struct err *err)
     return rc;
 }
 
-/* The oldest of one object that has too many; false in *crowded: there is none. */
-static int thin_out(struct removal *r, bool *crowded, struct err *err)
+/* The oldest of the next object, behind *last, that has too many; false in *crowded: there is none.
+ */
+static int thin_out(struct removal *r, struct slice *last, bool *crowded, struct err *err)
 {
-    uint8_t object[EVENTS_OBJECT_BYTES];
     uint64_t surplus = 0;
     sqlite3_stmt *stmt = r->a->db->stmts[DB_EVENT_CROWDED];
     sql_bind_u64(stmt, 1, EVENTS_PER_OBJECT_MAX);
+    sql_bind_slice(stmt, 2, *last);
     int rc = sql_step(stmt, crowded, err);
-    if (rc == 0 && *crowded && sql_slice(stmt, 0).len == sizeof object) {
-        memcpy(object, sql_slice(stmt, 0).data, sizeof object);
+    if (rc == 0 && *crowded) {
+        *last = arena_copy(r->a->arena, sql_slice(stmt, 0));
         surplus = sql_u64(stmt, 1) - EVENTS_PER_OBJECT_MAX;
-    } else if (rc == 0 && *crowded) {
-        rc = err_set(err, ERR_CORRUPT, "an Event's row names its object by another length");
     }
     sql_reset(stmt);
     bool found = true;
     for (; rc == 0 && found && surplus > 0 && r->left > 0; surplus--) {
         stmt = r->a->db->stmts[DB_EVENT_OF];
-        sql_bind_slice(stmt, 1, slice_make(object, sizeof object));
+        sql_bind_slice(stmt, 1, *last);
         rc = remove_one(r, stmt, &found, err);
     }
     return rc;
@@ -234,6 +234,7 @@ int apply__expire_events(struct apply *a, const struct command_events *c, struct
                          struct err *err)
 {
     struct removal r = {.a = a, .version = c->version, .left = c->rows_max};
+    struct slice last = SLICE("");
     int rc = apply__check_stamp(a, c->version, err);
     if (rc != 0) {
         return rc;
@@ -241,7 +242,7 @@ int apply__expire_events(struct apply *a, const struct command_events *c, struct
     a->state.last_version = c->version;
     rc = remove_old(&r, c->before, err);
     while (rc == 0 && r.left > 0 && a->state.events_crowded) {
-        rc = thin_out(&r, &a->state.events_crowded, err);
+        rc = thin_out(&r, &last, &a->state.events_crowded, err);
     }
     out->version = r.left > 0 ? 1 : 0; /* 1: no more is due */
     return rc;
