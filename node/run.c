@@ -211,7 +211,7 @@ static void prepare_api(struct run *r)
         .most = {[QUOTA_REQUESTS] = 20, [QUOTA_WATCHES] = 20},
         .bytes = 1 << 20,
     };
-    quota_init(&r->quota, "callers=\"known\"", &limits);
+    quota_init(&r->quota, "", &limits);
     quota_init(&r->strangers, "callers=\"anonymous\"", &few);
     const struct api_config config = {.backend = &r->events.backend,
                                       .kinds = &r->board,
