@@ -218,7 +218,7 @@ void http_conn_tick(struct http_conn *conn)
     uint64_t now = http_conn_now(conn);
     size_t pending = conn->wire->ops->pending(conn->wire);
     uint64_t taken = conn->written - (pending < conn->written ? pending : conn->written);
-    if (taken != conn->taken) { /* what is taken behind it has been acknowledged: it lives */
+    if (pending > 0 && taken != conn->taken) { /* the kernel was full, and has room: it lives */
         conn->heard_ms = now;
         conn->pinged_ms = 0;
     }

@@ -286,8 +286,29 @@ static void a_silent_client_with_requests_is_asked_and_then_dropped(void **state
     f->server.limits.keepalive_ms = 0;
     http_conn_tick(&f->conn);
     assert_false(f->wire.closed);
+    http_conn_pump(&f->conn); /* the question is on its way, which proves nothing */
     http_conn_tick(&f->conn);
     assert_true(f->wire.closed); /* it did not */
+    http_stream_release(f->stream);
+}
+
+/* Its answer stands behind what it has not taken yet. */
+static void a_client_that_takes_what_is_sent_is_not_dropped(void **state)
+{
+    struct fixture *f = *state;
+    f->server.limits.keepalive_ms = 0;
+    f->manual = true;
+    open_stream(f, 1, END_STREAM);
+    http_conn_tick(&f->conn);
+    http_conn_pump(&f->conn);
+    assert_int_equal(sent_frame(f, PING).len, 8);
+    f->server.limits.dead_ms = 0;
+    f->server.limits.keepalive_ms = UINT32_MAX;
+    f->conn.written += 1000;
+    f->wire.pending = 500;
+    http_conn_tick(&f->conn);
+    assert_false(f->wire.closed);
+    f->wire.pending = 0;
     http_stream_release(f->stream);
 }
 
@@ -416,6 +437,7 @@ int main(void)
         TEST(pings_about_answers_are_welcome),
         TEST(pings_far_enough_apart_are_welcome),
         TEST(a_silent_client_with_requests_is_asked_and_then_dropped),
+        TEST(a_client_that_takes_what_is_sent_is_not_dropped),
         TEST(continuations_end),
         TEST(heads_that_grow_while_they_are_read_are_soon_too_many),
         TEST(who_does_not_read_is_not_listened_to),
