@@ -1,12 +1,13 @@
 /* accounts.h: whether the service account that a token is bound to is still there.
  *
- * Such a token is good while there is an account of its name with its uid. Every node finds that
- * out in its own view of the account's shard, by one read for each request; once in
- * ACCOUNT_CONFIRM_MS for each account and loop the view is confirmed by the shard's leader first.
- * So a deletion ends a token as soon as this node has applied it, and at the latest after that time
- * on a node that is cut off; an account that this node has not heard of yet is looked for where it
- * must be known. Owner:  the caller embeds struct account_check; it and all it borrows stay until
- * done, which comes exactly once, never inside account_check_start(). Thread: the loop's. */
+ * Such a token is good while there is an account of its name with its uid, which is not being
+ * deleted. Every node finds that out in its own view of the account's shard, by one read for each
+ * request; once in ACCOUNT_CONFIRM_MS for each account and loop the view is confirmed by the
+ * shard's leader first. So a deletion ends a token as soon as this node has applied it, and at the
+ * latest after that time on a node that is cut off; an account that this node has not heard of yet
+ * is looked for where it must be known. Owner:  the caller embeds struct account_check; it and all
+ * it borrows stay until done, which comes exactly once, never inside account_check_start(). Thread:
+ * the loop's. */
 #ifndef NODE_API_ACCOUNTS_H
 #define NODE_API_ACCOUNTS_H
 
