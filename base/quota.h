@@ -5,7 +5,7 @@
  * begins: while there is room, anybody may have up to its own limit; once there is none, only who
  * has less than its share, which is the whole divided by those that have any, gets more (up to
  * twice the whole). So one caller that takes all it may delays nobody that takes little. Names
- * under which nothing is had are remembered for their rate, so many at most. Owner:  the caller
+ * under which nothing is had are remembered for their rate, so many at most. Owner: the caller
  * embeds struct quota; tickets are embedded by who holds them. Thread: any, for every call but init
  * and free. Time is any monotonic clock in milliseconds. */
 #ifndef BASE_QUOTA_H
