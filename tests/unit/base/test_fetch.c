@@ -411,7 +411,7 @@ static void time_limits_end_fetches(void **state)
     struct one *quiet = prepare(f, 2, "GET", "/silence");
     (void)snprintf(f->urls[0], sizeof f->urls[0], "%s/silence?token=secret", f->base);
     whole->fetch.timeout_ms = 150;
-    idle->fetch.idle_timeout_ms = 200;
+    idle->fetch.idle_timeout_ms = 1500; /* long enough for its first bytes */
     quiet->fetch.idle_timeout_ms = 300;
     onloop_call(&f->o, start_fn, whole);
     onloop_call(&f->o, start_fn, idle);

@@ -175,7 +175,7 @@ static void start_timers(void *arg)
     loop_timer_init(&k->o.loop, &k->once, on_once);
     loop_timer_init(&k->o.loop, &k->repeated, on_repeated);
     loop_timer_init(&k->o.loop, &k->stopped, on_stopped);
-    loop_timer_start(&k->once, 500, 0);
+    loop_timer_start(&k->once, 60 * 1000, 0);
     loop_timer_start(&k->once, 20, 0); /* restarted: the first delay is forgotten */
     loop_timer_start(&k->repeated, 10, 10);
     loop_timer_start(&k->stopped, 1, 0);
@@ -191,7 +191,7 @@ static void timers_fire_restart_repeat_and_stop(void **state)
     onloop_wait(&k->o, "the repeated timer to close");
     onloop_stop(&k->o);
     assert_int_equal(k->fired_once, 1);
-    assert_true(k->once_after_ns >= 19 * 1000000U && k->once_after_ns < 400 * 1000000U);
+    assert_true(k->once_after_ns >= 19 * 1000000U);
     assert_int_equal(k->fired_repeated, 5);
     assert_int_equal(k->fired_stopped, 0);
     free(k);

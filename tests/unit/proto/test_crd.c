@@ -2,7 +2,6 @@
  */
 #include "tests/unit/proto/fixture.h"
 
-#include "base/clock.h"
 #include "proto/kind_board.h"
 #include "proto/patch.h"
 #include "proto/table.h"
@@ -397,19 +396,28 @@ static void a_set_lasts_as_long_as_it_is_used(void **state)
     kind_board_free(&board);
 }
 
+/* Processor time of this thread: what others do on the machine is not counted. */
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Comparing each with each would take a quarter of a minute. */
 static void very_many_versions_are_refused_at_once(void **state)
 {
     struct fixture *f = *state;
     struct buf versions = {0};
     buf_add_cstr(&versions, "[{'name':'v','served':true,'storage':true}");
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 50000; i++) {
         buf_addf(&versions, ",{'name':'v%d','served':true,'storage':true}", i);
     }
     buf_add_char(&versions, ']');
-    uint64_t began = clock_mono_ns();
+    double began = cpu_seconds();
     assert_err(define(f, ADMIT_CREATE, definition(f, buf_cstr(&versions))), &f->err,
                ERR_UNPROCESSABLE, "must have at most 16 items");
-    assert_true(clock_mono_ns() - began < UINT64_C(2000000000));
+    assert_true(cpu_seconds() - began < 8);
     buf_free(&versions);
 }
 

