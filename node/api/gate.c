@@ -414,6 +414,7 @@ static void answer(struct gate_write *w)
         .kind = w->kind,
         .ns = w->ns,
         .name = w->name,
+        .dry_run = w->dry_run,
         .object = w->result.object,
         .deadline_ms = w->deadline_ms,
         .user = w,

@@ -250,7 +250,9 @@ static int issue(struct review *r, struct slice uid, json_t **status, struct err
     if (auth == NULL || auth->token_key == NULL) {
         return err_set(err, ERR_METHOD, "this server issues no tokens");
     }
-    int rc = token_issue_account(auth->token_key, &account, now_ms, valid_ms, &text, err);
+    int rc = r->dry_run
+                 ? 0
+                 : token_issue_account(auth->token_key, &account, now_ms, valid_ms, &text, err);
     if (rc == 0) {
         clock_rfc3339(now_ms + valid_ms, ends);
         for (size_t i = 0; i < r->audiences.count; i++) {

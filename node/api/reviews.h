@@ -19,6 +19,7 @@ struct review {
     const struct kind *kind;
     struct slice ns;
     struct slice name;
+    bool dry_run;   /* a token is not issued then; nothing else has an effect */
     json_t *object; /* as asked; with its status when done */
     uint64_t deadline_ms;
     void *user;

@@ -79,11 +79,6 @@ int rest_path_parse(struct slice path, struct arena *arena, struct rest_path *ou
 
 /* ---- queries ---- */
 
-static bool parse_bool(struct slice value)
-{
-    return !slice_eq_cstr(value, "false") && !slice_eq_cstr(value, "0");
-}
-
 static int bad_param(struct err *err, struct slice name, struct slice value)
 {
     return err_set(err, ERR_INVALID, "invalid value \"%.*s\" of parameter %.*s",
@@ -96,77 +91,91 @@ int rest_bad_dry_run(struct err *err)
     return err_set(err, ERR_UNPROCESSABLE, "dryRun: Unsupported value: supported values: \"All\"");
 }
 
-static int set_dry_run(struct rest_query *q, struct slice value, struct err *err)
+enum param_type { PARAM_TEXT, PARAM_BOOL, PARAM_NUMBER, PARAM_INCLUDE, PARAM_DRY_RUN };
+
+static const struct param {
+    const char *name;
+    enum param_type type;
+    size_t at; /* of its field in struct rest_query */
+} params[] = {
+#define PARAM(name, type, field)                                                                   \
+    {                                                                                              \
+        name, type, offsetof(struct rest_query, field)                                             \
+    }
+    PARAM("labelSelector", PARAM_TEXT, labels),
+    PARAM("fieldSelector", PARAM_TEXT, fields),
+    PARAM("resourceVersion", PARAM_TEXT, version),
+    PARAM("resourceVersionMatch", PARAM_TEXT, match),
+    PARAM("continue", PARAM_TEXT, continued),
+    PARAM("fieldManager", PARAM_TEXT, manager),
+    PARAM("fieldValidation", PARAM_TEXT, validation),
+    PARAM("propagationPolicy", PARAM_TEXT, propagation),
+    PARAM("orphanDependents", PARAM_TEXT, orphan),
+    PARAM("pretty", PARAM_TEXT, pretty),
+    PARAM("watch", PARAM_BOOL, watch),
+    PARAM("allowWatchBookmarks", PARAM_BOOL, bookmarks),
+    PARAM("sendInitialEvents", PARAM_BOOL, send_initial),
+    PARAM("force", PARAM_BOOL, force),
+    PARAM("limit", PARAM_NUMBER, limit),
+    PARAM("timeoutSeconds", PARAM_NUMBER, timeout_s),
+    PARAM("includeObject", PARAM_INCLUDE, include_object),
+    PARAM("dryRun", PARAM_DRY_RUN, dry_run),
+#undef PARAM
+};
+
+enum { PARAMS = sizeof(params) / sizeof(params[0]) };
+
+static size_t param_of(struct slice name)
 {
-    q->dry_run = slice_eq_cstr(value, "All");
-    return q->dry_run ? 0 : rest_bad_dry_run(err);
+    size_t i = 0;
+    while (i < PARAMS && !slice_eq_cstr(name, params[i].name)) {
+        i++;
+    }
+    return i;
 }
 
-static int set_include(struct rest_query *q, struct slice name, struct slice value, struct err *err)
+static int set_param(struct rest_query *q, const struct param *param, struct slice value,
+                     struct err *err)
 {
-    q->include_object = slice_eq_cstr(value, "Object");
-    q->include_none = slice_eq_cstr(value, "None");
-    bool known = q->include_object || q->include_none || slice_eq_cstr(value, "Metadata");
-    return known ? 0 : bad_param(err, name, value);
-}
-
-static int set_param(struct rest_query *q, struct slice name, struct slice value, struct err *err)
-{
-    const struct {
-        const char *name;
-        struct slice *to;
-    } texts[] = {
-        {"labelSelector", &q->labels},       {"fieldSelector", &q->fields},
-        {"resourceVersion", &q->version},    {"resourceVersionMatch", &q->match},
-        {"continue", &q->continued},         {"fieldManager", &q->manager},
-        {"fieldValidation", &q->validation}, {"propagationPolicy", &q->propagation},
-        {"orphanDependents", &q->orphan},    {"pretty", &q->pretty},
-    };
-    const struct {
-        const char *name;
-        bool *to;
-    } bools[] = {
-        {"watch", &q->watch},
-        {"allowWatchBookmarks", &q->bookmarks},
-        {"sendInitialEvents", &q->send_initial},
-        {"force", &q->force},
-    };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (slice_eq_cstr(name, texts[i].name)) {
-            *texts[i].to = value;
-            return 0;
-        }
+    void *field = (char *)q + param->at;
+    bool good = true;
+    switch (param->type) {
+    case PARAM_TEXT:
+        *(struct slice *)field = value;
+        break;
+    case PARAM_BOOL:
+        *(bool *)field = !slice_eq_cstr(value, "false") && !slice_eq_cstr(value, "0");
+        q->has_send_initial |= field == &q->send_initial;
+        break;
+    case PARAM_NUMBER:
+        good = slice_u64(value, field);
+        break;
+    case PARAM_INCLUDE:
+        q->include_object = slice_eq_cstr(value, "Object");
+        q->include_none = slice_eq_cstr(value, "None");
+        good = q->include_object || q->include_none || slice_eq_cstr(value, "Metadata");
+        break;
+    case PARAM_DRY_RUN:
+        q->dry_run = slice_eq_cstr(value, "All");
+        return q->dry_run ? 0 : rest_bad_dry_run(err);
     }
-    for (size_t i = 0; i < sizeof(bools) / sizeof(bools[0]); i++) {
-        if (slice_eq_cstr(name, bools[i].name)) {
-            *bools[i].to = parse_bool(value);
-            q->has_send_initial |= bools[i].to == &q->send_initial;
-            return 0;
-        }
-    }
-    if (slice_eq_cstr(name, "limit")) {
-        return slice_u64(value, &q->limit) ? 0 : bad_param(err, name, value);
-    }
-    if (slice_eq_cstr(name, "timeoutSeconds")) {
-        return slice_u64(value, &q->timeout_s) ? 0 : bad_param(err, name, value);
-    }
-    if (slice_eq_cstr(name, "includeObject")) {
-        return set_include(q, name, value, err);
-    }
-    return slice_eq_cstr(name, "dryRun") ? set_dry_run(q, value, err) : 0;
+    return good ? 0 : bad_param(err, slice_of(param->name), value);
 }
 
 int rest_query_parse(struct slice query, struct arena *arena, struct rest_query *out,
                      struct err *err)
 {
     *out = (struct rest_query){0};
+    bool seen[PARAMS] = {false};
     struct slice name;
     struct slice value;
     while (uri_next_param(&query, arena, &name, &value)) {
-        if (value.len == 0) {
-            continue; /* `limit=` is as good as nothing */
+        size_t i = param_of(name);
+        if (i == PARAMS || seen[i]) {
+            continue;
         }
-        int rc = set_param(out, name, value, err);
+        seen[i] = true;
+        int rc = value.len > 0 ? set_param(out, &params[i], value, err) : 0;
         if (rc != 0) {
             return rc;
         }

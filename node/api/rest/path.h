@@ -52,8 +52,9 @@ struct rest_query {
     struct slice pretty;
 };
 
-/* Errors: ERR_INVALID (a parameter's value is malformed: names it), ERR_UNPROCESSABLE (a dry run of
- * other than All). Unknown ones are ignored. */
+/* Of a parameter that comes several times the first counts, as in Kubernetes; one without a value
+ * is as good as none. Unknown ones are ignored. Errors: ERR_INVALID (a parameter's value is
+ * malformed: names it), ERR_UNPROCESSABLE (a dry run of other than All). */
 int rest_query_parse(struct slice query, struct arena *arena, struct rest_query *out,
                      struct err *err);
 int rest_bad_dry_run(struct err *err); /* that error */

@@ -67,6 +67,17 @@ static void a_token_makes_its_account_known(void **state)
     door_says(d, "expired");
 }
 
+static void a_dry_run_issues_no_token(void **state)
+{
+    struct door *d = *state;
+    make_robot(d);
+    door_ask(d, "POST", ACCOUNTS "/robot/token?dryRun=All", "",
+             "{\"spec\":{\"expirationSeconds\":600}}");
+    assert_int_equal(door_status(d), 201);
+    assert_slice(answered(d, "status", "token"), "");
+    door_says(d, "\"expirationTimestamp\":\"2026-01-02T03:14:05Z\"");
+}
+
 static void a_deleted_accounts_token_is_worth_nothing(void **state)
 {
     struct door *d = *state;
@@ -214,6 +225,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, door_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_token_makes_its_account_known),
+        TEST(a_dry_run_issues_no_token),
         TEST(a_deleted_accounts_token_is_worth_nothing),
         TEST(an_account_that_ends_is_as_good_as_gone),
         TEST(a_stale_view_is_no_verdict),

@@ -70,6 +70,10 @@ static void queries_are_decoded_and_checked(void **state)
     assert_true(q.watch && q.dry_run && q.limit == 5 && q.has_send_initial && !q.send_initial);
     assert_slice(q.labels, "a=b,c");
     assert_slice(q.manager, "k l");
+    assert_ok(rest_query_parse(SLICE("watch=0&watch=1&limit=&limit=5&dryRun=All&dryRun=None"),
+                               &arena, &q, &err),
+              &err);
+    assert_true(!q.watch && q.limit == 0 && q.dry_run);
     assert_err(rest_query_parse(SLICE("limit=-1"), &arena, &q, &err), &err, ERR_INVALID, "limit");
     assert_err(rest_query_parse(SLICE("dryRun=Perhaps"), &arena, &q, &err), &err, ERR_UNPROCESSABLE,
                "dryRun");

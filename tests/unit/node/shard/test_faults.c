@@ -4,9 +4,9 @@
 
 #include "store/digest.h"
 
-static int put_soon(struct cluster *c, size_t i, const char *name)
+static int put_within(struct cluster *c, size_t i, const char *name, uint32_t ms)
 {
-    c->deadline_ms = 700;
+    c->deadline_ms = ms;
     int rc = put(c, i, (struct write){.verb = BACKEND_CREATE, .ns = "acme", .name = name}, NULL);
     c->deadline_ms = 0;
     return rc;
@@ -19,13 +19,13 @@ static void without_a_majority_nothing_is_acknowledged(void **state)
     struct sync s;
     cluster_found(&c, 3, 1, NULL);
     make_organization(&c, 0, "acme");
-    assert_int_equal(put_soon(&c, 0, "before"), 0);
+    assert_int_equal(put_within(&c, 0, "before", CLUSTER_WAIT_MS), 0);
     size_t leader = await_leader(&c, 0);
     size_t other = another(&c, leader);
     cluster_stop(&c, another(&c, other) == leader ? (other + 1) % 3 : another(&c, other), false);
     cluster_stop(&c, other, false);
     /* The leader itself cannot commit, and says that it does not know; nor can it be read. */
-    int rc = put_soon(&c, leader, "during");
+    int rc = put_within(&c, leader, "during", 700);
     assert_true(rc == ERR_TIMEOUT || rc == ERR_UNAVAILABLE);
     c.deadline_ms = 700;
     rc = get(&c, leader, "acme", "before", BACKEND_LINEARIZABLE, 0, &s);
@@ -35,9 +35,9 @@ static void without_a_majority_nothing_is_acknowledged(void **state)
     c.deadline_ms = 0;
     /* With the leadership given up, a new write certainly goes nowhere. */
     uv_sleep(800);
-    assert_int_equal(put_soon(&c, leader, "later"), ERR_UNAVAILABLE);
+    assert_int_equal(put_within(&c, leader, "later", 700), ERR_UNAVAILABLE);
     cluster_start(&c, other);
-    assert_int_equal(put_soon(&c, await_leader(&c, 0), "after"), 0);
+    assert_int_equal(put_within(&c, await_leader(&c, 0), "after", CLUSTER_WAIT_MS), 0);
     assert_int_equal(get(&c, other, "acme", "before", BACKEND_LINEARIZABLE, 0, &s), 0);
     cluster_end(&c);
 }
