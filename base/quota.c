@@ -81,7 +81,9 @@ static struct quota_caller *caller_of(struct quota *q, struct slice name)
     return c;
 }
 
-/* May one who has so much have more of what all share? */
+/* May one who has so much have more of what all share? Up to the whole, anybody; up to half as much
+ * again, who has less than its share; and the rest is for those who have next to nothing, whoever
+ * the others are and however many. */
 static bool may_have(uint64_t own, uint64_t more, uint64_t most, uint64_t all, uint64_t sharers)
 {
     uint64_t whole = most * QUOTA_WHOLE;
@@ -92,7 +94,9 @@ static bool may_have(uint64_t own, uint64_t more, uint64_t most, uint64_t all, u
         return false;
     }
     uint64_t share = sharers > 0 ? whole / sharers : whole;
-    return all + more <= whole || own + more <= (share > 0 ? share : 1);
+    uint64_t little = most / QUOTA_LITTLE;
+    return all + more <= whole || (own + more <= share && all + more <= whole + whole / 2) ||
+           own + more <= (little > 0 ? little : 1);
 }
 
 static const char *find_excess(struct quota *q, struct quota_caller *c, enum quota_kind kind,

@@ -4,10 +4,12 @@
  * so many bytes held for it, at a time. What all have together is bounded, too, and there fairness
  * begins: while there is room, anybody may have up to its own limit; once there is none, only who
  * has less than its share, which is the whole divided by those that have any, gets more (up to
- * twice the whole). So one caller that takes all it may delays nobody that takes little. Names
- * under which nothing is had are remembered for their rate, so many at most. Owner: the caller
- * embeds struct quota; tickets are embedded by who holds them. Thread: any, for every call but init
- * and free. Time is any monotonic clock in milliseconds. */
+ * one and a half times the whole); and then only who has next to nothing (up to twice the whole).
+ * So those who take all they may delay nobody that takes little. Names under which nothing is had
+ * are remembered for their rate, so many at most.
+ *
+ * Owner:  the caller embeds struct quota; tickets are embedded by who holds them.
+ * Thread: any, for every call but init and free. Time is any monotonic clock in milliseconds. */
 #ifndef BASE_QUOTA_H
 #define BASE_QUOTA_H
 
@@ -22,6 +24,7 @@ enum quota_kind { QUOTA_REQUESTS, QUOTA_WATCHES, QUOTA_KINDS };
 
 enum {
     QUOTA_WHOLE = 4,            /* what all callers have together, in one's limits */
+    QUOTA_LITTLE = 64,          /* so many of it are a caller's limit: next to nothing */
     QUOTA_NAMES_MAX = 4096,     /* remembered only for their rate */
     QUOTA_NAME_BYTES_MAX = 256, /* of a longer name, its beginning */
 };

@@ -6,7 +6,7 @@
 
 struct fixture {
     struct quota quota;
-    struct quota_ticket tickets[200];
+    struct quota_ticket tickets[1000];
     size_t count;
 };
 
@@ -95,6 +95,24 @@ static void the_whole_is_shared_fairly(void **state)
     quota_free(&f.quota);
 }
 
+/* Many that want all they may, one after the other: who comes last with one request gets it. */
+static void the_greedy_leave_something(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_quota(&f, (struct quota_limits){.most = {100, 0}});
+    char name[32];
+    for (int greedy = 0; greedy < 50; greedy++) { /* the whole is 400 */
+        (void)snprintf(name, sizeof name, "greedy-%d", greedy);
+        while (enter(&f, name, QUOTA_REQUESTS) == 0) {
+        }
+    }
+    assert_int_equal(enter(&f, "modest", QUOTA_REQUESTS), 0);
+    assert_int_equal(enter(&f, "modest", QUOTA_REQUESTS), ERR_BUSY);
+    leave_all(&f);
+    quota_free(&f.quota);
+}
+
 static void nobody_passes_twice_the_whole(void **state)
 {
     (void)state;
@@ -159,6 +177,7 @@ int main(void)
         cmocka_unit_test(one_caller_has_its_limit),
         cmocka_unit_test(a_rate_is_a_burst_and_a_rate),
         cmocka_unit_test(the_whole_is_shared_fairly),
+        cmocka_unit_test(the_greedy_leave_something),
         cmocka_unit_test(nobody_passes_twice_the_whole),
         cmocka_unit_test(bytes_are_held_until_the_ticket_is_left),
         cmocka_unit_test(names_are_forgotten),
