@@ -4,7 +4,7 @@
  * up to date and, if that changed something, submits it; its children are made once per generation.
  * A tick looks at the items whose time has come and starts the CronJobs' Jobs.
  * Failure path: a write that does not succeed is forgotten: the event of what came between, or the
- * next look, mends it.
+ * next look, mends it; its owner looks at its children again.
  * Invariant: at most one write per item is under way. */
 #include "plane/controller.h"
 
@@ -122,19 +122,37 @@ static void await(struct controller *c, struct item *item)
     }
 }
 
+/* Has the children of an item made, or changed, again. */
+static void renew_children(struct controller *c, struct item *item)
+{
+    item->childless = true;
+    item->due_ms = controller__now(c);
+    await(c, item);
+}
+
+static void renew_owner(struct controller *c, const struct item *item)
+{
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (item->owner_uid[0] != '\0' && map_next(&c->items, &cursor, &key, &value)) {
+        struct item *other = value;
+        if (strcmp(other->uid, item->owner_uid) == 0) {
+            renew_children(c, other);
+        }
+    }
+}
+
 void controller__drop(struct controller *c, struct item *item)
 {
     size_t cursor = 0;
     struct slice key;
     void *value;
+    renew_owner(c, item);
     while (map_next(&c->items, &cursor, &key, &value)) {
         struct item *other = value;
         if (item->uid[0] != '\0' && strcmp(other->owner_uid, item->uid) == 0) {
             controller__delete(c, other);
-        } else if (item->owner_uid[0] != '\0' && strcmp(other->uid, item->owner_uid) == 0) {
-            other->childless = true;
-            other->due_ms = controller__now(c);
-            await(c, other);
         }
     }
     if (item->busy) {
@@ -175,9 +193,15 @@ static void delete_surplus(struct controller *c, const struct item *item, const 
     }
 }
 
-/* A ReplicaSet's replicas follow its Deployment's. */
-static void follow_replicas(struct controller *c, struct item *set, const json_t *child)
+/* A ReplicaSet's replicas follow its Deployment's; as soon as it is known what they are, if a write
+ * of it is under way. */
+static void follow_replicas(struct controller *c, struct item *deployment, struct item *set,
+                            const json_t *child)
 {
+    if (set->busy) {
+        renew_children(c, deployment);
+        return;
+    }
     const json_t *wanted = json_at(child, "spec", "replicas", NULL);
     json_t *live;
     struct err err;
@@ -213,7 +237,7 @@ static void look_children(struct controller *c, struct item *item, const json_t 
         if (there == NULL) {
             controller__create(c, workload_kind_of(child), child, tree);
         } else if (there->kind == WORKLOAD_REPLICA_SET) {
-            follow_replicas(c, there, child);
+            follow_replicas(c, item, there, child);
         }
         buf_free(&key);
     }
@@ -263,13 +287,16 @@ void controller__look(struct controller *c, struct item *item)
     }
 }
 
-void controller__written(struct controller *c, const char *item_key)
+void controller__written(struct controller *c, const char *item_key, int rc)
 {
     struct item *item = item_key != NULL ? map_get(&c->items, slice_of(item_key)) : NULL;
     if (item == NULL) {
         return;
     }
     item->busy = false;
+    if (rc != 0) {
+        renew_owner(c, item); /* whose wish it may have been */
+    }
     if (item->uid[0] == '\0') {
         free_item(c, item);
     } else if (item->again) {

@@ -3,9 +3,9 @@
  *   list, then watch every resource of workload.h -> one item per object -> look -> submit
  *
  * Level-triggered: an item is looked at when its object changes, when its time has come, and when
- * one of its children is gone. Writes carry the version that was looked at; one that conflicts is
- * dropped, because the change that beat it brings its own event. When an object is gone, what it
- * owned goes too.
+ * one of its children is gone or could not be written. Writes carry the version that was looked at;
+ * one that conflicts is dropped, because the change that beat it brings its own event. When an
+ * object is gone, what it owned goes too.
  * Owner:  the caller embeds struct controller and keeps it until closed. Thread: its loop's, which
  *         is attached to the backend. */
 #ifndef PLANE_CONTROLLER_H

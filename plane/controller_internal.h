@@ -57,7 +57,7 @@ void controller__update(struct controller *c, struct item *item, json_t *object)
 void controller__create(struct controller *c, enum workload_kind kind, json_t *object,
                         const json_t *owner);
 void controller__delete(struct controller *c, const struct item *item);
-/* What a finished write asks for; called by controller_write.c. */
-void controller__written(struct controller *c, const char *item_key);
+/* What a finished write (0 or an error) asks for; called by controller_write.c. */
+void controller__written(struct controller *c, const char *item_key, int rc);
 
 #endif

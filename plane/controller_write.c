@@ -28,7 +28,7 @@ static void on_done(struct backend_submit *submit, int rc, const struct err *err
         log_warn("plane.write", "name=%.*s error=%s", SLICE_ARG(submit->key.name),
                  log_q(err->message));
     }
-    controller__written(c, w->item_key);
+    controller__written(c, w->item_key, rc);
     buf_free(&w->body);
     arena_free(&w->arena);
     free(w);

@@ -130,21 +130,36 @@ static void do_list(void *arg)
     a->t->b.backend.ops->list(&a->t->b.backend, &a->list);
 }
 
-static int put(struct world *t, enum backend_verb verb, const char *resource, const char *object)
+/* The write of an object; tree stays until it is done, and a too. */
+static void prepare(struct ask *a, struct world *t, enum backend_verb verb, const char *resource,
+                    json_t *tree)
 {
-    struct ask a = {.t = t};
     struct err err;
-    json_t *tree;
-    assert_ok(json_parse(slice_of(object), &tree, &err), &err);
-    a.submit =
+    *a = (struct ask){.t = t};
+    a->submit =
         (struct backend_submit){.loop = &t->o.loop,
                                 .key = {slice_of(resource), object_ns(tree), object_name(tree)},
                                 .verb = verb,
                                 .subject = SLICE("test"),
-                                .user = &a,
+                                .user = a,
                                 .done = on_submitted};
-    assert_ok(object_canonical(tree, &a.body, &a.submit.splice, &err), &err);
-    a.submit.body = buf_slice(&a.body);
+    assert_ok(object_canonical(tree, &a->body, &a->submit.splice, &err), &err);
+    a->submit.body = buf_slice(&a->body);
+}
+
+static json_t *parsed(const char *object)
+{
+    struct err err;
+    json_t *tree;
+    assert_ok(json_parse(slice_of(object), &tree, &err), &err);
+    return tree;
+}
+
+static int put(struct world *t, enum backend_verb verb, const char *resource, const char *object)
+{
+    struct ask a;
+    json_t *tree = parsed(object);
+    prepare(&a, t, verb, resource, tree);
     onloop_call(&t->o, do_submit, &a);
     onloop_wait(&t->o, "the write");
     json_decref(tree);
@@ -152,20 +167,26 @@ static int put(struct world *t, enum backend_verb verb, const char *resource, co
     return a.rc;
 }
 
+static void list(struct ask *a, struct world *t, const char *resource)
+{
+    *a = (struct ask){.t = t};
+    a->list = (struct backend_list){.loop = &t->o.loop,
+                                    .resource = slice_of(resource),
+                                    .limit = 100,
+                                    .user = a,
+                                    .row = on_row,
+                                    .done = on_listed};
+    onloop_call(&t->o, do_list, a);
+    onloop_wait(&t->o, "the list");
+}
+
 /* Lists until as many rows as wanted hold the text, or patience ends; false then. */
 static bool becomes(struct world *t, const char *resource, size_t rows, const char *text)
 {
     bool fits = false;
     for (int i = 0; i < PATIENCE && !fits; i++) {
-        struct ask a = {.t = t};
-        a.list = (struct backend_list){.loop = &t->o.loop,
-                                       .resource = slice_of(resource),
-                                       .limit = 100,
-                                       .user = &a,
-                                       .row = on_row,
-                                       .done = on_listed};
-        onloop_call(&t->o, do_list, &a);
-        onloop_wait(&t->o, "the list");
+        struct ask a;
+        list(&a, t, resource);
         size_t holding = 0;
         struct slice rest = buf_slice(&a.text);
         struct slice line;
@@ -210,6 +231,44 @@ static void a_deployment_gets_pods_and_loses_them(void **state)
     assert_int_equal(put(t, BACKEND_DELETE, "deployments.apps", DEPLOYMENT(3, 1, "i:2")), 0);
     assert_true(becomes(t, "replicasets.apps", 0, ""));
     assert_true(becomes(t, "pods", 0, ""));
+}
+
+static void do_submit_both(void *arg)
+{
+    struct ask *both = arg;
+    do_submit(&both[0]);
+    do_submit(&both[1]);
+}
+
+/* Somebody else writes the ReplicaSet between the change of its Deployment and what the controller
+ * makes of that. */
+static void a_child_that_was_written_meanwhile_follows(void **state)
+{
+    struct world *t = *state;
+    assert_int_equal(put(t, BACKEND_CREATE, "deployments.apps", DEPLOYMENT(1, 2, "i:1")), 0);
+    assert_true(becomes(t, "pods", 2, "\"phase\":\"Running\""));
+    for (int round = 2; round < 12; round++) {
+        struct ask set;
+        struct ask both[2];
+        bool one = round % 2 == 0;
+        json_t *deployment = parsed(one ? DEPLOYMENT(1, 1, "i:1") : DEPLOYMENT(1, 2, "i:1"));
+        json_object_set_new(json_child(deployment, "metadata"), "generation", json_integer(round));
+        list(&set, t, "replicasets.apps");
+        json_t *other = parsed(buf_cstr(&set.text));
+        json_object_set_new(json_child(json_child(other, "metadata"), "annotations"), "round",
+                            json_integer(round));
+        prepare(&both[0], t, BACKEND_UPDATE, "deployments.apps", deployment);
+        prepare(&both[1], t, BACKEND_UPDATE, "replicasets.apps", other);
+        onloop_call(&t->o, do_submit_both, both);
+        onloop_wait(&t->o, "one write");
+        onloop_wait(&t->o, "the other");
+        assert_true(becomes(t, "pods", one ? 1 : 2, "\"phase\":\"Running\""));
+        json_decref(deployment);
+        json_decref(other);
+        buf_free(&set.text);
+        buf_free(&both[0].body);
+        buf_free(&both[1].body);
+    }
 }
 
 static void a_lost_pod_comes_back(void **state)
@@ -275,6 +334,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_deployment_gets_pods_and_loses_them),
+        TEST(a_child_that_was_written_meanwhile_follows),
         TEST(a_lost_pod_comes_back),
         TEST(cut_watches_and_restarts_change_nothing),
         TEST(images_that_are_not_there_are_said_so),
