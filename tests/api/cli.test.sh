@@ -464,8 +464,20 @@ check "bash" bash -c "source <('$bin' completion bash); PATH=$CHOREO_BIN:\$PATH
 merge
 compopt -o nospace
 comp.spec"
-check "zsh" c completion zsh && says "#compdef choreo"
-check "fish" c completion fish && says "complete -c choreo"
+typed=$(cd "$(dirname "$0")" && pwd)/typed.py
+typed() { (cd "$DIR" && PATH=$CHOREO_BIN:$PATH python3 "$typed" "$@"); }
+for shell in zsh fish; do
+    if command -v "$shell" >/dev/null; then
+        check "$shell: a command" typed "$shell" "choreo ge" "choreo get "
+        check "$shell: a name" typed "$shell" "choreo get cm s" "choreo get cm settings "
+        check "$shell: a joined value" typed "$shell" "choreo delete cm x --cascade=f" "--cascade=foreground "
+        check "$shell: more to come" typed "$shell" "choreo explain comp.spec.endpoints.tar" "endpoints.targetPort"
+        check "$shell: a choice" typed "$shell" "choreo get cm -o js$(printf '\t')" "json" "jsonpath="
+        check "$shell: a file" typed "$shell" "choreo apply -f shop." "choreo apply -f shop.yaml"
+    else
+        echo "skipped: $shell is not installed"
+    fi
+done
 code 2 "no such shell" c completion csh
 
 # ---- delete ----
