@@ -9,7 +9,7 @@
 #include "base/yaml.h"
 #include "node/api/rest/kube_proto.h"
 
-enum { TREE_BYTES_PER_BYTE = 8 }; /* of an object in another form than JSON, about */
+enum { TREE_BYTES_PER_BYTE = 8 }; /* of an object in another form than JSON, mostly less */
 
 static void release_tree(void *tree)
 {
@@ -32,6 +32,22 @@ int rest_unsupported(struct slice type, const char *accepted, struct err *err)
                    accepted);
 }
 
+/* Holds what the tree of a body takes. One of YAML or protobuf cannot be weighed beforehand: it has
+ * a usual weight while it is parsed, and what it weighs more is held when it is there. */
+static int hold_before(struct rest_call *call, bool json, struct err *err)
+{
+    struct slice body = call->stream->body;
+    return json ? api_hold_tree(call->ticket, body, err)
+                : quota_hold(call->ticket, TREE_BYTES_PER_BYTE * body.len, err);
+}
+
+static int hold_after(struct rest_call *call, bool json, const json_t *tree, struct err *err)
+{
+    size_t held = TREE_BYTES_PER_BYTE * call->stream->body.len;
+    size_t bytes = json ? 0 : json_tree_bytes(tree, SIZE_MAX);
+    return bytes > held ? quota_hold(call->ticket, bytes - held, err) : 0;
+}
+
 int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tree, struct err *err)
 {
     struct slice body = call->stream->body;
@@ -42,10 +58,8 @@ int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tr
     }
     bool protobuf = slice_eq_cstr(type, "application/vnd.kubernetes.protobuf");
     bool yaml = slice_ends_with(type, SLICE("yaml"));
-    int rc = api_hold_tree(call->ticket, body, err);
-    if (rc == 0 && (protobuf || yaml)) { /* which cannot be weighed beforehand */
-        rc = quota_hold(call->ticket, TREE_BYTES_PER_BYTE * body.len, err);
-    }
+    bool json = !protobuf && !yaml;
+    int rc = hold_before(call, json, err);
     if (rc != 0) {
         return rc;
     }
@@ -61,7 +75,7 @@ int rest_parse_body(struct rest_call *call, struct slice type, const json_t **tr
     }
     arena_own(call->arena, parsed, release_tree);
     *tree = parsed;
-    return 0;
+    return hold_after(call, json, parsed, err);
 }
 
 /* ---- options of a deletion ---- */

@@ -131,6 +131,26 @@ static void bytes_of_bodies_and_their_trees_are_counted(void **state)
     buf_free(&body);
 }
 
+/* YAML says in five bytes what takes hundreds. */
+static void trees_of_yaml_are_weighed(void **state)
+{
+    struct door *d = *state;
+    struct buf body = {0};
+    const char *yaml = "content-type: application/yaml\r\n";
+    limit(d, (struct quota_limits){.bytes = 400000});
+    buf_add_cstr(&body, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\n");
+    door_ask(d, "POST", "/api/v1/namespaces/default/configmaps", yaml, buf_cstr(&body));
+    assert_int_equal(door_status(d), 201);
+    buf_add_cstr(&body, "data:\n");
+    for (int i = 0; i < 2000; i++) { /* 10 KB of text, 700 KB as a tree */
+        buf_add_cstr(&body, "- a:\n");
+    }
+    door_ask(d, "POST", "/api/v1/namespaces/default/configmaps", yaml, buf_cstr(&body));
+    assert_int_equal(door_status(d), 429);
+    door_says(d, "too many bytes in requests");
+    buf_free(&body);
+}
+
 /* What a stranger or a bad token sends is not kept. */
 static void bodies_of_strangers_are_not_kept(void **state)
 {
@@ -168,6 +188,7 @@ int main(void)
         SHARES_TEST(strangers_take_nothing_of_the_others),
         SHARES_TEST(a_watch_is_had_until_it_ends),
         SHARES_TEST(bytes_of_bodies_and_their_trees_are_counted),
+        SHARES_TEST(trees_of_yaml_are_weighed),
         SHARES_TEST(bodies_of_strangers_are_not_kept),
         SHARES_TEST(packed_bodies_are_refused),
     };
