@@ -3,6 +3,7 @@
 #include "tests/unit/node/api/grpc/caller.h"
 
 #include "proto/choreo/v1/services.pb-c.h"
+#include "proto/grpc/reflection/v1/reflection.pb-c.h"
 #include "proto/typed.h"
 
 #define SERVICE "/choreo.v1.ResourceService/"
@@ -488,6 +489,17 @@ static void another_name_is_taken_from_metadata(void **state)
 static const char robot[] = "{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":"
                             "{\"name\":\"robot\",\"namespace\":\"acme\"}}";
 
+/* A call of two directions, whose messages wait until it is known who asks. */
+static void ask_services(struct caller *c)
+{
+    Grpc__Reflection__V1__ServerReflectionRequest question;
+    grpc__reflection__v1__server_reflection_request__init(&question);
+    question.message_request_case =
+        GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES;
+    question.list_services = text("");
+    caller_ask(c, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &question.base);
+}
+
 static void a_token_of_an_account(void **state)
 {
     struct caller *c = *state;
@@ -514,6 +526,10 @@ static void a_token_of_an_account(void **state)
     write_json(c, "Create", web);
     caller_expect(c, PERMISSION_DENIED,
                   "User \"system:serviceaccount:acme:robot\" cannot create resource");
+    ask_services(c);
+    caller_expect(c, 0, "");
+    assert_non_null(
+        caller_message(c, 0, &grpc__reflection__v1__server_reflection_response__descriptor));
     c->authorization = NULL;
     Choreo__V1__DeleteRequest gone;
     choreo__v1__delete_request__init(&gone);
@@ -524,6 +540,9 @@ static void a_token_of_an_account(void **state)
     c->authorization = bearer;
     write_json(c, "Create", web);
     caller_expect(c, UNAUTHENTICATED, "has been deleted");
+    ask_services(c);
+    caller_expect(c, UNAUTHENTICATED, "has been deleted");
+    assert_int_equal(c->body.len, 0);
     json_decref(tree);
 }
 
