@@ -4,7 +4,7 @@
 
 #include "node/api/rest/kube_proto.h"
 #include "node/api/rest/path.h"
-#include "node/api/rest/token.h"
+#include "node/api/page_token.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_path(struct slice text, struct arena *arena)
@@ -53,17 +53,17 @@ static void check_accept(struct slice text)
 static void check_token(struct slice text, struct arena *arena)
 {
     const uint8_t key[32] = {1, 2, 3};
-    struct rest_token token;
+    struct page_token token;
     struct err err = {0};
     struct buf made = {0};
-    PROPERTY(rest_token_read(text, key, SLICE("list"), arena, &token, &err) == ERR_INVALID);
+    PROPERTY(page_token_read(text, key, SLICE("list"), arena, &token, &err) == ERR_INVALID);
     size_t half = text.len / 2;
-    const struct rest_token mine = {text.len, slice_sub(text, 0, half < 100 ? half : 100),
+    const struct page_token mine = {text.len, slice_sub(text, 0, half < 100 ? half : 100),
                                     slice_sub(text, half, 100)};
     bool keyable = memchr(mine.ns.data != NULL ? mine.ns.data : "", '\0', mine.ns.len) == NULL;
-    rest_token_write(&mine, key, text, &made);
+    page_token_write(&mine, key, text, &made);
     if (keyable) {
-        PROPERTY(rest_token_read(buf_slice(&made), key, text, arena, &token, &err) == 0);
+        PROPERTY(page_token_read(buf_slice(&made), key, text, arena, &token, &err) == 0);
         PROPERTY(token.version == mine.version && slice_eq(token.ns, mine.ns) &&
                  slice_eq(token.name, mine.name));
     }

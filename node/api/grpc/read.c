@@ -1,12 +1,13 @@
 /* read.c: ResourceService.Get and List.
  *
  * A List answers one message of at most `limit` objects (500 at most, and 3 MiB), with a `continue`
- * that names the version and the last key; the next page is read at that same version. */
+ * that names the version and the last key (page_token.h); the next page is read at that same
+ * version. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "node/api/grpc/resource.h"
+#include "node/api/page_token.h"
 #include "proto/object.h"
 
 enum { REPLY_BYTES_MAX = 3 * 1024 * 1024 };
@@ -108,6 +109,7 @@ struct listing {
     struct backend_list list;
     const struct kind *kind;
     Choreo__V1__Form form;
+    struct slice identity; /* of the list that a continue belongs to */
     Choreo__V1__Object *objects[BACKEND_PAGE_ROWS_MAX];
     size_t count;
     size_t bytes;
@@ -131,36 +133,29 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     backend_cursor_set(&l->last, &object->key);
 }
 
-/* base64url of "VERSION/NAMESPACE/NAME". */
-static char *make_continue(struct grpc_call *call, uint64_t version,
-                           const struct backend_cursor *last)
+static char *make_continue(const struct listing *l)
 {
+    const struct page_token token = {l->list.read_version, slice_of(l->last.ns),
+                                     slice_of(l->last.name)};
     struct buf text = {0};
-    struct buf token = {0};
-    buf_addf(&text, "%llu/%s/%s", (unsigned long long)version, last->ns, last->name);
-    base64url_encode(&token, buf_slice(&text));
-    char *copy = arena_cstr(call->arena, buf_slice(&token));
+    page_token_write(&token, l->call->api->token_key, l->identity, &text);
+    char *copy = arena_cstr(l->call->arena, buf_slice(&text));
     buf_free(&text);
-    buf_free(&token);
     return copy;
 }
 
-static int read_continue(struct grpc_call *call, const char *token, struct backend_list *list,
-                         struct err *err)
+static int read_continue(struct listing *l, const char *text, struct err *err)
 {
-    struct buf text = {0};
-    struct slice version = {0};
-    bool fits = base64_decode(&text, slice_of(token));
-    struct slice rest = arena_copy(call->arena, buf_slice(&text));
-    buf_free(&text);
-    /* The namespace may be empty, which slice_split() gives as an empty part. */
-    fits = fits && slice_split(&rest, '/', &version) && slice_split(&rest, '/', &list->after_ns) &&
-           slice_u64(version, &list->version);
-    list->after_name = rest;
-    list->consistency = BACKEND_EXACT;
-    return fits && rest.len > 0
-               ? 0
-               : err_set(err, ERR_INVALID, "continue is not what an earlier page gave");
+    struct page_token token;
+    int rc = page_token_read(slice_of(text), l->call->api->token_key, l->identity, l->call->arena,
+                             &token, err);
+    if (rc == 0) {
+        l->list.after_ns = token.ns;
+        l->list.after_name = token.name;
+        l->list.version = token.version;
+        l->list.consistency = token.version != 0 ? BACKEND_EXACT : BACKEND_LINEARIZABLE;
+    }
+    return rc;
 }
 
 static void reply_list(struct listing *l)
@@ -172,7 +167,7 @@ static void reply_list(struct listing *l)
     response.has_resource_version = true;
     response.resource_version = l->list.read_version;
     if ((l->list.more || l->full) && l->count > 0) {
-        response.continue_ = make_continue(call, l->list.read_version, &l->last);
+        response.continue_ = make_continue(l);
         response.has_remaining = l->list.remaining >= 0 && !l->full;
         response.remaining = l->list.remaining;
     }
@@ -217,6 +212,9 @@ void resource_list(struct grpc_call *call, const ProtobufCMessage *message)
     l->call = call;
     l->kind = t.kind;
     l->form = request->form;
+    l->identity =
+        page_token_identity(call->arena, t.kind->resource, t.ns, slice_of(request->label_selector),
+                            slice_of(request->field_selector));
     l->list = (struct backend_list){.loop = call->loop,
                                     .resource = t.kind->resource,
                                     .ns = t.ns,
@@ -231,7 +229,7 @@ void resource_list(struct grpc_call *call, const ProtobufCMessage *message)
                                     .done = on_listed};
     struct err err = {0};
     if (request->continue_ != NULL && *request->continue_ != '\0' &&
-        read_continue(call, request->continue_, &l->list, &err) != 0) {
+        read_continue(l, request->continue_, &err) != 0) {
         grpc_finish_field(call, ERR_INVALID, &err, "continue");
         return;
     }

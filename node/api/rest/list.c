@@ -46,8 +46,8 @@ static void fail(struct list_job *job, int rc, const struct err *err)
     rest_explain_version(call, rc, &status);
     struct buf token = {0};
     if (rc == ERR_GONE && call->query.continued.len != 0) {
-        const struct rest_token fresh = {0, job->list.after_ns, job->list.after_name};
-        rest_token_write(&fresh, call->api->token_key, job->identity, &token);
+        const struct page_token fresh = {0, job->list.after_ns, job->list.after_name};
+        page_token_write(&fresh, call->api->token_key, job->identity, &token);
         status.continued = buf_slice(&token);
         status.message = SLICE("The provided continue parameter is too old to display a "
                                "consistent list result. You can start a new list without the "
@@ -112,10 +112,10 @@ static void write_tail(struct list_job *job, struct buf *out)
     buf_addf(out, "],\"metadata\":{\"resourceVersion\":\"%llu\"",
              (unsigned long long)list->read_version);
     if (list->more && job->any) {
-        const struct rest_token token = {list->read_version, slice_of(job->last.ns),
+        const struct page_token token = {list->read_version, slice_of(job->last.ns),
                                          slice_of(job->last.name)};
         buf_add_cstr(out, ",\"continue\":\"");
-        rest_token_write(&token, job->call->api->token_key, job->identity, out);
+        page_token_write(&token, job->call->api->token_key, job->identity, out);
         buf_add_char(out, '"');
         if (list->remaining >= 0) {
             buf_addf(out, ",\"remainingItemCount\":%lld", (long long)list->remaining);
@@ -243,12 +243,12 @@ static int set_continue(struct list_job *job, struct err *err)
 {
     struct rest_call *call = job->call;
     struct backend_list *list = &job->list;
-    struct rest_token token;
+    struct page_token token;
     if (call->query.version.len != 0 && !slice_eq_cstr(call->query.version, "0")) {
         return err_set(err, ERR_INVALID,
                        "specifying resource version is not allowed when using continue");
     }
-    int rc = rest_token_read(call->query.continued, call->api->token_key, job->identity,
+    int rc = page_token_read(call->query.continued, call->api->token_key, job->identity,
                              call->arena, &token, err);
     if (rc == 0) {
         list->consistency = token.version != 0 ? BACKEND_EXACT : BACKEND_LINEARIZABLE;
@@ -270,9 +270,8 @@ static int prepare(struct list_job *job, struct err *err)
     rc = rc != 0 ? rc : selector_parse(q->labels, q->fields, call->kind, &job->selector, err);
     rc = rc != 0 ? rc : rest_consistency(call, &list->consistency, &list->version, err);
     rc = rc != 0 ? rc : set_match(call, list, err);
-    job->identity = slice_of(arena_printf(call->arena, "%.*s|%.*s|%.*s|%.*s",
-                                          SLICE_ARG(call->kind->resource), SLICE_ARG(call->path.ns),
-                                          SLICE_ARG(q->labels), SLICE_ARG(q->fields)));
+    job->identity =
+        page_token_identity(call->arena, call->kind->resource, call->path.ns, q->labels, q->fields);
     if (rc == 0 && q->continued.len != 0) {
         rc = set_continue(job, err);
     }

@@ -6,7 +6,7 @@
 
 #include "node/api/gate.h"
 #include "node/api/rest/path.h"
-#include "node/api/rest/token.h"
+#include "node/api/page_token.h"
 #include "node/api/status.h"
 #include "proto/selector.h"
 #include "proto/table.h"

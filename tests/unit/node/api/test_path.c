@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "node/api/rest/path.h"
-#include "node/api/rest/token.h"
+#include "node/api/page_token.h"
 #include "tests/lib/test.h"
 
 static void paths_are_cut_as_kubernetes_cuts_them(void **state)
@@ -124,25 +124,25 @@ static void tokens_return_as_they_left_and_only_to_their_list(void **state)
     struct arena arena = {0};
     const uint8_t key[32] = {1};
     const uint8_t other_key[32] = {2};
-    const struct rest_token token = {77, SLICE("ns"), SLICE("name")};
-    struct rest_token back;
+    const struct page_token token = {77, SLICE("ns"), SLICE("name")};
+    struct page_token back;
     struct buf text = {0};
     struct err err;
-    rest_token_write(&token, key, SLICE("list"), &text);
-    assert_ok(rest_token_read(buf_slice(&text), key, SLICE("list"), &arena, &back, &err), &err);
+    page_token_write(&token, key, SLICE("list"), &text);
+    assert_ok(page_token_read(buf_slice(&text), key, SLICE("list"), &arena, &back, &err), &err);
     assert_true(back.version == 77);
     assert_slice(back.ns, "ns");
     assert_slice(back.name, "name");
-    assert_err(rest_token_read(buf_slice(&text), key, SLICE("other"), &arena, &back, &err), &err,
+    assert_err(page_token_read(buf_slice(&text), key, SLICE("other"), &arena, &back, &err), &err,
                ERR_INVALID, "continue key is not valid");
-    assert_err(rest_token_read(buf_slice(&text), other_key, SLICE("list"), &arena, &back, &err),
+    assert_err(page_token_read(buf_slice(&text), other_key, SLICE("list"), &arena, &back, &err),
                &err, ERR_INVALID, "continue key is not valid");
     for (size_t i = 0; i < text.len; i++) {
         text.data[i] ^= 1;
-        assert_err(rest_token_read(buf_slice(&text), key, SLICE("list"), &arena, &back, &err), &err,
+        assert_err(page_token_read(buf_slice(&text), key, SLICE("list"), &arena, &back, &err), &err,
                    ERR_INVALID, "continue key is not valid");
         text.data[i] ^= 1;
-        assert_err(rest_token_read(slice_sub(buf_slice(&text), 0, i), key, SLICE("list"), &arena,
+        assert_err(page_token_read(slice_sub(buf_slice(&text), 0, i), key, SLICE("list"), &arena,
                                    &back, &err),
                    &err, ERR_INVALID, "continue key is not valid");
     }

@@ -9,6 +9,7 @@
 #define SERVICE "/choreo.v1.ResourceService/"
 
 enum {
+    OK,
     INVALID_ARGUMENT = 3,
     NOT_FOUND = 5,
     ALREADY_EXISTS = 6,
@@ -393,6 +394,41 @@ static void expect_field(struct caller *c, const char *field)
     fail_msg("nothing says that it is \"%s\"", field);
 }
 
+/* Where a list goes on is said by the server, and means that list alone. */
+static void a_continue_belongs_to_its_list(void **state)
+{
+    struct caller *c = *state;
+    Choreo__V1__Ref components = ref_of("components", NULL);
+    Choreo__V1__Ref others = ref_of("projects", NULL);
+    Choreo__V1__ListRequest list = CHOREO__V1__LIST_REQUEST__INIT;
+    list.ref = &components;
+    list.has_limit = true;
+    list.limit = 1;
+    write_json(c, "Create",
+               "{\"apiVersion\":\"choreo.dev/v1\",\"kind\":\"Component\",\"metadata\":{"
+               "\"name\":\"web2\",\"namespace\":\"default\"},\"spec\":{\"type\":\"service\"}}");
+    caller_expect(c, OK, "");
+    caller_ask(c, SERVICE "List", &list.base);
+    caller_expect(c, OK, "");
+    const Choreo__V1__ListResponse *page =
+        caller_message(c, 0, &choreo__v1__list_response__descriptor);
+    assert_non_null(page);
+    assert_int_equal(page->n_objects, 1);
+    list.continue_ = arena_cstr(&c->arena, slice_of(page->continue_));
+    caller_ask(c, SERVICE "List", &list.base);
+    caller_expect(c, OK, "");
+    page = caller_message(c, 0, &choreo__v1__list_response__descriptor);
+    assert_int_equal(page->n_objects, 1);
+    assert_true(page->continue_ == NULL || *page->continue_ == '\0');
+    list.label_selector = text("a=b");
+    caller_ask(c, SERVICE "List", &list.base);
+    expect_field(c, "continue");
+    list.label_selector = NULL;
+    list.ref = &others;
+    caller_ask(c, SERVICE "List", &list.base);
+    expect_field(c, "continue");
+}
+
 static void wrong_fields_of_requests_are_named(void **state)
 {
     struct caller *c = *state;
@@ -550,6 +586,7 @@ int main(void)
 {
 #define RESOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, open_with_web, caller_teardown)
     const struct CMUnitTest tests[] = {
+        RESOURCE_TEST(a_continue_belongs_to_its_list),
         RESOURCE_TEST(wrong_fields_of_requests_are_named),
         RESOURCE_TEST(objects_come_back_in_every_form),
         RESOURCE_TEST(typed_objects_go_in_as_they_came_out),

@@ -1,8 +1,8 @@
-/* token.c: continue tokens.
+/* page_token.c: continue tokens.
  *
  * Nothing in a token is secret; the tag only makes sure that it is one of ours and of this list.
  * Anything else is refused in one way. */
-#include "node/api/rest/token.h"
+#include "node/api/page_token.h"
 
 #include <string.h>
 
@@ -21,7 +21,14 @@ static void tag_of(struct slice payload, const uint8_t key[32], struct slice lis
     buf_free(&text);
 }
 
-void rest_token_write(const struct rest_token *token, const uint8_t key[32], struct slice list,
+struct slice page_token_identity(struct arena *arena, struct slice resource, struct slice ns,
+                                 struct slice labels, struct slice fields)
+{
+    return slice_of(arena_printf(arena, "%.*s|%.*s|%.*s|%.*s", SLICE_ARG(resource), SLICE_ARG(ns),
+                                 SLICE_ARG(labels), SLICE_ARG(fields)));
+}
+
+void page_token_write(const struct page_token *token, const uint8_t key[32], struct slice list,
                       struct buf *out)
 {
     struct buf payload = {0};
@@ -36,8 +43,8 @@ void rest_token_write(const struct rest_token *token, const uint8_t key[32], str
     buf_free(&payload);
 }
 
-int rest_token_read(struct slice text, const uint8_t key[32], struct slice list,
-                    struct arena *arena, struct rest_token *token, struct err *err)
+int page_token_read(struct slice text, const uint8_t key[32], struct slice list,
+                    struct arena *arena, struct page_token *token, struct err *err)
 {
     struct buf raw = {0};
     uint8_t tag[SHA256_BYTES];
