@@ -7,6 +7,18 @@
 
 #include "store/db.h"
 
+/* Every connection has a page cache, and a node has some thirty connections: pages are allocated as
+ * they come, not twenty at once. Nobody asks SQLite for its statistics, which cost a lock for each
+ * allocation. */
+__attribute__((constructor)) static void configure(void)
+{
+    int rc = sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+    assert(rc == SQLITE_OK);
+    rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    assert(rc == SQLITE_OK);
+    (void)rc;
+}
+
 static void (*_Atomic on_damage)(const struct err *why);
 
 void db_on_damage(void (*damaged)(const struct err *why))
