@@ -33,6 +33,15 @@ struct watch {
     curl_socket_t fd;
 };
 
+/* Debian's libcurl brings GnuTLS along, for protocols that are not spoken here, and GnuTLS makes
+ * itself ready as it is loaded, which costs a megabyte. It asks this first (GNUTLS_SKIP_GLOBAL_INIT
+ * in its header). */
+int _gnutls_global_init_skip(void);
+int _gnutls_global_init_skip(void)
+{
+    return 1;
+}
+
 static void init_curl(void)
 {
     CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
