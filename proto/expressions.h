@@ -29,14 +29,25 @@ struct slice expression_member(struct arena *arena, struct slice name);
 struct expression_variable {
     struct slice name;
     const struct schema *schema;
+    bool optional; /* an optional of such a value */
+};
+
+enum expression_result { EXPRESSION_ANY, EXPRESSION_BOOL, EXPRESSION_TEXT };
+
+struct expression_source {
+    struct slice text;
+    const struct expression_variable *variables;
+    size_t count;
+    enum expression_result wanted;
+    bool stored; /* accepted once: what its types are is found out when it is evaluated */
 };
 
 struct expressions {
-    /* source over these variables, compiled into the arena, which must outlive it. The message
-     * begins with the place: "column 7: ...". Errors: ERR_UNPROCESSABLE (syntax, unknown names,
-     * functions and fields), ERR_TOO_LARGE. */
-    int (*compile)(struct arena *arena, const struct expression_variable *variables, size_t count,
-                   struct slice source, const struct expression **out, struct err *err);
+    /* Compiled into the arena, which must outlive it. The message begins with the place: "column 7:
+     * ...". Errors: ERR_UNPROCESSABLE (syntax, unknown names, functions and fields, wrong types),
+     * ERR_TOO_LARGE. */
+    int (*compile)(struct arena *arena, const struct expression_source *source,
+                   const struct expression **out, struct err *err);
     /* values stand parallel to the variables. *budget is lowered by what it cost; *result is a new
      * tree. Errors: ERR_UNPROCESSABLE (what went wrong, and where), ERR_TOO_LARGE (the budget). */
     int (*eval)(const struct expression *expression, const struct expression_value *values,

@@ -384,10 +384,12 @@ static void build_rules(struct building *b, const json_t *tree, struct schema *s
         r->transition = schema__rule_transition(rule);
         r->optional_old = is_true(rule, "optionalOldSelf");
         r->by = b->x;
-        struct slice message = arena_copy(b->arena, json_text_at(rule, "messageExpression"));
-        (void)schema__rule_compile(b->arena, b->x, s, r->optional_old, r->rule, &r->code, NULL);
-        (void)schema__rule_compile(b->arena, b->x, s, r->optional_old, message, &r->message_code,
-                                   NULL);
+        struct schema_rule_source source = {
+            .text = r->rule, .self = s, .optional_old = r->optional_old, .stored = true};
+        (void)schema__rule_compile(b->arena, b->x, &source, &r->code, NULL);
+        source.text = arena_copy(b->arena, json_text_at(rule, "messageExpression"));
+        source.message = true;
+        (void)schema__rule_compile(b->arena, b->x, &source, &r->message_code, NULL);
     }
     more->rules = rules;
     more->rule_count = count;

@@ -338,17 +338,20 @@ static void inspect_logic(struct inspection *i, const json_t *tree)
 static void inspect_expression(struct inspection *i, const json_t *rule, const char *member)
 {
     struct arena arena = {0};
-    bool optional_old = is_true(rule, "optionalOldSelf");
     struct err err = {0};
     const struct expression *ignored;
-    struct slice source = slice_trim(json_text_at(rule, member));
-    if (source.len > SCHEMA_RULE_BYTES_MAX) {
+    const struct schema_rule_source source = {
+        .text = slice_trim(json_text_at(rule, member)),
+        .self = i->shape,
+        .optional_old = is_true(rule, "optionalOldSelf"),
+        .message = strcmp(member, "messageExpression") == 0,
+    };
+    if (source.text.len > SCHEMA_RULE_BYTES_MAX) {
         refuse(i, CAUSE_TOO_LONG, member, "Too long: may not be more than %d bytes",
                SCHEMA_RULE_BYTES_MAX);
-    } else if (schema__rule_compile(&arena, i->x, i->shape, optional_old, source, &ignored, &err) !=
-               0) {
+    } else if (schema__rule_compile(&arena, i->x, &source, &ignored, &err) != 0) {
         refuse(i, CAUSE_INVALID, member, "Invalid value: \"%.*s\": compilation failed: %s",
-               SLICE_ARG(slice_sub(source, 0, 200)), err.message);
+               SLICE_ARG(slice_sub(source.text, 0, 200)), err.message);
     }
     arena_free(&arena);
 }

@@ -78,11 +78,19 @@ enum cause_kind schema__rule_kind(struct slice reason)
 }
 
 int schema__rule_compile(struct arena *arena, const struct expressions *x,
-                         const struct schema *self, bool optional_old, struct slice source,
-                         const struct expression **out, struct err *err)
+                         const struct schema_rule_source *source, const struct expression **out,
+                         struct err *err)
 {
-    const struct expression_variable variables[] = {{SLICE("self"), self},
-                                                    {SLICE("oldSelf"), optional_old ? NULL : self}};
+    const struct expression_variable variables[] = {
+        {.name = SLICE("self"), .schema = source->self},
+        {.name = SLICE("oldSelf"), .schema = source->self, .optional = source->optional_old}};
+    const struct expression_source all = {
+        .text = source->text,
+        .variables = variables,
+        .count = 2,
+        .wanted = source->message ? EXPRESSION_TEXT : EXPRESSION_BOOL,
+        .stored = source->stored,
+    };
     *out = NULL;
-    return x != NULL && source.len > 0 ? x->compile(arena, variables, 2, source, out, err) : 0;
+    return x != NULL && all.text.len > 0 ? x->compile(arena, &all, out, err) : 0;
 }

@@ -4,7 +4,10 @@
  * otherwise (schema.converts): texts of the formats date-time, duration and byte are timestamps,
  * durations and bytes, numbers are doubles, and members whose names are no identifiers go by
  * escaped ones (`a-b` is a__dash__b). Failure path: what cannot be read as its format stays the
- * text that it is. */
+ * text that it is.
+ *
+ * The checker knows of a value what its schema says: a member that the schema does not have, or a
+ * comparison of a number with a text, is refused when the definition is. */
 #include "render/expressions.h"
 
 #include <stdlib.h>
@@ -13,7 +16,6 @@
 #include "base/crypto.h"
 #include "proto/schema.h"
 #include "render/cel/cel.h"
-#include "render/cel/shape.h"
 #include "render/cel/time.h"
 
 enum { COST_MAX = 1000 * 1000, COST_MIN = 20, VARIABLES_MAX = 4 };
@@ -23,35 +25,110 @@ struct expression {
     size_t count; /* of variables */
 };
 
-static int compile(struct arena *arena, const struct expression_variable *variables, size_t count,
-                   struct slice source, const struct expression **out, struct err *err)
+/* ---- types ---- */
+
+static const struct cel_shape *shape_of(struct arena *arena, const struct schema *schema);
+
+/* A member of an object, by its name as expressions say it. */
+static const struct cel_shape *member_shape(struct arena *arena, const void *record,
+                                            struct slice name)
 {
+    const struct schema *schema = record;
+    const struct schema *member = schema_member(schema, name);
+    bool escaped = member == NULL && slice_find(name, SLICE("__")) != SIZE_MAX;
+    for (size_t i = 0; escaped && member == NULL && i < schema->field_count; i++) {
+        if (slice_eq(expression_member(arena, schema->fields[i].name), name)) {
+            member = schema->fields[i].schema;
+        }
+    }
+    if (member == NULL) {
+        return schema->preserve_unknown ? cel_shape_of(CEL_S_DYN) : NULL;
+    }
+    return shape_of(arena, member);
+}
+
+static enum cel_shape_kind text_kind(enum schema_format format)
+{
+    return format == SCHEMA_FORMAT_DATE_TIME  ? CEL_S_TIMESTAMP
+           : format == SCHEMA_FORMAT_DURATION ? CEL_S_DURATION
+           : format == SCHEMA_FORMAT_BYTE     ? CEL_S_BYTES
+                                              : CEL_S_STRING;
+}
+
+/* What expressions see of a value of the schema: value_of() in types. */
+static const struct cel_shape *plain_shape(struct arena *arena, const struct schema *schema)
+{
+    switch (schema->type) {
+    case SCHEMA_OBJECT:
+        if (schema->values != NULL && schema->field_count == 0) {
+            return cel_shape_map(arena, cel_shape_of(CEL_S_STRING),
+                                 shape_of(arena, schema->values));
+        }
+        return schema->preserve_unknown && schema->field_count == 0
+                   ? cel_shape_of(CEL_S_DYN)
+                   : cel_shape_record(arena, schema, member_shape);
+    case SCHEMA_ARRAY:
+        return cel_shape_list(arena, shape_of(arena, schema->items));
+    case SCHEMA_STRING:
+        return cel_shape_of(text_kind(schema->format));
+    case SCHEMA_INTEGER:
+        return cel_shape_of(CEL_S_INT);
+    case SCHEMA_NUMBER:
+        return cel_shape_of(CEL_S_DOUBLE);
+    case SCHEMA_BOOLEAN:
+        return cel_shape_of(CEL_S_BOOL);
+    case SCHEMA_ANY:
+    case SCHEMA_INT_OR_STRING:
+        break;
+    }
+    return cel_shape_of(CEL_S_DYN);
+}
+
+static const struct cel_shape *shape_of(struct arena *arena, const struct schema *schema)
+{
+    if (schema == NULL) {
+        return cel_shape_of(CEL_S_DYN);
+    }
+    const struct cel_shape *shape = plain_shape(arena, schema);
+    return schema->nullable ? cel_shape_nullable(arena, shape) : shape;
+}
+
+static int compile(struct arena *arena, const struct expression_source *source,
+                   const struct expression **out, struct err *err)
+{
+    static const enum cel_shape_kind wanted[] = {[EXPRESSION_ANY] = CEL_S_DYN,
+                                                 [EXPRESSION_BOOL] = CEL_S_BOOL,
+                                                 [EXPRESSION_TEXT] = CEL_S_STRING};
     struct expression *e = ARENA_NEW(arena, struct expression);
+    struct arena work = {0};
     struct slice names[VARIABLES_MAX];
-    const struct schema *shapes[VARIABLES_MAX];
+    const struct cel_shape *shapes[VARIABLES_MAX];
     const struct cel_env env = {.names = names,
-                                .count = count,
+                                .shapes = shapes,
+                                .count = source->count,
                                 .functions = cel_kubernetes_functions(),
-                                .function_count = cel_kubernetes_function_count()};
-    struct slice text = arena_copy(arena, source);
+                                .function_count = cel_kubernetes_function_count(),
+                                .wanted = wanted[source->wanted],
+                                .unchecked = source->stored};
+    struct slice text = arena_copy(arena, source->text);
     struct err why = {0};
     uint32_t offset = 0;
-    if (count > VARIABLES_MAX) {
+    if (source->count > VARIABLES_MAX) {
         return err_set(err, ERR_INTERNAL, "more than %d variables", VARIABLES_MAX);
     }
-    for (size_t i = 0; i < count; i++) {
-        names[i] = variables[i].name;
-        shapes[i] = variables[i].schema;
+    for (size_t i = 0; i < source->count; i++) {
+        const struct expression_variable *v = &source->variables[i];
+        names[i] = v->name;
+        shapes[i] = shape_of(&work, v->schema);
+        shapes[i] = v->optional ? cel_shape_optional(&work, shapes[i]) : shapes[i];
     }
     int rc = cel_compile(arena, &env, text, &e->program, &offset, &why);
-    if (rc == 0) {
-        rc = cel_check_shapes(e->program, shapes, &offset, &why);
-    }
+    arena_free(&work);
     if (rc != 0) {
         (void)cel_locate(&why, text, offset);
         return err_set(err, rc, "%s", why.message);
     }
-    e->count = count;
+    e->count = source->count;
     *out = e;
     return 0;
 }

@@ -144,21 +144,21 @@ DERIVED(toSecretValues)
 DERIVED(toServicePorts)
 
 static const struct cel_function functions[] = {
-    {"oc_omit", false, 0, 0, omit},
-    {"oc_merge", false, 1, CEL_ARGS_ANY, merge},
-    {"oc_generate_name", false, 0, CEL_ARGS_ANY, generate_name},
-    {"oc_dns_label", false, 0, CEL_ARGS_ANY, dns_label},
-    {"oc_hash", false, 1, 1, hash},
-    {"toContainerEnvFrom", true, 1, 1, toContainerEnvFrom},
-    {"toContainerEnvs", true, 1, 1, toContainerEnvs},
-    {"toContainerVolumeMounts", true, 1, 1, toContainerVolumeMounts},
-    {"toVolumes", true, 1, 1, toVolumes},
-    {"toConfigEnvsByContainer", true, 1, 1, toConfigEnvsByContainer},
-    {"toSecretEnvsByContainer", true, 1, 1, toSecretEnvsByContainer},
-    {"toConfigFileList", true, 1, 1, toConfigFileList},
-    {"toSecretFileList", true, 1, 1, toSecretFileList},
-    {"toSecretValues", true, 1, 1, toSecretValues},
-    {"toServicePorts", true, 1, 1, toServicePorts},
+    {"oc_omit", "() dyn", omit},
+    {"oc_merge", "(map(string, dyn), ...) map(string, dyn)", merge},
+    {"oc_generate_name", "() string | (list(string)) string | (string, ...) string", generate_name},
+    {"oc_dns_label", "() string | (list(string)) string | (string, ...) string", dns_label},
+    {"oc_hash", "(string) string", hash},
+    {"toContainerEnvFrom", "dyn.() dyn", toContainerEnvFrom},
+    {"toContainerEnvs", "dyn.() dyn", toContainerEnvs},
+    {"toContainerVolumeMounts", "dyn.() dyn", toContainerVolumeMounts},
+    {"toVolumes", "dyn.() dyn", toVolumes},
+    {"toConfigEnvsByContainer", "dyn.() dyn", toConfigEnvsByContainer},
+    {"toSecretEnvsByContainer", "dyn.() dyn", toSecretEnvsByContainer},
+    {"toConfigFileList", "dyn.() dyn", toConfigFileList},
+    {"toSecretFileList", "dyn.() dyn", toSecretFileList},
+    {"toSecretValues", "dyn.() dyn", toSecretValues},
+    {"toServicePorts", "dyn.() dyn", toServicePorts},
 };
 
 const struct cel_function *oc_functions(void)

@@ -3,32 +3,19 @@
  * A name is, in this order: a macro's variable in scope, a declared variable (container first), a
  * type. For a.b.c the whole chain is tried as one declared name before a.b, then a; a macro's
  * variable hides all of them unless written ".a". A call a.b.f(x) is the function "a.b.f" if there
- * is one and a is no variable, else the method f of a.b. */
-#include "render/cel/checker.h"
+ * is one and a is no variable, else the method f of a.b.
+ *
+ * Types are deduced on the way up, gradually: what is dyn may be anything, and is found out when it
+ * is evaluated. checker_call.c chooses overloads, checker_type.c knows selections, literals and
+ * macros. The first error ends the walk. */
+#include "render/cel/checker_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "render/cel/functions.h"
 
-struct scope {
-    const struct scope *outer;
-    struct slice name;
-    size_t slot;
-};
-
-struct checker {
-    struct arena *arena;
-    const struct cel_env *env;
-    bool qualified_names; /* some declared name has a dot, or there is a container */
-    size_t depth;         /* locals in scope */
-    size_t locals;        /* most that ever were */
-    uint32_t offset;
-    struct err *err;
-};
-
-static bool check(struct checker *c, const struct scope *scope, struct cel_expr *e);
-
-static const struct scope *local_of(const struct scope *scope, struct slice name)
+const struct cel__scope *cel__local_of(const struct cel__scope *scope, struct slice name)
 {
     while (scope != NULL && !slice_eq(scope->name, name)) {
         scope = scope->outer;
@@ -36,7 +23,56 @@ static const struct scope *local_of(const struct scope *scope, struct slice name
     return scope;
 }
 
-static size_t declared(const struct checker *c, struct slice name)
+static void refuse(struct cel__checker *c, const struct cel_expr *e, const char *format,
+                   va_list args)
+{
+    char text[ERR_MESSAGE_MAX];
+    (void)vsnprintf(text, sizeof text, format, args);
+    c->offset = e->offset;
+    err_set(c->err, ERR_UNPROCESSABLE, "%s", text);
+}
+
+const struct cel_shape *cel__refuse(struct cel__checker *c, const struct cel_expr *e,
+                                    const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    refuse(c, e, format, args);
+    va_end(args);
+    return NULL;
+}
+
+const struct cel_shape *cel__mistyped(struct cel__checker *c, const struct cel_expr *e,
+                                      const char *format, ...)
+{
+    if (c->env->unchecked) {
+        return cel_shape_of(CEL_S_DYN);
+    }
+    va_list args;
+    va_start(args, format);
+    refuse(c, e, format, args);
+    va_end(args);
+    return NULL;
+}
+
+const char *cel__shown(struct cel__checker *c, const struct cel_shape *shape)
+{
+    struct buf text = {0};
+    cel_shape_text(cel_unify_final(&c->unify, &c->work, shape), &text);
+    const char *copy = arena_cstr(&c->work, buf_slice(&text));
+    buf_free(&text);
+    return copy;
+}
+
+bool cel__expect(struct cel__checker *c, const struct cel_expr *e, const struct cel_shape *shape,
+                 enum cel_shape_kind wanted)
+{
+    return cel_unify_fits(&c->unify, shape, cel_shape_of(wanted)) ||
+           cel__mistyped(c, e, "expected type '%s' but found '%s'",
+                         cel__shown(c, cel_shape_of(wanted)), cel__shown(c, shape)) != NULL;
+}
+
+static size_t declared(const struct cel__checker *c, struct slice name)
 {
     for (size_t i = 0; i < c->env->count; i++) {
         if (slice_eq(c->env->names[i], name)) {
@@ -47,7 +83,7 @@ static size_t declared(const struct checker *c, struct slice name)
 }
 
 /* The slot of name within the container "a.b": a.b.name, a.name, name. */
-static size_t variable_of(const struct checker *c, struct slice name, bool rooted)
+static size_t variable_of(const struct cel__checker *c, struct slice name, bool rooted)
 {
     struct slice prefix = rooted ? SLICE("") : c->env->container;
     while (prefix.len > 0) {
@@ -75,9 +111,8 @@ static bool type_of_name(struct slice name, struct cel_value *type)
     return false;
 }
 
-/* The text of a chain of plain selections on a name: "a.b.c"; *root is the name. */
-static bool chain_of(struct checker *c, const struct cel_expr *e, struct slice *text,
-                     const struct cel_expr **root)
+bool cel__chain_of(struct cel__checker *c, const struct cel_expr *e, struct slice *text,
+                   const struct cel_expr **root)
 {
     struct buf reversed = {0};
     const struct cel_expr *at = e;
@@ -106,56 +141,88 @@ static bool chain_of(struct checker *c, const struct cel_expr *e, struct slice *
     return true;
 }
 
-/* Whether the whole of e (a name, or selections on one) is a declared name or a type; if so e
- * becomes it. */
-static bool resolve_whole(struct checker *c, const struct scope *scope, struct cel_expr *e)
+/* The type of a type's name: of a parameterized one, with parts that may be anything. */
+static const struct cel_shape *shape_of_type(struct cel__checker *c, struct slice name)
+{
+    const struct cel_shape *dyn = cel_shape_of(CEL_S_DYN);
+    enum cel_shape_kind kind;
+    if (slice_eq_cstr(name, "null_type")) {
+        kind = CEL_S_NULL;
+    } else if (slice_eq_cstr(name, "google.protobuf.Timestamp")) {
+        kind = CEL_S_TIMESTAMP;
+    } else if (slice_eq_cstr(name, "google.protobuf.Duration")) {
+        kind = CEL_S_DURATION;
+    } else if (!cel_shape_kind_of(name, &kind)) {
+        return dyn;
+    }
+    switch ((int)kind) {
+    case CEL_S_LIST:
+        return cel_shape_list(&c->work, dyn);
+    case CEL_S_MAP:
+        return cel_shape_map(&c->work, dyn, dyn);
+    case CEL_S_OPTIONAL:
+        return cel_shape_optional(&c->work, dyn);
+    case CEL_S_TYPE:
+        return cel_shape_type(&c->work, dyn);
+    default:
+        return cel_shape_of(kind);
+    }
+}
+
+static const struct cel_shape *shape_of_variable(const struct cel__checker *c, size_t slot)
+{
+    const struct cel_shape *shape = c->env->shapes != NULL ? c->env->shapes[slot] : NULL;
+    return shape != NULL ? shape : cel_shape_of(CEL_S_DYN);
+}
+
+/* If the whole of e (a name, or selections on one) is a declared name or a type, e becomes it; its
+ * type, else NULL, without an error. */
+static const struct cel_shape *resolve_whole(struct cel__checker *c, const struct cel__scope *scope,
+                                             struct cel_expr *e)
 {
     struct slice text;
     const struct cel_expr *root;
-    if (!chain_of(c, e, &text, &root)) {
-        return false;
+    if (!cel__chain_of(c, e, &text, &root)) {
+        return NULL;
     }
     bool rooted = root->as.name.rooted;
-    if (!rooted && local_of(scope, root->as.name.text) != NULL) {
-        return false;
+    if (!rooted && cel__local_of(scope, root->as.name.text) != NULL) {
+        return NULL;
     }
     size_t slot = variable_of(c, text, rooted);
     struct cel_value type;
     if (slot != SIZE_MAX) {
         e->kind = CEL_E_VARIABLE;
         e->as.slot = slot;
-        return true;
+        return shape_of_variable(c, slot);
     }
     if (type_of_name(text, &type)) {
         e->kind = CEL_E_LITERAL;
         e->as.literal = type;
-        return true;
+        return cel_shape_type(&c->work, shape_of_type(c, text));
     }
-    return false;
+    return NULL;
 }
 
-static bool check_name(struct checker *c, const struct scope *scope, struct cel_expr *e)
+static const struct cel_shape *check_name(struct cel__checker *c, const struct cel__scope *scope,
+                                          struct cel_expr *e)
 {
-    const struct scope *local = e->as.name.rooted ? NULL : local_of(scope, e->as.name.text);
+    const struct cel__scope *local =
+        e->as.name.rooted ? NULL : cel__local_of(scope, e->as.name.text);
     if (local != NULL) {
         e->kind = CEL_E_LOCAL;
         e->as.slot = local->slot;
-        return true;
+        return local->shape;
     }
-    if (resolve_whole(c, scope, e)) {
-        return true;
+    const struct cel_shape *shape = resolve_whole(c, scope, e);
+    if (shape != NULL) {
+        return shape;
     }
-    if (c->env->unchecked) {
-        return true;
-    }
-    c->offset = e->offset;
-    err_set(c->err, ERR_UNPROCESSABLE, "undeclared reference to '%.*s'",
-            SLICE_ARG(e->as.name.text));
-    return false;
+    return cel__mistyped(c, e, "undeclared reference to '%.*s'", SLICE_ARG(e->as.name.text));
 }
 
 /* Chains need joining only where a dotted name could be meant. */
-static bool may_be_qualified(const struct checker *c, const struct cel_expr *e)
+static bool may_be_qualified(const struct cel__checker *c, const struct cel_expr *e)
 {
     while (e->kind == CEL_E_SELECT) {
         e = e->as.select.operand;
@@ -164,169 +231,125 @@ static bool may_be_qualified(const struct checker *c, const struct cel_expr *e)
            (c->qualified_names || slice_eq_cstr(e->as.name.text, "google"));
 }
 
-static bool check_select(struct checker *c, const struct scope *scope, struct cel_expr *e)
+static const struct cel_shape *check_select(struct cel__checker *c, const struct cel__scope *scope,
+                                            struct cel_expr *e)
 {
-    if (!e->optional && may_be_qualified(c, e) && resolve_whole(c, scope, e)) {
-        return true;
+    if (e->kind == CEL_E_SELECT && !e->optional && may_be_qualified(c, e)) {
+        const struct cel_shape *whole = resolve_whole(c, scope, e);
+        if (whole != NULL) {
+            return whole;
+        }
     }
-    return check(c, scope, e->as.select.operand);
+    const struct cel_shape *operand = cel__check(c, scope, e->as.select.operand);
+    return operand != NULL ? cel__check_select(c, e, operand) : NULL;
 }
 
-static const struct cel_function *function_of(const struct checker *c, struct slice name,
-                                              bool receiver, size_t count, bool *known)
+static const struct cel_shape *check_index(struct cel__checker *c, const struct cel__scope *scope,
+                                           struct cel_expr *e)
 {
-    const struct cel_function *tables[] = {c->env->functions, cel_functions()};
-    const size_t counts[] = {c->env->function_count, cel_function_count()};
-    for (size_t t = 0; t < 2; t++) {
-        for (size_t i = 0; i < counts[t]; i++) {
-            const struct cel_function *f = &tables[t][i];
-            if (f->receiver != receiver || name.data[0] != f->name[0] ||
-                !slice_eq_cstr(name, f->name)) {
-                continue;
+    const struct cel_shape *args[2] = {cel__check(c, scope, e->as.index.operand), NULL};
+    args[1] = args[0] != NULL ? cel__check(c, scope, e->as.index.key) : NULL;
+    return args[1] == NULL ? NULL
+                           : cel__apply(c, e, e->optional ? "_[?_]" : "_[_]",
+                                        cel_index_types(e->optional), false, args, 2);
+}
+
+static const struct cel_shape *check_operator(struct cel__checker *c,
+                                              const struct cel__scope *scope, struct cel_expr *e)
+{
+    const struct cel_shape *args[3];
+    struct cel_expr *operands[] = {e->as.binary.condition, e->as.binary.left, e->as.binary.right};
+    const char *types;
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (operands[i] != NULL) {
+            args[count] = cel__check(c, scope, operands[i]);
+            if (args[count++] == NULL) {
+                return NULL;
             }
-            *known = true;
-            if (count >= f->min && (count <= f->max || f->max == CEL_ARGS_ANY)) {
-                return f;
-            }
         }
     }
-    return NULL;
+    const char *name = cel_operator_name(e->kind, e->as.binary.op, &types);
+    return cel__apply(c, e, name, types, false, args, count);
 }
 
-/* "math.greatest(1, 2)" parsed as the method greatest of math. */
-static bool namespaced(struct checker *c, const struct scope *scope, struct cel_expr *e,
-                       bool *known)
+static const struct cel_shape *shape_of_literal(struct cel__checker *c, const struct cel_expr *e)
 {
-    struct slice text;
-    const struct cel_expr *root;
-    if (!e->as.call.receiver || !chain_of(c, e->as.call.args[0], &text, &root) ||
-        local_of(scope, root->as.name.text) != NULL) {
-        return false;
-    }
-    struct slice name =
-        slice_of(arena_printf(c->arena, "%.*s.%.*s", SLICE_ARG(text), SLICE_ARG(e->as.call.name)));
-    const struct cel_function *f = function_of(c, name, false, e->as.call.count - 1, known);
-    if (f == NULL) {
-        return false;
-    }
-    e->as.call.function = f;
-    e->as.call.receiver = false;
-    e->as.call.args++;
-    e->as.call.count--;
-    return true;
+    static const enum cel_shape_kind kinds[] = {
+        [CEL_NULL] = CEL_S_NULL,   [CEL_BOOL] = CEL_S_BOOL,     [CEL_INT] = CEL_S_INT,
+        [CEL_UINT] = CEL_S_UINT,   [CEL_DOUBLE] = CEL_S_DOUBLE, [CEL_STRING] = CEL_S_STRING,
+        [CEL_BYTES] = CEL_S_BYTES,
+    };
+    (void)c;
+    return cel_shape_of(e->as.literal.type <= CEL_BYTES ? kinds[e->as.literal.type] : CEL_S_DYN);
 }
 
-static bool check_call(struct checker *c, const struct scope *scope, struct cel_expr *e)
-{
-    bool known = false;
-    if (!namespaced(c, scope, e, &known)) {
-        e->as.call.function =
-            function_of(c, e->as.call.name, e->as.call.receiver, e->as.call.count, &known);
-    }
-    if (e->as.call.function == NULL && !c->env->unchecked) {
-        c->offset = e->offset;
-        err_set(c->err, ERR_UNPROCESSABLE, "%s '%.*s' %s", known ? "no such overload:" : "unknown",
-                SLICE_ARG(e->as.call.name),
-                known ? "does not take this many arguments"
-                      : (e->as.call.receiver ? "method" : "function"));
-        return false;
-    }
-    for (size_t i = 0; i < e->as.call.count; i++) {
-        if (!check(c, scope, e->as.call.args[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check_items(struct checker *c, const struct scope *scope, struct cel_expr *e)
-{
-    if (e->kind == CEL_E_STRUCT) {
-        c->offset = e->offset;
-        err_set(c->err, ERR_UNPROCESSABLE, "message type '%.*s' is not known here",
-                SLICE_ARG(e->as.aggregate.type));
-        return false;
-    }
-    for (size_t i = 0; i < e->as.aggregate.count; i++) {
-        struct cel_item *item = &e->as.aggregate.items[i];
-        if ((item->key != NULL && !check(c, scope, item->key)) || !check(c, scope, item->value)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check_macro(struct checker *c, const struct scope *scope, struct cel_expr *e)
-{
-    if (!check(c, scope, e->as.macro.range)) {
-        return false;
-    }
-    const struct scope first = {scope, e->as.macro.var1, c->depth};
-    const struct scope second = {&first, e->as.macro.var2, c->depth + 1};
-    const struct scope *inner = e->as.macro.var2.len > 0 ? &second : &first;
-    e->as.macro.slot = c->depth;
-    c->depth += 2;
-    if (c->depth > c->locals) {
-        c->locals = c->depth;
-    }
-    bool ok = (e->as.macro.filter == NULL || check(c, inner, e->as.macro.filter)) &&
-              check(c, inner, e->as.macro.body);
-    c->depth -= 2;
-    return ok;
-}
-
-static bool check_binary(struct checker *c, const struct scope *scope, struct cel_expr *e)
-{
-    return (e->as.binary.condition == NULL || check(c, scope, e->as.binary.condition)) &&
-           check(c, scope, e->as.binary.left) &&
-           (e->as.binary.right == NULL || check(c, scope, e->as.binary.right));
-}
-
-static bool check(struct checker *c, const struct scope *scope, struct cel_expr *e)
+static const struct cel_shape *check_node(struct cel__checker *c, const struct cel__scope *scope,
+                                          struct cel_expr *e)
 {
     switch (e->kind) {
     case CEL_E_NAME:
         return check_name(c, scope, e);
     case CEL_E_SELECT:
-        return check_select(c, scope, e);
     case CEL_E_HAS:
-        return check(c, scope, e->as.select.operand);
+        return check_select(c, scope, e);
     case CEL_E_INDEX:
-        return check(c, scope, e->as.index.operand) && check(c, scope, e->as.index.key);
+        return check_index(c, scope, e);
     case CEL_E_CALL:
-        return check_call(c, scope, e);
+        return cel__check_call(c, scope, e);
     case CEL_E_LIST:
     case CEL_E_MAP:
     case CEL_E_STRUCT:
-        return check_items(c, scope, e);
+        return cel__check_items(c, scope, e);
     case CEL_E_NOT:
     case CEL_E_NEGATE:
     case CEL_E_BINARY:
     case CEL_E_AND:
     case CEL_E_OR:
     case CEL_E_CHOICE:
-        return check_binary(c, scope, e);
+        return check_operator(c, scope, e);
     case CEL_E_MACRO:
-        return check_macro(c, scope, e);
+        return cel__check_macro(c, scope, e);
     case CEL_E_LITERAL:
     case CEL_E_VARIABLE:
     case CEL_E_LOCAL:
     default:
-        return true;
+        return shape_of_literal(c, e);
     }
 }
 
-int cel_check(struct arena *arena, const struct cel_env *env, struct cel_expr *tree, size_t *locals,
-              uint32_t *offset, struct err *err)
+/* NOLINTNEXTLINE(misc-no-recursion): no tree is deeper than CEL_DEPTH_MAX. */
+const struct cel_shape *cel__check(struct cel__checker *c, const struct cel__scope *scope,
+                                   struct cel_expr *e)
+{
+    const struct cel_shape *shape = check_node(c, scope, e);
+    if (c->unify.spent) {
+        c->offset = e->offset;
+        err_set(c->err, ERR_TOO_LARGE, "the types of the expression grow without end");
+        return NULL;
+    }
+    cel_unify_keep(&c->unify);
+    return shape;
+}
+
+int cel_check(struct arena *arena, const struct cel_env *env, struct cel_expr *tree,
+              struct cel_checked *checked, uint32_t *offset, struct err *err)
 {
     struct err local = {0};
-    struct checker c = {.arena = arena, .env = env, .err = err != NULL ? err : &local};
+    struct cel__checker c = {.arena = arena, .env = env, .err = err != NULL ? err : &local};
+    c.unify.arena = &c.work;
     c.qualified_names = env->container.len > 0;
     for (size_t i = 0; i < env->count; i++) {
         c.qualified_names = c.qualified_names || slice_find(env->names[i], SLICE(".")) != SIZE_MAX;
     }
-    bool ok = check(&c, NULL, tree);
-    *locals = c.locals;
+    const struct cel_shape *shape = cel__check(&c, NULL, tree);
+    if (shape != NULL && env->wanted != CEL_S_DYN && !cel__expect(&c, tree, shape, env->wanted)) {
+        shape = NULL;
+    }
+    checked->shape = shape != NULL ? cel_unify_final(&c.unify, arena, shape) : NULL;
+    checked->locals = c.locals;
+    checked->dynamic = c.dynamic || c.unify.loose;
     *offset = c.offset;
-    return ok ? 0 : c.err->code;
+    arena_free(&c.work);
+    return shape != NULL ? 0 : c.err->code;
 }

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "render/cel/checker.h"
 #include "render/cel/eval_internal.h"
 #include "render/cel/functions.h"
 #include "render/cel/parser.h"
@@ -345,10 +344,10 @@ int cel_compile(struct arena *arena, const struct cel_env *env, struct slice sou
                 const struct cel_program **program, uint32_t *offset, struct err *err)
 {
     struct cel_expr *tree;
-    size_t locals;
+    struct cel_checked checked;
     int rc = cel_parse(arena, source, &tree, offset, err);
     if (rc == 0) {
-        rc = cel_check(arena, env, tree, &locals, offset, err);
+        rc = cel_check(arena, env, tree, &checked, offset, err);
     }
     if (rc != 0) {
         return rc;
@@ -356,9 +355,14 @@ int cel_compile(struct arena *arena, const struct cel_env *env, struct slice sou
     struct cel_program *p = ARENA_NEW(arena, struct cel_program);
     p->tree = tree;
     p->source = source;
-    p->locals = locals;
+    p->checked = checked;
     *program = p;
     return 0;
+}
+
+const struct cel_shape *cel_program_shape(const struct cel_program *program)
+{
+    return program->checked.shape;
 }
 
 int cel_eval(const struct cel_program *program, const struct cel_input *input, struct arena *arena,
@@ -369,7 +373,7 @@ int cel_eval(const struct cel_program *program, const struct cel_input *input, s
         .cost_limit = input->cost_limit != 0 ? input->cost_limit : CEL_COST_DEFAULT,
         .variables = input->variables,
         .host = input->host,
-        .locals = arena_zero(arena, (program->locals + 1) * sizeof(struct cel_value)),
+        .locals = arena_zero(arena, (program->checked.locals + 1) * sizeof(struct cel_value)),
     };
     bool ok = cel__eval(&ctx, program->tree, value);
     *cost = ctx.cost;

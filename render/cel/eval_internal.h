@@ -1,13 +1,13 @@
-/* eval_internal.h: what eval.c, eval_macro.c and shape.c share. Thread: one evaluation's. */
+/* eval_internal.h: what eval.c and eval_macro.c share. Thread: one evaluation's. */
 #ifndef RENDER_CEL_EVAL_INTERNAL_H
 #define RENDER_CEL_EVAL_INTERNAL_H
 
-#include "render/cel/ast.h"
+#include "render/cel/checker.h"
 
 struct cel_program {
     const struct cel_expr *tree;
     struct slice source;
-    size_t locals;
+    struct cel_checked checked;
 };
 
 /* A map in the making. */

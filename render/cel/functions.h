@@ -9,6 +9,16 @@
 const struct cel_function *cel_functions(void);
 size_t cel_function_count(void);
 
+/* An operator's name in messages, "_+_", and the types of its operands. */
+const char *cel_operator_name(enum cel_kind kind, enum cel_op op, const char **types);
+/* The types of operand[key] and operand[?key]. */
+const char *cel_index_types(bool optional);
+
+/* What string() takes; an environment whose types have a text, too, adds its own. */
+#define CEL_STRING_TYPES                                                                           \
+    "(string) string | (bool) string | (int) string | (uint) string | (double) string | "          \
+    "(bytes) string | (timestamp) string | (duration) string"
+
 /* a op b; IN included. */
 bool cel_operate(struct cel_ctx *ctx, enum cel_op op, struct cel_value a, struct cel_value b,
                  struct cel_value *out);

@@ -9,15 +9,63 @@
 
 #include "render/cel/time.h"
 
-static const char *const op_names[] = {
-    [CEL_OP_ADD] = "_+_", [CEL_OP_SUB] = "_-_", [CEL_OP_MUL] = "_*_", [CEL_OP_DIV] = "_/_",
-    [CEL_OP_MOD] = "_%_", [CEL_OP_EQ] = "_==_", [CEL_OP_NE] = "_!=_", [CEL_OP_LT] = "_<_",
-    [CEL_OP_LE] = "_<=_", [CEL_OP_GT] = "_>_",  [CEL_OP_GE] = "_>=_", [CEL_OP_IN] = "_in_",
+#define RELATION_TYPES "(C, C) bool | (number, number) bool"
+
+static const struct {
+    const char *name;
+    const char *types;
+} ops[] = {
+    [CEL_OP_ADD] = {"_+_", "(N, N) N | (string, string) string | (bytes, bytes) bytes | "
+                           "(list(A), list(A)) list(A) | (timestamp, duration) timestamp | "
+                           "(duration, timestamp) timestamp | (duration, duration) duration"},
+    [CEL_OP_SUB] = {"_-_", "(N, N) N | (timestamp, timestamp) duration | "
+                           "(timestamp, duration) timestamp | (duration, duration) duration"},
+    [CEL_OP_MUL] = {"_*_", "(N, N) N"},
+    [CEL_OP_DIV] = {"_/_", "(N, N) N"},
+    [CEL_OP_MOD] = {"_%_", "(int, int) int | (uint, uint) uint"},
+    [CEL_OP_EQ] = {"_==_", "(A, A) bool"},
+    [CEL_OP_NE] = {"_!=_", "(A, A) bool"},
+    [CEL_OP_LT] = {"_<_", RELATION_TYPES},
+    [CEL_OP_LE] = {"_<=_", RELATION_TYPES},
+    [CEL_OP_GT] = {"_>_", RELATION_TYPES},
+    [CEL_OP_GE] = {"_>=_", RELATION_TYPES},
+    [CEL_OP_IN] = {"@in", "(A, list(A)) bool | (A, map(A, B)) bool"},
 };
+
+const char *cel_operator_name(enum cel_kind kind, enum cel_op op, const char **types)
+{
+    switch ((int)kind) {
+    case CEL_E_NOT:
+        *types = "(bool) bool";
+        return "!_";
+    case CEL_E_NEGATE:
+        *types = "(int) int | (double) double";
+        return "-_";
+    case CEL_E_AND:
+    case CEL_E_OR:
+        *types = "(bool, bool) bool";
+        return kind == CEL_E_AND ? "_&&_" : "_||_";
+    case CEL_E_CHOICE:
+        *types = "(bool, A, A) A";
+        return "_?_:_";
+    default:
+        *types = ops[op].types;
+        return ops[op].name;
+    }
+}
+
+const char *cel_index_types(bool optional)
+{
+    return optional
+               ? "(list(A), int) optional(A) | (map(A, B), A) optional(B) | "
+                 "(optional(list(A)), int) optional(A) | (optional(map(A, B)), A) optional(B)"
+               : "(list(A), int) A | (map(A, B), A) B | (optional(list(A)), int) optional(A) | "
+                 "(optional(map(A, B)), A) optional(B)";
+}
 
 static bool no_overload(struct cel_ctx *ctx, enum cel_op op, struct cel_value a, struct cel_value b)
 {
-    return cel_no_overload(ctx, op_names[op], (struct cel_value[]){a, b}, 2);
+    return cel_no_overload(ctx, ops[op].name, (struct cel_value[]){a, b}, 2);
 }
 
 static bool int_arithmetic(struct cel_ctx *ctx, enum cel_op op, int64_t a, int64_t b, int64_t *out)
@@ -278,7 +326,7 @@ bool cel_index(struct cel_ctx *ctx, struct cel_value operand, struct cel_value k
     *found = false;
     if (operand.type == CEL_MAP) {
         if (!cel_is_number(key) && key.type != CEL_STRING && key.type != CEL_BOOL) {
-            return cel_no_overload(ctx, "_[_]", (struct cel_value[]){operand, key}, 2);
+            return cel_fail(ctx, "unsupported key type: %.*s", SLICE_ARG(cel_type_name(key)));
         }
         *found = cel_map_get(ctx, operand.as.map, key, out, &failed);
         return !failed;

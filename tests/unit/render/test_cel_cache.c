@@ -113,8 +113,8 @@ static void names_in_another_order_are_another_program(void **state)
 static void other_functions_are_another_program(void **state)
 {
     struct fixture *f = *state;
-    const struct cel_function one = {"f", false, 0, 0, seven};
-    const struct cel_function two = {"f", false, 0, 0, eight};
+    const struct cel_function one = {"f", "() int", seven};
+    const struct cel_function two = {"f", "() int", eight};
     const struct cel_env env_one = {.functions = &one, .function_count = 1};
     const struct cel_env env_two = {.functions = &two, .function_count = 1};
     assert_int_equal(value_of(f, compiled(f, &env_one, "f()"), NULL, 0), 7);

@@ -48,7 +48,8 @@ static void names_and_syntax_are_found_wrong_where_they_stand(void **state)
         &err, ERR_UNPROCESSABLE, "column 7: expected an expression");
     assert_err(
         check_yaml("validations: [{rule: \"${size()}\", message: x}]", check_component_type, &err),
-        &err, ERR_UNPROCESSABLE, "spec.validations[0].rule, column 3: no such overload");
+        &err, ERR_UNPROCESSABLE,
+        "spec.validations[0].rule, column 3: found no matching overload for 'size'");
     assert_err(
         check_yaml("resources: [{forEach: \"${item}\", template: {}}]", check_component_type, &err),
         &err, ERR_UNPROCESSABLE, "spec.resources[0].forEach, column 3: undeclared");

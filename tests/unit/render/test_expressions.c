@@ -155,7 +155,10 @@ static void check_rule(struct fixture *f, const char *rule, struct causes *cause
                 "'free':{'type':'object','x-kubernetes-preserve-unknown-fields':true},"
                 "'l':{'type':'array','items':{'type':'object','properties':{'k':{'type':"
                 "'string'}}}},"
-                "'m':{'type':'object','additionalProperties':{'type':'integer'}}}}"));
+                "'m':{'type':'object','additionalProperties':{'type':'integer'}},"
+                "'t':{'type':'string','format':'date-time'},'d':{'type':'string','format':"
+                "'duration'},'y':{'type':'string','format':'byte'},'q':{"
+                "'x-kubernetes-int-or-string':true},'z':{'type':'integer','nullable':true}}}"));
     json_object_set_new(schema, "x-kubernetes-validations",
                         json_pack("[{s:s,s:b}]", "rule", rule, "optionalOldSelf", 0));
     schema_check(schema, SLICE("s"), &expressions_cel, causes);
@@ -168,23 +171,38 @@ static void broken_rules_are_refused_with_their_column(void **state)
     static const struct {
         const char *rule;
         const char *text;
-    } broken[] = {{"self.a >", "column 9"},
-                  {"self.a == other", "column 11"},
-                  {"nothing(self)", "column 1"},
-                  {"self.a.b.c(", "column 12"},
-                  {"self.a == 1 && self.b > 0", "column 21: undefined field 'b'"},
-                  {"has(self.a.x)", "column 1: no field 'x' can be selected"},
-                  {"self.l.all(i, i.k == i.none)", "undefined field 'none'"},
-                  {"self.l.filter(i, true)[0].none", "undefined field 'none'"},
-                  {"self.m.all(k, self.m[k].none == 1)", "no field 'none' can be selected"},
-                  {"oldSelf.none == 1", "undefined field 'none'"}};
+    } broken[] = {
+        {"self.a >", "column 9"},
+        {"self.a == other", "column 11"},
+        {"nothing(self)", "column 1"},
+        {"self.a.b.c(", "column 12"},
+        {"self.a == 1 && self.b > 0", "column 21: undefined field 'b'"},
+        {"has(self.a.x)", "column 1: type 'int' does not support field selection"},
+        {"self.l.all(i, i.k == i.none)", "undefined field 'none'"},
+        {"self.l.filter(i, true)[0].none", "undefined field 'none'"},
+        {"self.m.all(k, self.m[k].none == 1)", "type 'int' does not support field selection"},
+        {"oldSelf.none == 1", "undefined field 'none'"},
+        {"self.a == 'x'", "column 8: found no matching overload for '_==_' applied to "
+                          "'(int, string)'"},
+        {"self.l[0].k > 1", "column 13: found no matching overload for '_>_'"},
+        {"self.m['x'].startsWith('y')", "applied to 'int.(string)'"},
+        {"self.m.all(k, k > 1)", "applied to '(string, int)'"},
+        {"self['a'] == 1", "found no matching overload for '_[_]' applied to '(object, "
+                           "string)'"},
+        {"self.t > self.d", "applied to '(timestamp, duration)'"},
+        {"self.a", "column 6: expected type 'bool' but found 'int'"},
+        {"self.l.exists(i, i.k)", "expected type 'bool' but found 'string'"}};
     static const char *const fine[] = {
         "self.a == 1 && self.free.any.thing == 2 && self.metadata.name != ''",
         "self.l.all(i, i.k == '' && self.m[i.k] > 0) && self.l.exists(i, has(i.k))",
         "self.m.all(k, k.startsWith('a') && self.m[k] > 0)",
         "self.l.map(i, {'x': i.k}).all(o, o.x == '')",
         "(self.a == 1 ? self.l[0] : self.l[1]).k == '' || self.d__dash__d == 1",
-        "self.?a.orValue(1) == 1"};
+        "self.?a.orValue(1) == 1",
+        "self.t + self.d > timestamp('2020-01-01T00:00:00Z') && size(self.y) == 2",
+        "self.q == 1 || self.q == '1' || quantity(self.q).isInteger()",
+        "self.z == null || self.z > 1",
+        "self.l == oldSelf.l && self == oldSelf && self.m == {}"};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         struct causes causes = {.arena = &f->arena};
         check_rule(f, broken[i].rule, &causes);
