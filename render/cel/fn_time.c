@@ -5,6 +5,7 @@
 #include "render/cel/functions.h"
 
 #include "render/cel/time.h"
+#include "render/cel/zone.h"
 
 static bool date_of(struct cel_ctx *ctx, const char *name, const struct cel_value *args,
                     size_t count, struct cel_date *date)
@@ -13,9 +14,12 @@ static bool date_of(struct cel_ctx *ctx, const char *name, const struct cel_valu
     if (args[0].type != CEL_TIMESTAMP || (count == 2 && args[1].type != CEL_STRING)) {
         return cel_no_overload(ctx, name, args, count);
     }
-    if (count == 2 && !cel_time_offset(args[1].as.text, &offset)) {
-        return cel_fail(ctx, "unknown time zone '%.*s': use UTC or an offset like +05:30",
-                        SLICE_ARG(args[1].as.text));
+    if (count == 2 && !cel_time_offset(args[1].as.text, &offset) &&
+        !cel_zone_offset(args[1].as.text, args[0].as.time.seconds, &offset)) {
+        return cel_fail(ctx,
+                        "unknown time zone '%.*s': a name like Europe/Berlin, or an offset like "
+                        "+05:30, is wanted",
+                        SLICE_ARG(slice_sub(args[1].as.text, 0, 100)));
     }
     *date = cel_time_date(args[0].as.time, offset);
     return true;

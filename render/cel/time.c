@@ -12,7 +12,7 @@ static const int64_t TIME_MIN = -62135596800;   /* 0001-01-01T00:00:00Z */
 static const int64_t TIME_MAX = 253402300799;   /* 9999-12-31T23:59:59Z */
 static const int64_t DURATION_MAX = 9223372036; /* 64 bits of nanoseconds */
 
-static int64_t days_of(int64_t year, int month, int day)
+int64_t cel_time_days(int64_t year, int month, int day)
 {
     year -= month <= 2;
     int64_t era = (year >= 0 ? year : year - 399) / 400;
@@ -46,7 +46,7 @@ struct cel_date cel_time_date(struct cel_time time, int32_t offset_seconds)
     };
     date.year = yoe + era * 400 + (date.month <= 2);
     date.day_of_week = (int)(((days % 7) + 11) % 7);
-    date.day_of_year = (int)(days - days_of(date.year, 1, 1));
+    date.day_of_year = (int)(days - cel_time_days(date.year, 1, 1));
     return date;
 }
 
@@ -125,7 +125,8 @@ bool cel_time_parse(struct slice text, struct cel_time *time)
         (month == 2 && day == 29 && !leap) || hour > 23 || minute > 59 || second > 59) {
         return false;
     }
-    time->seconds = days_of(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset;
+    time->seconds =
+        cel_time_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset;
     time->nanos = nanos;
     return cel_time_valid(*time);
 }

@@ -1,8 +1,7 @@
 /* time.h: CEL's timestamps and durations: text to numbers and back, and their arithmetic.
  *
- * Timestamps lie in years 1 to 9999, durations within what 64 bits of nanoseconds hold. Time zones:
- * UTC, "+hh:mm" and "-hh:mm"; named zones are refused, because a pure library reads no zone
- * database. Thread: any. */
+ * Timestamps lie in years 1 to 9999, durations within what 64 bits of nanoseconds hold. Named time
+ * zones are in zone.h. Thread: any. */
 #ifndef RENDER_CEL_TIME_H
 #define RENDER_CEL_TIME_H
 
@@ -24,8 +23,8 @@ bool cel_time_sub(struct cel_time a, struct cel_time b, struct cel_time *differe
 /* A duration's form into a timestamp's: nanos become nonnegative. */
 struct cel_time cel_time_normal(struct cel_time time);
 
-/* Seconds east of UTC that a zone text stands for: "", "UTC", "Z", "+05:30", "02:00". False for
- * others: named zones need the system's database, which a pure library does not read. */
+/* Seconds east of UTC that a zone text stands for by itself: "", "UTC", "Z", "+05:30", "02:00".
+ * False for others. */
 bool cel_time_offset(struct slice zone, int32_t *seconds);
 
 struct cel_date {
@@ -37,6 +36,8 @@ struct cel_date {
     int hour, minute, second;
 };
 
+/* Days from 1970-01-01 to a date. */
+int64_t cel_time_days(int64_t year, int month, int day);
 struct cel_date cel_time_date(struct cel_time time, int32_t offset_seconds);
 
 #endif
