@@ -49,7 +49,7 @@ code 2 "a subcommand is missing" c context && says "use " "remove "
 code 2 "unknown option" c get --frobnicate components && says "unknown option"
 for command in $(c --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
     check "$command --help" c "$command" --help && says "usage: choreo $command"
-    if [ "$command" != context ] && [ "$command" != cluster ]; then
+    if [ "$command" != context ] && [ "$command" != cluster ] && [ "$command" != cel ]; then
         says "Examples:" "  choreo $command" "Options of every command:"
     fi
     if grep -n '.\{91,\}' <<<"$out"; then
@@ -355,6 +355,52 @@ missing = {r for r in refs(all) if r.split("/")[-1] not in all["definitions"]}
 assert not missing, missing
 PY
 check "schema of one" c schema component --offline && says '"$schema"'
+
+# ---- cel ----
+
+cel() { c --config /nonexistent cel eval "$@"; }
+check "an expression" cel '1 + 2' && only 3
+check "its value is JSON" cel '{"b": [1.5, 2.0, b"hi", null], "a": duration("90s"), "t": type(1)}' &&
+    only '{
+  "b": [
+    1.5,
+    2,
+    "aGk=",
+    null
+  ],
+  "a": "90s",
+  "t": "int"
+}'
+check "or YAML" cel '{"a": [1]}' -o yaml && only 'a:
+- 1'
+check "what JSON has no number for" cel '[1.0 / 0.0, 18446744073709551615u]' &&
+    only '[
+  "Infinity",
+  "18446744073709551615"
+]'
+check "nothing is null" cel 'optional.none()' && only null
+check "and leaves lists" cel '[oc_omit(), ?optional.none(), 1]' && only '[
+  1
+]'
+printf 'name: web\nparameters: {replicas: 3}\n' >"$DIR/vars.yaml"
+check "variables of a file" cel 'name + string(parameters.replicas)' --vars "$DIR/vars.yaml" && only '"web3"'
+check "or of standard input" cel 'a.b[1]' --vars - <<<'{"a": {"b": [1, 2]}}' && only 2
+check "functions of templates" cel 'oc_dns_label("My App", "dev")' && says '"my-app-dev-'
+check "functions of rules" cel 'cidr("10.0.0.0/8").containsIP("10.1.2.3")' && only true
+check "named zones" cel 'timestamp("2026-07-01T12:00:00Z").getHours("Europe/Berlin")' && only 14
+code 1 "a wrong type" cel "1 + 'x'" &&
+    only "choreo cel eval: column 3: found no matching overload for '_+_' applied to '(int, string)'"
+code 1 "an error of evaluation" cel '[1][2]' && only "choreo cel eval: column 5: no such key or index: 2"
+code 1 "of several lines" cel '1 +
+  nothing' && only "choreo cel eval: line 2, column 3: undeclared reference to 'nothing'"
+code 1 "what needs a component" cel 'c.toVolumes()' --vars - <<<'{"c": {}}' && says "no such overload: toVolumes(map)"
+code 1 "what has no JSON" cel 'ip("::1")' && says "a net.IP cannot be stored"
+code 1 "variables that are none" cel 1 --vars - <<<'[1]' && says "-: an object is wanted"
+code 1 "a file that is not there" cel 1 --vars "$DIR/none.yaml" && says "none.yaml"
+code 1 "no expression" cel && says "one expression is wanted"
+check "on a terminal a caret shows the place" script -qec "$bin cel eval '\"ä\" + b'; echo \$?" /dev/null &&
+    says '  "ä" + b' '        ^' "column 7: undeclared reference to 'b'" 1
+code 2 "no command of cel" c cel && says "eval "
 
 # ---- validate ----
 
