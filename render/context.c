@@ -31,22 +31,25 @@ json_t *context_labels(const struct render_identity *id)
     set_label(labels, LABEL "project", id->project);
     set_label(labels, LABEL "environment", id->environment);
     set_label(labels, LABEL "component", id->component);
+    set_label(labels, LABEL "resource", id->resource);
     set_label(labels, LABEL "project-uid", id->project_uid);
     set_label(labels, LABEL "environment-uid", id->environment_uid);
     set_label(labels, LABEL "component-uid", id->component_uid);
+    set_label(labels, LABEL "resource-uid", id->resource_uid);
     return labels;
 }
 
-static json_t *metadata_of(struct arena *arena, const struct render_identity *id, struct slice cell)
+static json_t *metadata_of(const struct render_identity *id, struct slice name, struct slice cell)
 {
+    bool resource = id->resource.len > 0;
     json_t *m = json_object();
-    struct slice name =
-        id->component.len > 0 ? name_component(arena, id->component, id->environment) : cell;
     set_text(m, "name", name);
     set_text(m, "namespace", cell);
-    set_text(m, "componentNamespace", id->ns);
-    set_text(m, "componentName", id->component);
-    set_text(m, "componentUID", id->component_uid);
+    set_text(m, resource ? "resourceNamespace" : "componentNamespace", id->ns);
+    set_text(m, resource ? "resourceName" : "componentName",
+             resource ? id->resource : id->component);
+    set_text(m, resource ? "resourceUID" : "componentUID",
+             resource ? id->resource_uid : id->component_uid);
     set_text(m, "projectName", id->project);
     set_text(m, "projectUID", id->project_uid);
     set_text(m, "environmentName", id->environment);
@@ -55,7 +58,9 @@ static json_t *metadata_of(struct arena *arena, const struct render_identity *id
     set_text(m, "dataPlaneUID", id->dataplane_uid);
     json_object_set_new(m, "labels", context_labels(id));
     json_object_set_new(m, "annotations", json_object());
-    json_object_set_new(m, "podSelectors", context_labels(id));
+    if (!resource) {
+        json_object_set_new(m, "podSelectors", context_labels(id));
+    }
     return m;
 }
 
@@ -88,41 +93,69 @@ static json_t *gateway_of(const json_t *flat)
     return json_pack("{s:{s:o}}", "ingress", "external", external);
 }
 
-/* The gateway of the first that has one, or {}. */
-static json_t *effective_gateway(const struct render_component *in)
+/* The places that may say which gateway there is, the last of them in force first. */
+struct places {
+    const json_t *environment; /* specs, or NULL */
+    const json_t *cluster;
+    const json_t *dataplane;
+    const json_t *annotations; /* of the DataPlane */
+};
+
+/* Adds to into what `more` says of directions (ingress, egress) and reaches (external, internal)
+ * that into does not have yet: a reach is taken as a whole. */
+static void add_gateway(json_t *into, const json_t *more)
 {
-    const json_t *places[] = {in->environment, in->cluster, in->dataplane};
-    for (size_t i = 0; i < 3; i++) {
-        const json_t *gateway = json_object_get(places[i], "gateway");
-        if (json_is_object(gateway) && json_object_size(gateway) > 0) {
-            return gateway_of(gateway);
+    static const char *const directions[] = {"ingress", "egress"};
+    static const char *const reaches[] = {"external", "internal"};
+    json_t *gateway = json_object_size(more) > 0 ? gateway_of(more) : json_object();
+    for (size_t d = 0; d < 2; d++) {
+        json_t *from = json_object_get(gateway, directions[d]);
+        for (size_t r = 0; r < 2; r++) {
+            json_t *reach = json_object_get(from, reaches[r]);
+            json_t *there = json_object_get(into, directions[d]);
+            if (json_is_object(reach) && json_object_get(there, reaches[r]) == NULL) {
+                json_object_set(json_child(into, directions[d]), reaches[r], reach);
+            }
         }
     }
-    return json_object();
+    json_decref(gateway);
 }
 
-static void add_planes(const struct render_component *in, json_t *variables)
+static void add_planes(const struct places *in, json_t *variables)
 {
-    json_t *gateway = effective_gateway(in);
+    json_t *own = json_object();
+    json_t *effective = json_object();
     json_t *dataplane = json_object();
     json_t *environment = json_object();
     struct slice store = json_text(json_at(in->dataplane, "secretStoreRef", "name", NULL));
     const json_t *observability = json_object_get(in->dataplane, "observabilityPlaneRef");
     const json_t *channel = json_object_get(in->environment, "defaultNotificationChannel");
+    add_gateway(own, json_object_get(in->cluster, "gateway"));
+    add_gateway(own, json_object_get(in->dataplane, "gateway"));
+    add_gateway(effective, json_object_get(in->environment, "gateway"));
+    add_gateway(effective, own);
     if (store.len > 0) {
         set_text(dataplane, "secretStore", store);
     }
     if (observability != NULL) {
         json_object_set_new(dataplane, "observabilityPlaneRef", json_deep_copy(observability));
     }
+    if (json_object_size(in->annotations) > 0) {
+        json_object_set_new(dataplane, "annotations", json_deep_copy(in->annotations));
+    }
     if (channel != NULL) {
         json_object_set_new(environment, "defaultNotificationChannel", json_deep_copy(channel));
     }
-    json_object_set(dataplane, "gateway", gateway);
-    json_object_set(environment, "gateway", gateway);
+    if (json_object_size(own) > 0) {
+        json_object_set(dataplane, "gateway", own);
+    }
+    if (json_object_size(effective) > 0) {
+        json_object_set(environment, "gateway", effective);
+    }
+    json_decref(own);
     json_object_set_new(variables, "dataplane", dataplane);
     json_object_set_new(variables, "environment", environment);
-    json_object_set_new(variables, "gateway", gateway);
+    json_object_set_new(variables, "gateway", effective);
 }
 
 /* Who may talk: the environment's word before the organization's; strict alone allows `internal`.
@@ -155,9 +188,12 @@ int context_component(struct arena *arena, const struct render_component *in,
     *context = (struct context){.variables = json_object(), .derived = json_object()};
     context->cell = name_cell(arena, in->id.ns, in->id.project, in->id.environment);
     json_t *v = context->variables;
-    json_object_set_new(v, "metadata", metadata_of(arena, &in->id, context->cell));
+    struct slice name = name_component(arena, in->id.component, in->id.environment);
+    json_object_set_new(v, "metadata", metadata_of(&in->id, name, context->cell));
     json_object_set_new(v, "organization", organization_of(in->organization, in->environment));
-    add_planes(in, v);
+    add_planes(
+        &(struct places){in->environment, in->cluster, in->dataplane, in->dataplane_annotations},
+        v);
     int rc = derive(arena, in, v, context->derived, err);
     context->host = (struct oc_host){.configurations = json_object_get(v, "configurations"),
                                      .dependencies = json_object_get(v, "dependencies"),
@@ -181,11 +217,24 @@ int context_cell(struct arena *arena, const struct render_cell *in, struct conte
         quotas = json_object_get(in->organization, "resourceQuotas");
     }
     json_t *v = context->variables;
-    json_object_set_new(v, "metadata", metadata_of(arena, &id, context->cell));
+    json_object_set_new(v, "metadata", metadata_of(&id, context->cell, context->cell));
     json_object_set_new(v, "organization", organization_of(in->organization, in->environment));
     json_object_set_new(v, "quotas",
                         json_is_object(quotas) ? json_deep_copy(quotas) : json_object());
     return 0;
+}
+
+void context_resource(struct arena *arena, const struct render_resource *in,
+                      struct context *context)
+{
+    *context = (struct context){.variables = json_object(), .derived = json_object()};
+    context->cell = name_cell(arena, in->id.ns, in->id.project, in->id.environment);
+    context->host = (struct oc_host){.derived = context->derived};
+    struct slice name = name_component(arena, in->id.resource, in->id.environment);
+    json_object_set_new(context->variables, "metadata", metadata_of(&in->id, name, context->cell));
+    add_planes(
+        &(struct places){in->environment, in->cluster, in->dataplane, in->dataplane_annotations},
+        context->variables);
 }
 
 void context_free(struct context *context)
@@ -212,36 +261,48 @@ void context_enter(const struct context *context, struct template_scope *scope)
     scope->host = host.out;
 }
 
-/* Members of from over those of to. */
-static void overlay(json_t *to, const json_t *from, bool known_only, const json_t *schema)
+static void release_tree(void *tree)
 {
-    static const char *const keys[] = {"replicas", "resources"};
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *value = json_object_get(from, keys[i]);
-        if (value != NULL && (!known_only || schema_has(schema, keys[i]))) {
-            json_object_set_new(to, keys[i], json_deep_copy(value));
-        }
-    }
+    json_decref(tree);
 }
 
-json_t *context_environment_configs(const struct render_component *in, const json_t *schema)
+/* What from says of replicas and resources (if known, a schema, has them), and then `more`, as a
+ * new layer. */
+static void add_layer(struct arena *arena, struct layers *layers, const char *name,
+                      const json_t *from, const json_t *more, const json_t *known)
 {
-    json_t *configs = json_object();
+    static const char *const keys[] = {"replicas", "resources"};
+    json_t *values = json_object();
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *value = json_object_get(from, keys[i]);
+        if (value != NULL && (known == NULL || schema_has(known, keys[i]))) {
+            json_object_set_new(values, keys[i], json_deep_copy(value));
+        }
+    }
+    json_t *copy = json_deep_copy(more);
+    json_object_update(values, copy);
+    json_decref(copy);
+    arena_own(arena, values, release_tree);
+    layers_add(layers, name, json_object_size(values) > 0 ? values : NULL);
+}
+
+void context_environment_configs(struct arena *arena, const struct render_component *in,
+                                 const json_t *schema, struct layers *layers)
+{
     const json_t *overrides = json_object_get(in->environment, "overrides");
     const json_t *components = json_object_get(overrides, "components");
-    overlay(configs, overrides, true, schema);
+    if (schema != NULL) {
+        add_layer(arena, layers, "environment", overrides, NULL, schema);
+    }
     for (size_t i = 0; i < json_array_size(components); i++) {
         const json_t *one = json_array_get(components, i);
         if (slice_eq(json_text_at(one, "name"), in->id.component)) {
-            json_t *parameters = json_deep_copy(json_object_get(one, "parameters"));
-            overlay(configs, one, false, schema);
-            json_object_update(configs, parameters);
-            json_decref(parameters);
+            add_layer(arena, layers, "environment.components", one,
+                      json_object_get(one, "parameters"), NULL);
+            break;
         }
     }
-    json_t *bound = json_deep_copy(json_object_get(in->binding, "componentTypeEnvironmentConfigs"));
-    overlay(configs, json_object_get(in->binding, "workloadOverrides"), false, schema);
-    json_object_update(configs, bound);
-    json_decref(bound);
-    return configs;
+    add_layer(arena, layers, "binding.workloadOverrides",
+              json_object_get(in->binding, "workloadOverrides"), NULL, NULL);
+    layers_add(layers, "binding", json_object_get(in->binding, "componentTypeEnvironmentConfigs"));
 }

@@ -10,9 +10,10 @@
 int derive(struct arena *arena, const struct render_component *in, json_t *variables,
            json_t *derived, struct err *err);
 
-/* The two other parts (endpoints.c). */
+/* endpoints.c */
 int derive_workload(struct arena *arena, const struct render_component *in, json_t *variables,
                     json_t *derived, struct err *err);
+/* dependencies.c */
 int derive_dependencies(struct arena *arena, const struct render_component *in, json_t *variables,
                         json_t *derived, struct err *err);
 

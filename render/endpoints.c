@@ -1,8 +1,7 @@
-/* endpoints.c: what a workload listens on, and what it connects to.
+/* endpoints.c: what a workload listens on.
  *
  * Service ports are named after their endpoints, as Kubernetes allows names (15 characters of a-z,
- * 0-9 and '-'), each port and protocol once. An address of another component is its Service's, in
- * the cell of that component's project in the same environment. */
+ * 0-9 and '-'), each port and protocol once. */
 #include "render/derived.h"
 
 #include <stdio.h>
@@ -146,92 +145,5 @@ int derive_workload(struct arena *arena, const struct render_component *in, json
     json_object_set_new(variables, "workload",
                         json_pack("{s:o, s:o}", "container", shown, "endpoints", endpoints));
     json_object_set_new(derived, "workload", json_pack("{s:o}", "toServicePorts", ports));
-    return 0;
-}
-
-/* The resolved endpoint that a dependency means, or NULL. */
-static const json_t *target_of(const struct render_component *in, const json_t *dependency)
-{
-    struct slice component = json_text_at(dependency, "component");
-    struct slice project = json_text_at(dependency, "project");
-    struct slice name = json_text_at(dependency, "name");
-    project = project.len > 0 ? project : in->id.project;
-    for (size_t i = 0; i < json_array_size(in->dependencies); i++) {
-        const json_t *one = json_array_get(in->dependencies, i);
-        struct slice theirs = json_text_at(one, "project");
-        if (slice_eq(json_text_at(one, "component"), component) &&
-            slice_eq(theirs.len > 0 ? theirs : in->id.project, project) &&
-            (name.len == 0 || slice_eq(json_text_at(one, "name"), name))) {
-            return one;
-        }
-    }
-    return NULL;
-}
-
-static const char *scheme_of(struct slice type)
-{
-    return slice_eq_cstr(type, "HTTP") || slice_eq_cstr(type, "GraphQL") ? "http://"
-           : slice_eq_cstr(type, "Websocket")                            ? "ws://"
-                                                                         : "";
-}
-
-static void bind(json_t *envs, const json_t *bindings, const char *part, struct slice value)
-{
-    struct slice name = json_text_at(bindings, part);
-    if (name.len > 0) {
-        json_t *env = json_object();
-        set_text(env, "name", name);
-        set_text(env, "value", value);
-        json_array_append_new(envs, env);
-    }
-}
-
-/* The variables of one dependency. */
-static void connect(struct arena *arena, const struct render_component *in,
-                    const json_t *dependency, const json_t *target, json_t *envs)
-{
-    const json_t *bindings = json_object_get(dependency, "envBindings");
-    struct slice project = json_text_at(target, "project");
-    struct slice host = json_text_at(target, "host");
-    struct slice path = json_text_at(target, "basePath");
-    const char *scheme = scheme_of(json_text_at(target, "type"));
-    if (host.len == 0) {
-        struct slice cell = name_cell(arena, in->id.ns, project.len > 0 ? project : in->id.project,
-                                      in->id.environment);
-        host =
-            slice_of(arena_printf(arena, "%.*s.%.*s.svc.cluster.local",
-                                  SLICE_ARG(json_text_at(target, "component")), SLICE_ARG(cell)));
-    }
-    const char *port =
-        arena_printf(arena, "%lld", (long long)json_integer_value(json_object_get(target, "port")));
-    const char *address = arena_printf(arena, "%s%.*s:%s%.*s", scheme, SLICE_ARG(host), port,
-                                       SLICE_ARG(scheme[0] != '\0' ? path : SLICE("")));
-    bind(envs, bindings, "address", slice_of(address));
-    bind(envs, bindings, "host", host);
-    bind(envs, bindings, "port", slice_of(port));
-    bind(envs, bindings, "basePath", path);
-}
-
-int derive_dependencies(struct arena *arena, const struct render_component *in, json_t *variables,
-                        json_t *derived, struct err *err)
-{
-    const json_t *wanted = json_at(in->release, "workload", "dependencies", "endpoints", NULL);
-    json_t *envs = json_array();
-    for (size_t i = 0; i < json_array_size(wanted); i++) {
-        const json_t *dependency = json_array_get(wanted, i);
-        const json_t *target = target_of(in, dependency);
-        if (target == NULL) {
-            json_decref(envs);
-            return err_set(err, ERR_UNPROCESSABLE,
-                           "workload.dependencies.endpoints[%zu]: the component %.*s has no such "
-                           "endpoint in this environment",
-                           i, SLICE_ARG(json_text_at(dependency, "component")));
-        }
-        connect(arena, in, dependency, target, envs);
-    }
-    json_object_set_new(variables, "dependencies", json_pack("{s:O}", "envVars", envs));
-    json_object_set_new(derived, "dependencies",
-                        json_pack("{s:o, s:[], s:[]}", "toContainerEnvs", envs,
-                                  "toContainerVolumeMounts", "toVolumes"));
     return 0;
 }

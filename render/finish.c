@@ -1,19 +1,15 @@
 /* finish.c: the last word on what leaves the renderer.
  *
- * A tenant's type must not reach out of its cell. An object without a namespace is put into the
- * cell; one that names another is refused, as is every kind that belongs to no namespace: those of
- * Kubernetes are listed, and any kind called Cluster... counts as one.
- *
  * Pods read configuration when they start, so the hash of all ConfigMaps, Secrets and
  * ExternalSecrets goes into the pod template of the workload: what they say changes, the pods roll.
  */
 #include "render/finish.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crypto.h"
+#include "render/manifest.h"
 #include "render/pipeline.h"
 
 #define HASH_ANNOTATION "openchoreo.dev/dp-resource-hash"
@@ -38,39 +34,6 @@ static const char *const order[] = {"Namespace",
                                     "Job",
                                     "CronJob"};
 
-static const char *const cluster_scoped[] = {"APIService",
-                                             "CSIDriver",
-                                             "CSINode",
-                                             "CertificateSigningRequest",
-                                             "ComponentStatus",
-                                             "CustomResourceDefinition",
-                                             "FlowSchema",
-                                             "GatewayClass",
-                                             "IngressClass",
-                                             "MutatingWebhookConfiguration",
-                                             "MutatingAdmissionPolicy",
-                                             "MutatingAdmissionPolicyBinding",
-                                             "Namespace",
-                                             "Node",
-                                             "PersistentVolume",
-                                             "PodSecurityPolicy",
-                                             "PriorityClass",
-                                             "PriorityLevelConfiguration",
-                                             "RuntimeClass",
-                                             "SelfSubjectAccessReview",
-                                             "SelfSubjectRulesReview",
-                                             "ServiceCIDR",
-                                             "IPAddress",
-                                             "StorageClass",
-                                             "StorageVersion",
-                                             "SubjectAccessReview",
-                                             "TokenReview",
-                                             "ValidatingAdmissionPolicy",
-                                             "ValidatingAdmissionPolicyBinding",
-                                             "ValidatingWebhookConfiguration",
-                                             "VolumeAttachment",
-                                             "VolumeAttributesClass"};
-
 static size_t rank_of(const char *kind)
 {
     size_t i = 0;
@@ -80,166 +43,45 @@ static size_t rank_of(const char *kind)
     return i;
 }
 
-static bool belongs_to_no_namespace(struct slice kind)
-{
-    if (slice_starts_with(kind, SLICE("Cluster"))) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof cluster_scoped / sizeof *cluster_scoped; i++) {
-        if (slice_eq_cstr(kind, cluster_scoped[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* A DNS label or, with dots, a subdomain. */
-static bool is_dns(struct slice name, size_t limit, bool dots)
-{
-    bool ok = name.len > 0 && name.len <= limit && is_alnum(name.data[0]) &&
-              is_alnum(name.data[name.len - 1]);
-    for (size_t i = 0; ok && i < name.len; i++) {
-        ok = is_alnum(name.data[i]) || name.data[i] == '-' || (dots && name.data[i] == '.');
-    }
-    return ok;
-}
-
-/* What Kubernetes takes as this kind's name: a DNS subdomain, for some a label; RBAC's names may
- * hold what a path's segment may. */
-static bool valid_name(const json_t *object, struct slice name)
-{
-    struct slice kind = json_text_at(object, "kind");
-    if (slice_starts_with(json_text_at(object, "apiVersion"),
-                          SLICE("rbac.authorization.k8s.io/"))) {
-        return name.len > 0 && name.len <= 253 && slice_find(name, SLICE("/")) == SIZE_MAX &&
-               slice_find(name, SLICE("%")) == SIZE_MAX;
-    }
-    if (slice_eq_cstr(kind, "Service")) {
-        return is_dns(name, 63, false) && name.data[0] >= 'a';
-    }
-    return slice_eq_cstr(kind, "Namespace") ? is_dns(name, 63, false) : is_dns(name, 253, true);
-}
-
-/* At most 63 of A-Z, a-z, 0-9, '-', '_', '.', the first and last alphanumeric; or nothing. */
-static bool valid_label_value(const json_t *value)
-{
-    struct slice text = json_text(value);
-    bool ok = json_is_string(value) && text.len <= 63;
-    for (size_t i = 0; ok && i < text.len; i++) {
-        char c = text.data[i];
-        bool alnum = is_alnum(c) || (c >= 'A' && c <= 'Z');
-        bool inner = i > 0 && i + 1 < text.len && (c == '-' || c == '_' || c == '.');
-        ok = alnum || inner;
-    }
-    return ok;
-}
-
-static int refuse(struct err *err, const struct resource *r, const char *what)
-{
-    struct slice kind = json_text_at(r->object, "kind");
-    struct slice name = json_text(json_at(r->object, "metadata", "name", NULL));
-    return err_set(err, ERR_UNPROCESSABLE, "%.*s: %.*s%s%.*s %s", SLICE_ARG(r->id), SLICE_ARG(kind),
-                   kind.len > 0 ? " " : "", SLICE_ARG(name), what);
-}
-
-static int check_place(const struct finish *how, const struct resource *r, json_t *metadata,
-                       struct err *err)
-{
-    struct slice kind = json_text_at(r->object, "kind");
-    struct slice ns = json_text_at(metadata, "namespace");
-    bool is_cell = how->cell_itself && slice_eq_cstr(kind, "Namespace") &&
-                   slice_eq(json_text_at(metadata, "name"), how->cell);
-    if (is_cell) {
-        json_object_del(metadata, "namespace");
-        return 0;
-    }
-    if (belongs_to_no_namespace(kind)) {
-        return refuse(err, r, "belongs to no namespace: types may make namespaced objects only");
-    }
-    if (ns.len > 0 && !slice_eq(ns, how->cell)) {
-        err_set(err, ERR_UNPROCESSABLE, "must be in the namespace %.*s, not in %.*s",
-                SLICE_ARG(how->cell), SLICE_ARG(ns));
-        return err_wrap(err, "%.*s: %.*s %.*s", SLICE_ARG(r->id), SLICE_ARG(kind),
-                        SLICE_ARG(json_text_at(metadata, "name")));
-    }
-    json_object_set_new(metadata, "namespace", json_str(how->cell));
-    return 0;
-}
-
-static int check_object(const struct finish *how, const struct resource *r, struct err *err)
-{
-    struct slice api = json_text_at(r->object, "apiVersion");
-    json_t *metadata = json_object_get(r->object, "metadata");
-    if (api.len == 0) {
-        return refuse(err, r, "has no apiVersion");
-    }
-    if (json_text_at(r->object, "kind").len == 0) {
-        return refuse(err, r, "has no kind");
-    }
-    if (!json_is_object(metadata)) {
-        return refuse(err, r, "has no metadata");
-    }
-    if (!valid_name(r->object, json_text_at(metadata, "name"))) {
-        return refuse(err, r, "has no valid metadata.name");
-    }
-    return check_place(how, r, metadata, err);
-}
-
 /* Puts the members of from, strings, into object.metadata[key]. */
-static int stamp(const struct resource *r, const char *key, const json_t *from, struct err *err)
+static void stamp(const struct finish *how, const struct resource *r, const char *key,
+                  const json_t *from, const char *what)
 {
-    json_t *into = json_child(json_object_get(r->object, "metadata"), key);
-    if (into == NULL) {
-        return refuse(err, r, "has labels or annotations that are no map");
-    }
-    json_t *copy = json_deep_copy(from);
-    json_object_update(into, copy);
-    json_decref(copy);
-    if (json_object_size(into) == 0) {
-        json_object_del(json_object_get(r->object, "metadata"), key);
-    }
-    return 0;
-}
-
-/* Names the first label by key whose value Kubernetes would refuse. */
-static int check_labels(const struct resource *r, struct err *err)
-{
-    json_t *labels = json_at(r->object, "metadata", "labels", NULL);
-    const char *wrong = NULL;
-    const char *key;
+    json_t *metadata = json_object_get(r->object, "metadata");
+    json_t *into = json_child(metadata, key);
+    json_t *origins = trace_member(trace_member(r->origin, SLICE("metadata")), slice_of(key));
+    const char *name;
     json_t *value;
-    json_object_foreach(labels, key, value)
+    json_object_foreach((json_t *)(uintptr_t)from, name, value)
     {
-        if (!valid_label_value(value) && (wrong == NULL || strcmp(key, wrong) < 0)) {
-            wrong = key;
+        if (!json_equal(json_object_get(into, name), value)) {
+            trace_set(origins, slice_of(name), trace_builtin(how->trace, what));
         }
+        json_object_set_new(into, name, json_deep_copy(value));
     }
-    if (wrong == NULL) {
-        return 0;
+    if (json_object_size(into) == 0) {
+        json_object_del(metadata, key);
     }
-    char what[200];
-    (void)snprintf(what, sizeof what,
-                   "has a label %s whose value is no text of at most 63 letters, digits, '-', "
-                   "'_' and '.'",
-                   wrong);
-    return refuse(err, r, what);
 }
 
-static int stamp_all(const struct finish *how, const struct resource *r, struct err *err)
+/* Checks one object, puts it into its place and labels it. */
+static int finish_one(const struct finish *how, const struct resource *r, struct err *err)
 {
-    int rc = stamp(r, "labels", how->labels, err);
-    if (rc == 0) {
-        rc = stamp(r, "labels", how->standard, err);
+    const struct manifest_rules rules = {
+        .cell = how->cell, .cell_itself = how->cell_itself, .standard = how->standard};
+    bool placed = json_at(r->object, "metadata", "namespace", NULL) != NULL;
+    int rc = manifest_check(&rules, r, err);
+    if (rc != 0) {
+        return rc;
     }
-    if (rc == 0) {
-        rc = check_labels(r, err);
+    if (!placed) {
+        trace_set(trace_member(r->origin, SLICE("metadata")), SLICE("namespace"),
+                  trace_builtin(how->trace, "the cell's namespace"));
     }
-    return rc == 0 ? stamp(r, "annotations", how->annotations, err) : rc;
+    stamp(how, r, "labels", how->labels, "labels of whoever renders");
+    stamp(how, r, "labels", how->standard, "standard labels");
+    stamp(how, r, "annotations", how->annotations, "annotations of whoever renders");
+    return manifest_check_texts(r, err);
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -278,6 +120,15 @@ static bool is_workload(const json_t *object, struct slice type)
            (slice_eq_cstr(type, "statefulset") && strcmp(kind, "StatefulSet") == 0);
 }
 
+static void trace_hash(const struct finish *how, json_t *origin)
+{
+    static const char *const way[] = {"spec", "template", "metadata", "annotations"};
+    for (size_t i = 0; i < sizeof way / sizeof *way; i++) {
+        origin = trace_member(origin, slice_of(way[i]));
+    }
+    trace_set(origin, SLICE(HASH_ANNOTATION), trace_builtin(how->trace, "hash of configuration"));
+}
+
 /* The list is in order already. Labels are left out: a new caller's label rolls no pods. */
 static void hash_configuration(const struct finish *how, const struct resource_list *list)
 {
@@ -304,6 +155,7 @@ static void hash_configuration(const struct finish *how, const struct resource_l
             json_t *annotations = metadata != NULL ? json_child(metadata, "annotations") : NULL;
             if (annotations != NULL) {
                 json_object_set_new(annotations, HASH_ANNOTATION, json_str(buf_slice(&text)));
+                trace_hash(how, list->items[i].origin);
             }
         }
     }
@@ -314,7 +166,7 @@ static int check_unique(const struct resource_list *list, struct err *err)
 {
     for (size_t i = 1; i < list->count; i++) {
         if (by_order(&list->items[i - 1], &list->items[i]) == 0) {
-            return refuse(err, &list->items[i], "is made twice");
+            return manifest_refuse(err, &list->items[i], "is made twice");
         }
     }
     return 0;
@@ -325,10 +177,7 @@ int finish_manifests(const struct finish *how, struct resource_list *list, json_
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < list->count; i++) {
-        rc = check_object(how, &list->items[i], err);
-        if (rc == 0) {
-            rc = stamp_all(how, &list->items[i], err);
-        }
+        rc = finish_one(how, &list->items[i], err);
     }
     if (rc != 0) {
         return rc;
@@ -344,6 +193,9 @@ int finish_manifests(const struct finish *how, struct resource_list *list, json_
     *manifests = json_array();
     for (size_t i = 0; i < list->count; i++) {
         json_array_append(*manifests, list->items[i].object);
+        if (how->trace != NULL) {
+            json_array_append(how->trace->manifests, list->items[i].origin);
+        }
     }
     return 0;
 }

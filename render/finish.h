@@ -13,11 +13,11 @@ struct finish {
     const json_t *annotations;  /* the caller's, or NULL */
     struct slice workload_type; /* "deployment", "statefulset": whose pods are rolled when
                                  * configuration changes; else empty */
+    struct trace *trace;        /* takes over the origins, or NULL */
 };
 
 /* Moves the objects of list into *manifests, an array in order of application. Errors:
- * ERR_UNPROCESSABLE: an object without apiVersion, kind or a valid name, outside the cell, of a
- * kind that belongs to no namespace, or there twice. */
+ * ERR_UNPROCESSABLE: an object that may not leave (manifest.h), or is there twice. */
 int finish_manifests(const struct finish *how, struct resource_list *list, json_t **manifests,
                      struct err *err);
 

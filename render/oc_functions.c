@@ -2,6 +2,7 @@
 #include "render/oc_functions.h"
 
 #include "render/name.h"
+#include "render/routes.h"
 
 enum { PARTS_MAX = 64 };
 
@@ -143,6 +144,34 @@ DERIVED(toSecretFileList)
 DERIVED(toSecretValues)
 DERIVED(toServicePorts)
 
+static void release_tree(void *tree)
+{
+    json_decref(tree);
+}
+
+/* An optional: none without an endpoint of that name, or one whose description says no route. */
+static bool to_endpoint_resources(struct cel_ctx *ctx, const struct cel_value *args, size_t count,
+                                  struct cel_value *out)
+{
+    const struct oc_host *host = ctx->host;
+    const json_t *receiver = args[0].type == CEL_MAP ? args[0].as.map->json : NULL;
+    if (args[1].type != CEL_STRING || receiver == NULL || receiver != host->workload) {
+        return cel_no_overload(ctx, "toEndpointResources", args, count);
+    }
+    struct slice name = args[1].as.text;
+    const json_t *endpoint =
+        json_object_getn(json_object_get(host->workload, "endpoints"), name.data, name.len);
+    struct slice content = json_text(json_at(endpoint, "schema", "content", NULL));
+    if (!cel_charge(ctx, 1) || !cel_charge_bytes(ctx, content.len)) {
+        return false;
+    }
+    json_t *routes = routes_of(endpoint);
+    arena_own(ctx->arena, routes, release_tree);
+    struct cel_value list = cel_of_json(ctx->arena, routes);
+    *out = cel_optional(ctx->arena, json_array_size(routes) > 0 ? &list : NULL);
+    return true;
+}
+
 static const struct cel_function functions[] = {
     {"oc_omit", "() dyn", omit},
     {"oc_merge", "(map(string, dyn), ...) map(string, dyn)", merge},
@@ -159,6 +188,7 @@ static const struct cel_function functions[] = {
     {"toSecretFileList", "dyn.() dyn", toSecretFileList},
     {"toSecretValues", "dyn.() dyn", toSecretValues},
     {"toServicePorts", "dyn.() dyn", toServicePorts},
+    {"toEndpointResources", "dyn.(string) optional(dyn)", to_endpoint_resources},
 };
 
 const struct cel_function *oc_functions(void)

@@ -5,10 +5,11 @@
  *         .toConfigEnvsByContainer() .toSecretEnvsByContainer() .toConfigFileList()
  *         .toSecretFileList() .toSecretValues()
  *     dependencies.toContainerEnvs() .toContainerVolumeMounts() .toVolumes()
- *     workload.toServicePorts()
+ *     workload.toServicePorts() .toEndpointResources(endpoint)
  *
- * The methods are lookups in what render/context computed; cel_ctx.host is a struct oc_host.
- * Owner: constants. Thread: any. */
+ * The methods are lookups in what render/context computed, but for toEndpointResources(), which
+ * reads an endpoint's API description (routes.h) when it is asked; cel_ctx.host is a struct
+ * oc_host. Owner: constants. Thread: any. */
 #ifndef RENDER_OC_FUNCTIONS_H
 #define RENDER_OC_FUNCTIONS_H
 

@@ -1,23 +1,28 @@
-/* patch.c: walks a path, splitting where a filter selects several elements.
+/* patch.c: walks a path, splitting where a selector chooses several elements.
  *
- * Only "add" creates what is missing on the way, as objects: a trait can set an annotation on an
- * object that has none yet. Recursion is as deep as the path has segments, which are limited. */
+ * A path is segments; "containers[?(...)]" is two of them, a name and a selector. Only "add" makes
+ * what is missing on the way: a trait can set an annotation on an object that has none yet. Chosen
+ * elements are visited from the last to the first, so that none moves before its turn. The tree of
+ * origins, if there is one, is walked and changed beside the tree itself. Recursion is as deep as
+ * the path has segments, which are limited. */
 #include "render/patch.h"
 
 #include <string.h>
 
+#include "base/arena.h"
+
 enum { SEGMENTS_MAX = 64 };
 
 struct segment {
-    struct slice name;   /* decoded */
-    struct slice filter; /* "@.name=='main'"; empty: none */
+    enum { SEGMENT_NAME, SEGMENT_FILTER, SEGMENT_ALL } kind;
+    struct slice text; /* a decoded name, or a filter: "@.name=='main'" */
 };
 
 struct patch {
     struct arena arena;
-    struct slice op;
-    struct slice path;
-    const json_t *value;
+    const struct patch_operation *operation;
+    bool add;
+    bool remove;
     struct segment segments[SEGMENTS_MAX];
     size_t count;
     struct err *err;
@@ -25,9 +30,11 @@ struct patch {
 
 static int fail(struct patch *p, const char *what)
 {
-    return err_set(p->err, ERR_UNPROCESSABLE, "%.*s %.*s: %s", SLICE_ARG(p->op), SLICE_ARG(p->path),
-                   what);
+    return err_set(p->err, ERR_UNPROCESSABLE, "%.*s %.*s: %s", SLICE_ARG(p->operation->op),
+                   SLICE_ARG(p->operation->path), what);
 }
+
+/* ---- the path ---- */
 
 static struct slice decode(struct arena *arena, struct slice s)
 {
@@ -47,8 +54,8 @@ static struct slice decode(struct arena *arena, struct slice s)
     return slice_make(text, n);
 }
 
-/* The end of the segment that starts at from: the next '/' outside a filter. */
-static size_t segment_end(struct slice path, size_t from)
+/* The end of the piece that starts at from: the next '/' outside brackets. */
+static size_t piece_end(struct slice path, size_t from)
 {
     int brackets = 0;
     size_t at = from;
@@ -58,78 +65,117 @@ static size_t segment_end(struct slice path, size_t from)
     return at;
 }
 
-static int add_segment(struct patch *p, struct slice text)
+/* "@.a.b=='text'", or a number, true, false without quotes. */
+static int split_filter(struct patch *p, struct slice filter, struct slice *left,
+                        struct slice *right)
 {
-    struct segment s = {.name = text};
-    size_t open = slice_find(text, SLICE("[?("));
-    if (open != SIZE_MAX) {
-        if (!slice_ends_with(text, SLICE(")]"))) {
-            return fail(p, "a filter must look like [?(@.name=='x')]");
-        }
-        s.name = slice_sub(text, 0, open);
-        s.filter = slice_sub(text, open + 3, text.len - open - 5);
+    size_t equals = slice_find(filter, SLICE("=="));
+    *left = slice_trim(slice_sub(filter, 0, equals));
+    *right = equals == SIZE_MAX ? SLICE("") : slice_trim(slice_sub(filter, equals + 2, SIZE_MAX));
+    if (equals == SIZE_MAX || !slice_starts_with(*left, SLICE("@.")) || right->len == 0) {
+        return fail(p, "a filter must look like [?(@.name=='x')]");
     }
-    bool filter_alone = s.name.len == 0 && s.filter.len > 0;
-    if (p->count + 2 > SEGMENTS_MAX) {
+    char quote = right->data[0];
+    if ((quote == '\'' || quote == '"') &&
+        (right->len < 2 || right->data[right->len - 1] != quote)) {
+        return fail(p, "a filter's text has no closing quote");
+    }
+    return 0;
+}
+
+static int add_segment(struct patch *p, int kind, struct slice text)
+{
+    struct slice left;
+    struct slice right;
+    if (p->count == SEGMENTS_MAX) {
         return fail(p, "the path is too long");
     }
-    s.name = decode(&p->arena, s.name);
-    if (filter_alone && p->count > 0 && p->segments[p->count - 1].filter.len == 0) {
-        /* "containers/[?(...)]" is "containers[?(...)]". */
-        p->segments[p->count - 1].filter = s.filter;
-        return 0;
+    struct segment *s = &p->segments[p->count++];
+    s->kind = kind;
+    s->text = decode(&p->arena, text);
+    return kind == SEGMENT_FILTER ? split_filter(p, s->text, &left, &right) : 0;
+}
+
+/* What is between brackets: a filter, '*', or an element's number. */
+static int add_bracket(struct patch *p, struct slice inner)
+{
+    if (slice_starts_with(inner, SLICE("?("))) {
+        return slice_ends_with(inner, SLICE(")"))
+                   ? add_segment(p, SEGMENT_FILTER, slice_sub(inner, 2, inner.len - 3))
+                   : fail(p, "a filter must look like [?(@.name=='x')]");
     }
-    p->segments[p->count++] = s;
-    return 0;
+    uint64_t index;
+    if (slice_eq_cstr(inner, "*")) {
+        return add_segment(p, SEGMENT_ALL, inner);
+    }
+    return slice_u64(inner, &index) || slice_eq_cstr(inner, "-")
+               ? add_segment(p, SEGMENT_NAME, inner)
+               : fail(p, "brackets hold a number, * or a filter: [?(@.name=='x')]");
+}
+
+/* A name, then selectors: "containers[?(@.name=='main')][0]". A name that merely holds brackets is
+ * a name: "a[b" */
+static int add_piece(struct patch *p, struct slice piece)
+{
+    size_t open = slice_find(piece, SLICE("["));
+    int rc = 0;
+    if (open == SIZE_MAX || open > 0 || piece.len == 0) {
+        rc = add_segment(p, SEGMENT_NAME, slice_sub(piece, 0, open));
+    }
+    while (rc == 0 && open < piece.len) {
+        struct slice rest = slice_sub(piece, open, SIZE_MAX);
+        bool filter = slice_starts_with(rest, SLICE("[?("));
+        size_t close = slice_find(rest, filter ? SLICE(")]") : SLICE("]"));
+        if (rest.data[0] != '[' || close == SIZE_MAX) {
+            return fail(p, filter ? "a filter must look like [?(@.name=='x')]"
+                                  : "brackets hold a number, * or a filter: [?(@.name=='x')]");
+        }
+        close += filter ? 1 : 0;
+        rc = add_bracket(p, slice_sub(rest, 1, close - 1));
+        open += close + 1;
+    }
+    return rc;
 }
 
 static int split(struct patch *p)
 {
-    if (p->path.len == 0 || p->path.data[0] != '/') {
+    struct slice path = p->operation->path;
+    if (path.len == 0 || path.data[0] != '/') {
         return fail(p, "a path starts with '/'");
     }
     int rc = 0;
-    for (size_t at = 1; rc == 0 && at <= p->path.len;) {
-        size_t end = segment_end(p->path, at);
-        rc = add_segment(p, slice_sub(p->path, at, end - at));
+    for (size_t at = 1; rc == 0 && at <= path.len;) {
+        size_t end = piece_end(path, at);
+        rc = add_piece(p, slice_sub(path, at, end - at));
         at = end + 1;
     }
     return rc;
 }
 
-/* Whether element fits "@.a.b=='text'" (or a number, true, false without quotes). */
-static int fits(struct patch *p, struct slice filter, const json_t *element, bool *fit)
+static int start(struct patch *p, const struct patch_operation *operation, struct err *err)
 {
-    size_t equals = slice_find(filter, SLICE("=="));
-    struct slice left = slice_trim(slice_sub(filter, 0, equals));
-    struct slice right =
-        equals == SIZE_MAX ? SLICE("") : slice_trim(slice_sub(filter, equals + 2, filter.len));
-    if (equals == SIZE_MAX || !slice_starts_with(left, SLICE("@.")) || right.len == 0) {
-        return fail(p, "a filter must look like [?(@.name=='x')]");
+    *p = (struct patch){.operation = operation,
+                        .add = slice_eq_cstr(operation->op, "add"),
+                        .remove = slice_eq_cstr(operation->op, "remove"),
+                        .err = err};
+    if (!p->add && !p->remove && !slice_eq_cstr(operation->op, "replace")) {
+        return fail(p, "op must be add, replace or remove");
     }
-    struct slice rest = slice_sub(left, 2, left.len);
-    struct slice part;
-    const json_t *member = element;
-    while (member != NULL && slice_split(&rest, '.', &part)) {
-        member = json_object_getn(member, part.data, part.len);
+    if (!p->remove && operation->value == NULL) {
+        return fail(p, "there is no value");
     }
-    char quote = right.data[0];
-    if (quote == '\'' || quote == '"') {
-        if (right.len < 2 || right.data[right.len - 1] != quote) {
-            return fail(p, "a filter's text has no closing quote");
-        }
-        *fit = json_is_string(member) &&
-               slice_eq(json_text(member), slice_sub(right, 1, right.len - 2));
-        return 0;
-    }
-    struct buf text = {0};
-    if (member != NULL) {
-        json_canonical(member, &text);
-    }
-    *fit = slice_eq(buf_slice(&text), right);
-    buf_free(&text);
-    return 0;
+    return split(p);
 }
+
+int patch_check(const struct patch_operation *operation, struct err *err)
+{
+    struct patch p;
+    int rc = start(&p, operation, err);
+    arena_free(&p.arena);
+    return rc;
+}
+
+/* ---- changes ---- */
 
 static bool list_index(struct slice name, size_t limit, size_t *index)
 {
@@ -139,130 +185,178 @@ static bool list_index(struct slice name, size_t limit, size_t *index)
     return ok;
 }
 
-static int change_list(struct patch *p, json_t *list, struct slice name)
+/* A new node for the value's origin, or NULL. */
+static json_t *origin_of(const struct patch *p)
 {
-    size_t index;
+    return json_deep_copy(p->operation->origin);
+}
+
+static void change_element(struct patch *p, json_t *list, json_t *origins, size_t index)
+{
     size_t count = json_array_size(list);
-    if (slice_eq_cstr(p->op, "add")) {
-        if (slice_eq_cstr(name, "-")) {
-            json_array_append_new(list, json_deep_copy(p->value));
-            return 0;
-        }
-        if (!list_index(name, count + 1, &index)) {
-            return fail(p, "the list is shorter");
-        }
-        json_array_insert_new(list, index, json_deep_copy(p->value));
-        return 0;
+    if (p->remove) {
+        json_array_remove(list, index);
+        trace_remove(origins, index, count);
+    } else if (p->add) {
+        json_array_insert_new(list, index, json_deep_copy(p->operation->value));
+        trace_insert(origins, index, count, origin_of(p));
+    } else {
+        json_array_set_new(list, index, json_deep_copy(p->operation->value));
+        trace_replace(origins, index, count, origin_of(p));
     }
-    if (!list_index(name, count, &index)) {
+}
+
+static int change_list(struct patch *p, json_t *list, json_t *origins, struct slice name)
+{
+    size_t count = json_array_size(list);
+    size_t index = count;
+    bool behind = p->add && slice_eq_cstr(name, "-");
+    if (!behind && !list_index(name, count + (p->add ? 1 : 0), &index)) {
         return fail(p, "the list is shorter");
     }
-    if (slice_eq_cstr(p->op, "remove")) {
-        json_array_remove(list, index);
-    } else {
-        json_array_set_new(list, index, json_deep_copy(p->value));
-    }
+    change_element(p, list, origins, index);
     return 0;
 }
 
-static int change_object(struct patch *p, json_t *object, struct slice name)
+static int change_object(struct patch *p, json_t *object, json_t *origins, struct slice name)
 {
     bool there = json_object_getn(object, name.data, name.len) != NULL;
-    bool add = slice_eq_cstr(p->op, "add");
-    if (!there && !add) {
+    if (p->remove) {
+        json_object_deln(object, name.data, name.len);
+        trace_unset(origins, name);
+        return 0;
+    }
+    if (!there && !p->add) {
         return fail(p, "there is no such member");
     }
-    if (slice_eq_cstr(p->op, "remove")) {
-        json_object_deln(object, name.data, name.len);
-    } else if (json_object_setn_new(object, name.data, name.len, json_deep_copy(p->value)) != 0) {
+    json_t *value = json_deep_copy(p->operation->value);
+    if (json_object_setn_new(object, name.data, name.len, value) != 0) {
         return fail(p, "the member's name is no valid text");
     }
+    trace_set(origins, name, origin_of(p));
     return 0;
 }
 
-/* The member or element that a segment names; made for "add" where missing. */
-static json_t *step(struct patch *p, json_t *tree, const struct segment *s, size_t at)
+/* ---- the way ---- */
+
+static int walk(struct patch *p, json_t *tree, json_t *origins, size_t at);
+
+/* Makes the member that "add" needs on its way; NULL: none can be. */
+static json_t *make_step(struct patch *p, json_t *object, json_t *origins, size_t at)
 {
-    if (json_is_array(tree)) {
-        size_t index;
-        return list_index(s->name, json_array_size(tree), &index) ? json_array_get(tree, index)
-                                                                  : NULL;
-    }
-    if (!json_is_object(tree)) {
+    const struct segment *next = &p->segments[at + 1];
+    struct slice name = p->segments[at].text;
+    if (!p->add || next->kind != SEGMENT_NAME) {
         return NULL;
     }
-    json_t *member = json_object_getn(tree, s->name.data, s->name.len);
-    if (member == NULL && slice_eq_cstr(p->op, "add") && s->filter.len == 0) {
-        bool list = at + 1 < p->count && slice_eq_cstr(p->segments[at + 1].name, "-");
-        member = list ? json_array() : json_object();
-        if (json_object_setn_new(tree, s->name.data, s->name.len, member) != 0) {
-            return NULL;
-        }
+    json_t *made = slice_eq_cstr(next->text, "-") ? json_array() : json_object();
+    if (json_object_setn_new(object, name.data, name.len, made) != 0) {
+        return NULL;
     }
-    return member;
+    trace_set(origins, name, origin_of(p));
+    /* Only what is put into it comes from the value. */
+    json_object_del(trace_member(origins, name), "in");
+    return made;
 }
 
-static int walk(struct patch *p, json_t *tree, size_t at);
-
-/* Every element of list that the filter selects. */
-static int walk_filtered(struct patch *p, json_t *list, const struct segment *s, size_t at)
+static int walk_name(struct patch *p, json_t *tree, json_t *origins, size_t at)
 {
+    struct slice name = p->segments[at].text;
+    size_t index;
+    if (json_is_array(tree)) {
+        size_t count = json_array_size(tree);
+        return list_index(name, count, &index) ? walk(p, json_array_get(tree, index),
+                                                      trace_element(origins, index, count), at + 1)
+                                               : fail(p, "there is no such path");
+    }
+    json_t *member = json_object_getn(tree, name.data, name.len);
+    if (member == NULL && json_is_object(tree)) {
+        if (p->remove && p->segments[at + 1].kind == SEGMENT_NAME) {
+            return 0; /* what is not there need not be removed */
+        }
+        member = make_step(p, tree, origins, at);
+    }
+    return member != NULL ? walk(p, member, trace_member(origins, name), at + 1)
+                          : fail(p, "there is no such path");
+}
+
+static bool fits(struct patch *p, const struct segment *s, const json_t *element)
+{
+    struct slice left;
+    struct slice right;
+    struct slice part;
+    if (s->kind == SEGMENT_ALL) {
+        return true;
+    }
+    (void)split_filter(p, s->text, &left, &right); /* it was right when it was read */
+    struct slice rest = slice_sub(left, 2, left.len);
+    const json_t *member = element;
+    while (member != NULL && slice_split(&rest, '.', &part)) {
+        member = json_object_getn(member, part.data, part.len);
+    }
+    if (right.data[0] == '\'' || right.data[0] == '"') {
+        return json_is_string(member) &&
+               slice_eq(json_text(member), slice_sub(right, 1, right.len - 2));
+    }
+    struct buf text = {0};
+    if (member != NULL) {
+        json_canonical(member, &text);
+    }
+    bool fit = slice_eq(buf_slice(&text), right);
+    buf_free(&text);
+    return fit;
+}
+
+/* Every element that the selector chooses. */
+static int walk_selected(struct patch *p, json_t *list, json_t *origins, size_t at)
+{
+    const struct segment *s = &p->segments[at];
     bool last = at + 1 == p->count;
     size_t hits = 0;
     if (!json_is_array(list)) {
         return fail(p, "a filter wants a list");
     }
     for (size_t i = json_array_size(list); i > 0; i--) {
-        bool fit = false;
-        int rc = fits(p, s->filter, json_array_get(list, i - 1), &fit);
-        if (rc == 0 && fit) {
-            hits++;
-            if (!last) {
-                rc = walk(p, json_array_get(list, i - 1), at + 1);
-            } else if (slice_eq_cstr(p->op, "remove")) {
-                json_array_remove(list, i - 1);
-            } else {
-                json_array_set_new(list, i - 1, json_deep_copy(p->value));
-            }
+        json_t *element = json_array_get(list, i - 1);
+        if (!fits(p, s, element)) {
+            continue;
         }
+        hits++;
+        if (last) {
+            change_element(p, list, origins, i - 1);
+            continue;
+        }
+        int rc = walk(p, element, trace_element(origins, i - 1, json_array_size(list)), at + 1);
         if (rc != 0) {
             return rc;
         }
     }
-    return hits > 0 ? 0 : fail(p, "no element fits the filter");
+    return hits > 0 ? 0
+                    : fail(p, s->kind == SEGMENT_ALL ? "the list is empty"
+                                                     : "no element fits the filter");
 }
 
-static int walk(struct patch *p, json_t *tree, size_t at)
+static int walk(struct patch *p, json_t *tree, json_t *origins, size_t at)
 {
     const struct segment *s = &p->segments[at];
-    if (at + 1 == p->count && s->filter.len == 0) {
-        return json_is_array(tree)    ? change_list(p, tree, s->name)
-               : json_is_object(tree) ? change_object(p, tree, s->name)
-                                      : fail(p, "there is no such path");
+    if (s->kind != SEGMENT_NAME) {
+        return walk_selected(p, tree, origins, at);
     }
-    json_t *next = step(p, tree, s, at);
-    if (next == NULL) {
-        return fail(p, "there is no such path");
+    if (at + 1 < p->count) {
+        return walk_name(p, tree, origins, at);
     }
-    return s->filter.len > 0 ? walk_filtered(p, next, s, at) : walk(p, next, at + 1);
+    return json_is_array(tree)    ? change_list(p, tree, origins, s->text)
+           : json_is_object(tree) ? change_object(p, tree, origins, s->text)
+                                  : fail(p, "there is no such path");
 }
 
-int patch_apply(json_t *tree, struct slice op, struct slice path, const json_t *value,
+int patch_apply(json_t *tree, json_t *origins, const struct patch_operation *operation,
                 struct err *err)
 {
-    struct patch p = {.op = op, .path = path, .value = value, .err = err};
-    bool add = slice_eq_cstr(op, "add") || slice_eq_cstr(op, "replace");
-    int rc = 0;
-    if (!add && !slice_eq_cstr(op, "remove")) {
-        rc = fail(&p, "op must be add, replace or remove");
-    } else if (add && value == NULL) {
-        rc = fail(&p, "there is no value");
-    }
+    struct patch p;
+    int rc = start(&p, operation, err);
     if (rc == 0) {
-        rc = split(&p);
-    }
-    if (rc == 0) {
-        rc = walk(&p, tree, 0);
+        rc = walk(&p, tree, origins, 0);
     }
     arena_free(&p.arena);
     return rc;

@@ -1,19 +1,33 @@
-/* patch.h: one JSON Patch operation, with list filters in its path.
+/* patch.h: one JSON Patch operation, with selectors of list elements in its path.
  *
  *     /spec/template/spec/containers/0/env/-
  *     /spec/template/spec/containers[?(@.name=='main')]/env/-
+ *     /spec/rules/[*]/backendRefs/[?(@.name=='web')]
  *
  * Segments are JSON Pointer's ("~0" is '~', "~1" is '/'); "-" is behind a list's end. A filter
- * compares a member of each element with a string, number or bool; every element that fits is
- * patched. Thread: the tree's. */
+ * compares a member of each element with a string, number or bool; "[*]" is every element; each
+ * that is selected is patched, and it is an error if none is. As in OpenChoreo, "add" makes the
+ * maps (and, before "-", the list) that are missing on its way, and removing a member that is not
+ * there is no error. Thread: the tree's. */
 #ifndef RENDER_PATCH_H
 #define RENDER_PATCH_H
 
-#include "base/json.h"
+#include "render/trace.h"
 
-/* op is "add", "replace" or "remove"; value is copied. Errors: ERR_UNPROCESSABLE (no such path, a
- * malformed one, an unknown op). On error the tree may be partly patched. */
-int patch_apply(json_t *tree, struct slice op, struct slice path, const json_t *value,
+struct patch_operation {
+    struct slice op; /* "add", "replace" or "remove" */
+    struct slice path;
+    const json_t *value; /* copied; NULL: none */
+    json_t *origin;      /* of value (trace.h), or NULL */
+};
+
+/* origins is the tree's, kept in step with it, or NULL. Errors: ERR_UNPROCESSABLE (no such path, a
+ * malformed one, an unknown op, nothing selected). On error the tree may be partly patched. */
+int patch_apply(json_t *tree, json_t *origins, const struct patch_operation *operation,
                 struct err *err);
+
+/* Whether op, path and the presence of a value are right in themselves. Errors:
+ * ERR_UNPROCESSABLE. */
+int patch_check(const struct patch_operation *operation, struct err *err);
 
 #endif

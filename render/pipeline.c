@@ -8,7 +8,7 @@
 #include "render/builtin.h"
 #include "render/context.h"
 #include "render/finish.h"
-#include "render/schema.h"
+#include "render/section.h"
 #include "render/trait.h"
 #include "render/validate.h"
 
@@ -21,43 +21,19 @@ struct rendering {
     size_t patches;
 };
 
-static const json_t *schema_of(const json_t *spec, const char *section)
-{
-    return json_at(spec, section, "openAPIV3Schema", NULL);
-}
-
-static void release_tree(void *tree)
-{
-    json_decref(tree);
-}
-
-/* Checks value by the section's schema and binds the result. The tree lives as long as the arena.
- */
-static int bind_section(struct template_scope *scope, const json_t *spec, const char *section,
-                        const json_t *value, struct slice path, struct err *err)
-{
-    json_t *full;
-    int rc = schema_apply(schema_of(spec, section), value, path, &full, err);
-    if (rc != 0) {
-        return rc;
-    }
-    arena_own(scope->arena, full, release_tree);
-    template_set(scope, slice_of(section), cel_of_json(scope->arena, full));
-    return 0;
-}
-
 static int bind_component(struct rendering *r, const json_t *spec, struct err *err)
 {
-    const json_t *parameters = json_at(r->in->release, "componentProfile", "parameters", NULL);
-    json_t *configs = context_environment_configs(r->in, schema_of(spec, "environmentConfigs"));
+    struct layers parameters = {0};
+    struct layers configs = {0};
+    layers_add(&parameters, "component",
+               json_at(r->in->release, "componentProfile", "parameters", NULL));
+    context_environment_configs(&r->arena, r->in, section_schema(spec, "environmentConfigs"),
+                                &configs);
     context_enter(&r->context, &r->scope);
-    int rc = bind_section(&r->scope, spec, "parameters", parameters, SLICE("parameters"), err);
-    if (rc == 0) {
-        rc = bind_section(&r->scope, spec, "environmentConfigs", configs,
-                          SLICE("environmentConfigs"), err);
-    }
-    json_decref(configs);
-    return rc;
+    int rc = section_bind(&r->scope, spec, "parameters", &parameters, SLICE("parameters"), err);
+    return rc == 0 ? section_bind(&r->scope, spec, "environmentConfigs", &configs,
+                                  SLICE("environmentConfigs"), err)
+                   : rc;
 }
 
 /* The trait's spec in release.traits by kind and name; "Trait" is the kind where none is given. */
@@ -108,27 +84,39 @@ struct trait_use {
     bool embedded;
 };
 
+/* "trait tls", or "trait volume/data" where the use has a name of its own. */
+static struct slice label_of(struct arena *arena, const json_t *instance)
+{
+    struct slice name = json_text_at(instance, "name");
+    struct slice own = json_text_at(instance, "instanceName");
+    bool same = own.len == 0 || slice_eq(own, name);
+    return slice_of(arena_printf(arena, "trait %.*s%s%.*s", SLICE_ARG(name), same ? "" : "/",
+                                 SLICE_ARG(same ? SLICE("") : own)));
+}
+
 /* Binds what a trait sees; the scope is the caller's to restore. */
 static int enter_trait(struct rendering *r, const struct trait_use *use, struct err *err)
 {
     static const char *const sections[] = {"parameters", "environmentConfigs"};
     struct slice instance = json_text_at(use->instance, "instanceName");
+    const json_t *bound = json_object_get(r->in->binding, "traitEnvironmentConfigs");
     json_t *values[2] = {NULL, NULL};
+    struct layers layers[2] = {{.count = 0}, {.count = 0}};
     int rc = 0;
     for (size_t i = 0; use->embedded && rc == 0 && i < 2; i++) {
         rc = embedded_section(r, use->instance, sections[i], use->path, &values[i], err);
+        layers_add(&layers[i], "type", values[i]);
     }
     if (!use->embedded) {
-        const json_t *configs = json_object_get(r->in->binding, "traitEnvironmentConfigs");
-        values[0] = json_deep_copy(json_object_get(use->instance, "parameters"));
-        values[1] = instance.len > 0
-                        ? json_deep_copy(json_object_getn(configs, instance.data, instance.len))
-                        : NULL;
+        layers_add(&layers[0], "component", json_object_get(use->instance, "parameters"));
+        layers_add(&layers[1], "binding",
+                   instance.len > 0 ? json_object_getn(bound, instance.data, instance.len) : NULL);
     }
+    r->scope.trace_template = label_of(&r->arena, use->instance);
     for (size_t i = 0; rc == 0 && i < 2; i++) {
         struct slice path =
             slice_of(arena_printf(&r->arena, "%.*s.%s", SLICE_ARG(use->path), sections[i]));
-        rc = bind_section(&r->scope, use->spec, sections[i], values[i], path, err);
+        rc = section_bind(&r->scope, use->spec, sections[i], &layers[i], path, err);
     }
     json_decref(values[0]);
     json_decref(values[1]);
@@ -140,6 +128,7 @@ static int apply_trait(struct rendering *r, const struct trait_use *use, bool af
                        struct err *err)
 {
     struct template_scope outer = r->scope;
+    r->scope.trace = after ? NULL : outer.trace; /* it has been told once */
     int rc = enter_trait(r, use, err);
     if (rc == 0 && after) {
         rc = validate_after(&r->scope, use->spec, use->path, &r->list, err);
@@ -209,6 +198,8 @@ int render_component(const struct render_component *in, json_t **manifests, stru
     *manifests = NULL;
     template_init(&r.scope, &r.arena, in->cost_limit != 0 ? in->cost_limit : RENDER_COST_MAX);
     r.scope.programs = in->programs;
+    r.scope.trace = in->trace;
+    r.scope.trace_template = SLICE("type");
     if (rc == 0) {
         rc = render_type(&r, spec, err);
     }
@@ -218,7 +209,8 @@ int render_component(const struct render_component *in, json_t **manifests, stru
                                    .standard = standard,
                                    .labels = in->labels,
                                    .annotations = in->annotations,
-                                   .workload_type = json_text_at(spec, "workloadType")};
+                                   .workload_type = json_text_at(spec, "workloadType"),
+                                   .trace = in->trace};
         rc = finish_manifests(&how, &r.list, manifests, err);
         json_decref(standard);
     }

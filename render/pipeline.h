@@ -16,6 +16,7 @@
 #include "base/json.h"
 
 struct cel_cache;
+struct trace;
 
 enum {
     RENDER_COST_MAX = 1000 * 1000, /* CEL cost of one call, all expressions together; the built-in
@@ -28,11 +29,13 @@ enum {
 struct render_identity {
     struct slice ns; /* the control plane's namespace, which is the organization */
     struct slice project;
-    struct slice component; /* empty for a cell */
+    struct slice component; /* empty for a cell, and for a resource */
+    struct slice resource;  /* of a resource */
     struct slice environment;
     struct slice dataplane;
     struct slice project_uid;
     struct slice component_uid;
+    struct slice resource_uid;
     struct slice environment_uid;
     struct slice dataplane_uid;
 };
@@ -46,11 +49,12 @@ struct render_component {
      * workloadOverrides}. */
     const json_t *binding;
     /* Environment.spec, the cluster's entry in DataPlane.spec.clusters, and DataPlane.spec, or
-     * NULL. The first that has a gateway gives it; the environment's overrides change what the
-     * release says, and the binding's change both. */
+     * NULL. Each reach of the gateway (external, internal) is of the first that has it; the
+     * environment's overrides change what the release says, and the binding's change both. */
     const json_t *environment;
     const json_t *cluster;
     const json_t *dataplane;
+    const json_t *dataplane_annotations; /* DataPlane.metadata.annotations, or NULL */
     /* Organization.spec or NULL: isolation, networkPolicies. */
     const json_t *organization;
     /* The endpoints that workload.dependencies.endpoints may mean, or NULL: [{component, project,
@@ -58,6 +62,10 @@ struct render_component {
      * of the same environment). A dependency without a name means the first of its component. One
      * that is not here is an error naming it. */
     const json_t *dependencies;
+    /* Outputs of the resources that workload.dependencies.resources may mean, or NULL: [{ref,
+     * outputs: [{name, value | secretKeyRef | configMapKeyRef}]}]. A resource that is not here is
+     * left out. */
+    const json_t *resources;
     /* What secretKeyRefs and configMapKeyRefs may name, in one array, or NULL: Secrets ({kind,
      * metadata: {name}, data: {key: base64}}), SecretReferences ({kind, metadata: {name}, spec:
      * {data: [...]}}), ConfigMaps ({kind, metadata: {name}, data: {key: text}}). A missing one is
@@ -70,6 +78,9 @@ struct render_component {
     /* Compiled expressions of former renderings, trimmed here; NULL: none are kept. The result is
      * the same. */
     struct cel_cache *programs;
+    /* Takes where every field comes from and who set which parameter (trace.h), initialized;
+     * NULL: nobody asks. */
+    struct trace *trace;
 };
 
 /* One component in one environment, on one cluster: *manifests is an array of objects in order of

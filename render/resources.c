@@ -13,18 +13,19 @@ void resources_free(struct resource_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         json_decref(list->items[i].object);
+        json_decref(list->items[i].origin);
     }
     free(list->items);
     *list = (struct resource_list){0};
 }
 
-void resources_add(struct resource_list *list, struct slice id, json_t *object)
+void resources_add(struct resource_list *list, struct slice place, json_t *object, json_t *origin)
 {
     if (list->count == list->cap) {
         list->cap = list->cap == 0 ? 16 : list->cap * 2;
         list->items = mem_resize(list->items, list->cap * sizeof *list->items);
     }
-    list->items[list->count++] = (struct resource){id, object};
+    list->items[list->count++] = (struct resource){place, object, origin};
 }
 
 bool resources_here(const json_t *holder)
@@ -137,20 +138,23 @@ static int render_one(void *user, struct err *err)
 {
     struct rendering *r = user;
     json_t *object;
+    json_t *origin;
     struct slice path = under(r->scope, r->path, "template");
     if (r->list->count == RENDER_MANIFESTS_MAX) {
         return err_set(err, ERR_TOO_LARGE, "%.*s: more than %d objects", SLICE_ARG(path),
                        RENDER_MANIFESTS_MAX);
     }
-    int rc = template_render(r->scope, json_object_get(r->holder, "template"), path, &object, err);
+    int rc = template_render_traced(r->scope, json_object_get(r->holder, "template"), path, &object,
+                                    &origin, err);
     if (rc != 0) {
         return rc;
     }
     if (!json_is_object(object)) {
         json_decref(object);
+        json_decref(origin);
         return err_set(err, ERR_UNPROCESSABLE, "%.*s: must be an object", SLICE_ARG(path));
     }
-    resources_add(r->list, json_text_at(r->holder, "id"), object);
+    resources_add(r->list, r->path, object, origin);
     return 0;
 }
 

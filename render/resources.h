@@ -9,8 +9,9 @@ enum { RESOURCES_ITEMS_MAX = 1000 }; /* of one forEach */
 
 /* One rendered object. */
 struct resource {
-    struct slice id; /* "deployment" of its template */
-    json_t *object;  /* owned */
+    struct slice place; /* of its template: "resources[deployment]", "traits[tls].creates[0]" */
+    json_t *object;     /* owned */
+    json_t *origin;     /* of its fields (trace.h), owned, or NULL */
 };
 
 struct resource_list {
@@ -20,7 +21,8 @@ struct resource_list {
 };
 
 void resources_free(struct resource_list *list);
-void resources_add(struct resource_list *list, struct slice id, json_t *object);
+/* Takes object and origin. */
+void resources_add(struct resource_list *list, struct slice place, json_t *object, json_t *origin);
 
 /* Renders templates ([{id, includeWhen, forEach, var, targetPlane, template}]), adding to list;
  * those of other planes than "dataplane" are skipped. path names the array: "resources". Errors:

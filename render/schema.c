@@ -10,10 +10,11 @@
 
 #include "render/cel/regex.h"
 #include "render/members.h"
+#include "render/schema_refs.h"
 
 struct check {
     struct arena arena;
-    const json_t *root; /* of $ref */
+    struct schema_refs refs;
     struct buf path;
     struct buf complaints;
     bool quiet; /* trying an alternative: count, do not tell */
@@ -24,28 +25,6 @@ struct check {
 };
 
 static void check_value(struct check *c, const json_t *schema, const json_t *value);
-
-/* The schema that is meant: what $ref points to, as often as it takes. NULL if it points nowhere.
- */
-static const json_t *resolve(const json_t *root, const json_t *schema)
-{
-    for (int i = 0; i < SCHEMA_DEPTH_MAX; i++) {
-        struct slice ref = json_text_at(schema, "$ref");
-        if (ref.len == 0) {
-            return schema;
-        }
-        if (!slice_starts_with(ref, SLICE("#/"))) {
-            return NULL;
-        }
-        struct slice rest = slice_sub(ref, 2, ref.len);
-        struct slice part;
-        schema = root;
-        while (schema != NULL && slice_split(&rest, '/', &part)) {
-            schema = json_object_getn(schema, part.data, part.len);
-        }
-    }
-    return NULL;
-}
 
 bool schema_has(const json_t *schema, const char *property)
 {
@@ -75,7 +54,7 @@ static void complain(struct check *c, const char *format, ...)
 /* Defaults. */
 
 struct fill {
-    const json_t *root;
+    struct schema_refs refs;
     int depth;
     size_t steps;
     bool overflow;
@@ -92,16 +71,13 @@ static bool is_nullable(const json_t *schema)
 static void fill_property(struct fill *f, const json_t *schema, const char *name, json_t *object)
 {
     json_t *member = json_object_get(object, name);
-    const json_t *target = resolve(f->root, schema);
-    if (json_is_null(member) && !is_nullable(schema) && !is_nullable(target)) {
+    const json_t *target = schema_resolve(&f->refs, schema);
+    if (json_is_null(member) && !is_nullable(target)) {
         json_object_del(object, name);
         member = NULL;
     }
     if (member == NULL) {
-        const json_t *fallback = json_object_get(schema, "default");
-        if (fallback == NULL) {
-            fallback = json_object_get(target, "default");
-        }
+        const json_t *fallback = json_object_get(target, "default");
         if (fallback == NULL) {
             return;
         }
@@ -115,7 +91,7 @@ static void fill_property(struct fill *f, const json_t *schema, const char *name
         json_object_set_new(object, name, json_integer((json_int_t)real));
         return;
     }
-    fill_value(f, schema, member);
+    fill_value(f, target, member);
 }
 
 static void fill_object(struct fill *f, const json_t *schema, json_t *value)
@@ -140,7 +116,7 @@ static void fill_object(struct fill *f, const json_t *schema, json_t *value)
 
 static void fill_value(struct fill *f, const json_t *schema, json_t *value)
 {
-    schema = resolve(f->root, schema);
+    schema = schema_resolve(&f->refs, schema);
     if (f->depth == SCHEMA_DEPTH_MAX || f->steps++ == SCHEMA_STEPS_MAX) {
         f->overflow = true;
     }
@@ -157,6 +133,13 @@ static void fill_value(struct fill *f, const json_t *schema, json_t *value)
         }
     }
     f->depth--;
+}
+
+void schema_fill(const json_t *schema, json_t *value)
+{
+    struct fill f = {.refs = {.root = schema}};
+    fill_value(&f, schema, value);
+    schema_refs_free(&f.refs);
 }
 
 /* Validation. */
@@ -399,7 +382,7 @@ static bool check_type(struct check *c, const json_t *schema, const json_t *valu
 
 static void check_value(struct check *c, const json_t *schema, const json_t *value)
 {
-    schema = resolve(c->root, schema);
+    schema = schema_resolve(&c->refs, schema);
     if (schema == NULL) {
         complain(c, "its schema's $ref points nowhere");
         return;
@@ -430,8 +413,8 @@ int schema_apply(const json_t *schema, const json_t *value, struct slice path, j
                  struct err *err)
 {
     json_t *empty = json_object();
-    struct fill f = {.root = schema};
-    struct check c = {.root = schema != NULL ? schema : empty};
+    struct fill f = {.refs = {.root = schema}};
+    struct check c = {.refs = {.root = schema != NULL ? schema : empty}};
     int rc = 0;
     *out = value != NULL && !json_is_null(value) ? json_deep_copy(value) : json_object();
     buf_add(&c.path, path);
@@ -439,7 +422,7 @@ int schema_apply(const json_t *schema, const json_t *value, struct slice path, j
         rc = err_set(err, ERR_UNPROCESSABLE, "%.*s: must be an object", SLICE_ARG(path));
     } else {
         fill_value(&f, schema, *out);
-        check_value(&c, c.root, *out);
+        check_value(&c, c.refs.root, *out);
     }
     if (rc == 0 && (f.overflow || c.overflow)) {
         rc = err_set(err, ERR_TOO_LARGE, "%.*s: the schema refers to itself too often",
@@ -451,6 +434,8 @@ int schema_apply(const json_t *schema, const json_t *value, struct slice path, j
         json_decref(*out);
         *out = NULL;
     }
+    schema_refs_free(&f.refs);
+    schema_refs_free(&c.refs);
     arena_free(&c.arena);
     buf_free(&c.path);
     buf_free(&c.complaints);

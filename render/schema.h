@@ -22,6 +22,9 @@ enum { SCHEMA_DEPTH_MAX = 64, SCHEMA_STEPS_MAX = 100 * 1000 };
 int schema_apply(const json_t *schema, const json_t *value, struct slice path, json_t **out,
                  struct err *err);
 
+/* Puts defaults alone into value, an object, as far as the schema goes. */
+void schema_fill(const json_t *schema, json_t *value);
+
 /* Whether an object schema has a property of this name. */
 bool schema_has(const json_t *schema, const char *property);
 

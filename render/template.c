@@ -3,17 +3,23 @@
  * Members are visited in the order of their keys, so that the first error of a template is always
  * the same one, whatever order its text had. The end of an expression is found by counting braces
  * outside quotes, as OpenChoreo does; an expression that never ends is an error rather than text,
- * for it can only be a mistake. Invariant: path holds the place of the value being rendered, and is
- * restored on the way out. */
+ * for it can only be a mistake. What is copied is paid for like what is evaluated: a large literal
+ * in a loop must not grow without end. Invariant: path holds the place of the value being rendered,
+ * and is restored on the way out. */
 #include "render/template.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "render/number.h"
+
+#define OVER_BUDGET "the templates cost more than their limit"
+
 struct walk {
     struct template_scope *scope;
     struct buf path;
     bool check_only;
+    bool traced;
     int depth;
     struct err *err;
 };
@@ -23,7 +29,7 @@ struct span {
     size_t end;   /* behind "}" */
 };
 
-static int walk_tree(struct walk *w, const json_t *tree, json_t **out);
+static int walk_tree(struct walk *w, const json_t *tree, json_t **out, json_t **origin);
 
 void template_init(struct template_scope *scope, struct arena *arena, uint64_t cost)
 {
@@ -131,16 +137,32 @@ static int evaluate(struct walk *w, struct slice text, struct span span, struct 
                                         .cost_limit = rest ? s->cost_left : CEL_COST_DEFAULT};
         uint64_t cost = 0;
         if (s->cost_left == 0) {
-            rc = err_set(w->err, ERR_TOO_LARGE, "the templates cost more than their limit");
+            rc = err_set(w->err, ERR_TOO_LARGE, OVER_BUDGET);
         } else {
             rc = cel_eval(program, &input, s->arena, value, &cost, &offset, w->err);
         }
         s->cost_left -= cost;
         if (rc == ERR_TOO_LARGE && rest) {
-            err_set(w->err, ERR_TOO_LARGE, "the templates cost more than their limit");
+            err_set(w->err, ERR_TOO_LARGE, OVER_BUDGET);
         }
     }
     return rc == 0 ? 0 : at_place(w, text, span.start + 2 + offset);
+}
+
+int template_charge(struct template_scope *scope, struct slice path, uint64_t cost, struct err *err)
+{
+    if (cost >= scope->cost_left) {
+        scope->cost_left = 0;
+        return err_set(err, ERR_TOO_LARGE, "%.*s: " OVER_BUDGET, SLICE_ARG(path));
+    }
+    scope->cost_left -= cost;
+    return 0;
+}
+
+/* What a text or a node of the template takes, beside its expressions. */
+static int charge(struct walk *w, size_t bytes)
+{
+    return template_charge(w->scope, buf_slice(&w->path), 1 + bytes / TEMPLATE_COST_BYTES, w->err);
 }
 
 /* A value as a tree; its cost is the scope's too. */
@@ -154,8 +176,7 @@ static int to_tree(struct walk *w, struct slice text, struct span span, struct c
         return 0;
     }
     err_set(w->err, ctx.err.code, "%s",
-            ctx.err.code == ERR_TOO_LARGE ? "the templates cost more than their limit"
-                                          : ctx.err.message);
+            ctx.err.code == ERR_TOO_LARGE ? OVER_BUDGET : ctx.err.message);
     return at_place(w, text, span.start);
 }
 
@@ -165,6 +186,10 @@ static int add_text(struct walk *w, struct slice text, struct span span, struct 
 {
     if (value.type == CEL_STRING) {
         buf_add(out, value.as.text);
+        return charge(w, value.as.text.len);
+    }
+    if (value.type == CEL_DOUBLE) {
+        number_text(value.as.real, out);
         return 0;
     }
     json_t *tree = NULL;
@@ -241,18 +266,31 @@ static int walk_string(struct walk *w, struct slice text, json_t **out)
     return rc != 0 ? rc : to_tree(w, text, span, value, out);
 }
 
-static int walk_array(struct walk *w, const json_t *array, json_t **out)
+/* A node for what stands at the path; NULL without a trace. */
+static json_t *origin_here(const struct walk *w, struct slice text)
+{
+    return w->traced
+               ? trace_node(w->scope->trace, w->scope->trace_template, buf_slice(&w->path), text)
+               : NULL;
+}
+
+static int walk_array(struct walk *w, const json_t *array, json_t **out, json_t **origin)
 {
     size_t len = w->path.len;
     int rc = 0;
     json_t *result = json_array();
+    *origin = origin_here(w, SLICE(""));
     for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
         json_t *item = NULL;
+        json_t *from = NULL;
+        size_t count = json_array_size(result);
         buf_addf(&w->path, "[%zu]", i);
-        rc = walk_tree(w, json_array_get(array, i), &item);
+        rc = walk_tree(w, json_array_get(array, i), &item, &from);
         if (item != NULL) {
             json_array_append_new(result, item);
+            trace_insert(*origin, count, count, json_incref(from));
         }
+        json_decref(from);
         w->path.len = len;
     }
     *out = result;
@@ -269,13 +307,15 @@ static int walk_key(struct walk *w, struct slice key, json_t **out)
     return rc;
 }
 
-static int walk_member(struct walk *w, struct slice key, const json_t *value, json_t *result)
+static int walk_member(struct walk *w, struct slice key, const json_t *value, json_t *result,
+                       json_t *origin)
 {
     json_t *rendered_key = NULL;
     json_t *rendered = NULL;
+    json_t *from = NULL;
     int rc = walk_key(w, key, &rendered_key);
     if (rc == 0) {
-        rc = walk_tree(w, value, &rendered);
+        rc = walk_tree(w, value, &rendered, &from);
     }
     if (rc == 0 && rendered != NULL && !w->check_only) {
         struct slice name = json_text(rendered_key);
@@ -283,14 +323,16 @@ static int walk_member(struct walk *w, struct slice key, const json_t *value, js
             rc = fail_at(w, key, 0, "this key is there already");
         } else {
             json_object_setn_new(result, name.data, name.len, json_incref(rendered));
+            trace_set(origin, name, json_incref(from));
         }
     }
     json_decref(rendered_key);
     json_decref(rendered);
+    json_decref(from);
     return rc;
 }
 
-static int walk_object(struct walk *w, const json_t *object, json_t **out)
+static int walk_object(struct walk *w, const json_t *object, json_t **out, json_t **origin)
 {
     struct cel_ctx ctx = {.arena = w->scope->arena, .cost_limit = UINT64_MAX};
     struct cel_value map = cel_of_json(w->scope->arena, object);
@@ -298,64 +340,93 @@ static int walk_object(struct walk *w, const json_t *object, json_t **out)
     size_t len = w->path.len;
     int rc = cel_map_entries(&ctx, map.as.map, &entries) ? 0 : ctx.err.code;
     json_t *result = json_object();
+    *origin = origin_here(w, SLICE(""));
     for (size_t i = 0; rc == 0 && i < map.as.map->count; i++) {
         struct slice key = entries[i].key.as.text;
         buf_addf(&w->path, "%s%.*s", len > 0 ? "." : "", SLICE_ARG(key));
-        rc = walk_member(w, key, json_object_getn(object, key.data, key.len), result);
+        rc = walk_member(w, key, json_object_getn(object, key.data, key.len), result, *origin);
         w->path.len = len;
     }
     *out = result;
     return rc;
 }
 
-static int walk_tree(struct walk *w, const json_t *tree, json_t **out)
+/* What is no string, map or list is as the template has it. */
+static void copy_literal(struct walk *w, const json_t *tree, json_t **out, json_t **origin)
+{
+    struct buf text = {0};
+    *out = number_settle(tree);
+    if (w->traced) {
+        json_canonical(tree, &text);
+        *origin = origin_here(w, buf_slice(&text));
+        buf_free(&text);
+    }
+}
+
+static int walk_tree(struct walk *w, const json_t *tree, json_t **out, json_t **origin)
 {
     int rc = 0;
     *out = NULL;
+    *origin = NULL;
     if (w->depth == TEMPLATE_DEPTH_MAX) {
         return err_set(w->err, ERR_TOO_LARGE, "%.*s: nested too deeply",
                        SLICE_ARG(buf_slice(&w->path)));
     }
     w->depth++;
-    if (json_is_string(tree)) {
+    rc = w->check_only ? 0 : charge(w, json_text(tree).len);
+    if (rc == 0 && json_is_string(tree)) {
         rc = walk_string(w, json_text(tree), out);
-    } else if (json_is_array(tree)) {
-        rc = walk_array(w, tree, out);
-    } else if (json_is_object(tree)) {
-        rc = walk_object(w, tree, out);
-    } else {
-        *out = json_deep_copy(tree);
+        *origin = origin_here(w, json_text(tree));
+    } else if (rc == 0 && json_is_array(tree)) {
+        rc = walk_array(w, tree, out, origin);
+    } else if (rc == 0 && json_is_object(tree)) {
+        rc = walk_object(w, tree, out, origin);
+    } else if (rc == 0) {
+        copy_literal(w, tree, out, origin);
     }
     w->depth--;
     if (rc != 0) {
         json_decref(*out);
+        json_decref(*origin);
         *out = NULL;
+        *origin = NULL;
     }
     return rc;
 }
 
-static int walk_from(struct template_scope *scope, const json_t *tree, struct slice path,
-                     bool check_only, json_t **out, struct err *err)
+static int walk_from(struct walk *w, const json_t *tree, struct slice path, json_t **out,
+                     json_t **origin, struct err *err)
 {
     struct err local = {0};
-    struct walk w = {.scope = scope, .check_only = check_only, .err = err != NULL ? err : &local};
-    buf_add(&w.path, path);
-    int rc = walk_tree(&w, tree, out);
-    buf_free(&w.path);
+    w->err = err != NULL ? err : &local;
+    buf_add(&w->path, path);
+    int rc = walk_tree(w, tree, out, origin);
+    buf_free(&w->path);
     return rc;
 }
 
 int template_render(struct template_scope *scope, const json_t *tree, struct slice path,
                     json_t **out, struct err *err)
 {
-    return walk_from(scope, tree, path, false, out, err);
+    struct walk w = {.scope = scope};
+    json_t *origin;
+    return walk_from(&w, tree, path, out, &origin, err);
+}
+
+int template_render_traced(struct template_scope *scope, const json_t *tree, struct slice path,
+                           json_t **out, json_t **origin, struct err *err)
+{
+    struct walk w = {.scope = scope, .traced = scope->trace != NULL};
+    return walk_from(&w, tree, path, out, origin, err);
 }
 
 int template_check(struct template_scope *scope, const json_t *tree, struct slice path,
                    struct err *err)
 {
+    struct walk w = {.scope = scope, .check_only = true};
     json_t *out;
-    int rc = walk_from(scope, tree, path, true, &out, err);
+    json_t *origin;
+    int rc = walk_from(&w, tree, path, &out, &origin, err);
     json_decref(out);
     return rc;
 }

@@ -18,8 +18,13 @@
 #define RENDER_TEMPLATE_H
 
 #include "render/cel/cache.h"
+#include "render/trace.h"
 
-enum { TEMPLATE_DEPTH_MAX = JSON_DEPTH_MAX, TEMPLATE_VARIABLES_MAX = 32 };
+enum {
+    TEMPLATE_DEPTH_MAX = JSON_DEPTH_MAX,
+    TEMPLATE_VARIABLES_MAX = 32,
+    TEMPLATE_COST_BYTES = 16 /* of text, or of a tree that is copied, cost one, as in CEL */
+};
 
 struct template_scope {
     struct arena *arena;
@@ -29,19 +34,27 @@ struct template_scope {
     const struct cel_function *functions; /* the host's */
     size_t function_count;
     void *host;
-    struct cel_cache *programs; /* NULL: every expression is compiled anew */
-    uint64_t cost_left;         /* of all expressions together */
+    struct cel_cache *programs;  /* NULL: every expression is compiled anew */
+    uint64_t cost_left;          /* of all expressions together */
+    struct trace *trace;         /* NULL: nobody asks where things come from */
+    struct slice trace_template; /* whose templates these are: "type" */
 };
 
 void template_init(struct template_scope *scope, struct arena *arena, uint64_t cost);
 /* Adds or replaces a variable. */
 void template_set(struct template_scope *scope, struct slice name, struct cel_value value);
 void template_unset(struct template_scope *scope, struct slice name);
+/* Takes cost for work that no expression is charged for. Errors: ERR_TOO_LARGE, naming path. */
+int template_charge(struct template_scope *scope, struct slice path, uint64_t cost,
+                    struct err *err);
 
 /* *out is a new tree, or NULL if all of it is omitted. path names the tree in errors.
  * Errors: ERR_UNPROCESSABLE, ERR_TOO_LARGE. */
 int template_render(struct template_scope *scope, const json_t *tree, struct slice path,
                     json_t **out, struct err *err);
+/* The same; *origin is the node of what was made (trace.h), or NULL without a trace. */
+int template_render_traced(struct template_scope *scope, const json_t *tree, struct slice path,
+                           json_t **out, json_t **origin, struct err *err);
 /* text must be exactly one expression: "${...}". */
 int template_value(struct template_scope *scope, struct slice text, struct slice path,
                    struct cel_value *value, struct err *err);

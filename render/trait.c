@@ -1,10 +1,9 @@
 /* trait.c: creates first, so that a trait may patch what it makes; then patches; then removes.
  *
- * An operation is rendered once per loop item and applied to every target; what it makes is
- * counted, since loops times targets is work that no expression is charged for. */
+ * An operation is rendered once per loop item and applied to every target; operations are counted
+ * and what they copy is paid for, since loops times targets is work that no expression is charged
+ * for. */
 #include "render/trait.h"
-
-#include <stdio.h>
 
 #include "render/patch.h"
 #include "render/pipeline.h"
@@ -24,26 +23,39 @@ static struct slice below(struct template_scope *scope, struct slice path, const
     return slice_of(arena_printf(scope->arena, "%.*s.%s[%zu]", SLICE_ARG(path), list, index));
 }
 
-/* Applies a rendered operation to the targets; chosen[i] says whether object i is one. */
-static int apply_operation(struct patching *p, const json_t *operation, struct slice path,
-                           const bool *chosen, struct err *err)
+/* Applies a rendered operation to one object. */
+static int patch_object(struct patching *p, const struct patch_operation *operation,
+                        struct slice path, const struct resource *target, struct err *err)
 {
+    size_t bound = (size_t)(p->scope->cost_left < SIZE_MAX / TEMPLATE_COST_BYTES
+                                ? p->scope->cost_left * TEMPLATE_COST_BYTES
+                                : SIZE_MAX);
+    size_t bytes = operation->value != NULL ? json_tree_bytes(operation->value, bound) : 0;
+    if (++*p->patches > RENDER_PATCHES_MAX) {
+        return err_set(err, ERR_TOO_LARGE, "%.*s: more than %d patch operations", SLICE_ARG(path),
+                       RENDER_PATCHES_MAX);
+    }
+    int rc = template_charge(p->scope, path, 1 + bytes / TEMPLATE_COST_BYTES, err);
+    if (rc == 0 && (rc = patch_apply(target->object, target->origin, operation, err)) != 0) {
+        struct slice name = json_text(json_at(target->object, "metadata", "name", NULL));
+        (void)err_wrap(err, "%.*s: %.*s %.*s", SLICE_ARG(path),
+                       SLICE_ARG(json_text_at(target->object, "kind")), SLICE_ARG(name));
+    }
+    return rc;
+}
+
+/* The same to all targets; chosen[i] says whether object i is one. */
+static int apply_operation(struct patching *p, const json_t *operation, json_t *origin,
+                           struct slice path, const bool *chosen, struct err *err)
+{
+    const struct patch_operation one = {.op = json_text_at(operation, "op"),
+                                        .path = json_text_at(operation, "path"),
+                                        .value = json_object_get(operation, "value"),
+                                        .origin = trace_member(origin, SLICE("value"))};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < p->list->count; i++) {
-        if (!chosen[i]) {
-            continue;
-        }
-        if (++*p->patches > RENDER_PATCHES_MAX) {
-            return err_set(err, ERR_TOO_LARGE, "%.*s: more than %d patch operations",
-                           SLICE_ARG(path), RENDER_PATCHES_MAX);
-        }
-        json_t *object = p->list->items[i].object;
-        rc = patch_apply(object, json_text_at(operation, "op"), json_text_at(operation, "path"),
-                         json_object_get(operation, "value"), err);
-        if (rc != 0) {
-            struct slice name = json_text(json_at(object, "metadata", "name", NULL));
-            return err_wrap(err, "%.*s: %.*s %.*s", SLICE_ARG(path),
-                            SLICE_ARG(json_text_at(object, "kind")), SLICE_ARG(name));
+        if (chosen[i]) {
+            rc = patch_object(p, &one, path, &p->list->items[i], err);
         }
     }
     return rc;
@@ -70,11 +82,14 @@ static int patch_once(void *user, struct err *err)
     for (size_t i = 0; rc == 0 && i < json_array_size(operations); i++) {
         struct slice path = below(p->scope, p->path, "operations", i);
         json_t *operation = NULL;
-        rc = template_render(p->scope, json_array_get(operations, i), path, &operation, err);
+        json_t *origin = NULL;
+        rc = template_render_traced(p->scope, json_array_get(operations, i), path, &operation,
+                                    &origin, err);
         if (rc == 0) {
-            rc = apply_operation(p, operation, path, chosen, err);
+            rc = apply_operation(p, operation, origin, path, chosen, err);
         }
         json_decref(operation);
+        json_decref(origin);
     }
     return rc;
 }
@@ -88,6 +103,7 @@ static int remove_once(void *user, struct err *err)
     for (size_t i = 0; rc == 0 && i < p->list->count; i++) {
         if (chosen[i]) {
             json_decref(p->list->items[i].object);
+            json_decref(p->list->items[i].origin);
         } else {
             p->list->items[kept++] = p->list->items[i];
         }

@@ -67,13 +67,14 @@ int validate_selects(struct template_scope *scope, const json_t *target, const j
     *selected = slice_eq(group, json_text_at(target, "group")) &&
                 (wanted_version.len == 0 || slice_eq(version, wanted_version)) &&
                 slice_eq(json_text_at(object, "kind"), json_text_at(target, "kind"));
-    if (!*selected || where.len == 0) {
-        return 0;
+    int rc = template_charge(scope, path, 1, err); /* targets times objects times loops */
+    if (rc != 0 || !*selected || where.len == 0) {
+        return rc;
     }
     template_set(scope, SLICE("resource"), cel_of_json(scope->arena, object));
-    int rc = template_bool(
-        scope, where, slice_of(arena_printf(scope->arena, "%.*s.target.where", SLICE_ARG(path))),
-        selected, err);
+    rc = template_bool(scope, where,
+                       slice_of(arena_printf(scope->arena, "%.*s.target.where", SLICE_ARG(path))),
+                       selected, err);
     template_unset(scope, SLICE("resource"));
     return rc;
 }

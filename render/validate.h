@@ -14,7 +14,8 @@ int validate_before(struct template_scope *scope, const json_t *spec, struct sli
 int validate_after(struct template_scope *scope, const json_t *spec, struct slice path,
                    const struct resource_list *list, struct err *err);
 
-/* Whether object is of target's group, version and kind and its `where`, if any, holds. */
+/* Whether object is of target's group, version and kind and its `where`, if any, holds. Errors:
+ * ERR_UNPROCESSABLE, ERR_TOO_LARGE. */
 int validate_selects(struct template_scope *scope, const json_t *target, const json_t *object,
                      struct slice path, bool *selected, struct err *err);
 

@@ -5,7 +5,8 @@
 
 static const char document[] =
     "{\"a\":{\"b~/c\":1},\"list\":[1,2],\"items\":[{\"n\":\"x\",\"v\":1},"
-    "{\"n\":\"y\",\"v\":2,\"in\":{\"deep\":true}}]}";
+    "{\"n\":\"y\",\"v\":2,\"in\":{\"deep\":true}}],\"empty\":[],\"urls\":[{\"u\":\"http://x/y\"}],"
+    "\"rows\":[{\"cells\":[{\"n\":\"a\"},{\"n\":\"b\"}]},{\"cells\":[{\"n\":\"b\"}]}]}";
 
 static int patch(const char *op, const char *path, const char *value, struct buf *out,
                  struct err *err)
@@ -16,7 +17,9 @@ static int patch(const char *op, const char *path, const char *value, struct buf
     if (value != NULL) {
         assert_ok(json_parse(slice_of(value), &v, err), err);
     }
-    int rc = patch_apply(tree, slice_of(op), slice_of(path), v, err);
+    const struct patch_operation operation = {
+        .op = slice_of(op), .path = slice_of(path), .value = v};
+    int rc = patch_apply(tree, NULL, &operation, err);
     json_canonical(tree, out);
     json_decref(v);
     json_decref(tree);
@@ -65,13 +68,86 @@ static void filters_choose_elements(void **state)
     gives("replace", "/items[?(@.n=='x')]", "null", "\"items\":[null,");
 }
 
+static void every_element_can_be_meant(void **state)
+{
+    (void)state;
+    gives("add", "/items/[*]/w", "1", "{\"n\":\"x\",\"v\":1,\"w\":1},{\"in\":");
+    gives("replace", "/items[*]/v", "7",
+          "{\"n\":\"x\",\"v\":7},{\"in\":{\"deep\":true},\"n\":\"y\",\"v\":7}");
+    gives("remove", "/list/[*]", NULL, "\"list\":[]");
+    gives("replace", "/rows/[*]/cells/[?(@.n=='b')]", "{\"n\":\"c\"}",
+          "\"rows\":[{\"cells\":[{\"n\":\"a\"},{\"n\":\"c\"}]},{\"cells\":[{\"n\":\"c\"}]}]");
+    gives("replace", "/items[0]/v", "9", "{\"n\":\"x\",\"v\":9}");
+    gives("add", "/list[-]", "3", "\"list\":[1,2,3]");
+    gives("add", "/items[?(@.n=='y')]", "null", "\"v\":1},null,{\"in\"");
+    fails("add", "/empty/[*]/x", "1", "the list is empty");
+    fails("add", "/a/[*]/x", "1", "a filter wants a list");
+    fails("add", "/items[x]/y", "1", "brackets hold a number, * or a filter");
+    fails("add", "/items[0/y", "1", "brackets hold a number, * or a filter");
+    fails("add", "/none[*]/y", "1", "there is no such path");
+}
+
+static void a_filter_may_hold_slashes(void **state)
+{
+    (void)state;
+    gives("replace", "/urls[?(@.u=='http:~1~1x/y')]/u", "\"z\"", "\"urls\":[{\"u\":\"z\"}]");
+}
+
+static void what_is_not_there_need_not_be_removed(void **state)
+{
+    (void)state;
+    gives("remove", "/nothing", NULL, "\"a\":{\"b~/c\":1}");
+    gives("remove", "/a/nothing", NULL, "\"a\":{\"b~/c\":1}");
+    gives("remove", "/nothing/at/all", NULL, "\"a\":{\"b~/c\":1}");
+    fails("remove", "/list/2", NULL, "the list is shorter");
+    fails("remove", "/nothing[?(@.n=='x')]", NULL, "there is no such path");
+}
+
+/* Where each leaf of the document comes from after the patch, "path=path of source", in order. */
+static void on_leaf(void *user, struct slice path, const json_t *value, const json_t *source)
+{
+    (void)value;
+    buf_addf(user, "%.*s=%.*s ", SLICE_ARG(path), SLICE_ARG(json_text_at(source, "path")));
+}
+
+static void origins_move_with_what_they_speak_of(void **state)
+{
+    (void)state;
+    struct trace trace;
+    struct err err = {0};
+    struct buf out = {0};
+    json_t *tree;
+    trace_init(&trace);
+    assert_ok(json_parse(SLICE("{\"l\":[1,2,3],\"m\":{\"k\":1}}"), &tree, &err), &err);
+    json_t *node = trace_node(&trace, SLICE("type"), SLICE("T"), SLICE("${t}"));
+    json_t *value = json_pack("{s:[i]}", "n", 9);
+    json_t *origin = trace_node(&trace, SLICE("trait"), SLICE("P"), SLICE(""));
+    trace_set(origin, SLICE("n"), trace_node(&trace, SLICE("trait"), SLICE("P.n"), SLICE("")));
+    static const char *const steps[][2] = {
+        {"add", "/l/1"}, {"remove", "/l/0"}, {"replace", "/m/k"}, {"add", "/new/way"}};
+    for (size_t i = 0; i < 4; i++) {
+        const struct patch_operation operation = {slice_of(steps[i][0]), slice_of(steps[i][1]),
+                                                  value, origin};
+        assert_ok(patch_apply(tree, node, &operation, &err), &err);
+    }
+    trace_each(&trace, node, tree, on_leaf, &out);
+    assert_string_equal(buf_cstr(&out),
+                        "l[0].n[0]=P.n l[1]=T l[2]=T m.k.n[0]=P.n new.way.n[0]=P.n ");
+    buf_free(&out);
+    json_decref(node);
+    json_decref(origin);
+    json_decref(value);
+    json_decref(tree);
+    trace_free(&trace);
+}
+
 static void what_cannot_be_done_is_said(void **state)
 {
     (void)state;
     fails("move", "/a", "1", "op must be add, replace or remove");
     fails("add", "/a", NULL, "there is no value");
     fails("add", "a", "1", "a path starts with '/'");
-    fails("remove", "/nothing", NULL, "there is no such member");
+    fails("replace", "/nothing", "1", "there is no such member");
     fails("replace", "/a/x/y", "1", "there is no such path");
     fails("add", "/list/7", "1", "the list is shorter");
     fails("replace", "/list/-", "1", "the list is shorter");
@@ -95,6 +171,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_and_elements_are_changed),
         cmocka_unit_test(filters_choose_elements),
+        cmocka_unit_test(every_element_can_be_meant),
+        cmocka_unit_test(a_filter_may_hold_slashes),
+        cmocka_unit_test(what_is_not_there_need_not_be_removed),
+        cmocka_unit_test(origins_move_with_what_they_speak_of),
         cmocka_unit_test(what_cannot_be_done_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

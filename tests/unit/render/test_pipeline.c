@@ -2,9 +2,9 @@
  *
  * An input says: id {namespace, project, component, environment, ...uids}, type (the name of a
  * built-in one, or a ComponentType's spec), component (a Component's spec) or release (a
- * Release's), and what else struct render_component holds; with `cell: true` it is the cell that is
- * rendered. An output is the manifests in order, or `error` with the message. RENDER_GOLDEN=update
- * writes outputs anew: read the difference before you commit it. */
+ * Release's), `outputs` of resources, and what else struct render_component holds; with `cell:
+ * true` it is the cell that is rendered. An output is the manifests in order, or `error` with the
+ * message. RENDER_GOLDEN=update writes outputs anew: read the difference before you commit it. */
 #include "tests/lib/test.h"
 
 #include <dirent.h>
@@ -75,6 +75,10 @@ static int release_of(const json_t *input, json_t **release, struct err *err)
     json_t *profile = NULL;
     *release = json_deep_copy(json_object_get(input, "release"));
     if (*release != NULL) {
+        if (json_object_get(*release, "componentType") == NULL) {
+            json_object_set_new(*release, "componentType",
+                                json_pack("{s:o}", "spec", type_of(input)));
+        }
         return 0;
     }
     int rc = convert_workload(component, json_text_at(input, "image"), &workload, err);
@@ -116,7 +120,9 @@ static int render_case(const json_t *input, json_t **manifests, struct err *err)
         .cluster = json_object_get(input, "cluster"),
         .dataplane = json_object_get(input, "dataplane"),
         .organization = json_object_get(input, "organization"),
+        .dataplane_annotations = json_object_get(input, "annotationsOfPlane"),
         .dependencies = json_object_get(input, "dependencies"),
+        .resources = json_object_get(input, "outputs"),
         .sources = json_object_get(input, "secrets"),
         .labels = json_object_get(input, "labels"),
         .annotations = json_object_get(input, "annotations"),

@@ -27,12 +27,12 @@ static const char rules[] =
     "  some: {type: object, properties: {a: {type: integer}, b: {type: integer}},\n"
     "         anyOf: [{required: [a]}, {required: [b]}], not: {required: [a, b]}}\n";
 
-static int apply(const char *value, struct buf *out, struct err *err)
+static int apply_by(const char *by, const char *value, struct buf *out, struct err *err)
 {
     json_t *schema;
     json_t *input = NULL;
     json_t *result;
-    assert_ok(yaml_parse(slice_of(rules), "rules", &schema, err), err);
+    assert_ok(yaml_parse(slice_of(by), "rules", &schema, err), err);
     assert_ok(yaml_parse(slice_of(value), "value", &input, err), err);
     int rc = schema_apply(schema, input, SLICE("p"), &result, err);
     if (rc == 0) {
@@ -42,6 +42,11 @@ static int apply(const char *value, struct buf *out, struct err *err)
     json_decref(input);
     json_decref(schema);
     return rc;
+}
+
+static int apply(const char *value, struct buf *out, struct err *err)
+{
+    return apply_by(rules, value, out, err);
 }
 
 static void gives(const char *value, const char *expected)
@@ -80,6 +85,32 @@ static void whole_numbers_become_integers_where_integers_are_wanted(void **state
     gives("{name: abc, count: 6.0, size: {}}",
           "{\"count\":6,\"maybe\":\"x\",\"name\":\"abc\",\"size\":{\"cpu\":\"100m\"}}");
     fails("{name: abc, count: 6.5}", "p.count: must be of type integer");
+}
+
+static void what_stands_beside_a_ref_takes_its_place(void **state)
+{
+    (void)state;
+    static const char by[] =
+        "type: object\n"
+        "$defs:\n"
+        "  Size: {type: object, default: {}, properties: {cpu: {type: string, default: 100m}}}\n"
+        "  Alias: {$ref: '#/$defs/Size', maxProperties: 1}\n"
+        "properties:\n"
+        "  same: {$ref: '#/$defs/Size'}\n"
+        "  more: {$ref: '#/$defs/Size', default: {cpu: '2'}, x-widget: {a: b}}\n"
+        "  other: {$ref: '#/$defs/Alias', properties: {n: {type: integer, default: 1}}}\n"
+        "  none: {$ref: '#/$defs/Size', nullable: true, default: null}\n";
+    struct buf out = {0};
+    struct err err = {0};
+    assert_ok(apply_by(by, "{}", &out, &err), &err);
+    assert_slice(buf_slice(&out), "{\"more\":{\"cpu\":\"2\"},\"none\":null,\"other\":{\"n\":1},"
+                                  "\"same\":{\"cpu\":\"100m\"}}");
+    buf_clear(&out);
+    assert_err(apply_by(by, "{other: {cpu: x, n: 2}, more: {cpu: 1}}", &out, &err), &err,
+               ERR_UNPROCESSABLE,
+               "p.more.cpu: must be of type string; p.other: must have at most 1 members; "
+               "p.other.cpu: unknown field");
+    buf_free(&out);
 }
 
 static void every_wrong_field_is_named(void **state)
@@ -137,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_missing_takes_its_default),
         cmocka_unit_test(whole_numbers_become_integers_where_integers_are_wanted),
+        cmocka_unit_test(what_stands_beside_a_ref_takes_its_place),
         cmocka_unit_test(every_wrong_field_is_named),
         cmocka_unit_test(a_schema_that_never_ends_is_met_by_a_limit),
         cmocka_unit_test(without_a_schema_there_is_nothing_to_say),

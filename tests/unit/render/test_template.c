@@ -108,10 +108,36 @@ static void conditions_are_single_expressions_of_bools(void **state)
                ERR_UNPROCESSABLE, "one expression is wanted here");
 }
 
+static void numbers_are_written_as_go_writes_them(void **state)
+{
+    struct fixture *f = *state;
+    gives(f, "'${0.5} ${3.0} ${1000000.0} ${999999.0} ${0.0001} ${0.00001} ${-2.5} ${1.0/3.0}'",
+          "\"0.5 3 1e+06 999999 0.0001 1e-05 -2.5 0.3333333333333333\"");
+    gives(f, "'${1000000} ${true} ${[1, 2.0]} ${{\"a\": 1.5}}'",
+          "\"1000000 true [1,2] {\\\"a\\\":1.5}\"");
+    gives(f, "[3.0, 2.5, '${6.0 / 2.0}']", "[3,2.5,3]");
+}
+
+static void what_is_copied_is_paid_for(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = {0};
+    for (int i = 0; i < 1000; i++) {
+        buf_add_cstr(&text, "0123456789");
+    }
+    json_t *large = json_str(buf_slice(&text));
+    f->scope.cost_left = 1900;
+    template_set(&f->scope, SLICE("large"), cel_of_json(&f->arena, large));
+    fails(f, "['x${large}${large}', 'x${large}${large}']", ERR_TOO_LARGE,
+          "t[1]: the templates cost more than their limit");
+    buf_free(&text);
+    json_decref(large);
+}
+
 static void all_expressions_share_one_budget(void **state)
 {
     struct fixture *f = *state;
-    f->scope.cost_left = 40;
+    f->scope.cost_left = 48; /* of which the array and its texts cost eight */
     fails(f, "['${v.list + v.list}', '${v.list + v.list}', '${v.list + v.list}']", ERR_TOO_LARGE,
           "t[2], column 1: the templates cost more than their limit");
 }
@@ -191,6 +217,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_say_where, setup, teardown),
         cmocka_unit_test_setup_teardown(conditions_are_single_expressions_of_bools, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(numbers_are_written_as_go_writes_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_copied_is_paid_for, setup, teardown),
         cmocka_unit_test_setup_teardown(all_expressions_share_one_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(depth_is_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(resources_must_be_objects_within_limits, setup, teardown),

@@ -1,0 +1,318 @@
+/* manifest.c: rules of what leaves the renderer.
+ *
+ * An object without a namespace is put into the cell; one that names another is refused, as is
+ * every kind that belongs to no namespace: those of Kubernetes are listed, and any kind called
+ * Cluster... counts as one. The driver makes URLs of apiVersion and kind, so they are checked to
+ * the letter.
+ *
+ * Network policies and Services select pods by our labels, so a pod that carried another
+ * component's would get its traffic: templates may repeat our labels, also on pods, but not
+ * contradict them. The driver finds its objects by labels and annotations of choreo.dev/, which are
+ * nobody else's. */
+#include "render/manifest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "render/members.h"
+
+#define OURS "choreo.dev/"
+#define STANDARD "openchoreo.dev/"
+
+static const char *const cluster_scoped[] = {"APIService",
+                                             "CSIDriver",
+                                             "CSINode",
+                                             "CertificateSigningRequest",
+                                             "ComponentStatus",
+                                             "CustomResourceDefinition",
+                                             "FlowSchema",
+                                             "GatewayClass",
+                                             "IngressClass",
+                                             "MutatingWebhookConfiguration",
+                                             "MutatingAdmissionPolicy",
+                                             "MutatingAdmissionPolicyBinding",
+                                             "Namespace",
+                                             "Node",
+                                             "PersistentVolume",
+                                             "PodSecurityPolicy",
+                                             "PriorityClass",
+                                             "PriorityLevelConfiguration",
+                                             "RuntimeClass",
+                                             "SelfSubjectAccessReview",
+                                             "SelfSubjectRulesReview",
+                                             "ServiceCIDR",
+                                             "IPAddress",
+                                             "StorageClass",
+                                             "StorageVersion",
+                                             "SubjectAccessReview",
+                                             "TokenReview",
+                                             "ValidatingAdmissionPolicy",
+                                             "ValidatingAdmissionPolicyBinding",
+                                             "ValidatingWebhookConfiguration",
+                                             "VolumeAttachment",
+                                             "VolumeAttributesClass"};
+
+bool manifest_cluster_scoped(struct slice kind)
+{
+    if (slice_starts_with(kind, SLICE("Cluster"))) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof cluster_scoped / sizeof *cluster_scoped; i++) {
+        if (slice_eq_cstr(kind, cluster_scoped[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool manifest_workload(struct slice group, struct slice kind)
+{
+    static const char *const kinds[] = {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"};
+    bool theirs = slice_eq_cstr(group, "apps") || slice_eq_cstr(group, "batch");
+    for (size_t i = 0; theirs && i < sizeof kinds / sizeof *kinds; i++) {
+        if (slice_eq_cstr(kind, kinds[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* A DNS label or, with dots, a subdomain. */
+static bool is_dns(struct slice name, size_t limit, bool dots)
+{
+    bool ok = name.len > 0 && name.len <= limit && is_alnum(name.data[0]) &&
+              is_alnum(name.data[name.len - 1]);
+    for (size_t i = 0; ok && i < name.len; i++) {
+        ok = is_alnum(name.data[i]) || name.data[i] == '-' || (dots && name.data[i] == '.');
+    }
+    return ok;
+}
+
+/* What Kubernetes takes as this kind's name: a DNS subdomain, for some a label; RBAC's names may
+ * hold what a path's segment may. */
+static bool valid_name(const json_t *object, struct slice name)
+{
+    struct slice kind = json_text_at(object, "kind");
+    if (slice_starts_with(json_text_at(object, "apiVersion"),
+                          SLICE("rbac.authorization.k8s.io/"))) {
+        return name.len > 0 && name.len <= 253 && slice_find(name, SLICE("/")) == SIZE_MAX &&
+               slice_find(name, SLICE("%")) == SIZE_MAX;
+    }
+    if (slice_eq_cstr(kind, "Service")) {
+        return is_dns(name, 63, false) && name.data[0] >= 'a';
+    }
+    return slice_eq_cstr(kind, "Namespace") ? is_dns(name, 63, false) : is_dns(name, 253, true);
+}
+
+/* At most 63 of A-Z, a-z, 0-9, '-', '_', '.', the first and last alphanumeric; or nothing. */
+static bool valid_label_value(const json_t *value)
+{
+    struct slice text = json_text(value);
+    bool ok = json_is_string(value) && text.len <= 63;
+    for (size_t i = 0; ok && i < text.len; i++) {
+        char c = text.data[i];
+        bool alnum = is_alnum(c) || (c >= 'A' && c <= 'Z');
+        bool inner = i > 0 && i + 1 < text.len && (c == '-' || c == '_' || c == '.');
+        ok = alnum || inner;
+    }
+    return ok;
+}
+
+bool manifest_api_version(struct slice text)
+{
+    size_t slash = slice_find(text, SLICE("/"));
+    struct slice version = slash == SIZE_MAX ? text : slice_sub(text, slash + 1, SIZE_MAX);
+    return is_dns(version, 63, false) &&
+           (slash == SIZE_MAX || is_dns(slice_sub(text, 0, slash), 253, true));
+}
+
+bool manifest_kind(struct slice text)
+{
+    bool ok = text.len > 0 && text.len <= 63;
+    for (size_t i = 0; ok && i < text.len; i++) {
+        char c = text.data[i];
+        ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (i > 0 && c >= '0' && c <= '9');
+    }
+    return ok;
+}
+
+int manifest_refuse(struct err *err, const struct resource *r, const char *what)
+{
+    struct slice kind = json_text_at(r->object, "kind");
+    struct slice name = json_text(json_at(r->object, "metadata", "name", NULL));
+    return err_set(err, ERR_UNPROCESSABLE, "%.*s: %.*s%s%.*s %s", SLICE_ARG(r->place),
+                   SLICE_ARG(kind), kind.len > 0 ? " " : "", SLICE_ARG(name), what);
+}
+
+static int check_place(const struct manifest_rules *rules, const struct resource *r,
+                       json_t *metadata, struct err *err)
+{
+    struct slice kind = json_text_at(r->object, "kind");
+    struct slice ns = json_text_at(metadata, "namespace");
+    bool is_cell = rules->cell_itself && slice_eq_cstr(kind, "Namespace") &&
+                   slice_eq(json_text_at(metadata, "name"), rules->cell);
+    if (is_cell) {
+        json_object_del(metadata, "namespace");
+        return 0;
+    }
+    if (manifest_cluster_scoped(kind)) {
+        return manifest_refuse(err, r,
+                               "belongs to no namespace: types may make namespaced objects only");
+    }
+    if (ns.len > 0 && !slice_eq(ns, rules->cell)) {
+        err_set(err, ERR_UNPROCESSABLE, "must be in the namespace %.*s, not in %.*s",
+                SLICE_ARG(rules->cell), SLICE_ARG(ns));
+        return err_wrap(err, "%.*s: %.*s %.*s", SLICE_ARG(r->place), SLICE_ARG(kind),
+                        SLICE_ARG(json_text_at(metadata, "name")));
+    }
+    json_object_set_new(metadata, "namespace", json_str(rules->cell));
+    return 0;
+}
+
+/* ---- labels and annotations ---- */
+
+/* The first member by key that is no text of a form that Kubernetes takes; NULL: none. */
+static const char *first_wrong(struct arena *arena, const json_t *map, bool labels)
+{
+    struct member *members;
+    size_t count = members_sorted(arena, map, &members);
+    for (size_t i = 0; i < count; i++) {
+        if (labels ? !valid_label_value(members[i].value) : !json_is_string(members[i].value)) {
+            return members[i].key.data;
+        }
+    }
+    return NULL;
+}
+
+int manifest_check_texts(const struct resource *r, struct err *err)
+{
+    struct arena arena = {0};
+    const json_t *metadata = json_object_get(r->object, "metadata");
+    int rc = 0;
+    const char *label = first_wrong(&arena, json_object_get(metadata, "labels"), true);
+    const char *note = first_wrong(&arena, json_object_get(metadata, "annotations"), false);
+    if (label != NULL) {
+        rc = manifest_refuse(err, r,
+                             arena_printf(&arena,
+                                          "has a label %s whose value is no text of at most 63 "
+                                          "letters, digits, '-', '_' and '.'",
+                                          label));
+    } else if (note != NULL) {
+        rc = manifest_refuse(err, r,
+                             arena_printf(&arena, "has an annotation %s that is no text", note));
+    }
+    arena_free(&arena);
+    return rc;
+}
+
+/* Labels that say whose an object is must say the truth. where: "", or "pods with ". */
+static int check_standard(const struct manifest_rules *rules, struct arena *arena,
+                          const struct resource *r, const json_t *labels, const char *where,
+                          struct err *err)
+{
+    static const char *const names[] = {
+        STANDARD "namespace",       STANDARD "project",       STANDARD "environment",
+        STANDARD "component",       STANDARD "resource",      STANDARD "project-uid",
+        STANDARD "environment-uid", STANDARD "component-uid", STANDARD "resource-uid"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const json_t *said = json_object_get(labels, names[i]);
+        struct slice truth = json_text_at(rules->standard, names[i]);
+        if (said != NULL && !slice_eq(json_text(said), truth)) {
+            return manifest_refuse(
+                err, r,
+                arena_printf(arena,
+                             "has %sthe label %s: %.*s, which is not theirs to say: it is "
+                             "%.*s%s",
+                             where, names[i], SLICE_ARG(json_text(said)), SLICE_ARG(truth),
+                             truth.len == 0 ? "not set" : ""));
+        }
+    }
+    return 0;
+}
+
+static int check_reserved(struct arena *arena, const struct resource *r, const json_t *map,
+                          const char *what, struct err *err)
+{
+    struct member *members;
+    size_t count = members_sorted(arena, map, &members);
+    for (size_t i = 0; i < count; i++) {
+        if (slice_starts_with(members[i].key, SLICE(OURS))) {
+            return manifest_refuse(err, r,
+                                   arena_printf(arena,
+                                                "has the %s %s: those of " OURS " are the control "
+                                                "plane's to set",
+                                                what, members[i].key.data));
+        }
+    }
+    return 0;
+}
+
+static int check_labels(const struct manifest_rules *rules, struct arena *arena,
+                        const struct resource *r, const json_t *metadata, struct err *err)
+{
+    static const char *const maps[] = {"labels", "annotations"};
+    const json_t *spec = json_object_get(r->object, "spec");
+    const json_t *job = json_at(spec, "jobTemplate", "spec", NULL);
+    const json_t *pods = json_at(spec, "template", "metadata", "labels", NULL);
+    const json_t *job_pods = json_at(job, "template", "metadata", "labels", NULL);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < 2; i++) {
+        const json_t *map = json_object_get(metadata, maps[i]);
+        rc = map == NULL || json_is_object(map)
+                 ? check_reserved(arena, r, map, i == 0 ? "label" : "annotation", err)
+                 : manifest_refuse(err, r, "has labels or annotations that are no map");
+    }
+    rc = rc == 0 ? check_standard(rules, arena, r, json_object_get(metadata, "labels"), "", err)
+                 : rc;
+    rc = rc == 0 ? check_standard(rules, arena, r, pods, "pods with ", err) : rc;
+    return rc == 0 ? check_standard(rules, arena, r, job_pods, "pods with ", err) : rc;
+}
+
+/* ---- the whole ---- */
+
+static int check_metadata(const struct manifest_rules *rules, const struct resource *r,
+                          json_t *metadata, struct err *err)
+{
+    static const char *const theirs[] = {"uid", "resourceVersion", "generation", "managedFields",
+                                         "deletionTimestamp"};
+    struct arena arena = {0};
+    int rc = check_place(rules, r, metadata, err);
+    for (size_t i = 0; rc == 0 && i < sizeof theirs / sizeof *theirs; i++) {
+        if (json_object_get(metadata, theirs[i]) != NULL) {
+            rc = manifest_refuse(
+                err, r,
+                arena_printf(&arena, "has metadata.%s, which is the cluster's to set", theirs[i]));
+        }
+    }
+    rc = rc == 0 ? check_labels(rules, &arena, r, metadata, err) : rc;
+    arena_free(&arena);
+    return rc;
+}
+
+int manifest_check(const struct manifest_rules *rules, const struct resource *r, struct err *err)
+{
+    const json_t *api = json_object_get(r->object, "apiVersion");
+    const json_t *kind = json_object_get(r->object, "kind");
+    json_t *metadata = json_object_get(r->object, "metadata");
+    if (api == NULL || kind == NULL) {
+        return manifest_refuse(err, r, api == NULL ? "has no apiVersion" : "has no kind");
+    }
+    if (!manifest_api_version(json_text(api))) {
+        return manifest_refuse(err, r, "has no valid apiVersion: v1, or GROUP/VERSION");
+    }
+    if (!manifest_kind(json_text(kind)) || slice_eq_cstr(json_text(kind), "List")) {
+        return manifest_refuse(err, r, "has no valid kind: one object's, in letters and digits");
+    }
+    if (!json_is_object(metadata)) {
+        return manifest_refuse(err, r, "has no metadata");
+    }
+    if (!valid_name(r->object, json_text_at(metadata, "name"))) {
+        return manifest_refuse(err, r, "has no valid metadata.name");
+    }
+    return check_metadata(rules, r, metadata, err);
+}
