@@ -108,29 +108,12 @@ static void add_kinds(struct checking *c, json_t *definition)
     }
 }
 
-/* The expressions of component types and traits. */
+/* Component types, traits and their like, by the rules that the server has for them. */
 static void check_templates(struct checking *c, const json_t *tree)
 {
-    struct slice kind = object_kind(tree);
-    const json_t *spec = json_at(tree, "spec", NULL);
-    struct err err = {0};
-    int rc = 0;
-    if (slice_ends_with(kind, SLICE("ComponentType"))) {
-        rc = check_component_type(spec, &err);
-    } else if (slice_ends_with(kind, SLICE("Trait"))) {
-        rc = check_trait(spec, &err);
-    }
-    if (rc != 0) {
-        struct slice message = slice_of(err.message);
-        size_t end = slice_find(message, SLICE(","));
-        size_t colon = slice_find(message, SLICE(":"));
-        end = colon < end ? colon : end;
-        bool placed = slice_starts_with(message, SLICE("spec"));
-        struct slice field = placed ? slice_sub(message, 0, end) : SLICE("spec");
-        print_err("%s:%d: %s: %s\n", c->one->file, manifest_line(c->all, c->one, field),
-                  manifest_title(c->one->tree, &c->arena), err.message);
-        c->faults++;
-    }
+    struct causes causes = {.arena = &c->arena};
+    check_object(tree, &causes);
+    say_causes(c, &causes);
 }
 
 /* Whether some kind of the group is known here: then one that is not is a typing error. */

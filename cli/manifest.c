@@ -226,6 +226,51 @@ static void shorten(struct buf *path)
     } while (path->len > 0 && path->data[path->len] != '.' && path->data[path->len] != '[');
 }
 
+/* The number of the element that a bracket's text names by its id, name or key; SIZE_MAX: none. */
+static size_t element_named(const json_t *list, struct slice text)
+{
+    static const char *const keys[] = {"id", "instanceName", "name", "key"};
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            if (slice_eq(json_text_at(json_array_get(list, i), keys[k]), text)) {
+                return i;
+            }
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* "spec.resources[deployment].template" with the element's number for its name. Appends. */
+static void numbered(const json_t *tree, struct slice field, struct buf *out)
+{
+    const json_t *at = tree;
+    while (field.len > 0) {
+        size_t end = 0;
+        bool bracket = field.data[0] == '[';
+        while (end < field.len &&
+               (bracket ? field.data[end] != ']' : strchr(".[", field.data[end]) == NULL)) {
+            end++;
+        }
+        struct slice word = slice_sub(field, bracket ? 1 : 0, end - (bracket ? 1 : 0));
+        size_t number = bracket ? element_named(at, word) : SIZE_MAX;
+        uint64_t given;
+        if (bracket && number == SIZE_MAX && slice_u64(word, &given)) {
+            number = (size_t)given;
+        }
+        if (bracket && number != SIZE_MAX) {
+            buf_addf(out, "[%zu]", number);
+        } else {
+            buf_add(out, slice_sub(field, 0, bracket ? end + 1 : end));
+        }
+        at = bracket ? json_array_get(at, number) : json_object_getn(at, word.data, word.len);
+        field = slice_sub(field, bracket ? end + 1 : end, SIZE_MAX);
+        if (field.len > 0 && field.data[0] == '.') {
+            buf_add_char(out, '.');
+            field = slice_sub(field, 1, SIZE_MAX);
+        }
+    }
+}
+
 int manifest_line(const struct manifests *m, const struct manifest *one, struct slice field)
 {
     struct slice text = lines_of(buf_slice(&m->sources[one->source]), one->line, one->end);
@@ -237,7 +282,7 @@ int manifest_line(const struct manifests *m, const struct manifest *one, struct 
     if (field.len > 0 && field.data[0] == '.') {
         field = slice_sub(field, 1, SIZE_MAX);
     }
-    buf_add(&path, field);
+    numbered(one->tree, field, &path);
     while (path.len > 0 && (found = yaml_line_of(text, buf_cstr(&path))) == 0) {
         shorten(&path);
     }

@@ -39,8 +39,8 @@ int manifests_read(struct manifests *m, const struct args_list *paths, bool recu
                    struct err *err);
 void manifests_free(struct manifests *m);
 
-/* The line of the field ("spec.endpoints[0].port"), or of the nearest thing around it that is
- * there. */
+/* The line of the field ("spec.endpoints[0].port", "spec.resources[deployment].template"), or of
+ * the nearest thing around it that is there. */
 int manifest_line(const struct manifests *m, const struct manifest *one, struct slice field);
 /* "component.choreo.dev/web"; the arena's. */
 const char *manifest_title(const json_t *object, struct arena *arena);

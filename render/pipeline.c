@@ -36,12 +36,16 @@ static int bind_component(struct rendering *r, const json_t *spec, struct err *e
                    : rc;
 }
 
-/* The trait's spec in release.traits by kind and name; "Trait" is the kind where none is given. */
-static const json_t *trait_of(const struct rendering *r, const json_t *instance)
+/* The trait's spec in release.traits by kind and name. "Trait" is the kind where none is given, but
+ * what a type of the cluster brings along is of the cluster, too. */
+static const json_t *trait_of(const struct rendering *r, const json_t *instance, bool embedded)
 {
     const json_t *traits = json_object_get(r->in->release, "traits");
     struct slice kind = json_text_at(instance, "kind");
-    kind = kind.len > 0 ? kind : SLICE("Trait");
+    struct slice of_type = json_text(json_at(r->in->release, "componentType", "kind", NULL));
+    kind = embedded && slice_eq_cstr(of_type, "ClusterComponentType") ? SLICE("ClusterTrait")
+           : kind.len > 0                                             ? kind
+                                                                      : SLICE("Trait");
     for (size_t i = 0; i < json_array_size(traits); i++) {
         const json_t *one = json_array_get(traits, i);
         struct slice theirs = json_text_at(one, "kind");
@@ -156,7 +160,7 @@ static int apply_traits(struct rendering *r, const json_t *type, bool after, str
             struct slice name = json_text_at(instance, "instanceName");
             name = name.len > 0 ? name : json_text_at(instance, "name");
             struct trait_use use = {
-                .instance = instance, .spec = trait_of(r, instance), .embedded = k == 0};
+                .instance = instance, .spec = trait_of(r, instance, k == 0), .embedded = k == 0};
             use.path = slice_of(arena_printf(&r->arena, "traits[%.*s]", SLICE_ARG(name)));
             rc = use.spec != NULL
                      ? apply_trait(r, &use, after, err)
@@ -197,6 +201,7 @@ int render_component(const struct render_component *in, json_t **manifests, stru
     int rc = context_component(&r.arena, in, &r.context, err);
     *manifests = NULL;
     template_init(&r.scope, &r.arena, in->cost_limit != 0 ? in->cost_limit : RENDER_COST_MAX);
+    r.scope.tolerant = in->tolerant;
     r.scope.programs = in->programs;
     r.scope.trace = in->trace;
     r.scope.trace_template = SLICE("type");

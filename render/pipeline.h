@@ -75,6 +75,9 @@ struct render_component {
     const json_t *labels;
     const json_t *annotations;
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */
+    /* Parameters that a type or trait does not know are dropped, as OpenChoreo does; otherwise they
+     * are errors, since a misspelt one would be lost silently. */
+    bool tolerant;
     /* Compiled expressions of former renderings, trimmed here; NULL: none are kept. The result is
      * the same. */
     struct cel_cache *programs;

@@ -25,6 +25,7 @@ static int start(struct provisioning *p, const struct render_resource *in, struc
     *p = (struct provisioning){.in = in};
     context_resource(&p->arena, in, &p->context);
     template_init(&p->scope, &p->arena, in->cost_limit != 0 ? in->cost_limit : RENDER_COST_MAX);
+    p->scope.tolerant = in->tolerant;
     p->scope.programs = in->programs;
     p->scope.trace = in->trace;
     p->scope.trace_template = SLICE("type");

@@ -24,6 +24,7 @@ struct render_resource {
      * it; NULL: nothing was. */
     const json_t *applied;
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */
+    bool tolerant;       /* as a component's */
     struct cel_cache *programs;
     struct trace *trace;
 };

@@ -267,19 +267,23 @@ static void check_required(struct check *c, const json_t *schema, const json_t *
     }
 }
 
+/* Whether members may be there that the schema does not speak of. inner: below the whole. */
+static bool is_open(const json_t *schema, bool inner)
+{
+    const json_t *additional = json_object_get(schema, "additionalProperties");
+    return json_is_true(additional) ||
+           json_is_true(json_object_get(schema, "x-kubernetes-preserve-unknown-fields")) ||
+           (additional == NULL && json_object_get(schema, "properties") == NULL &&
+            json_object_get(schema, "type") != NULL && inner);
+}
+
 /* What a member that is no property may be: anything, something, nothing. */
 static void check_additional(struct check *c, const json_t *schema, const json_t *member)
 {
     const json_t *additional = json_object_get(schema, "additionalProperties");
     if (json_is_object(additional)) {
         check_value(c, additional, member);
-        return;
-    }
-    bool open = json_is_true(additional) ||
-                json_is_true(json_object_get(schema, "x-kubernetes-preserve-unknown-fields")) ||
-                (additional == NULL && json_object_get(schema, "properties") == NULL &&
-                 json_object_get(schema, "type") != NULL && c->depth > 1);
-    if (!open) {
+    } else if (!is_open(schema, c->depth > 1)) {
         complain(c, "unknown field");
     }
 }
@@ -407,6 +411,56 @@ static void check_value(struct check *c, const json_t *schema, const json_t *val
     }
     check_alternatives(c, schema, value);
     c->depth--;
+}
+
+static void drop(struct fill *f, const json_t *schema, json_t *value);
+
+static void drop_members(struct fill *f, const json_t *schema, json_t *value)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    const json_t *additional = json_object_get(schema, "additionalProperties");
+    bool open = is_open(schema, f->depth > 1);
+    const char *name;
+    json_t *member;
+    void *next;
+    json_object_foreach_safe(value, next, name, member)
+    {
+        const json_t *known = json_object_get(properties, name);
+        known = known == NULL && json_is_object(additional) ? additional : known;
+        if (known != NULL) {
+            drop(f, known, member);
+        } else if (!open) {
+            json_object_del(value, name);
+        }
+    }
+}
+
+static void drop(struct fill *f, const json_t *schema, json_t *value)
+{
+    schema = schema_resolve(&f->refs, schema);
+    if (schema == NULL || f->depth == SCHEMA_DEPTH_MAX || f->steps++ >= SCHEMA_STEPS_MAX) {
+        return; /* schema_apply() will say so */
+    }
+    f->depth++;
+    if (json_is_object(value)) {
+        drop_members(f, schema, value);
+    }
+    const json_t *items = json_object_get(schema, "items");
+    for (size_t i = 0; items != NULL && i < json_array_size(value); i++) {
+        drop(f, items, json_array_get(value, i));
+    }
+    f->depth--;
+}
+
+void schema_drop_unknown(const json_t *schema, json_t *value)
+{
+    struct fill f = {.refs = {.root = schema}};
+    if (schema != NULL) {
+        drop(&f, schema, value);
+    } else {
+        json_object_clear(value);
+    }
+    schema_refs_free(&f.refs);
 }
 
 int schema_apply(const json_t *schema, const json_t *value, struct slice path, json_t **out,

@@ -11,7 +11,7 @@
 #ifndef RENDER_SCHEMA_H
 #define RENDER_SCHEMA_H
 
-#include "base/json.h"
+#include "proto/cause.h"
 
 enum { SCHEMA_DEPTH_MAX = 64, SCHEMA_STEPS_MAX = 100 * 1000 };
 
@@ -22,8 +22,15 @@ enum { SCHEMA_DEPTH_MAX = 64, SCHEMA_STEPS_MAX = 100 * 1000 };
 int schema_apply(const json_t *schema, const json_t *value, struct slice path, json_t **out,
                  struct err *err);
 
+/* Takes out of value what schema_apply() would call unknown, as OpenChoreo does. */
+void schema_drop_unknown(const json_t *schema, json_t *value);
 /* Puts defaults alone into value, an object, as far as the schema goes. */
 void schema_fill(const json_t *schema, json_t *value);
+
+/* Whether the schema itself can mean anything: its $refs point somewhere and in no circle, types
+ * are known, patterns compile, what is required is a property, defaults and enumerations are right.
+ * path is its place: "spec.parameters.openAPIV3Schema". */
+void schema_examine(const json_t *schema, struct slice path, struct causes *causes);
 
 /* Whether an object schema has a property of this name. */
 bool schema_has(const json_t *schema, const char *property);

@@ -19,6 +19,9 @@ int section_bind(struct template_scope *scope, const json_t *spec, const char *n
     const json_t *schema = section_schema(spec, name);
     json_t *merged = layers_merge(layers);
     json_t *full;
+    if (scope->tolerant) {
+        schema_drop_unknown(schema, merged);
+    }
     int rc = schema_apply(schema, merged, path, &full, err);
     if (rc == 0) {
         layers_trace(layers, scope->trace, scope->trace_template, slice_of(name), schema, full);

@@ -20,6 +20,8 @@ struct walk {
     struct buf path;
     bool check_only;
     bool traced;
+    template_fault fault; /* of a check: takes errors of texts, and goes on */
+    void *user;
     int depth;
     struct err *err;
 };
@@ -274,6 +276,16 @@ static json_t *origin_here(const struct walk *w, struct slice text)
                : NULL;
 }
 
+/* A text's error: the walk's end, or of a check a fault among others. */
+static int told(struct walk *w, int rc)
+{
+    if (rc != 0 && w->fault != NULL) {
+        w->fault(w->user, w->err);
+        rc = 0;
+    }
+    return rc;
+}
+
 static int walk_array(struct walk *w, const json_t *array, json_t **out, json_t **origin)
 {
     size_t len = w->path.len;
@@ -313,7 +325,7 @@ static int walk_member(struct walk *w, struct slice key, const json_t *value, js
     json_t *rendered_key = NULL;
     json_t *rendered = NULL;
     json_t *from = NULL;
-    int rc = walk_key(w, key, &rendered_key);
+    int rc = told(w, walk_key(w, key, &rendered_key));
     if (rc == 0) {
         rc = walk_tree(w, value, &rendered, &from);
     }
@@ -375,7 +387,7 @@ static int walk_tree(struct walk *w, const json_t *tree, json_t **out, json_t **
     w->depth++;
     rc = w->check_only ? 0 : charge(w, json_text(tree).len);
     if (rc == 0 && json_is_string(tree)) {
-        rc = walk_string(w, json_text(tree), out);
+        rc = told(w, walk_string(w, json_text(tree), out));
         *origin = origin_here(w, json_text(tree));
     } else if (rc == 0 && json_is_array(tree)) {
         rc = walk_array(w, tree, out, origin);
@@ -420,15 +432,47 @@ int template_render_traced(struct template_scope *scope, const json_t *tree, str
     return walk_from(&w, tree, path, out, origin, err);
 }
 
-int template_check(struct template_scope *scope, const json_t *tree, struct slice path,
-                   struct err *err)
+/* text must be one expression: its value. */
+static int single_value(struct walk *w, struct slice text, struct cel_value *value)
 {
-    struct walk w = {.scope = scope, .check_only = true};
+    struct span span;
+    bool found;
+    int rc = next_span(w, text, 0, &span, &found);
+    if (rc == 0 && (!found || !is_whole(text, span))) {
+        rc = fail_at(w, text, 0, "one expression is wanted here: ${...}");
+    }
+    return rc == 0 ? evaluate(w, text, span, value) : rc;
+}
+
+void template_check(struct template_scope *scope, const json_t *tree, struct slice path,
+                    template_fault each, void *user)
+{
+    struct walk w = {.scope = scope, .check_only = true, .fault = each, .user = user};
+    struct err err = {0};
     json_t *out;
     json_t *origin;
-    int rc = walk_from(&w, tree, path, &out, &origin, err);
+    if (walk_from(&w, tree, path, &out, &origin, &err) != 0) {
+        each(user, &err); /* of the tree itself: too deep */
+    }
     json_decref(out);
-    return rc;
+}
+
+void template_check_value(struct template_scope *scope, struct slice text, struct slice path,
+                          template_fault each, void *user)
+{
+    struct err err = {0};
+    struct walk w = {.scope = scope, .check_only = true, .err = &err};
+    struct cel_value unknown;
+    buf_add(&w.path, path);
+    if (single_value(&w, text, &unknown) != 0) {
+        each(user, &err);
+    }
+    buf_free(&w.path);
+}
+
+bool template_dynamic(struct slice text)
+{
+    return slice_find(text, SLICE("${")) != SIZE_MAX;
 }
 
 int template_value(struct template_scope *scope, struct slice text, struct slice path,
@@ -436,16 +480,8 @@ int template_value(struct template_scope *scope, struct slice text, struct slice
 {
     struct err local = {0};
     struct walk w = {.scope = scope, .err = err != NULL ? err : &local};
-    struct span span;
-    bool found;
     buf_add(&w.path, path);
-    int rc = next_span(&w, text, 0, &span, &found);
-    if (rc == 0 && (!found || !is_whole(text, span))) {
-        rc = fail_at(&w, text, 0, "one expression is wanted here: ${...}");
-    }
-    if (rc == 0) {
-        rc = evaluate(&w, text, span, value);
-    }
+    int rc = single_value(&w, text, value);
     buf_free(&w.path);
     return rc;
 }

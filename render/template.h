@@ -36,6 +36,7 @@ struct template_scope {
     void *host;
     struct cel_cache *programs;  /* NULL: every expression is compiled anew */
     uint64_t cost_left;          /* of all expressions together */
+    bool tolerant;               /* parameters that no schema knows are dropped, not refused */
     struct trace *trace;         /* NULL: nobody asks where things come from */
     struct slice trace_template; /* whose templates these are: "type" */
 };
@@ -61,8 +62,15 @@ int template_value(struct template_scope *scope, struct slice text, struct slice
 /* template_value() of a bool. */
 int template_bool(struct template_scope *scope, struct slice text, struct slice path, bool *value,
                   struct err *err);
-/* Compiles every expression of tree without evaluating any: names in scope, syntax, functions. */
-int template_check(struct template_scope *scope, const json_t *tree, struct slice path,
-                   struct err *err);
+/* Compiles every expression of tree without evaluating any: names in scope, syntax, functions. each
+ * is called for every fault, which says its place as errors of template_render() do. */
+typedef void (*template_fault)(void *user, const struct err *fault);
+void template_check(struct template_scope *scope, const json_t *tree, struct slice path,
+                    template_fault each, void *user);
+/* The same of a text that must be exactly one expression. */
+void template_check_value(struct template_scope *scope, struct slice text, struct slice path,
+                          template_fault each, void *user);
+/* Whether a text holds an expression at all. */
+bool template_dynamic(struct slice text);
 
 #endif

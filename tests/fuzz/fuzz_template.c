@@ -18,6 +18,8 @@ const char *__asan_default_options(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    struct arena arena = {0};
+    struct causes causes = {.arena = &arena};
     struct err err = {0};
     json_t *spec;
     json_t *work;
@@ -26,8 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     PROPERTY(yaml_parse(slice_of(workload), "workload", &work, &err) == 0);
-    (void)check_component_type(spec, &err);
-    (void)check_trait(spec, &err);
+    check_component_type(spec, &causes);
+    check_trait(spec, &causes);
+    check_resource_type(spec, &causes);
+    arena_free(&arena);
     json_t *release =
         json_pack("{s:{s:O}, s:o, s:{s:[{s:s,s:s}]}, s:[{s:s,s:O}]}", "componentType", "spec", spec,
                   "workload", work, "componentProfile", "traits", "name", "t", "instanceName", "i",

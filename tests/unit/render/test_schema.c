@@ -139,6 +139,30 @@ static void every_wrong_field_is_named(void **state)
     fails("[1]", "p: must be an object");
 }
 
+static void what_is_unknown_can_be_dropped(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct buf out = {0};
+    json_t *schema;
+    json_t *value;
+    assert_ok(yaml_parse(slice_of(rules), "rules", &schema, &err), &err);
+    assert_ok(
+        yaml_parse(SLICE("{name: 5, nam: x, size: {cpi: 1, cpu: x}, map: {a: b}, any: {x: 1}, "
+                         "some: {a: 1, z: 2}}"),
+                   "value", &value, &err),
+        &err);
+    schema_drop_unknown(schema, value);
+    json_canonical(value, &out);
+    assert_slice(buf_slice(&out), "{\"any\":{\"x\":1},\"map\":{\"a\":\"b\"},\"name\":5,"
+                                  "\"size\":{\"cpu\":\"x\"},\"some\":{\"a\":1}}");
+    schema_drop_unknown(NULL, value);
+    assert_int_equal(json_object_size(value), 0);
+    buf_free(&out);
+    json_decref(value);
+    json_decref(schema);
+}
+
 static void a_schema_that_never_ends_is_met_by_a_limit(void **state)
 {
     (void)state;
@@ -170,6 +194,7 @@ int main(void)
         cmocka_unit_test(whole_numbers_become_integers_where_integers_are_wanted),
         cmocka_unit_test(what_stands_beside_a_ref_takes_its_place),
         cmocka_unit_test(every_wrong_field_is_named),
+        cmocka_unit_test(what_is_unknown_can_be_dropped),
         cmocka_unit_test(a_schema_that_never_ends_is_met_by_a_limit),
         cmocka_unit_test(without_a_schema_there_is_nothing_to_say),
     };
