@@ -49,7 +49,7 @@ static bool was_applied(struct engine_shard *s, const struct snapshot_entry *e,
     struct slice told =
         json_text(json_at(snapshot_tree(s->snap, e), "status", "appliedHash", NULL));
     char hash[65];
-    rendered_hash(manifests, hash);
+    deployment_hash(manifests, hash);
     return slice_eq_cstr(w != NULL && w->hash[0] != '\0' ? slice_of(w->hash) : told, hash);
 }
 

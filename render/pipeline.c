@@ -245,6 +245,8 @@ int render_cell(const struct render_cell *in, json_t **manifests, struct err *er
     }
     if (rc == 0) {
         template_init(&scope, &arena, RENDER_COST_MAX);
+        scope.trace = in->trace;
+        scope.trace_template = SLICE("built-in cell");
         context_enter(&context, &scope);
         rc = resources_render(&scope, json_at(type, "spec", "resources", NULL),
                               SLICE("cell.resources"), &list, err);
@@ -255,7 +257,8 @@ int render_cell(const struct render_cell *in, json_t **manifests, struct err *er
                                    .cell_itself = true,
                                    .standard = standard,
                                    .labels = in->labels,
-                                   .annotations = in->annotations};
+                                   .annotations = in->annotations,
+                                   .trace = in->trace};
         rc = finish_manifests(&how, &list, manifests, err);
         json_decref(standard);
     }

@@ -102,6 +102,7 @@ struct render_cell {
         *organization; /* Organization.spec or NULL: isolation, networkPolicies, resourceQuotas */
     const json_t *labels;
     const json_t *annotations;
+    struct trace *trace; /* as a component's */
 };
 
 /* What every component of a cell needs first, in order: its Namespace; when quotas are given (the

@@ -4,8 +4,9 @@
  * of the cell (its namespace and what holds in it), shared by the cell's components and made first.
  * When the plane or the release cannot be found, what runs stays; when the environment goes, the
  * binding is undeployed, or a cluster leaves the plane, its RenderedReleases are deleted. */
-#include "reconcile/controllers/binding.h"
+#include "reconcile/controllers/common.h"
 
+#include "render/deployment.h"
 #include "render/name.h"
 
 struct work {
@@ -26,20 +27,6 @@ struct work {
     const char *reason;
     const char *message;
 };
-
-struct slice rendered_name(struct arena *arena, struct slice component, struct slice environment,
-                           struct slice plane, struct slice cluster)
-{
-    const struct slice parts[] = {component, environment, cluster};
-    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, 3, plane);
-}
-
-struct slice rendered_cell_name(struct arena *arena, struct slice project, struct slice environment,
-                                struct slice plane, struct slice cluster)
-{
-    const struct slice parts[] = {SLICE("cell"), project, environment, cluster};
-    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, 4, plane);
-}
 
 static bool fail(struct work *w, bool keep, const char *reason, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -121,9 +108,12 @@ static json_t *rendered_spec(const struct work *w, const struct plane_cluster *c
 static void place(struct work *w, const struct plane_cluster *c, bool cell)
 {
     struct arena *arena = &w->plan->arena;
-    struct slice name =
-        cell ? rendered_cell_name(arena, w->project, w->environment, w->plane, c->name)
-             : rendered_name(arena, w->component, w->environment, w->plane, c->name);
+    const struct deployment d = {.project = w->project,
+                                 .component = cell ? SLICE("") : w->component,
+                                 .environment = w->environment,
+                                 .plane = w->plane,
+                                 .cluster = c->name};
+    struct slice name = deployment_name(arena, &d);
     const struct snapshot_entry *there = snapshot_find(w->s, SNAPSHOT_RENDERED, w->entry->ns, name);
     json_t *spec = rendered_spec(w, c, cell);
     if (there == NULL) {

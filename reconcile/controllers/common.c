@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/name.h"
-
 static const char *const statuses[] = {
     [STATUS_FALSE] = "False", [STATUS_TRUE] = "True", [STATUS_UNKNOWN] = "Unknown"};
 
@@ -89,30 +87,75 @@ struct slice owner_text(const json_t *object, const char *key)
     return json_text(json_at(object, "spec", "owner", key, NULL));
 }
 
+/* ---- the snapshot as a platform ---- */
+
+static const json_t *view_get(void *user, const char *kind, struct slice ns, struct slice name)
+{
+    const struct view *v = user;
+    return snapshot_get(v->s, snapshot_kind_named(slice_of(kind)), ns, name);
+}
+
+static struct slice view_uid(void *user, const char *kind, struct slice ns, struct slice name)
+{
+    const struct view *v = user;
+    const struct snapshot_entry *e =
+        snapshot_find(v->s, snapshot_kind_named(slice_of(kind)), ns, name);
+    return e != NULL ? e->uid : (struct slice){0};
+}
+
+static size_t view_listing(void *user, struct slice ns, struct slice component,
+                           struct slice names[2])
+{
+    const struct view *v = user;
+    const struct snapshot_entry **projects;
+    size_t count = snapshot_list(v->s, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, component,
+                                 v->arena, &projects);
+    for (size_t i = 0; i < count && i < 2; i++) {
+        names[i] = projects[i]->name;
+    }
+    return count;
+}
+
+static const json_t *view_binding(void *user, struct slice ns, struct slice project,
+                                  struct slice component, struct slice environment)
+{
+    const struct view *v = user;
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(v->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, component,
+                                 v->arena, &bindings);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *binding = snapshot_tree(v->s, bindings[i]);
+        if (slice_eq(spec_text(binding, "environment"), environment) &&
+            slice_eq(owner_text(binding, "projectName"), project)) {
+            return binding;
+        }
+    }
+    return NULL;
+}
+
+void view_init(struct view *v, const struct snapshot *s, struct arena *arena)
+{
+    *v = (struct view){.platform = {.user = v,
+                                    .get = view_get,
+                                    .uid = view_uid,
+                                    .listing = view_listing,
+                                    .binding = view_binding},
+                       .s = s,
+                       .arena = arena};
+}
+
+/* ---- memberships ---- */
+
 bool component_membership(const struct snapshot *s, const json_t *component, struct arena *arena,
                           struct membership *out)
 {
-    struct slice ns = object_ns(component);
-    *out = (struct membership){.project = spec_text(component, "project")};
-    if (out->project.len > 0) {
-        out->named = true;
-        out->entry = snapshot_find(s, SNAPSHOT_PROJECT, ns, out->project);
-        return true;
-    }
-    const struct snapshot_entry **projects;
-    size_t count = snapshot_list(s, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns,
-                                 object_name(component), arena, &projects);
-    if (count == 0) {
-        out->project = SLICE("default");
-        out->entry = snapshot_find(s, SNAPSHOT_PROJECT, ns, out->project);
-        return true;
-    }
-    out->entry = projects[0];
-    out->project = projects[0]->name;
-    if (count > 1) {
-        out->also = projects[1]->name;
-    }
-    return count == 1;
+    struct view v;
+    view_init(&v, s, arena);
+    struct platform_project project = platform_project(&v.platform, component);
+    *out =
+        (struct membership){.project = project.name, .also = project.also, .named = project.named};
+    out->entry = snapshot_find(s, SNAPSHOT_PROJECT, object_ns(component), project.name);
+    return project.also.len == 0;
 }
 
 static size_t members_add(const struct snapshot *s, struct slice project, struct arena *arena,
@@ -166,59 +209,6 @@ size_t project_members(const struct snapshot *s, const json_t *project, struct a
     }
     qsort(found, count, sizeof(*found), entry_by_name);
     *out = found;
-    return count;
-}
-
-static bool is_target(const json_t *paths, struct slice name)
-{
-    size_t i;
-    json_t *path;
-    json_array_foreach((json_t *)(uintptr_t)paths, i, path)
-    {
-        size_t k;
-        json_t *target;
-        json_array_foreach(json_object_get(path, "targetEnvironmentRefs"), k, target)
-        {
-            if (slice_eq(json_text_at(target, "name"), name)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-struct slice pipeline_first(const json_t *pipeline)
-{
-    json_t *paths = json_at(pipeline, "spec", "promotionPaths", NULL);
-    size_t i;
-    json_t *path;
-    json_array_foreach(paths, i, path)
-    {
-        struct slice source = json_text(json_at(path, "sourceEnvironmentRef", "name", NULL));
-        if (source.len > 0 && !is_target(paths, source)) {
-            return source;
-        }
-    }
-    return (struct slice){0};
-}
-
-size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_cluster **out)
-{
-    json_t *list = json_at(plane, "spec", "clusters", NULL);
-    size_t count = json_array_size(list);
-    struct plane_cluster *found = arena_zero(arena, (count + 1) * sizeof(*found));
-    *out = found;
-    if (count == 0) {
-        found[0].name = object_name(plane);
-        found[0].region = spec_text(plane, "region");
-        return 1;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const json_t *spec = json_array_get(list, i);
-        found[i] = (struct plane_cluster){.name = json_text_at(spec, "name"),
-                                          .region = json_text_at(spec, "region"),
-                                          .spec = spec};
-    }
     return count;
 }
 
@@ -283,15 +273,6 @@ void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, 
     condition_set(edit, s, PROGRESSING, moving ? STATUS_TRUE : STATUS_FALSE,
                   moving ? "Progressing" : "Stuck",
                   moving ? "work is under way" : "waiting for what stands in the way of Ready");
-}
-
-struct slice joined_name(struct arena *arena, struct slice a, struct slice b)
-{
-    if (a.len + 1 + b.len <= NAME_SUBDOMAIN_MAX) {
-        return slice_of(arena_printf(arena, "%.*s-%.*s", SLICE_ARG(a), SLICE_ARG(b)));
-    }
-    const struct slice parts[] = {a, b};
-    return name_join(arena, NAME_SUBDOMAIN_MAX, parts, 2);
 }
 
 bool has_owner(const json_t *object)

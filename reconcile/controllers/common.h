@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "proto/object.h"
 #include "reconcile/plan.h"
+#include "render/platform.h"
 
 /* Held by whatever must clean up before it goes. */
 #define FINALIZER "choreo.dev/cleanup"
@@ -40,8 +41,17 @@ void status_set(json_t *edit, const char *key, json_t *value); /* takes value; N
 struct slice spec_text(const json_t *object, const char *key);
 struct slice owner_text(const json_t *object, const char *key); /* spec.owner.key */
 
-/* The project of a component: spec.project, else the sole project that lists it, else "default".
- * With two that list it, both are named and false is returned. */
+/* The snapshot as the renderer sees the platform. */
+struct view {
+    struct platform platform;
+    /* private */
+    const struct snapshot *s;
+    struct arena *arena;
+};
+void view_init(struct view *v, const struct snapshot *s, struct arena *arena);
+
+/* The project of a component, as platform_project() says, with what the snapshot has of it. With
+ * two that list it, both are named and false is returned. */
 struct membership {
     struct slice project;
     const struct snapshot_entry *entry; /* NULL: there is no such object */
@@ -55,16 +65,6 @@ bool component_membership(const struct snapshot *s, const json_t *component, str
 size_t project_members(const struct snapshot *s, const json_t *project, struct arena *arena,
                        const struct snapshot_entry ***out);
 
-/* The environment that releases start in: the first source that is nobody's target. */
-struct slice pipeline_first(const json_t *pipeline);
-
-/* The clusters of a plane: those it lists, else one of the plane's own name. */
-struct plane_cluster {
-    struct slice name;
-    struct slice region;
-    const json_t *spec; /* NULL for a plane's implied one */
-};
-size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_cluster **out);
 /* The Secret with the cluster's kubeconfig; NULL: not connected. */
 const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,
                                             struct slice cluster, struct arena *arena);
@@ -83,9 +83,6 @@ struct rollup {
 void rollup_add(struct rollup *r, const json_t *object, struct slice name);
 /* Ready and Progressing on edit: "3 of 4 components are ready; user-service: ...". */
 void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun);
-
-/* The name of the objects that others make: parts joined by '-', cut and hashed if too long. */
-struct slice joined_name(struct arena *arena, struct slice a, struct slice b);
 
 /* True if object's controlling owner (an ownerReference) is an object of that uid. */
 bool owned_by(const json_t *object, struct slice uid);

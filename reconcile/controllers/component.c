@@ -10,10 +10,8 @@
 
 #include <string.h>
 
-#include "base/crypto.h"
-#include "render/convert.h"
-
-enum { RELEASE_HASH_BYTES = 5, RELEASE_NAME_ROOM = 240 };
+#include "render/deployment.h"
+#include "render/release.h"
 
 /* What one run finds out, step by step. */
 struct work {
@@ -94,104 +92,6 @@ static bool find_image(struct work *w)
                 SLICE_ARG(from));
 }
 
-/* A trait or type of the namespace, else of the cluster: {kind, name, spec}. */
-static json_t *find_template(struct work *w, enum snapshot_kind local, enum snapshot_kind cluster,
-                             struct slice kind, struct slice name)
-{
-    const json_t *found = NULL;
-    enum snapshot_kind where = local;
-    if (kind.len == 0 || slice_eq_cstr(kind, snapshot_kind_name(local))) {
-        found = snapshot_get(w->s, local, w->entry->ns, name);
-    }
-    if (found == NULL && (kind.len == 0 || slice_eq_cstr(kind, snapshot_kind_name(cluster)))) {
-        where = cluster;
-        found = snapshot_get(w->s, cluster, (struct slice){0}, name);
-    }
-    const json_t *spec = json_at(found, "spec", NULL);
-    if (spec == NULL) {
-        return NULL;
-    }
-    return json_pack("{s:s, s:o, s:O}", "kind", snapshot_kind_name(where), "name", json_str(name),
-                     "spec", spec);
-}
-
-static bool find_type(struct work *w, json_t *spec)
-{
-    struct slice name = spec_text(w->component, "type");
-    if (name.len == 0) {
-        name = SLICE("service");
-    }
-    json_t *type = find_template(w, SNAPSHOT_TYPE, SNAPSHOT_CLUSTER_TYPE, (struct slice){0}, name);
-    if (type == NULL) {
-        return fail(w, "Released", "TypeNotFound",
-                    "there is no ComponentType or ClusterComponentType \"%.*s\"", SLICE_ARG(name));
-    }
-    json_object_set_new(spec, "componentType", type);
-    return true;
-}
-
-static bool find_traits(struct work *w, json_t *spec)
-{
-    json_t *frozen = json_array();
-    size_t i;
-    json_t *trait;
-    json_array_foreach(json_at(w->component, "spec", "traits", NULL), i, trait)
-    {
-        struct slice name = json_text_at(trait, "name");
-        json_t *found = find_template(w, SNAPSHOT_TRAIT, SNAPSHOT_CLUSTER_TRAIT,
-                                      json_text_at(trait, "kind"), name);
-        if (found == NULL) {
-            json_decref(frozen);
-            return fail(w, "Released", "TraitNotFound",
-                        "spec.traits[%zu]: there is no Trait or ClusterTrait \"%.*s\"", i,
-                        SLICE_ARG(name));
-        }
-        json_array_append_new(frozen, found);
-    }
-    if (json_array_size(frozen) > 0) {
-        json_object_set_new(spec, "traits", frozen);
-    } else {
-        json_decref(frozen);
-    }
-    return true;
-}
-
-/* The whole Release.spec; false with the condition set if it cannot be made. */
-static bool freeze(struct work *w, json_t *spec)
-{
-    json_object_set_new(spec, "owner",
-                        json_pack("{s:o, s:o}", "projectName", json_str(w->membership.project),
-                                  "componentName", json_str(w->entry->name)));
-    if (!find_type(w, spec) || !find_traits(w, spec)) {
-        return false;
-    }
-    const json_t *from = json_at(w->component, "spec", NULL);
-    json_t *workload = NULL;
-    json_t *profile = NULL;
-    struct err err;
-    if (convert_workload(from, (struct slice){0}, &workload, &err) != 0 ||
-        convert_profile(from, &profile, &err) != 0) {
-        json_decref(workload);
-        return fail(w, "Released", "InvalidSpec", "%s", err.message);
-    }
-    json_object_set_new(spec, "workload", workload);
-    json_object_set_new(spec, "componentProfile", profile);
-    return true;
-}
-
-static void release_hash(const json_t *spec, char out[2 * RELEASE_HASH_BYTES + 1])
-{
-    struct buf bytes = {0};
-    struct buf hex = {0};
-    uint8_t digest[SHA256_BYTES];
-    json_canonical(spec, &bytes);
-    crypto_sha256(buf_slice(&bytes), digest);
-    hex_encode(&hex, slice_make(digest, RELEASE_HASH_BYTES));
-    memcpy(out, buf_cstr(&hex), 2 * RELEASE_HASH_BYTES + 1);
-    buf_free(&bytes);
-    buf_free(&hex);
-}
-
 static void create_release(struct work *w, json_t *spec)
 {
     json_t *release = object_new("choreo.dev/v1", "Release", w->entry->ns, w->release);
@@ -209,15 +109,15 @@ static bool make_release(struct work *w)
                       "spec.autoDeploy is false: no release is made of changes");
         return true;
     }
-    json_t *spec = json_object();
-    if (!freeze(w, spec)) {
-        json_decref(spec);
-        return false;
+    json_t *spec;
+    const char *reason = NULL;
+    struct err err;
+    struct view v;
+    view_init(&v, w->s, &w->plan->arena);
+    if (release_make(&v.platform, w->component, w->membership.project, &spec, &reason, &err) != 0) {
+        return fail(w, "Released", reason, "%s", err.message);
     }
-    char hash[2 * RELEASE_HASH_BYTES + 1];
-    release_hash(spec, hash);
-    struct slice stem = slice_sub(w->entry->name, 0, RELEASE_NAME_ROOM);
-    w->release = slice_of(arena_printf(&w->plan->arena, "%.*s-%s", SLICE_ARG(stem), hash));
+    w->release = release_name(&w->plan->arena, w->entry->name, spec);
     if (snapshot_find(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release) == NULL) {
         create_release(w, spec);
     }
@@ -271,12 +171,6 @@ static const struct snapshot_entry *find_binding(struct work *w)
     return NULL;
 }
 
-static json_t *binding_owner(struct work *w)
-{
-    return json_pack("{s:o, s:o}", "projectName", json_str(w->membership.project), "componentName",
-                     json_str(w->entry->name));
-}
-
 static bool bind(struct work *w)
 {
     if (w->release.len == 0) {
@@ -286,12 +180,11 @@ static bool bind(struct work *w)
         return false;
     }
     const struct snapshot_entry *binding = find_binding(w);
+    json_t *wanted = release_binding(w->membership.project, w->entry->name, w->first, w->release);
     if (binding == NULL) {
-        struct slice name = joined_name(&w->plan->arena, w->entry->name, w->first);
+        struct slice name = deployment_binding_name(&w->plan->arena, w->entry->name, w->first);
         json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", w->entry->ns, name);
-        json_object_set_new(o, "spec",
-                            json_pack("{s:o, s:o, s:o}", "owner", binding_owner(w), "environment",
-                                      json_str(w->first), "releaseName", json_str(w->release)));
+        json_object_set_new(o, "spec", wanted);
         object_add_finalizer(o, FINALIZER);
         object_add_owner(o, w->component, true);
         plan_create(w->plan, SNAPSHOT_BINDING, o);
@@ -308,8 +201,9 @@ static bool bind(struct work *w)
         if (follow) {
             json_object_set_new(spec, "releaseName", json_str(w->release));
         }
-        json_object_set_new(spec, "owner", binding_owner(w));
+        json_object_set(spec, "owner", json_object_get(wanted, "owner"));
     }
+    json_decref(wanted);
     condition_drop(w->edit, "Bound");
     return true;
 }

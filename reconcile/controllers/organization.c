@@ -45,18 +45,6 @@ static const struct snapshot_entry *first_plane(const struct snapshot *s, const 
     return plane != NULL ? plane : oldest_plane(s, arena);
 }
 
-static void create_defaults(struct plan *plan, struct slice ns, struct slice plane)
-{
-    json_t *env = object_new("choreo.dev/v1", "Environment", ns, SLICE("development"));
-    json_object_set_new(env, "spec", json_pack("{s:o}", "dataPlane", json_str(plane)));
-    plan_create(plan, SNAPSHOT_ENVIRONMENT, env);
-    json_t *pipeline = object_new("choreo.dev/v1", "DeploymentPipeline", ns, SLICE("default"));
-    json_object_set_new(pipeline, "spec",
-                        json_pack("{s:[{s:{s:s}, s:[]}]}", "promotionPaths", "sourceEnvironmentRef",
-                                  "name", "development", "targetEnvironmentRefs"));
-    plan_create(plan, SNAPSHOT_PIPELINE, pipeline);
-}
-
 static void plan_defaults(const struct snapshot *s, const json_t *org, json_t *edit,
                           struct plan *plan)
 {
@@ -72,7 +60,9 @@ static void plan_defaults(const struct snapshot *s, const json_t *org, json_t *e
                       named.len > 0 ? "\"" : "");
         return;
     }
-    create_defaults(plan, object_name(org), plane->name);
+    plan_create(plan, SNAPSHOT_ENVIRONMENT,
+                platform_first_environment(object_name(org), plane->name));
+    plan_create(plan, SNAPSHOT_PIPELINE, platform_first_pipeline(object_name(org)));
     condition_set(edit, s, DEFAULTS, STATUS_TRUE, "Created",
                   "environment \"development\" on data plane \"%.*s\", pipeline \"default\"",
                   SLICE_ARG(plane->name));

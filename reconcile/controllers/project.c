@@ -6,51 +6,9 @@
 
 #include <string.h>
 
-/* "github.com/company/app", "https://...", "git@...": a repository; all else is a path in one. */
-static bool is_repository(struct slice source)
-{
-    if (slice_find(source, SLICE("://")) != SIZE_MAX || slice_starts_with(source, SLICE("git@"))) {
-        return true;
-    }
-    struct slice rest = source;
-    struct slice host;
-    return slice_split(&rest, '/', &host) && rest.len > 0 && host.len > 0 && host.data[0] != '.' &&
-           slice_find(host, SLICE(".")) != SIZE_MAX;
-}
-
-static json_t *component_source(const json_t *project, struct slice source)
-{
-    if (is_repository(source)) {
-        return json_pack("{s:{s:o}}", "git", "repository", json_str(source));
-    }
-    const json_t *repository = json_at(project, "spec", "source", "git", NULL);
-    if (repository == NULL) {
-        return json_pack("{s:o}", "path", json_str(source));
-    }
-    json_t *git = json_deep_copy(repository);
-    json_object_set_new(git, "path", json_str(source));
-    return json_pack("{s:o}", "git", git);
-}
-
 static void create_member(const json_t *project, const json_t *listed, struct plan *plan)
 {
-    json_t *o =
-        object_new("choreo.dev/v1", "Component", object_ns(project), json_text_at(listed, "name"));
-    json_t *spec = json_object();
-    json_object_set_new(spec, "project", json_str(object_name(project)));
-    struct slice source = json_text_at(listed, "source");
-    if (source.len > 0) {
-        json_object_set_new(spec, "source", component_source(project, source));
-    }
-    static const char *const copied[] = {"type", "image"};
-    for (size_t i = 0; i < 2; i++) {
-        struct slice value = json_text_at(listed, copied[i]);
-        if (value.len > 0) {
-            json_object_set_new(spec, copied[i], json_str(value));
-        }
-    }
-    json_object_set_new(o, "spec", spec);
-    plan_create(plan, SNAPSHOT_COMPONENT, o);
+    plan_create(plan, SNAPSHOT_COMPONENT, platform_listed_component(project, listed));
     plan_event(plan, project, false, "ComponentCreated", "created component \"%.*s\"",
                SLICE_ARG(json_text_at(listed, "name")));
 }

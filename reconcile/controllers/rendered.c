@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "reconcile/controllers/binding.h"
 #include "reconcile/drivers/driver.h"
+#include "render/deployment.h"
 
 #define APPLIED "Applied"
 
@@ -388,8 +388,11 @@ static bool cell_is_there(struct work *w)
     if (w->cell) {
         return true;
     }
-    struct slice name =
-        rendered_cell_name(&w->plan->arena, w->project, w->environment, w->plane, w->cluster);
+    const struct deployment own = {.project = w->project,
+                                   .environment = w->environment,
+                                   .plane = w->plane,
+                                   .cluster = w->cluster};
+    struct slice name = deployment_name(&w->plan->arena, &own);
     const struct snapshot_entry *cell = snapshot_find(w->s, SNAPSHOT_RENDERED, w->entry->ns, name);
     if (cell != NULL && !cell->deleting) {
         if (cell->applied) {
@@ -411,7 +414,7 @@ static bool cell_is_there(struct work *w)
 static void plan_apply(struct work *w, json_t *manifests)
 {
     char hash[65];
-    rendered_hash(manifests, hash);
+    deployment_hash(manifests, hash);
     bool current = strcmp(hash, w->applied) == 0;
     if (current && !w->world.drifted && !changed_there(w)) {
         report(w, hash);

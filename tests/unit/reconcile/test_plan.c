@@ -19,7 +19,6 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "proto/object.h"
-#include "reconcile/controllers/binding.h"
 #include "reconcile/controllers/rendered.h"
 #include "reconcile/drivers/driver.h"
 #include "reconcile/plan.h"
@@ -356,7 +355,7 @@ static void find_rendered(const struct golden *g, struct found *hash, struct fou
     if (e != NULL &&
         rendered_manifests(g->s, snapshot_tree(g->s, e), &arena, &manifests, &reason, &err) == 0) {
         char hex[65];
-        rendered_hash(manifests, hex);
+        deployment_hash(manifests, hex);
         buf_add_cstr(&hash->value, hex);
         manifest_key(json_array_get(manifests, 0), &deployment->value);
         json_decref(manifests);
@@ -367,8 +366,11 @@ static void find_rendered(const struct golden *g, struct found *hash, struct fou
 static void find_names(struct golden *g, const struct plan *plan, struct found found[FOUND_MAX])
 {
     struct arena arena = {0};
-    buf_add(&found[0].value, rendered_cell_name(&arena, SLICE("shop"), SLICE("development"),
-                                                SLICE("dev"), SLICE("dev")));
+    const struct deployment cell = {.project = SLICE("shop"),
+                                    .environment = SLICE("development"),
+                                    .plane = SLICE("dev"),
+                                    .cluster = SLICE("dev")};
+    buf_add(&found[0].value, deployment_name(&arena, &cell));
     find_rendered(g, &found[1], &found[2]);
     buf_add(&found[3].value, slice_sub(buf_slice(&found[1].value), 0, 12));
     for (size_t i = 0; i < plan->write_count; i++) {

@@ -1,0 +1,43 @@
+/* deployment.h: what one release, or its cell, is on one cluster: the manifests of a
+ * RenderedRelease.
+ *
+ * Gathers everything from the platform: the release frozen with its type, the binding's overrides,
+ * the environment, the plane, the organization, the addresses of the components that it depends on,
+ * and the Secrets and ConfigMaps that it names. So the same objects give the same bytes, whoever
+ * asks, and their hash tells whether a cluster is up to date.
+ * Owner: results are the caller's to json_decref(). Thread: the platform's. */
+#ifndef RENDER_DEPLOYMENT_H
+#define RENDER_DEPLOYMENT_H
+
+#include "base/arena.h"
+#include "render/platform.h"
+
+struct cel_cache;
+struct trace;
+
+struct deployment {
+    struct slice ns;
+    struct slice project;
+    struct slice component; /* empty: the cell */
+    struct slice environment;
+    struct slice plane;
+    struct slice cluster;
+    struct slice release; /* names of objects; empty for a cell */
+    struct slice binding;
+};
+
+/* The objects in order of application. programs and trace may be NULL (pipeline.h). On failure
+ * reason is a condition's. Errors: ERR_NOT_FOUND (something it refers to is not there),
+ * ERR_UNPROCESSABLE and ERR_TOO_LARGE (rendering). */
+int deployment_render(const struct platform *p, const struct deployment *d, struct arena *arena,
+                      struct cel_cache *programs, struct trace *trace, json_t **manifests,
+                      const char **reason, struct err *err);
+/* The revision: SHA-256 in hex of the manifests' canonical JSON. */
+void deployment_hash(const json_t *manifests, char out[65]);
+
+/* The names of its RenderedRelease, and of its ReleaseBinding; the arena's. */
+struct slice deployment_name(struct arena *arena, const struct deployment *d);
+struct slice deployment_binding_name(struct arena *arena, struct slice component,
+                                     struct slice environment);
+
+#endif

@@ -1,0 +1,52 @@
+/* platform.h: the platform's objects, as those see them who turn components into manifests.
+ *
+ * The control plane looks into its snapshot, the CLI among manifests: what becomes of a component
+ * is decided here and in release.h and deployment.h, once for both. Owner: objects are the
+ * platform's, borrowed while nothing of it changes. Thread: the platform's. */
+#ifndef RENDER_PLATFORM_H
+#define RENDER_PLATFORM_H
+
+#include "base/json.h"
+
+struct platform {
+    void *user;
+    /* The object of a kind ("Environment"; ns empty for kinds of the cluster), or NULL. */
+    const json_t *(*get)(void *user, const char *kind, struct slice ns, struct slice name);
+    /* Its uid alone; empty if there is none. */
+    struct slice (*uid)(void *user, const char *kind, struct slice ns, struct slice name);
+    /* How many Projects list the component, and the names of the first two. */
+    size_t (*listing)(void *user, struct slice ns, struct slice component, struct slice names[2]);
+    /* The component's ReleaseBinding in an environment, if it is one of that project's; or NULL. */
+    const json_t *(*binding)(void *user, struct slice ns, struct slice project,
+                             struct slice component, struct slice environment);
+};
+
+/* The project of a component: spec.project, else the sole project that lists it, else "default". */
+struct platform_project {
+    struct slice name;
+    struct slice also; /* the second that lists it; then it is nobody's */
+    bool named;        /* by the component itself */
+};
+struct platform_project platform_project(const struct platform *p, const json_t *component);
+
+/* The environment that releases start in: the first source that is nobody's target; empty: none. */
+struct slice pipeline_first(const json_t *pipeline);
+/* All that the pipeline names, in its order; the array is the arena's. */
+size_t pipeline_environments(const json_t *pipeline, struct arena *arena, struct slice **out);
+
+/* The clusters of a plane: those it lists, else one of the plane's own name. */
+struct plane_cluster {
+    struct slice name;
+    struct slice region;
+    const json_t *spec; /* NULL for a plane's implied one */
+};
+size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_cluster **out);
+
+/* What the control plane makes of what is said elsewhere: new objects. The Component that a project
+ * lists and nobody has made; the Environment and DeploymentPipeline that an organization starts
+ * with. */
+json_t *platform_listed_component(const json_t *project, const json_t *listed);
+json_t *platform_first_environment(struct slice ns, struct slice plane);
+json_t *platform_first_pipeline(struct slice ns);
+
+#endif
