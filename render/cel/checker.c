@@ -23,8 +23,8 @@ const struct cel__scope *cel__local_of(const struct cel__scope *scope, struct sl
     return scope;
 }
 
-static void refuse(struct cel__checker *c, const struct cel_expr *e, const char *format,
-                   va_list args)
+__attribute__((format(printf, 3, 0))) static void
+refuse(struct cel__checker *c, const struct cel_expr *e, const char *format, va_list args)
 {
     char text[ERR_MESSAGE_MAX];
     (void)vsnprintf(text, sizeof text, format, args);
