@@ -17,7 +17,7 @@
 #include "render/cel/value.h"
 
 enum {
-    CEL_COST_DEFAULT = 250 * 1000, /* for one expression: some 10 ms, some 10 MB at worst */
+    CEL_COST_DEFAULT = 250 * 1000, /* for one expression: 10 MB and tenths of a second at worst */
 };
 
 /* args holds count values, a receiver first; count is that of one of the function's overloads. What

@@ -11,7 +11,7 @@
 #include "render/cel/functions.h"
 #include "render/cel/parser.h"
 
-enum { ARGS_INLINE = 4, KNOWN_KEYS_MAX = 20 };
+enum { ARGS_INLINE = 4, KNOWN_KEYS_MAX = 20, KEY_SHOWN_MAX = 200 };
 
 /* A failure that another operand may outvote. */
 bool cel__absorbable(struct cel_ctx *ctx)
@@ -72,30 +72,31 @@ static bool eval_logic(struct cel_ctx *ctx, const struct cel_expr *e, bool decis
 }
 
 /* "; there are: a, b, c" for a message, as far as it holds them. */
-static const char *known_keys(struct cel_ctx *ctx, struct cel_value operand)
+static void add_known_keys(struct cel_ctx *ctx, struct cel_value operand, struct buf *text)
 {
     const struct cel_entry *entries;
-    struct buf text = {0};
-    if (operand.type != CEL_MAP || operand.as.map->count == 0 ||
-        operand.as.map->count > KNOWN_KEYS_MAX || !cel_map_entries(ctx, operand.as.map, &entries)) {
-        return "";
+    if (operand.type != CEL_MAP || operand.as.map->count > KNOWN_KEYS_MAX ||
+        !cel_map_entries(ctx, operand.as.map, &entries)) {
+        return;
     }
-    for (size_t i = 0; i < operand.as.map->count; i++) {
+    size_t before = text->len;
+    for (size_t i = 0; i < operand.as.map->count && text->len < ERR_MESSAGE_MAX; i++) {
         if (entries[i].key.type == CEL_STRING) {
-            buf_addf(&text, "%s%.*s", text.len == 0 ? "; there are: " : ", ",
-                     SLICE_ARG(entries[i].key.as.text));
+            buf_addf(text, "%s%.*s", text->len == before ? "; there are: " : ", ",
+                     SLICE_ARG(slice_sub(entries[i].key.as.text, 0, KEY_SHOWN_MAX)));
         }
     }
-    const char *copy = arena_copy(ctx->arena, buf_slice(&text)).data;
-    buf_free(&text);
-    return copy;
 }
 
 static bool no_such_key(struct cel_ctx *ctx, struct cel_value operand, struct cel_value key)
 {
     if (key.type == CEL_STRING) {
-        return cel_fail(ctx, "no such key: %.*s%s", SLICE_ARG(key.as.text),
-                        known_keys(ctx, operand));
+        struct buf text = {0};
+        buf_add(&text, slice_sub(key.as.text, 0, KEY_SHOWN_MAX));
+        add_known_keys(ctx, operand, &text);
+        (void)cel_fail(ctx, "no such key: %s", buf_cstr(&text));
+        buf_free(&text);
+        return false;
     }
     if (key.type == CEL_INT) {
         return cel_fail(ctx, "no such key or index: %lld", (long long)key.as.integer);

@@ -38,9 +38,9 @@ bool cel__add_entry(struct cel_ctx *ctx, struct cel__entries *entries, struct ce
     struct cel_value old;
     bool failed = false;
     if (entries->count > 0 && cel_map_get(ctx, &so_far, key, &old, &failed)) {
-        return cel_fail(ctx, "the key '%.*s' occurs twice in one map",
-                        key.type == CEL_STRING ? (int)key.as.text.len : 0,
-                        key.type == CEL_STRING ? key.as.text.data : "");
+        return cel_fail(
+            ctx, "the key '%.*s' occurs twice in one map",
+            SLICE_ARG(key.type == CEL_STRING ? slice_sub(key.as.text, 0, 100) : SLICE("")));
     }
     if (failed) {
         return false;
@@ -292,6 +292,9 @@ static bool eval_sort_by(struct cel_ctx *ctx, const struct cel_expr *e, struct c
 {
     struct range range;
     if (!open_range(ctx, e, &range)) {
+        return false;
+    }
+    if (!cel_charge(ctx, range.count)) {
         return false;
     }
     struct cel_entry *all = arena_alloc(ctx->arena, (range.count + 1) * sizeof *all);

@@ -45,6 +45,12 @@ CEL_FN(cel_fn_dyn)
     return true;
 }
 
+/* A conversion reads the whole of a text. */
+static bool charge_text(struct cel_ctx *ctx, struct cel_value v)
+{
+    return (v.type != CEL_STRING && v.type != CEL_BYTES) || cel_charge(ctx, v.as.text.len / 16);
+}
+
 CEL_FN(cel_fn_bool)
 {
     static const char *const yes[] = {"true", "True", "TRUE", "t", "1"};
@@ -69,6 +75,9 @@ CEL_FN(cel_fn_int)
 {
     struct cel_value v = args[0];
     int64_t i;
+    if (!charge_text(ctx, v)) {
+        return false;
+    }
     switch ((int)v.type) {
     case CEL_INT:
         *out = v;
@@ -100,6 +109,9 @@ CEL_FN(cel_fn_uint)
 {
     struct cel_value v = args[0];
     uint64_t u;
+    if (!charge_text(ctx, v)) {
+        return false;
+    }
     switch ((int)v.type) {
     case CEL_UINT:
         *out = v;
@@ -141,6 +153,9 @@ static bool double_of_text(struct cel_ctx *ctx, struct slice text, struct cel_va
 CEL_FN(cel_fn_double)
 {
     struct cel_value v = args[0];
+    if (!charge_text(ctx, v)) {
+        return false;
+    }
     switch ((int)v.type) {
     case CEL_DOUBLE:
         *out = v;
@@ -212,7 +227,8 @@ CEL_FN(cel_fn_string)
         return true;
     case CEL_BYTES:
         *out = cel_string(v.as.text);
-        return slice_utf8(v.as.text) == v.as.text.len || cel_fail(ctx, "invalid UTF-8 in bytes");
+        return charge_text(ctx, v) &&
+               (slice_utf8(v.as.text) == v.as.text.len || cel_fail(ctx, "invalid UTF-8 in bytes"));
     case CEL_TIMESTAMP:
     case CEL_DURATION:
         *out = cel_string(formatted(ctx->arena, v));
@@ -246,8 +262,9 @@ CEL_FN(cel_fn_timestamp)
     if (v.type != CEL_STRING) {
         return cel_no_overload(ctx, "timestamp", args, count);
     }
-    return cel_time_parse(v.as.text, &out->as.time) ||
-           cel_fail(ctx, "invalid or out of range timestamp (RFC 3339 is wanted)");
+    return charge_text(ctx, v) &&
+           (cel_time_parse(v.as.text, &out->as.time) ||
+            cel_fail(ctx, "invalid or out of range timestamp (RFC 3339 is wanted)"));
 }
 
 CEL_FN(cel_fn_duration)
@@ -265,6 +282,7 @@ CEL_FN(cel_fn_duration)
     if (v.type != CEL_STRING) {
         return cel_no_overload(ctx, "duration", args, count);
     }
-    return cel_duration_parse(v.as.text, &out->as.time) ||
-           cel_fail(ctx, "invalid or out of range duration (like '1h30m' is wanted)");
+    return charge_text(ctx, v) &&
+           (cel_duration_parse(v.as.text, &out->as.time) ||
+            cel_fail(ctx, "invalid or out of range duration (like '1h30m' is wanted)"));
 }

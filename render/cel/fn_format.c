@@ -76,11 +76,15 @@ static bool format_value(struct cel_ctx *ctx, struct cel_value v, struct buf *ou
     default:
         break;
     }
+    if (v.type >= CEL_OPTIONAL) {
+        return cel_fail(ctx, "format(): %%s does not show a value of type %.*s",
+                        SLICE_ARG(cel_type_name(v)));
+    }
     if (!cel_fn_string(ctx, &v, 1, &text)) {
         return false;
     }
     buf_add(out, text.as.text);
-    return cel_charge_bytes(ctx, text.as.text.len);
+    return cel_charge(ctx, text.as.text.len / 16); /* nested ones repeat */
 }
 
 static void add_base(struct buf *out, uint64_t v, unsigned base, bool upper)
@@ -114,7 +118,7 @@ static bool format_integer(struct cel_ctx *ctx, char verb, struct cel_value v, s
         }
         buf_free(&hex);
     } else {
-        return cel_fail(ctx, "no such overload: %%%c of a value of type %.*s", verb,
+        return cel_fail(ctx, "format(): %%%c does not show a value of type %.*s", verb,
                         SLICE_ARG(cel_type_name(v)));
     }
     return true;
@@ -131,7 +135,7 @@ static bool format_real(struct cel_ctx *ctx, char verb, int precision, struct ce
     } else if (v.type == CEL_UINT) {
         d = (double)v.as.natural;
     } else {
-        return cel_fail(ctx, "no such overload: %%%c of a value of type %.*s", verb,
+        return cel_fail(ctx, "format(): %%%c does not show a value of type %.*s", verb,
                         SLICE_ARG(cel_type_name(v)));
     }
     if (!isfinite(d)) {
@@ -207,7 +211,9 @@ static bool format_all(struct cel_ctx *ctx, struct slice pattern, const struct c
         if (next >= list->count) {
             return cel_fail(ctx, "format(): index %zu out of range", next);
         }
-        if (!format_one(ctx, pattern.data[at++], precision, cel_list_at(ctx, list, next++), out)) {
+        size_t before = out->len;
+        if (!format_one(ctx, pattern.data[at++], precision, cel_list_at(ctx, list, next++), out) ||
+            !cel_charge_bytes(ctx, out->len - before)) {
             return false;
         }
     }

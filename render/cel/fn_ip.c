@@ -146,6 +146,9 @@ CEL_FN(cel_fn_ip)
     if (args[0].type != CEL_STRING) {
         return cel_no_overload(ctx, "ip", args, count);
     }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
+    }
     struct ip *ip = ARENA_NEW(ctx->arena, struct ip);
     const char *why = parse_ip(args[0].as.text, ip);
     *out = cel_opaque(&ip->opaque);
@@ -159,6 +162,9 @@ CEL_FN(cel_fn_is_ip)
     if (args[0].type != CEL_STRING) {
         return cel_no_overload(ctx, "isIP", args, count);
     }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
+    }
     *out = cel_bool(parse_ip(args[0].as.text, &ip) == NULL);
     return true;
 }
@@ -169,6 +175,9 @@ CEL_FN(cel_fn_ip_is_canonical)
     char text[TEXT_MAX];
     if (args[0].type != CEL_STRING) {
         return cel_no_overload(ctx, "ip.isCanonical", args, count);
+    }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
     }
     const char *why = parse_ip(args[0].as.text, &ip);
     if (why != NULL) {
@@ -278,6 +287,9 @@ CEL_FN(cel_fn_cidr)
     if (args[0].type != CEL_STRING) {
         return cel_no_overload(ctx, "cidr", args, count);
     }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
+    }
     struct cidr *cidr = ARENA_NEW(ctx->arena, struct cidr);
     const char *why = parse_cidr(args[0].as.text, cidr);
     *out = cel_opaque(&cidr->opaque);
@@ -290,6 +302,9 @@ CEL_FN(cel_fn_is_cidr)
     struct cidr cidr;
     if (args[0].type != CEL_STRING) {
         return cel_no_overload(ctx, "isCIDR", args, count);
+    }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
     }
     *out = cel_bool(parse_cidr(args[0].as.text, &cidr) == NULL);
     return true;

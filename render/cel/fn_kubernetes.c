@@ -21,6 +21,9 @@ static bool extreme(struct cel_ctx *ctx, const struct cel_value *args, size_t co
     if (list->count == 0) {
         return cel_fail(ctx, "%s() of an empty list", name);
     }
+    if (!cel_charge(ctx, list->count)) {
+        return false;
+    }
     *out = cel_list_at(ctx, list, 0);
     for (size_t i = 1; i < list->count; i++) {
         struct cel_value item = cel_list_at(ctx, list, i);
@@ -33,7 +36,7 @@ static bool extreme(struct cel_ctx *ctx, const struct cel_value *args, size_t co
             *out = item;
         }
     }
-    return cel_charge(ctx, list->count);
+    return true;
 }
 
 static CEL_FN(fn_min)
@@ -52,13 +55,16 @@ static CEL_FN(fn_sum)
         return cel_no_overload(ctx, "sum", args, count);
     }
     const struct cel_list *list = args[0].as.list;
+    if (!cel_charge(ctx, list->count)) {
+        return false;
+    }
     *out = list->count > 0 ? cel_list_at(ctx, list, 0) : cel_int(0);
     for (size_t i = 1; i < list->count; i++) {
         if (!cel_operate(ctx, CEL_OP_ADD, *out, cel_list_at(ctx, list, i), out)) {
             return false;
         }
     }
-    return cel_charge(ctx, list->count);
+    return true;
 }
 
 static CEL_FN(fn_is_sorted)
@@ -68,6 +74,9 @@ static CEL_FN(fn_is_sorted)
     }
     const struct cel_list *list = args[0].as.list;
     bool sorted = true;
+    if (!cel_charge(ctx, list->count)) {
+        return false;
+    }
     for (size_t i = 1; i < list->count && sorted; i++) {
         int order;
         bool ordered;
@@ -78,7 +87,7 @@ static CEL_FN(fn_is_sorted)
         sorted = ordered && order <= 0;
     }
     *out = cel_bool(sorted);
-    return cel_charge(ctx, list->count);
+    return true;
 }
 
 /* The first (step 1) or last (-1) element that equals the argument. */
@@ -111,6 +120,8 @@ static CEL_FN(fn_last_index_of)
 }
 
 /* ---- regular expressions ---- */
+
+enum { FIND_COST = 50 }; /* each search may take REGEX_STEPS_MIN steps */
 
 static CEL_FN(fn_find)
 {
@@ -162,7 +173,7 @@ static bool find_all(struct cel_ctx *ctx, struct cel_regex *regex, struct slice 
         size_t start;
         size_t end;
         uint32_t point;
-        if (!cel_charge_bytes(ctx, text.len - from) ||
+        if (!cel_charge(ctx, FIND_COST) || !cel_charge_bytes(ctx, text.len - from) ||
             !cel_regex_find(regex, text, from, &found, &start, &end)) {
             return false;
         }

@@ -1,4 +1,5 @@
-/* fn_list.c: the lists and sets extensions. Everything that visits elements is charged for them. */
+/* fn_list.c: the lists and sets extensions. Everything that visits elements is charged for them,
+ * before it takes memory for them. */
 #include "render/cel/functions.h"
 
 #include <stdlib.h>
@@ -17,14 +18,21 @@ static bool contains(struct cel_ctx *ctx, const struct cel_value *items, size_t 
     return true;
 }
 
-/* The elements of a list as an array. */
+/* Memory for so many elements; NULL if they cost too much. */
+static struct cel_value *room_for(struct cel_ctx *ctx, size_t count)
+{
+    return cel_charge(ctx, count) ? arena_alloc(ctx->arena, (count + 1) * sizeof(struct cel_value))
+                                  : NULL;
+}
+
+/* The elements of a list as an array; NULL if they cost too much. */
 static const struct cel_value *items_of(struct cel_ctx *ctx, const struct cel_list *list)
 {
-    if (list->items != NULL || list->count == 0) {
+    if (list->items != NULL) {
         return list->items;
     }
-    struct cel_value *items = arena_alloc(ctx->arena, list->count * sizeof *items);
-    for (size_t i = 0; i < list->count; i++) {
+    struct cel_value *items = room_for(ctx, list->count);
+    for (size_t i = 0; items != NULL && i < list->count; i++) {
         items[i] = cel_list_at(ctx, list, i);
     }
     return items;
@@ -36,9 +44,9 @@ CEL_FN(cel_fn_distinct)
         return cel_no_overload(ctx, "distinct", args, count);
     }
     const struct cel_list *list = args[0].as.list;
-    struct cel_value *items = arena_alloc(ctx->arena, (list->count + 1) * sizeof *items);
+    struct cel_value *items = room_for(ctx, list->count);
     size_t n = 0;
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; items != NULL && i < list->count; i++) {
         bool found;
         items[n] = cel_list_at(ctx, list, i);
         if (!contains(ctx, items, n, items[n], &found)) {
@@ -47,7 +55,7 @@ CEL_FN(cel_fn_distinct)
         n += found ? 0 : 1;
     }
     *out = cel_list_of(ctx->arena, items, n);
-    return cel_charge(ctx, list->count);
+    return items != NULL;
 }
 
 struct flat {
@@ -113,12 +121,12 @@ CEL_FN(cel_fn_slice)
                         list->count);
     }
     size_t n = (size_t)(to - from);
-    struct cel_value *items = arena_alloc(ctx->arena, (n + 1) * sizeof *items);
-    for (size_t i = 0; i < n; i++) {
+    struct cel_value *items = room_for(ctx, n);
+    for (size_t i = 0; items != NULL && i < n; i++) {
         items[i] = cel_list_at(ctx, list, (size_t)from + i);
     }
     *out = cel_list_of(ctx->arena, items, n);
-    return cel_charge(ctx, n);
+    return items != NULL;
 }
 
 /* Sorted by binary insertion: comparisons can fail, which qsort() has no way to say. */
@@ -128,8 +136,8 @@ CEL_FN(cel_fn_sort)
         return cel_no_overload(ctx, "sort", args, count);
     }
     const struct cel_list *list = args[0].as.list;
-    struct cel_value *items = arena_alloc(ctx->arena, (list->count + 1) * sizeof *items);
-    for (size_t i = 0; i < list->count; i++) {
+    struct cel_value *items = room_for(ctx, list->count);
+    for (size_t i = 0; items != NULL && i < list->count; i++) {
         struct cel_value v = cel_list_at(ctx, list, i);
         size_t low = 0;
         size_t high = i;
@@ -146,7 +154,7 @@ CEL_FN(cel_fn_sort)
                 low = middle + 1;
             }
         }
-        if (!cel_charge(ctx, (i - low) / 16 + 1)) {
+        if (!cel_charge(ctx, (i - low) / 16)) {
             return false;
         }
         for (size_t k = i; k > low; k--) {
@@ -155,7 +163,7 @@ CEL_FN(cel_fn_sort)
         items[low] = v;
     }
     *out = cel_list_of(ctx->arena, items, list->count);
-    return true;
+    return items != NULL;
 }
 
 CEL_FN(cel_fn_first)
@@ -195,12 +203,12 @@ CEL_FN(cel_fn_range)
     if (n > RANGE_MAX) {
         return cel_fail(ctx, "lists.range(): at most %d", RANGE_MAX);
     }
-    struct cel_value *items = arena_alloc(ctx->arena, ((size_t)n + 1) * sizeof *items);
-    for (int64_t i = 0; i < n; i++) {
+    struct cel_value *items = room_for(ctx, (size_t)n);
+    for (int64_t i = 0; items != NULL && i < n; i++) {
         items[i] = cel_int(i);
     }
     *out = cel_list_of(ctx->arena, items, (size_t)n);
-    return cel_charge(ctx, (size_t)n);
+    return items != NULL;
 }
 
 /* How many elements of a are in b; *hits == count of a means all. */
@@ -209,14 +217,14 @@ static bool overlap(struct cel_ctx *ctx, const struct cel_list *a, const struct 
 {
     const struct cel_value *items = items_of(ctx, b);
     *hits = 0;
-    for (size_t i = 0; i < a->count; i++) {
+    for (size_t i = 0; items != NULL && i < a->count; i++) {
         bool found;
         if (!contains(ctx, items, b->count, cel_list_at(ctx, a, i), &found)) {
             return false;
         }
         *hits += found ? 1 : 0;
     }
-    return true;
+    return items != NULL;
 }
 
 static bool two_lists(struct cel_ctx *ctx, const char *name, const struct cel_value *args,

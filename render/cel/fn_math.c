@@ -12,6 +12,9 @@ static bool extreme(struct cel_ctx *ctx, const char *name, int sign, const struc
     if (n == 0) {
         return cel_fail(ctx, "%s() of an empty list", name);
     }
+    if (!cel_charge(ctx, n)) {
+        return false;
+    }
     for (size_t i = 0; i < n; i++) {
         struct cel_value v = list != NULL ? cel_list_at(ctx, list, i) : args[i];
         int order;
@@ -27,7 +30,7 @@ static bool extreme(struct cel_ctx *ctx, const char *name, int sign, const struc
             *out = v;
         }
     }
-    return cel_charge(ctx, n);
+    return true;
 }
 
 CEL_FN(cel_fn_math_greatest)

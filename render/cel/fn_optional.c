@@ -101,6 +101,9 @@ CEL_FN(cel_fn_unwrap)
         return cel_no_overload(ctx, "unwrapOpt", args, count);
     }
     const struct cel_list *list = args[0].as.list;
+    if (!cel_charge(ctx, list->count)) {
+        return false;
+    }
     struct cel_value *items = arena_alloc(ctx->arena, (list->count + 1) * sizeof *items);
     size_t n = 0;
     for (size_t i = 0; i < list->count; i++) {
@@ -113,5 +116,5 @@ CEL_FN(cel_fn_unwrap)
         }
     }
     *out = cel_list_of(ctx->arena, items, n);
-    return cel_charge(ctx, list->count);
+    return true;
 }

@@ -43,6 +43,9 @@ CEL_FN(cel_fn_quantity)
     if (args[0].type != CEL_STRING) {
         return cel_no_overload(ctx, "quantity", args, count);
     }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
+    }
     if (!schema_quantity(args[0].as.text, &nano)) {
         return cel_fail(ctx, "quantity(\"%.*s\"): it is no quantity, like \"500Mi\" or \"1.5\"",
                         SLICE_ARG(slice_sub(args[0].as.text, 0, 100)));
@@ -56,6 +59,9 @@ CEL_FN(cel_fn_is_quantity)
     schema_nano nano = 0;
     if (args[0].type != CEL_STRING) {
         return cel_no_overload(ctx, "isQuantity", args, count);
+    }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
     }
     *out = cel_bool(schema_quantity(args[0].as.text, &nano));
     return true;

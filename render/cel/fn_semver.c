@@ -134,6 +134,9 @@ CEL_FN(cel_fn_semver)
     if (!is_call(args, count)) {
         return cel_no_overload(ctx, "semver", args, count);
     }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
+    }
     struct semver *version = ARENA_NEW(ctx->arena, struct semver);
     bool good = parse(args[0].as.text, count > 1 && args[1].as.boolean, version);
     *out = cel_opaque(&version->opaque);
@@ -146,6 +149,9 @@ CEL_FN(cel_fn_is_semver)
     struct semver version;
     if (!is_call(args, count)) {
         return cel_no_overload(ctx, "isSemver", args, count);
+    }
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
     }
     *out = cel_bool(parse(args[0].as.text, count > 1 && args[1].as.boolean, &version));
     return true;

@@ -117,13 +117,16 @@ CEL_FN(cel_fn_last_index_of)
         }
     }
     *out = cel_int(-1);
+    if (!cel_charge(ctx, (text.len / 16 + 1) * (needle.len / 16 + 1))) {
+        return false;
+    }
     for (size_t at = last + 1; at > 0; at--) {
         if (slice_starts_with(behind(text, at - 1), needle)) {
             *out = cel_int((int64_t)cel_utf8_count(slice_sub(text, 0, at - 1)));
             break;
         }
     }
-    return cel_charge(ctx, (text.len / 16 + 1) * (needle.len / 16 + 1));
+    return true;
 }
 
 static bool map_ascii(struct cel_ctx *ctx, const char *name, char from, char to, int shift,
@@ -132,7 +135,10 @@ static bool map_ascii(struct cel_ctx *ctx, const char *name, char from, char to,
     if (!all_strings(args, count)) {
         return cel_no_overload(ctx, name, args, count);
     }
-    struct slice text = arena_copy(ctx->arena, args[0].as.text);
+    struct slice text = args[0].as.text;
+    if (!cel_charge_bytes(ctx, text.len)) {
+        return false;
+    }
     char *data = arena_cstr(ctx->arena, text);
     for (size_t i = 0; i < text.len; i++) {
         if (data[i] >= from && data[i] <= to) {
@@ -140,7 +146,7 @@ static bool map_ascii(struct cel_ctx *ctx, const char *name, char from, char to,
         }
     }
     *out = cel_string(slice_make(data, text.len));
-    return cel_charge_bytes(ctx, text.len);
+    return true;
 }
 
 CEL_FN(cel_fn_lower_ascii)
@@ -335,21 +341,27 @@ CEL_FN(cel_fn_reverse)
 {
     if (args[0].type == CEL_STRING) {
         struct slice text = args[0].as.text;
+        if (!cel_charge_bytes(ctx, text.len)) {
+            return false;
+        }
         char *result = arena_alloc(ctx->arena, text.len + 1);
         reverse_text(text, result);
         *out = cel_string(slice_make(result, text.len));
-        return cel_charge_bytes(ctx, text.len);
+        return true;
     }
     if (args[0].type != CEL_LIST) {
         return cel_no_overload(ctx, "reverse", args, count);
     }
     const struct cel_list *list = args[0].as.list;
+    if (!cel_charge(ctx, list->count)) {
+        return false;
+    }
     struct cel_value *items = arena_alloc(ctx->arena, (list->count + 1) * sizeof *items);
     for (size_t i = 0; i < list->count; i++) {
         items[i] = cel_list_at(ctx, list, list->count - 1 - i);
     }
     *out = cel_list_of(ctx->arena, items, list->count);
-    return cel_charge(ctx, list->count);
+    return true;
 }
 
 CEL_FN(cel_fn_quote)
@@ -361,6 +373,9 @@ CEL_FN(cel_fn_quote)
     }
     struct slice text = args[0].as.text;
     struct buf quoted = {0};
+    if (!cel_charge_bytes(ctx, text.len)) {
+        return false;
+    }
     buf_add_char(&quoted, '"');
     for (size_t i = 0; i < text.len; i++) {
         const char *found = text.data[i] != '\0' ? strchr(special, text.data[i]) : NULL;
@@ -373,7 +388,7 @@ CEL_FN(cel_fn_quote)
     }
     buf_add_char(&quoted, '"');
     *out = take(ctx, &quoted);
-    return cel_charge_bytes(ctx, text.len);
+    return true;
 }
 
 CEL_FN(cel_fn_base64_encode)
@@ -382,9 +397,12 @@ CEL_FN(cel_fn_base64_encode)
         return cel_no_overload(ctx, "base64.encode", args, count);
     }
     struct buf text = {0};
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
+    }
     base64_encode(&text, args[0].as.text);
     *out = take(ctx, &text);
-    return cel_charge_bytes(ctx, args[0].as.text.len);
+    return true;
 }
 
 CEL_FN(cel_fn_base64_decode)
@@ -393,11 +411,14 @@ CEL_FN(cel_fn_base64_decode)
         return cel_no_overload(ctx, "base64.decode", args, count);
     }
     struct buf bytes = {0};
+    if (!cel_charge_bytes(ctx, args[0].as.text.len)) {
+        return false;
+    }
     if (!base64_decode(&bytes, args[0].as.text)) {
         buf_free(&bytes);
         return cel_fail(ctx, "base64.decode(): malformed text");
     }
     *out = take(ctx, &bytes);
     out->type = CEL_BYTES;
-    return cel_charge_bytes(ctx, args[0].as.text.len);
+    return true;
 }

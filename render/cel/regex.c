@@ -44,6 +44,13 @@ struct cel_regex *cel_regex_new(struct cel_ctx *ctx, const char *function, struc
                  (const char *)why);
         return NULL;
     }
+    /* Repetitions make a small pattern large. */
+    size_t size = 0;
+    (void)pcre2_pattern_info(code, PCRE2_INFO_SIZE, &size);
+    if (!cel_charge_bytes(ctx, size)) {
+        pcre2_code_free(code);
+        return NULL;
+    }
     struct cel_regex *regex = mem_alloc(sizeof *regex);
     *regex = (struct cel_regex){.ctx = ctx,
                                 .function = function,

@@ -288,6 +288,10 @@ bool cel_map_get(struct cel_ctx *ctx, const struct cel_map *map, struct cel_valu
                  struct cel_value *value, bool *failed)
 {
     *failed = false;
+    if (key.type == CEL_STRING && !cel_charge(ctx, key.as.text.len / 16)) {
+        *failed = true;
+        return false;
+    }
     if (map->entries == NULL) {
         const json_t *member = key.type == CEL_STRING && map->count > 0
                                    ? json_object_getn(map->json, key.as.text.data, key.as.text.len)
