@@ -20,7 +20,7 @@ const etcd = require('./lib/etcd.js');
 const {Report} = require('./lib/report.js');
 
 const parts = ['start', 'idle', 'rates', 'apply', 'lists', 'watches', 'loaded', 'failover',
-               'fanout', 'floods', 'tenants', 'takeover', 'reconcile', 'noop'].map(name => require(`./parts/${name}.js`));
+               'fanout', 'floods', 'tenants', 'takeover', 'reconcile', 'cold', 'programs'].map(name => require(`./parts/${name}.js`));
 
 const args = process.argv.slice(2);
 const option = (name, otherwise) => {
