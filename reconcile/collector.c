@@ -5,7 +5,7 @@
  *   turn:      read on, then give items to jobs (collector_job.c), so many at a time
  *   on_unlead: forget the shard's items; jobs under way end, their writes find other versions
  *
- * Failure path: an item that could not be dealt with is looked at again after a while, ever longer.
+ * Failure path: who could not be dealt with is looked at again (collector_items.c).
  * Who waits for others is not kept: the index knows them, and is asked every COLLECTOR_PASS_MS
  * while there are any, besides what changes tell.
  * Invariants: an object is one item at most, with one job at most; while there are too many items,
@@ -18,121 +18,10 @@
 
 #include "base/log.h"
 
-enum { RETRY_MIN_MS = 50, RETRY_MAX_MS = 10 * 1000, REFUSALS_MAX = 30 };
-
-/* ---- keys ---- */
-
-void collector__key_set(struct collector_key *k, const struct backend_key *key)
-{
-    struct buf text = {0};
-    buf_addf(&text, "%.*s/%.*s/%.*s", SLICE_ARG(key->resource), SLICE_ARG(key->ns),
-             SLICE_ARG(key->name));
-    size_t resource = key->resource.len;
-    size_t ns = key->ns.len;
-    size_t name = key->name.len;
-    free(k->text); /* key may point into it */
-    k->text = buf_take(&text);
-    k->key = (struct backend_key){.resource = slice_make(k->text, resource),
-                                  .ns = slice_make(k->text + resource + 1, ns),
-                                  .name = slice_make(k->text + resource + 1 + ns + 1, name)};
-}
-
-void collector__key_free(struct collector_key *k)
-{
-    free(k->text);
-    *k = (struct collector_key){0};
-}
-
-/* ---- items ---- */
-
-static void item_free(struct collector_impl *c, struct collector_item *item)
-{
-    (void)map_remove(&c->items, slice_of(item->key.text));
-    list_remove(&item->link);
-    collector__key_free(&item->key);
-    free(item);
-}
-
-bool collector__room(const struct collector_impl *c)
-{
-    return c->items.count < COLLECTOR_ITEMS_MAX;
-}
-
 uint32_t collector__shard_of(const struct collector_impl *c, struct slice ns)
 {
     const struct collector_config *config = &c->config;
     return config->shard_of != NULL ? config->shard_of(config->user, ns) : 0;
-}
-
-static void make_ready(struct collector_impl *c, struct collector_item *item)
-{
-    list_remove(&item->link);
-    list_push_back(&c->ready, &item->link);
-    collector__wake(c);
-}
-
-void collector__add(struct collector_impl *c, const struct backend_key *key)
-{
-    uint32_t shard = collector__shard_of(c, key->ns);
-    if (!c->shards[shard].led) {
-        return;
-    }
-    struct collector_key own = {0};
-    collector__key_set(&own, key);
-    struct collector_item *item = map_get(&c->items, slice_of(own.text));
-    if (item == NULL) {
-        item = mem_zero(sizeof(*item));
-        item->key = own;
-        item->shard = shard;
-        list_init(&item->link);
-        (void)map_put(&c->items, slice_of(item->key.text), item);
-        make_ready(c, item);
-        return;
-    }
-    collector__key_free(&own);
-    if (item->busy) {
-        item->again = true;
-    } else {
-        make_ready(c, item);
-    }
-}
-
-void collector__looked(struct collector_impl *c, struct collector_item *item, bool retry)
-{
-    item->busy = false;
-    item->failures += retry ? 1 : 0;
-    bool give_up = retry && item->refusals >= REFUSALS_MAX;
-    if (give_up) {
-        log_error("collector.item", "key=%s error=%s", log_q(item->key.text),
-                  log_q("given up until it changes"));
-    }
-    if (c->stopping || !c->shards[item->shard].led || give_up || (!retry && !item->again)) {
-        item_free(c, item);
-    } else if (item->again) {
-        item->again = false;
-        make_ready(c, item);
-    } else {
-        uint32_t doublings = item->failures < 10 ? item->failures - 1 : 9;
-        uint64_t delay_ms = (uint64_t)RETRY_MIN_MS << doublings;
-        item->due_ms =
-            loop_now_ms(c->config.loop) + (delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
-        list_push_back(&c->later, &item->link);
-    }
-    metric_set(c->queued, (int64_t)c->items.count);
-    collector__wake(c);
-}
-
-static void forget_shard(struct collector_impl *c, uint32_t shard)
-{
-    size_t cursor = 0;
-    struct slice key;
-    void *value;
-    while (map_next(&c->items, &cursor, &key, &value)) {
-        struct collector_item *item = value;
-        if (item->shard == shard && !item->busy) {
-            item_free(c, item);
-        }
-    }
 }
 
 /* ---- objects that were seen to go ---- */
@@ -230,20 +119,26 @@ void collector__note_waiting(struct collector_impl *c, uint32_t shard)
     c->shards[shard].waiting = true;
 }
 
-void collector__note_undecided(struct collector_impl *c, uint32_t shard)
+void collector__note_undecided(struct collector_impl *c, uint32_t shard,
+                               const struct kind_set *kinds)
 {
     c->shards[shard].undecided = true;
     if (c->kinds == NULL) {
-        c->kinds = kind_board_get(c->config.kinds);
+        c->kinds = kind_set_ref(kinds);
+    } else if (c->kinds != kinds) {
+        c->kinds_differ = true;
     }
 }
 
 static void start_jobs(struct collector_impl *c)
 {
     struct list *link;
-    while (c->job_count < COLLECTOR_JOBS_MAX && (link = list_pop_front(&c->ready)) != NULL) {
+    size_t left = COLLECTOR_ROWS_PER_TURN; /* a job that ends at once frees its place */
+    while (left > 0 && c->job_count < COLLECTOR_JOBS_MAX &&
+           (link = list_pop_front(&c->ready)) != NULL) {
         struct collector_item *item = CONTAINER_OF(link, struct collector_item, link);
         item->busy = true;
+        left--;
         collector__job_start(c, item);
     }
 }
@@ -254,7 +149,7 @@ static bool wants_time(const struct collector_impl *c)
     bool wants = c->behind || !list_empty(&c->later);
     for (uint32_t i = 0; i < c->config.shard_count && !wants; i++) {
         const struct collector_shard *s = &c->shards[i];
-        wants = s->led && (s->waiting || s->undecided || s->scanning);
+        wants = s->led && (s->waiting || s->undecided || s->scanning || s->missed);
     }
     return wants;
 }
@@ -264,6 +159,7 @@ static void take_turn(struct collector_impl *c)
     bool more = collector__feed(c);
     collector__unpin(c);
     start_jobs(c);
+    more |= !list_empty(&c->ready) && c->job_count < COLLECTOR_JOBS_MAX;
     if (more) {
         loop_timer_start(&c->tick, 0, COLLECTOR_TICK_MS);
     } else if (!wants_time(c)) {
@@ -283,11 +179,15 @@ static void on_turn(struct loop_task *task)
 static void pass(struct collector_impl *c)
 {
     const struct kind_set *now = c->kinds != NULL ? kind_board_get(c->config.kinds) : NULL;
-    bool news = now != c->kinds;
+    bool news = c->kinds_differ || now != c->kinds;
+    uint64_t now_ms = loop_now_ms(c->config.loop);
     for (uint32_t i = 0; i < c->config.shard_count; i++) {
         struct collector_shard *s = &c->shards[i];
         if (s->led && s->undecided && news) {
             s->undecided = false;
+            collector__scan(c, i, true);
+        } else if (s->led && s->missed && now_ms >= s->missed_at_ms && collector__room(c)) {
+            s->missed = false;
             collector__scan(c, i, true);
         } else if (s->led && s->waiting && !s->scanning) {
             s->waiting = false;
@@ -297,6 +197,7 @@ static void pass(struct collector_impl *c)
     if (now != NULL) {
         kind_set_unref(c->kinds);
         c->kinds = now;
+        c->kinds_differ = false;
     }
 }
 
@@ -304,16 +205,11 @@ static void on_tick(struct loop_timer *timer)
 {
     struct collector_impl *c = CONTAINER_OF(timer, struct collector_impl, tick);
     uint64_t now_ms = loop_now_ms(c->config.loop);
-    LIST_FOREACH(link, &c->later)
-    {
-        struct collector_item *item = CONTAINER_OF(link, struct collector_item, link);
-        if (now_ms >= item->due_ms) {
-            make_ready(c, item);
-        }
-    }
+    collector__items_due(c, now_ms);
     if (now_ms >= c->pass_at_ms) {
         c->pass_at_ms = now_ms + COLLECTOR_PASS_MS;
         pass(c);
+        collector__probe(c);
     }
     take_turn(c);
 }
@@ -342,8 +238,8 @@ void collector_on_unlead(void *user, uint32_t shard)
         return;
     }
     struct collector_shard *s = &c->shards[shard];
-    s->led = s->scanning = s->waiting = s->undecided = false;
-    forget_shard(c, shard);
+    s->led = s->scanning = s->waiting = s->undecided = s->missed = false;
+    collector__forget(c, shard);
     collector__wake(c);
 }
 
@@ -394,13 +290,10 @@ void collector_start(struct collector *handle, const struct collector_config *co
 
 static void free_all(struct collector_impl *c)
 {
-    size_t cursor = 0;
-    struct slice key;
-    void *value;
-    while (map_next(&c->items, &cursor, &key, &value)) {
-        item_free(c, value);
-    }
     struct list *link;
+    for (uint32_t i = 0; i < c->config.shard_count; i++) {
+        collector__forget(c, i);
+    }
     while ((link = list_pop_front(&c->sweeps)) != NULL) {
         collector__sweep_free(CONTAINER_OF(link, struct collector_sweep, link));
     }

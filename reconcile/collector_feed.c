@@ -20,7 +20,9 @@
 #include "proto/object.h"
 
 #define NAMESPACES "namespaces"
+/* A view: stored, and looked at, as the other. */
 #define NEW_EVENTS "events.events.k8s.io"
+#define EVENTS "events"
 
 /* ---- bodies and references ---- */
 
@@ -67,7 +69,8 @@ bool collector__resolve(const struct kind_registry *kinds, const json_t *ref, st
         return false;
     }
     *kind = k;
-    *key = (struct backend_key){.resource = k->resource,
+    bool view = slice_eq_cstr(k->resource, NEW_EVENTS);
+    *key = (struct backend_key){.resource = view ? SLICE(EVENTS) : k->resource,
                                 .ns = k->namespaced ? ns : SLICE(""),
                                 .name = json_text_at(ref, "name")};
     return true;
@@ -98,7 +101,7 @@ enum collector_owner collector__owner_here(struct collector_impl *c,
         return state;
     }
     *certain = false;
-    if (slice_eq_cstr(key.resource, NAMESPACES) || slice_eq_cstr(key.resource, NEW_EVENTS)) {
+    if (slice_eq_cstr(key.resource, NAMESPACES)) {
         return OWNER_UNREAD; /* not stored as such: the backend knows */
     }
     struct reader *r = collector__reader(c, collector__shard_of(c, key.ns));
@@ -116,7 +119,7 @@ enum collector_owner collector__owner_here(struct collector_impl *c,
 /* Whom a change, or a row of the index, concerns. */
 struct sight {
     struct collector_impl *c;
-    const struct kind_registry *kinds;
+    const struct kind_set *kinds;
     const struct backend_key *key;
     uint32_t shard;
 };
@@ -131,15 +134,16 @@ static bool see_owner(const struct sight *s, const json_t *ref)
     enum collector_owner state;
     bool certain;
     bool led = c->shards[s->shard].led;
-    bool leads = collector__resolve(s->kinds, ref, s->key->ns, &kind, &key, &state);
+    const struct kind_registry *kinds = &s->kinds->registry;
+    bool leads = collector__resolve(kinds, ref, s->key->ns, &kind, &key, &state);
     if (!led && (!leads || kind->namespaced)) {
         return false; /* another leader's business */
     }
-    enum collector_owner owner = collector__owner_here(c, s->kinds, ref, s->key->ns, &certain);
+    enum collector_owner owner = collector__owner_here(c, kinds, ref, s->key->ns, &certain);
     if (owner == OWNER_WAITING) {
         collector__add(c, &key);
     } else if (owner == OWNER_UNKNOWN) {
-        collector__note_undecided(c, s->shard);
+        collector__note_undecided(c, s->shard, s->kinds);
     }
     return owner == OWNER_ABSENT || owner == OWNER_WAITING || owner == OWNER_UNREAD;
 }
@@ -237,8 +241,8 @@ static void start_over(struct collector_impl *c, uint32_t shard, uint64_t presen
 }
 
 /* True: there is more. */
-static bool read_changes(struct collector_impl *c, const struct kind_registry *kinds,
-                         uint32_t shard, size_t *rows)
+static bool read_changes(struct collector_impl *c, const struct kind_set *kinds, uint32_t shard,
+                         size_t *rows)
 {
     struct collector_shard *s = &c->shards[shard];
     struct reader *r = collector__reader(c, shard);
@@ -282,7 +286,7 @@ void collector__scan(struct collector_impl *c, uint32_t shard, bool all)
 }
 
 /* Looks at the object behind a row of the index. */
-static void see_row(struct collector_impl *c, const struct kind_registry *kinds, struct reader *r,
+static void see_row(struct collector_impl *c, const struct kind_set *kinds, struct reader *r,
                     uint32_t shard, const struct backend_key *key)
 {
     struct reader_row row;
@@ -298,7 +302,7 @@ static void see_row(struct collector_impl *c, const struct kind_registry *kinds,
 }
 
 /* True: there is more. */
-static bool read_index(struct collector_impl *c, const struct kind_registry *kinds, uint32_t shard,
+static bool read_index(struct collector_impl *c, const struct kind_set *kinds, uint32_t shard,
                        size_t *rows)
 {
     struct collector_shard *s = &c->shards[shard];
@@ -375,7 +379,7 @@ static void read_sweeps(struct collector_impl *c, size_t *rows)
 bool collector__feed(struct collector_impl *c)
 {
     struct arena arena = {0};
-    const struct kind_registry *kinds = &kind_board_use(c->config.kinds, &arena)->registry;
+    const struct kind_set *kinds = kind_board_use(c->config.kinds, &arena);
     size_t rows = COLLECTOR_ROWS_PER_TURN;
     bool more = false;
     bool ready = follow(c);

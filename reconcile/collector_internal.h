@@ -1,6 +1,7 @@
 /* collector_internal.h: the collector from inside: shared by its files, and by no others.
  *
- *   collector.c        hooks, what is to be looked at, starting and stopping
+ *   collector.c        hooks, turns, starting and stopping
+ *   collector_items.c  what is to be looked at, now or again later
  *   collector_feed.c   changes, and the index of dependents: whom to look at
  *   collector_job.c    looking at one object: its owners, what follows, writing
  *   collector_owner.c  an object that is being deleted and waits for the collector
@@ -18,6 +19,7 @@
 
 enum {
     COLLECTOR_ITEMS_MAX = 4096, /* to be looked at; changes wait in the database meanwhile */
+    COLLECTOR_LATER_MAX = 4096, /* to be looked at again; what is beyond is found in the index */
     COLLECTOR_JOBS_MAX = 16,
     COLLECTOR_GONE_MAX = 4096,
     COLLECTOR_ROWS_PER_TURN = 100,
@@ -40,6 +42,7 @@ struct collector_item {
     struct collector_key key;
     uint32_t shard;
     struct list link; /* in ready, or in later */
+    bool later;       /* the latter */
     uint64_t due_ms;
     uint32_t failures;
     uint32_t refusals; /* of them: what waiting does not mend */
@@ -64,7 +67,11 @@ struct collector_shard {
     bool scan_all;  /* ... or of those only that wait for the collector themselves */
     bool waiting;   /* somebody waits for others: look again now and then */
     bool undecided; /* somebody's owner is of a kind that was not served */
-    uint64_t at;    /* changes up to here are dealt with */
+    bool missed;    /* some who were to be looked at again were forgotten: go through the index */
+    bool lost;      /* the last request to it ended for want of a leader */
+    size_t asked;   /* requests to it under way, for owners */
+    uint64_t missed_at_ms;
+    uint64_t at; /* changes up to here are dealt with */
     char *after_owner;
     struct collector_key after;
     struct reader *reader; /* NULL: not open */
@@ -78,6 +85,7 @@ struct collector_impl {
     struct map items; /* key.text -> struct collector_item */
     struct list ready;
     struct list later;
+    size_t later_count;
     struct list sweeps;
     struct list jobs;
     size_t job_count;
@@ -85,6 +93,7 @@ struct collector_impl {
     char *gone_order[COLLECTOR_GONE_MAX];
     size_t gone_next;
     const struct kind_set *kinds; /* when somebody's owner was of none of them */
+    bool kinds_differ; /* ... and of another set: one of the two is not the present one */
     uint64_t pass_at_ms;
     struct loop_task turn;
     struct loop_timer tick;
@@ -129,24 +138,38 @@ enum collector_owner collector__owner_here(struct collector_impl *c,
                                            struct slice ns, bool *certain);
 enum collector_owner collector__owner_is(struct slice body, const json_t *ref);
 
-/* ---- collector.c ---- */
+/* ---- collector_items.c ---- */
+/* For more to be looked at. Those who wait to be looked at again take none. */
 bool collector__room(const struct collector_impl *c);
 /* If its shard is led here. */
 void collector__add(struct collector_impl *c, const struct backend_key *key);
+/* The job has ended; retry: look again after a while. */
+void collector__looked(struct collector_impl *c, struct collector_item *item, bool retry);
+/* Before and after a request to that shard for an owner. False: it has no leader, as far as is
+ * known, and somebody asks already. */
+bool collector__may_ask(struct collector_impl *c, uint32_t shard);
+void collector__asked(struct collector_impl *c, uint32_t shard, int rc);
+/* Once in a while: somebody asks after a shard without a leader. */
+void collector__probe(struct collector_impl *c);
+/* Those who are due are looked at again. */
+void collector__items_due(struct collector_impl *c, uint64_t now_ms);
+/* The shard's items go, but for those that jobs have. */
+void collector__forget(struct collector_impl *c, uint32_t shard);
+
+/* ---- collector.c ---- */
 /* A pinned reader of the shard's newest view, until collector__unpin(); NULL: failed, and logged.
  */
 struct reader *collector__reader(struct collector_impl *c, uint32_t shard);
 void collector__unpin(struct collector_impl *c);
 uint32_t collector__shard_of(const struct collector_impl *c, struct slice ns);
 void collector__wake(struct collector_impl *c);
-/* Somebody waits, or could not be decided, in that shard. */
+/* Somebody waits, or could not be decided with these kinds, in that shard. */
 void collector__note_waiting(struct collector_impl *c, uint32_t shard);
-void collector__note_undecided(struct collector_impl *c, uint32_t shard);
+void collector__note_undecided(struct collector_impl *c, uint32_t shard,
+                               const struct kind_set *kinds);
 /* Was an object of that uid seen to go, to which a dependent in ns could refer? */
 bool collector__is_gone(const struct collector_impl *c, struct slice uid, struct slice ns);
 void collector__seen_gone(struct collector_impl *c, struct slice uid, struct slice ns);
-/* The job has ended; retry: look again after a while. */
-void collector__looked(struct collector_impl *c, struct collector_item *item, bool retry);
 void collector__check_stopped(struct collector_impl *c);
 
 /* ---- collector_feed.c ---- */
@@ -161,7 +184,8 @@ struct collector_job {
     struct collector_item *item;
     struct list link;
     struct arena arena;
-    const struct kind_registry *kinds; /* the arena's */
+    const struct kind_set *set;        /* the arena's */
+    const struct kind_registry *kinds; /* the set's */
     const struct kind *kind;
     struct backend_object object; /* the arena's */
     json_t *tree;                 /* the arena's */
@@ -169,9 +193,14 @@ struct collector_job {
     json_t *refs;
     enum collector_owner *owners;
     size_t next;
+    struct slice owner_ns; /* of the one being asked for */
     /* an owner's dependents */
     uint32_t shard;
     struct collector_key after;
+    bool dependents; /* there are some */
+    bool circle;     /* one of them waits itself */
+    size_t blockers; /* so many were seen */
+    void (*counted)(struct collector_job *job);
     bool touched;   /* something was written in this pass */
     bool confirmed; /* nothing is missing from what is here */
     /* the request under way */
@@ -184,6 +213,8 @@ struct collector_job {
     uint8_t digest[32];
     char subject[32];
     void (*then)(struct collector_job *job, int rc, const struct err *err);
+    struct loop_task more; /* a search goes on */
+    void (*go_on)(struct collector_job *job);
 };
 
 struct collector_write {
@@ -196,6 +227,8 @@ struct collector_write {
 void collector__job_start(struct collector_impl *c, struct collector_item *item);
 void collector__job_cancel(struct collector_job *job);
 void collector__job_end(struct collector_job *job, bool retry);
+/* Calls go_on in the next turn, unless the collector stops: then the job ends. */
+void collector__job_later(struct collector_job *job, void (*go_on)(struct collector_job *job));
 /* Reads the item's object as it is here; false: it is gone, or cannot be read (rc). */
 bool collector__job_read(struct collector_job *job, int *rc, struct err *err);
 /* then comes later, unless this returns an error. ERR_EXISTS: nothing to write. */
@@ -215,7 +248,8 @@ json_t *collector__without(const json_t *refs, const bool *keep);
 /* ---- collector_owner.c ---- */
 void collector__job_foreground(struct collector_job *job);
 void collector__job_orphan(struct collector_job *job);
-/* Does anything that lives here name it as an owner? *waits: one does that waits itself. */
-bool collector__has_dependents(struct collector_job *job, bool *waits);
+/* Does anything that lives here name it as an owner? Calls then, later or now, with
+ * job->dependents, and job->circle if one does that waits itself. */
+void collector__job_dependents(struct collector_job *job, void (*then)(struct collector_job *job));
 
 #endif

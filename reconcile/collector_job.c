@@ -38,6 +38,7 @@ void collector__job_end(struct collector_job *job, bool retry)
     struct collector_impl *c = job->c;
     struct collector_item *item = job->item;
     list_remove(&job->link);
+    loop_task_cancel(&job->more);
     c->job_count--;
     collector__key_free(&job->after);
     arena_free(&job->written);
@@ -54,6 +55,22 @@ void collector__job_cancel(struct collector_job *job)
     if (job->request != NULL) {
         b->ops->cancel(b, job->request);
     }
+}
+
+static void on_more(struct loop_task *task)
+{
+    struct collector_job *job = CONTAINER_OF(task, struct collector_job, more);
+    if (job->c->stopping) {
+        collector__job_end(job, false);
+    } else {
+        job->go_on(job);
+    }
+}
+
+void collector__job_later(struct collector_job *job, void (*go_on)(struct collector_job *job))
+{
+    job->go_on = go_on;
+    loop_defer(job->c->config.loop, &job->more);
 }
 
 void collector__job_failed(struct collector_job *job, const char *what, int rc,
@@ -251,24 +268,31 @@ void collector__job_unblock(struct collector_job *job)
     write_last(job, ADMIT_PATCH_MERGE, collector__patch("ownerReferences", refs));
 }
 
+/* It is to go, for an owner that waits. */
+static void on_counted(struct collector_job *job)
+{
+    if (job->circle && blocks_any(job->refs)) {
+        collector__job_unblock(job);
+    } else if (job->dependents) {
+        write_last(job, ADMIT_DELETE, json_pack("{s:s}", "propagationPolicy", "Foreground"));
+    } else {
+        write_last(job, ADMIT_DELETE, json_object());
+    }
+}
+
 static void decide(struct collector_job *job)
 {
     size_t count = json_array_size(job->refs);
     size_t solid = count_owners(job, OWNER_SOLID);
-    bool waits = false;
     if (count_owners(job, OWNER_UNKNOWN) > 0) {
-        collector__note_undecided(job->c, job->item->shard);
+        collector__note_undecided(job->c, job->item->shard, job->set);
         collector__job_end(job, false);
     } else if (count_owners(job, OWNER_INVALID) > 0 || solid == count) {
         collector__job_end(job, false);
     } else if (solid > 0) {
         keep_solid(job);
-    } else if (count_owners(job, OWNER_WAITING) > 0 && collector__has_dependents(job, &waits)) {
-        if (waits && blocks_any(job->refs)) {
-            collector__job_unblock(job);
-        } else {
-            write_last(job, ADMIT_DELETE, json_pack("{s:s}", "propagationPolicy", "Foreground"));
-        }
+    } else if (count_owners(job, OWNER_WAITING) > 0) {
+        collector__job_dependents(job, on_counted);
     } else {
         write_last(job, ADMIT_DELETE, json_object());
     }
@@ -280,6 +304,7 @@ static void on_owner(struct backend_get *get, int rc, const struct err *err)
 {
     struct collector_job *job = get->user;
     job->request = NULL;
+    collector__asked(job->c, collector__shard_of(job->c, job->owner_ns), rc);
     if (rc != 0 && rc != ERR_NOT_FOUND) {
         collector__job_failed(job, "owner", rc, err);
         return;
@@ -294,6 +319,14 @@ static void on_owner(struct backend_get *get, int rc, const struct err *err)
 static void confirm_owner(struct collector_job *job, const struct backend_key *key)
 {
     struct collector_impl *c = job->c;
+    uint32_t shard = collector__shard_of(c, key->ns);
+    if (!collector__may_ask(c, shard)) {
+        struct err err;
+        int rc = err_set(&err, ERR_UNAVAILABLE, "shard %u, the owner's, has no leader", shard);
+        collector__job_failed(job, "owner", rc, &err);
+        return;
+    }
+    job->owner_ns = key->ns;
     job->get = (struct backend_get){.loop = c->config.loop,
                                     .key = *key,
                                     .consistency = BACKEND_LINEARIZABLE,
@@ -358,7 +391,9 @@ void collector__job_start(struct collector_impl *c, struct collector_item *item)
     job->item = item;
     list_push_back(&c->jobs, &job->link);
     c->job_count++;
-    job->kinds = &kind_board_use(c->config.kinds, &job->arena)->registry;
+    loop_task_init(&job->more, on_more);
+    job->set = kind_board_use(c->config.kinds, &job->arena);
+    job->kinds = &job->set->registry;
     job->kind = kind_by_resource(job->kinds, item->key.key.resource);
     if (!collector__job_read(job, &rc, &err)) {
         if (rc != 0) {
@@ -367,7 +402,7 @@ void collector__job_start(struct collector_impl *c, struct collector_item *item)
             collector__job_end(job, false);
         }
     } else if (job->kind == NULL) { /* nobody can write it */
-        collector__note_undecided(c, item->shard);
+        collector__note_undecided(c, item->shard, job->set);
         collector__job_end(job, false);
     } else {
         look(job);

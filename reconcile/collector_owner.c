@@ -28,6 +28,12 @@ struct found {
     struct collector_shape shape;
 };
 
+enum finding {
+    FOUND,
+    NONE,
+    NOT_YET, /* so many rows were looked at: go on in another turn */
+};
+
 static void release_tree(void *tree)
 {
     json_decref(tree);
@@ -98,58 +104,82 @@ static bool is_itself(const struct collector_job *job)
     return strcmp(job->after.text, job->item->key.text) == 0;
 }
 
-/* The next dependent but itself, from where the search is. */
-static int find(struct collector_job *job, bool blocking, struct arena *arena, struct found *out,
-                bool *found, struct err *err)
+/* Is it a dependent that is looked for? Then out is it, in the arena. */
+static bool take_row(struct collector_job *job, const struct reader_row *row, bool blocking,
+                     struct arena *arena, struct found *out)
+{
+    json_t *refs = NULL;
+    struct collector_shape shape = collector__shape(row->object.body);
+    if (is_itself(job) || shape.owners.len == 0 || json_parse(shape.owners, &refs, NULL) != 0) {
+        return false;
+    }
+    arena_own(arena, refs, release_tree);
+    if (!names_owner(job, refs, row->object.key.ns, blocking)) {
+        return false;
+    }
+    out->object = row->object;
+    out->object.key = job->after.key;
+    out->object.body = arena_copy(arena, row->object.body);
+    out->shape = collector__shape(out->object.body);
+    out->refs = refs;
+    return true;
+}
+
+/* The next dependent but itself, from where the search is, among the next *rows rows. */
+static int find(struct collector_job *job, bool blocking, size_t *rows, struct arena *arena,
+                struct found *out, enum finding *finding, struct err *err)
 {
     struct reader *reader;
     struct reader_row row;
-    int rc = 0;
     bool more = true;
-    *found = false;
-    while (rc == 0 && more && !*found) {
+    int rc = 0;
+    *finding = NOT_YET;
+    while (rc == 0 && *finding == NOT_YET && *rows > 0) {
+        (*rows)--;
         rc = next_row(job, &reader, &row, &more, err);
-        if (rc != 0 || !more) {
-            break;
-        }
-        json_t *refs = NULL;
-        struct collector_shape shape = collector__shape(row.object.body);
-        if (!is_itself(job) && shape.owners.len > 0 && json_parse(shape.owners, &refs, NULL) == 0 &&
-            names_owner(job, refs, row.object.key.ns, blocking)) {
-            *found = true;
-            out->object = row.object;
-            out->object.key = job->after.key;
-            out->object.body = arena_copy(arena, row.object.body);
-            out->shape = collector__shape(out->object.body);
-            out->refs = refs;
-            arena_own(arena, refs, release_tree);
-        } else {
-            json_decref(refs);
+        if (rc == 0 && !more) {
+            *finding = NONE;
+        } else if (rc == 0 && take_row(job, &row, blocking, arena, out)) {
+            *finding = FOUND;
         }
     }
     return rc;
 }
 
-bool collector__has_dependents(struct collector_job *job, bool *waits)
+/* ---- counting ---- */
+
+static void count_on(struct collector_job *job)
 {
-    struct found dependent = {0};
-    struct err err;
-    bool any = false;
-    bool found = true;
-    *waits = false;
+    size_t rows = COLLECTOR_ROWS_PER_TURN;
+    enum finding finding = FOUND;
+    struct err err = {0};
     int rc = 0;
-    rewind_search(job);
-    while (rc == 0 && found && !*waits) {
+    while (rc == 0 && finding == FOUND && !job->circle) {
+        struct found dependent = {0};
         struct arena row = {0}; /* there may be many, and large ones */
-        rc = find(job, false, &row, &dependent, &found, &err);
-        if (rc == 0) {
-            any |= found;
-            *waits = found && collector__waits(&dependent.shape);
+        rc = find(job, false, &rows, &row, &dependent, &finding, &err);
+        if (rc == 0 && finding == FOUND) {
+            job->dependents = true;
+            job->circle = collector__waits(&dependent.shape);
         }
         arena_free(&row);
     }
     collector__unpin(job->c);
-    return any;
+    if (rc != 0) {
+        collector__job_failed(job, "dependents", rc, &err);
+    } else if (finding == NOT_YET) {
+        collector__job_later(job, count_on);
+    } else {
+        job->counted(job);
+    }
+}
+
+void collector__job_dependents(struct collector_job *job, void (*then)(struct collector_job *job))
+{
+    job->counted = then;
+    job->dependents = job->circle = false;
+    rewind_search(job);
+    count_on(job);
 }
 
 /* ---- confirming ---- */
@@ -201,6 +231,10 @@ static void confirm(struct collector_job *job)
     struct collector_impl *c = job->c;
     struct backend *b = c->config.backend;
     uint64_t deadline_ms = loop_now_ms(c->config.loop) + COLLECTOR_CALL_MS;
+    if (c->stopping) {
+        collector__job_end(job, false); /* nobody would cancel it */
+        return;
+    }
     if (job->object.key.ns.len > 0) {
         job->get = (struct backend_get){.loop = c->config.loop,
                                         .key = job->item->key.key,
@@ -273,31 +307,11 @@ static bool blocks_waiting(struct collector_job *job)
     return any;
 }
 
-void collector__job_foreground(struct collector_job *job)
+static void settle_foreground(struct collector_job *job)
 {
-    struct found dependent = {0};
-    struct err err = {0};
-    bool found = true;
-    int rc = 0;
-    size_t blockers = 0;
-    bool circle = false;
-    rewind_search(job);
-    while (rc == 0 && found && blockers < ADDED_BLOCKERS_MAX) {
-        rc = find(job, true, &job->arena, &dependent, &found, &err);
-        if (rc == 0 && found) {
-            blockers++;
-            circle |= collector__waits(&dependent.shape);
-            if (!dependent.shape.deleting) { /* nobody may have told it yet */
-                collector__add(job->c, &dependent.object.key);
-            }
-        }
-    }
-    collector__unpin(job->c);
-    if (rc != 0) {
-        collector__job_failed(job, "blockers", rc, &err);
-    } else if (circle && blocks_waiting(job)) {
+    if (job->circle && blocks_waiting(job)) {
         collector__job_unblock(job);
-    } else if (blockers > 0) {
+    } else if (job->blockers > 0) {
         collector__note_waiting(job->c, job->item->shard);
         collector__job_end(job, false);
     } else if (!job->confirmed) {
@@ -305,6 +319,43 @@ void collector__job_foreground(struct collector_job *job)
     } else {
         release(job, OBJECT_FINALIZER_FOREGROUND);
     }
+}
+
+static void foreground_on(struct collector_job *job)
+{
+    size_t rows = COLLECTOR_ROWS_PER_TURN;
+    enum finding finding = FOUND;
+    struct err err = {0};
+    int rc = 0;
+    while (rc == 0 && finding == FOUND && job->blockers < ADDED_BLOCKERS_MAX) {
+        struct found dependent = {0};
+        struct arena row = {0};
+        rc = find(job, true, &rows, &row, &dependent, &finding, &err);
+        if (rc == 0 && finding == FOUND) {
+            job->blockers++;
+            job->circle |= collector__waits(&dependent.shape);
+            if (!dependent.shape.deleting) { /* nobody may have told it yet */
+                collector__add(job->c, &dependent.object.key);
+            }
+        }
+        arena_free(&row);
+    }
+    collector__unpin(job->c);
+    if (rc != 0) {
+        collector__job_failed(job, "blockers", rc, &err);
+    } else if (finding == NOT_YET) {
+        collector__job_later(job, foreground_on);
+    } else {
+        settle_foreground(job);
+    }
+}
+
+void collector__job_foreground(struct collector_job *job)
+{
+    job->blockers = 0;
+    job->circle = false;
+    rewind_search(job);
+    foreground_on(job);
 }
 
 /* ---- orphans ---- */
@@ -343,21 +394,24 @@ static int let_live(struct collector_job *job, const struct found *dependent, st
 
 static void orphan_next(struct collector_job *job)
 {
+    size_t rows = COLLECTOR_ROWS_PER_TURN;
     struct found dependent = {0};
     struct err err = {0};
     struct arena arena = {0};
-    bool found = false;
-    int rc = find(job, false, &arena, &dependent, &found, &err);
+    enum finding finding;
+    int rc = find(job, false, &rows, &arena, &dependent, &finding, &err);
     collector__unpin(job->c);
-    if (rc == 0 && found) {
+    if (rc == 0 && finding == FOUND) {
         job->touched = true;
         rc = let_live(job, &dependent, &err);
     }
     arena_free(&arena);
     if (rc != 0) {
         collector__job_failed(job, "orphan", rc, &err);
-    } else if (found) {
+    } else if (finding == FOUND) {
         return; /* on_orphaned() goes on */
+    } else if (finding == NOT_YET) {
+        collector__job_later(job, orphan_next);
     } else if (!job->confirmed || job->touched) {
         confirm(job);
     } else {
