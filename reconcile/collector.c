@@ -273,7 +273,7 @@ void collector_start(struct collector *handle, const struct collector_config *co
     c->handle = handle;
     c->config = *config;
     c->clock = config->clock != NULL ? config->clock : &clock_system;
-    c->shards = mem_zero(config->shard_count * sizeof(*c->shards));
+    c->shards = mem_zero((config->shard_count + 1) * sizeof(*c->shards));
     list_init(&c->ready);
     list_init(&c->later);
     list_init(&c->sweeps);

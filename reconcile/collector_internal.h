@@ -69,7 +69,7 @@ struct collector_shard {
     bool undecided; /* somebody's owner is of a kind that was not served */
     bool missed;    /* some who were to be looked at again were forgotten: go through the index */
     bool lost;      /* the last request to it ended for want of a leader */
-    size_t asked;   /* requests to it under way, for owners */
+    size_t asked;   /* confirmed reads of it under way */
     uint64_t missed_at_ms;
     uint64_t at; /* changes up to here are dealt with */
     char *after_owner;
@@ -81,8 +81,8 @@ struct collector_impl {
     struct collector *handle;
     struct collector_config config;
     const struct clock *clock;
-    struct collector_shard *shards;
-    struct map items; /* key.text -> struct collector_item */
+    struct collector_shard *shards; /* and one more, which stands for all */
+    struct map items;               /* key.text -> struct collector_item */
     struct list ready;
     struct list later;
     size_t later_count;
@@ -145,8 +145,8 @@ bool collector__room(const struct collector_impl *c);
 void collector__add(struct collector_impl *c, const struct backend_key *key);
 /* The job has ended; retry: look again after a while. */
 void collector__looked(struct collector_impl *c, struct collector_item *item, bool retry);
-/* Before and after a request to that shard for an owner. False: it has no leader, as far as is
- * known, and somebody asks already. */
+/* Before and after a read that is confirmed by that shard, or by all (shard_count). False: it has
+ * no leader, as far as is known, and somebody asks already. */
 bool collector__may_ask(struct collector_impl *c, uint32_t shard);
 void collector__asked(struct collector_impl *c, uint32_t shard, int rc);
 /* Once in a while: somebody asks after a shard without a leader. */

@@ -202,7 +202,7 @@ void collector__asked(struct collector_impl *c, uint32_t shard, int rc)
 void collector__probe(struct collector_impl *c)
 {
     bool lost = false;
-    for (uint32_t i = 0; i < c->config.shard_count; i++) {
+    for (uint32_t i = 0; i <= c->config.shard_count; i++) {
         lost |= c->shards[i].lost && c->shards[i].asked == 0;
     }
     if (lost && !list_empty(&c->later)) {

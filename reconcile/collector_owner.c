@@ -44,6 +44,12 @@ static uint32_t shards_end(const struct collector_job *job)
     return job->object.key.ns.len > 0 ? job->item->shard + 1 : job->c->config.shard_count;
 }
 
+/* Whom a confirmation asks: the owner's shard, or all. */
+static uint32_t confirms(const struct collector_job *job)
+{
+    return job->object.key.ns.len > 0 ? job->item->shard : job->c->config.shard_count;
+}
+
 static void rewind_search(struct collector_job *job)
 {
     job->shard = job->item->shard;
@@ -187,6 +193,7 @@ void collector__job_dependents(struct collector_job *job, void (*then)(struct co
 static void confirmed(struct collector_job *job, int rc, const struct err *err)
 {
     job->request = NULL;
+    collector__asked(job->c, confirms(job), rc);
     struct err why = {0};
     if (rc != 0 && rc != ERR_NOT_FOUND) {
         collector__job_failed(job, "confirm", rc, err);
@@ -233,6 +240,12 @@ static void confirm(struct collector_job *job)
     uint64_t deadline_ms = loop_now_ms(c->config.loop) + COLLECTOR_CALL_MS;
     if (c->stopping) {
         collector__job_end(job, false); /* nobody would cancel it */
+        return;
+    }
+    if (!collector__may_ask(c, confirms(job))) {
+        struct err err;
+        int rc = err_set(&err, ERR_UNAVAILABLE, "a shard that may hold dependents has no leader");
+        collector__job_failed(job, "confirm", rc, &err);
         return;
     }
     if (job->object.key.ns.len > 0) {

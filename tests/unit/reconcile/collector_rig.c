@@ -153,7 +153,7 @@ static void answer(struct loop_msg *msg)
 
 static bool is_held(const struct asked *a)
 {
-    return a->submit != NULL ? a->r->holds_writes : a->shard < RIG_SHARDS && a->r->silent[a->shard];
+    return a->submit != NULL ? a->r->holds_writes : a->r->silent[a->shard];
 }
 
 static void ask(struct backend *b, struct asked asked)

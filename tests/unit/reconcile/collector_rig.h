@@ -29,7 +29,7 @@ struct rig {
     struct reader readers[RIG_SHARDS];
     /* What the backend answers. */
     int fails[RIG_SHARDS];        /* with this error for that shard; 0: as it should */
-    bool silent[RIG_SHARDS];      /* not before rig_answer() */
+    bool silent[RIG_SHARDS + 1];  /* not before rig_answer() */
     bool holds_writes;            /* likewise */
     bool deaf;                    /* cancelling changes nothing: the answer is on its way */
     size_t asked[RIG_SHARDS + 1]; /* so many requests came for that shard; the last: for all */

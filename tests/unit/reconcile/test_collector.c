@@ -223,25 +223,46 @@ static bool few_have_failed(struct rig *r)
     return r->collector.impl->later_count == FEW;
 }
 
+/* A few need an answer of a shard, or of all, and get none: at first it is an error. */
+static void keep_silent(struct rig *r, uint32_t lost, uint32_t asked)
+{
+    rig_put(r, "birch", "b", "");
+    rig_put(r, "birch", "x", rig_owner(r, "birch", "b", true));
+    r->fails[lost] = ERR_UNAVAILABLE;
+    for (uint32_t i = 0; i < RIG_SHARDS; i++) {
+        if (i != lost) {
+            rig_lead(r, i);
+        }
+    }
+    rig_until(r, few_have_failed);
+    r->silent[asked] = true;
+    rig_until(r, few_have_failed_thrice);
+    rig_drop(r, "birch", "b");
+    rig_until(r, birch_is_done);
+    r->fails[lost] = 0;
+    rig_answer(r);
+    rig_until(r, rig_idle);
+}
+
 /* A shard that does not answer at all holds one job, once that is known. */
 static void silence_holds_up_nobody_else(void **state)
 {
     struct rig *r = *state;
     rig_put_many(r, "acme", "c", FEW, rig_owner(r, "", "lost", true), 1);
-    rig_put(r, "birch", "b", "");
-    rig_put(r, "birch", "x", rig_owner(r, "birch", "b", true));
-    r->fails[0] = ERR_UNAVAILABLE;
-    rig_lead(r, 1);
-    rig_lead(r, 2);
-    rig_until(r, few_have_failed);
-    r->silent[0] = true;
-    rig_until(r, few_have_failed_thrice);
-    rig_drop(r, "birch", "b");
-    rig_until(r, birch_is_done);
-    r->fails[0] = 0;
-    rig_answer(r);
-    rig_until(r, rig_idle);
+    keep_silent(r, 0, 0);
     assert_int_equal(rig_count(r, "acme"), 0);
+}
+
+/* Owners of all namespaces wait for all shards. */
+static void one_silent_shard_of_all_holds_up_nobody_else(void **state)
+{
+    struct rig *r = *state;
+    for (int i = 0; i < FEW; i++) {
+        rig_put(r, "", arena_printf(&r->arena, "top-%d", i),
+                rig_held(r, i % 2 == 0 ? OBJECT_FINALIZER_FOREGROUND : OBJECT_FINALIZER_ORPHAN));
+    }
+    keep_silent(r, 1, RIG_SHARDS);
+    assert_false(rig_has(r, "", "top-0") || rig_has(r, "", "top-1"));
 }
 
 /* Of all jobs under way; *searches: one of them is in the middle of a search. */
@@ -299,6 +320,25 @@ static void a_search_takes_turns(void **state)
     assert_int_equal(rig_count(r, "acme"), 0);
 }
 
+/* ---- orphans ---- */
+
+static void an_orphan_that_changes_meanwhile_is_orphaned_still(void **state)
+{
+    struct rig *r = *state;
+    rig_put(r, "acme", "top", rig_held(r, OBJECT_FINALIZER_ORPHAN));
+    rig_put(r, "acme", "x", rig_owner(r, "acme", "top", true));
+    r->holds_writes = true;
+    rig_lead(r, 1);
+    rig_until(r, rig_holds_any);
+    rig_put(r, "acme", "x",
+            arena_printf(&r->arena, "'labels':{'a':'b'},%s", rig_owner(r, "acme", "top", true)));
+    rig_answer(r);
+    rig_until(r, rig_idle);
+    assert_false(rig_has(r, "acme", "top"));
+    assert_non_null(strstr(rig_body(r, "acme", "x"), "labels"));
+    assert_null(strstr(rig_body(r, "acme", "x"), "ownerReferences"));
+}
+
 /* ---- stopping ---- */
 
 static void nothing_begins_while_it_stops(void **state)
@@ -328,9 +368,11 @@ int main(void)
         TEST(a_kind_that_comes_in_the_middle_decides),
         TEST(who_saw_old_kinds_looks_again),
         TEST(silence_holds_up_nobody_else),
+        TEST(one_silent_shard_of_all_holds_up_nobody_else),
         TEST(those_who_wait_do_not_hold_up_others),
         TEST(a_search_keeps_no_row),
         TEST(a_search_takes_turns),
+        TEST(an_orphan_that_changes_meanwhile_is_orphaned_still),
         TEST(nothing_begins_while_it_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
