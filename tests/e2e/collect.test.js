@@ -153,6 +153,19 @@ check('a Namespace owns objects elsewhere; one of them was born too late', async
   await kubectl(['delete', 'cm', 's', '-n', 'acme']);
 });
 
+check('an Event owns by either of its names', async () => {
+  await create({
+    apiVersion: 'v1', kind: 'Event', metadata: {name: 'e', namespace: 'acme'}, reason: 'Tested', type: 'Normal',
+    involvedObject: {apiVersion: 'v1', kind: 'ConfigMap', namespace: 'acme', name: 'kube-root-ca.crt'},
+  });
+  const event = await get('events', 'e', '-n', 'acme');
+  await create(map('acme', 'core', [event]), map('acme', 'newer', [{...event, apiVersion: 'events.k8s.io/v1'}]));
+  await sleep(500);
+  assert.equal(await names('acme'), 'core newer');
+  await kubectl(['delete', 'events', 'e', '-n', 'acme']);
+  await becomes('acme', '');
+});
+
 check('a definition goes, and what its objects own with them', async () => {
   await create({apiVersion: 'test.dev/v1', kind: 'Top', metadata: {name: 'top'}});
   await create(map('birch', 'a', [await get('top', 'top')]));
