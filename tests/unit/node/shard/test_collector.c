@@ -14,6 +14,14 @@ static void make(struct rig *r, const char *ns, const char *name, const char *re
     assert_int_equal(rig_create(r, ns, name, arena_printf(&r->arena, "u-%s", name), metadata), 0);
 }
 
+/* The same, and it does not go before somebody takes its finalizer off. */
+static void make_held(struct rig *r, const char *ns, const char *name, const char *refs)
+{
+    const char *metadata =
+        arena_printf(&r->arena, "'finalizers':['test.dev/hold'],'ownerReferences':[%s]", refs);
+    assert_int_equal(rig_create(r, ns, name, arena_printf(&r->arena, "u-%s", name), metadata), 0);
+}
+
 static void begin(struct rig *r, size_t nodes)
 {
     rig_begin(r, nodes, 4);
@@ -53,12 +61,7 @@ static void foreground_goes_from_the_leaves(void **state)
     make(&r, "acme", "a", "");
     make(&r, "acme", "b", rig_ref(&r, "acme", "a", "u-a", true));
     make(&r, "acme", "free", rig_ref(&r, "acme", "a", "u-a", false));
-    assert_int_equal(rig_create(&r, "acme", "c", "u-c",
-                                arena_printf(&r.arena,
-                                             "'finalizers':['test.dev/hold'],"
-                                             "'ownerReferences':[%s]",
-                                             rig_ref(&r, "acme", "b", "u-b", true))),
-                     0);
+    make_held(&r, "acme", "c", rig_ref(&r, "acme", "b", "u-b", true));
     assert_int_equal(rig_delete(&r, "acme", "a", FOREGROUND), 0);
     rig_await(&r, "acme/a! acme/b!<u-a acme/c!<u-b"); /* c is held, and holds all above it */
     uv_sleep(1500);
@@ -203,12 +206,7 @@ static void circles_of_those_who_wait(void **state)
     rig_await(&r, "");
     make(&r, "acme", "a", "");
     make(&r, "acme", "b", rig_ref(&r, "acme", "a", "u-a", true));
-    assert_int_equal(rig_create(&r, "acme", "hold", "u-hold",
-                                arena_printf(&r.arena,
-                                             "'finalizers':['test.dev/hold'],"
-                                             "'ownerReferences':[%s]",
-                                             rig_ref(&r, "acme", "b", "u-b", true))),
-                     0);
+    make_held(&r, "acme", "hold", rig_ref(&r, "acme", "b", "u-b", true));
     assert_int_equal(rig_delete(&r, "acme", "a", FOREGROUND), 0);
     rig_await(&r, "acme/a! acme/b!<u-a acme/hold!<u-b");
     assert_int_equal(rig_patch(&r, "acme", "a",
@@ -226,12 +224,7 @@ static void another_way_while_it_waits(void **state)
     struct rig r;
     begin(&r, 1);
     make(&r, "acme", "a", "");
-    assert_int_equal(rig_create(&r, "acme", "b", "u-b",
-                                arena_printf(&r.arena,
-                                             "'finalizers':['test.dev/hold'],"
-                                             "'ownerReferences':[%s]",
-                                             rig_ref(&r, "acme", "a", "u-a", true))),
-                     0);
+    make_held(&r, "acme", "b", rig_ref(&r, "acme", "a", "u-a", true));
     assert_int_equal(rig_delete(&r, "acme", "a", FOREGROUND), 0);
     rig_await(&r, "acme/a! acme/b!<u-a");
     assert_int_equal(rig_delete(&r, "acme", "a", ORPHAN), 0);
