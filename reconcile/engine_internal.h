@@ -27,7 +27,8 @@ enum {
     SUBMIT_TIMEOUT_MS = 10 * 1000,
     UNREACHABLE_AFTER_FAILURES = 2,
     BOOTSTRAP_RETRY_MS = 500,
-    PLANS_BEFORE_TRIM = 1000,
+    PLANS_BEFORE_TRIM = 100,
+    QUIET_BEFORE_TRIM_MS = 1000,
     BACKLOG_DELAY_MAX_MS = 500, /* summaries wait a millisecond for each key that waits */
 };
 
@@ -127,6 +128,7 @@ struct engine_shard {
     struct loop_timer probe_tick;
     struct loop_timer sweep_tick;
     size_t plans_since_trim;
+    uint64_t planned_ms; /* when it last was */
     uint64_t bootstrap_due_ms; /* UINT64_MAX: done, or not ours to do */
     size_t tasks;              /* under way */
     size_t applies;            /* under way */

@@ -255,16 +255,24 @@ static void run_one(struct engine_shard *s, const struct queue_item *item)
     queue_done(&s->queue, item, entry == NULL ? QUEUE_GONE : QUEUE_DONE, engine_mono_ms(s->e));
 }
 
-/* A burst of plans leaves trees behind, and a heap full of holes: they go once it is over. */
-static void give_back(struct engine_shard *s, size_t done)
+/* A burst of plans leaves trees behind, and a heap full of holes: they go once it is over. Returns
+ * when that is to be looked at again. */
+static uint64_t give_back(struct engine_shard *s, size_t done)
 {
+    uint64_t now_ms = engine_mono_ms(s->e);
     s->plans_since_trim += done;
-    if (done == 0 && s->tasks == 0 && s->plans_since_trim > PLANS_BEFORE_TRIM) {
-        s->plans_since_trim = 0;
-        snapshot_trim(s->snap, SNAPSHOT_TREES_IDLE_BYTES);
-        snapshot_trim(&s->e->system, SNAPSHOT_TREES_IDLE_BYTES);
-        heap_trim();
+    s->planned_ms = done > 0 || s->tasks > 0 ? now_ms : s->planned_ms;
+    if (s->plans_since_trim < PLANS_BEFORE_TRIM) {
+        return UINT64_MAX;
     }
+    if (now_ms < s->planned_ms + QUIET_BEFORE_TRIM_MS) {
+        return s->planned_ms + QUIET_BEFORE_TRIM_MS;
+    }
+    s->plans_since_trim = 0;
+    snapshot_trim(s->snap, SNAPSHOT_TREES_IDLE_BYTES);
+    snapshot_trim(&s->e->system, SNAPSHOT_TREES_IDLE_BYTES);
+    heap_trim();
+    return UINT64_MAX;
 }
 
 static void tick(struct loop_timer *timer)
@@ -289,9 +297,10 @@ static void tick(struct loop_timer *timer)
     snapshot_trim(s->snap, SNAPSHOT_TREES_MAX_BYTES);
     snapshot_trim(&s->e->system, SNAPSHOT_TREES_MAX_BYTES);
     metric_set(s->e->metrics.waiting, (int64_t)s->queue.waiting_count);
-    give_back(s, done);
+    uint64_t quiet_ms = give_back(s, done);
     uint64_t now_ms = engine_mono_ms(s->e);
     uint64_t due_ms = queue_due_ms(&s->queue);
+    due_ms = due_ms < quiet_ms ? due_ms : quiet_ms;
     uint64_t settle_ms = list_empty(&s->settling) ? UINT64_MAX : now_ms + SETTLE_TIMEOUT_MS / 4;
     due_ms = due_ms < settle_ms ? due_ms : settle_ms;
     due_ms = due_ms < s->bootstrap_due_ms ? due_ms : s->bootstrap_due_ms;

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "base/crypto.h"
+#include "reconcile/engine_internal.h"
 #include "tests/unit/reconcile/engine_rig.h"
 
 static void test_a_component_goes_live(void **state)
@@ -322,6 +323,32 @@ static void test_a_dependency_that_comes_later_is_waited_for(void **state)
     assert_true(happens(f, is_ready, LIMIT_MS));
 }
 
+static bool keeps_few_trees(struct fixture *f)
+{
+    const struct engine_impl *e = f->engine.impl;
+    return e->shards[0]->plans_since_trim == 0 && e->system.tree_bytes <= SNAPSHOT_TREES_IDLE_BYTES;
+}
+
+/* Nothing happens after the burst that could remind it. */
+static void test_trees_of_a_burst_go_by_themselves(void **state)
+{
+    struct fixture *f = *state;
+    char yaml[512];
+    start_web(f);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(yaml, sizeof yaml,
+                       "apiVersion: choreo.dev/v1\nkind: Component\n"
+                       "metadata: {name: web-%d, namespace: acme}\n"
+                       "spec:\n  image: nginx:1\n  endpoints: [{name: http, port: 80}]\n",
+                       i);
+        put(f, yaml);
+    }
+    f->component = "web-39";
+    assert_true(happens(f, is_ready, LIMIT_MS));
+    settle(f);
+    assert_true(happens(f, keeps_few_trees, LIMIT_MS));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -342,6 +369,7 @@ int main(void)
         TEST(test_a_bad_kubeconfig_is_explained),
         TEST(test_refused_writes_are_tried_again),
         TEST(test_a_dependency_that_comes_later_is_waited_for),
+        TEST(test_trees_of_a_burst_go_by_themselves),
     };
     signal(SIGPIPE, SIG_IGN); /* as the programs do */
     return cmocka_run_group_tests(tests, NULL, NULL);
