@@ -17,7 +17,7 @@
 
 enum {
     GROUP__APPEND_BYTES = 1 << 20,   /* of entries in one message, by default */
-    GROUP__TRAILING_BYTES = 8 << 20, /* of entries kept behind a snapshot */
+    GROUP__TRAILING_BYTES = 4 << 20, /* of entries kept behind a snapshot */
     GROUP__TIMEOUT_GAP_MS = 5,       /* between two timeouts: libraft's may stay in the past */
     GROUP__INFLIGHT_ENTRIES = 16,    /* sent to a follower and not acknowledged */
 };
