@@ -270,16 +270,10 @@ static void every_signature_of_the_tables_is_one(void **state)
     struct arena arena = {0};
     struct cel_unify u = {.arena = &arena};
     struct cel_signature s;
-    static const char *const wrong[] = {"int",
-                                        "(int",
-                                        "(int)",
-                                        "() int x",
-                                        "(list) int",
-                                        "(int(A)) "
-                                        "int",
-                                        "list(int.() int",
-                                        "(int,) int",
-                                        "() list()"};
+    static const char *const wrong[] = {
+        "int",        "(int",         "(int)",           "() int x",
+        "(list) int", "(int(A)) int", "list(int.() int", "(int,) int",
+        "() list()"};
     check_table(cel_functions(), cel_function_count());
     check_table(cel_kubernetes_functions(), cel_kubernetes_function_count());
     check_table(oc_functions(), oc_function_count());
