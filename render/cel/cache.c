@@ -27,7 +27,7 @@ void cel_cache_trim(struct cel_cache *cache)
 /* Lengths stand before names, so that no two environments have the same key. */
 static void key_of(const struct cel_env *env, struct slice source, struct buf *key)
 {
-    assert(env->container.len == 0);
+    assert(env->container.len == 0 && env->shapes == NULL && env->wanted == CEL_S_DYN);
     buf_add(key, slice_make(&env->functions, sizeof(env->functions)));
     buf_add_u8(key, env->unchecked ? 1 : 0);
     for (size_t i = 0; i < env->count; i++) {

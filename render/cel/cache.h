@@ -24,8 +24,8 @@ void cel_cache_free(struct cel_cache *cache);
 /* Empties it if it is full. Only while no evaluation's values are alive. */
 void cel_cache_trim(struct cel_cache *cache);
 
-/* cel_compile() for an environment without a container; cache may be NULL. The arena takes what the
- * cache does not. Errors: those of cel_compile(). */
+/* cel_compile() for an environment without a container or types; cache may be NULL. The arena takes
+ * what the cache does not. Errors: those of cel_compile(). */
 int cel_cache_compile(struct cel_cache *cache, struct arena *arena, const struct cel_env *env,
                       struct slice source, const struct cel_program **program, uint32_t *offset,
                       struct err *err);

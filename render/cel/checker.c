@@ -318,15 +318,21 @@ static const struct cel_shape *check_node(struct cel__checker *c, const struct c
     }
 }
 
+static const struct cel_shape *too_large(struct cel__checker *c, const struct cel_expr *e)
+{
+    c->offset = e->offset;
+    err_set(c->err, ERR_TOO_LARGE, "the types of the expression grow without end");
+    return NULL;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): no tree is deeper than CEL_DEPTH_MAX. */
 const struct cel_shape *cel__check(struct cel__checker *c, const struct cel__scope *scope,
                                    struct cel_expr *e)
 {
+    c->unify.steps += CEL_UNIFY_STEPS_PER_NODE;
     const struct cel_shape *shape = check_node(c, scope, e);
     if (c->unify.spent) {
-        c->offset = e->offset;
-        err_set(c->err, ERR_TOO_LARGE, "the types of the expression grow without end");
-        return NULL;
+        return too_large(c, e);
     }
     cel_unify_keep(&c->unify);
     return shape;
@@ -338,6 +344,7 @@ int cel_check(struct arena *arena, const struct cel_env *env, struct cel_expr *t
     struct err local = {0};
     struct cel__checker c = {.arena = arena, .env = env, .err = err != NULL ? err : &local};
     c.unify.arena = &c.work;
+    c.unify.steps = CEL_UNIFY_STEPS;
     c.qualified_names = env->container.len > 0;
     for (size_t i = 0; i < env->count; i++) {
         c.qualified_names = c.qualified_names || slice_find(env->names[i], SLICE(".")) != SIZE_MAX;
@@ -347,6 +354,9 @@ int cel_check(struct arena *arena, const struct cel_env *env, struct cel_expr *t
         shape = NULL;
     }
     checked->shape = shape != NULL ? cel_unify_final(&c.unify, arena, shape) : NULL;
+    if (shape != NULL && c.unify.spent) {
+        shape = too_large(&c, tree);
+    }
     checked->locals = c.locals;
     checked->dynamic = c.dynamic || c.unify.loose;
     *offset = c.offset;

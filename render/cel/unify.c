@@ -8,15 +8,22 @@
 
 #include <string.h>
 
-enum { FINAL_STEPS = 100 }; /* for each part that is copied: it takes memory */
+enum { FINAL_STEPS = 20 }; /* for each part that is copied: it takes memory */
 
 static bool fits(struct cel_unify *u, const struct cel_shape *is, const struct cel_shape *wanted);
 
+/* Takes steps, if there are so many. */
+static bool spend(struct cel_unify *u, uint64_t steps)
+{
+    u->spent = u->spent || u->steps < steps;
+    u->steps -= u->spent ? 0 : steps;
+    return !u->spent;
+}
+
 static bool enter(struct cel_unify *u)
 {
-    if (++u->steps > CEL_UNIFY_STEPS_MAX || u->depth >= CEL_UNIFY_DEPTH_MAX) {
-        u->spent = true;
-    }
+    (void)spend(u, 1);
+    u->spent = u->spent || u->depth >= CEL_UNIFY_DEPTH_MAX;
     u->depth += u->spent ? 0 : 1;
     return !u->spent;
 }
@@ -80,8 +87,7 @@ void cel_unify_keep(struct cel_unify *u)
 
 const struct cel_shape *cel_unify_known(struct cel_unify *u, const struct cel_shape *shape)
 {
-    while (shape->kind == CEL_S_VARIABLE && u->bound[shape->variable] != NULL && !u->spent) {
-        u->spent = ++u->steps > CEL_UNIFY_STEPS_MAX;
+    while (shape->kind == CEL_S_VARIABLE && u->bound[shape->variable] != NULL && spend(u, 1)) {
         shape = u->bound[shape->variable];
     }
     return shape;
@@ -290,7 +296,7 @@ const struct cel_shape *cel_unify_final(struct cel_unify *u, struct arena *arena
     }
     struct cel_shape *copy = ARENA_NEW(arena, struct cel_shape);
     *copy = *known;
-    u->steps += FINAL_STEPS;
+    (void)spend(u, FINAL_STEPS);
     for (size_t i = 0; i < copy->count; i++) {
         copy->parts[i] = cel_unify_final(u, arena, known->parts[i]);
     }

@@ -5,16 +5,21 @@
  *
  * Types can be made to look exponentially large, so all work is counted: once `spent` is true,
  * every answer is worthless and the expression is to be refused.
- * Owner: the caller; a zeroed struct with an arena is ready. Thread: the caller's. */
+ * Owner: the caller; a zeroed struct with an arena and steps is ready. Thread: the caller's. */
 #ifndef RENDER_CEL_UNIFY_H
 #define RENDER_CEL_UNIFY_H
 
 #include "render/cel/shape.h"
 
-enum { CEL_UNIFY_STEPS_MAX = 1000 * 1000, CEL_UNIFY_DEPTH_MAX = 1000 };
+enum {
+    CEL_UNIFY_STEPS = 10 * 1000,   /* of an expression, */
+    CEL_UNIFY_STEPS_PER_NODE = 30, /* and for every node of it: a comparison takes up to 24 */
+    CEL_UNIFY_DEPTH_MAX = 1000
+};
 
 struct cel_unify {
     struct arena *arena;
+    uint64_t steps; /* left; may be added to */
     bool spent;
     bool loose; /* something fitted only because it was dyn or null: set, never cleared */
     /* private */
@@ -27,7 +32,6 @@ struct cel_unify {
     } * trail;
     size_t trail_count;
     size_t trail_cap;
-    uint32_t steps;
     uint32_t depth;
 };
 

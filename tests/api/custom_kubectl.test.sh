@@ -223,9 +223,9 @@ refuse "not structural" k apply -f - <<<"$(crd as.example.com '{type: object, pr
 refuse "broken rules" k apply -f - <<<"$(crd as.example.com '{type: object, x-kubernetes-validations: [{rule: "self.a >"}, {rule: "nothing(self)"}]}')" &&
     says "openAPIV3Schema.x-kubernetes-validations[0].rule: Invalid value" "compilation failed: column 9" \
         "openAPIV3Schema.x-kubernetes-validations[1].rule: Invalid value"
-refuse "ill-typed rules" k apply -f - <<<"$(crd as.example.com '{type: object, properties: {spec: {type: object, x-kubernetes-validations: [{rule: "self.n > self.s"}, {rule: self.nothing}, {rule: self.n}, {rule: "true", messageExpression: self.n}], properties: {n: {type: integer}, s: {type: string}}}}}')" &&
+refuse "ill-typed rules" k apply -f - <<<"$(crd as.example.com '{type: object, properties: {spec: {type: object, x-kubernetes-validations: [{rule: "self.count > self.text"}, {rule: self.nothing}, {rule: self.count}, {rule: "true", messageExpression: self.count}], properties: {count: {type: integer}, text: {type: string}}}}}')" &&
     says "openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value" \
-        "compilation failed: column 8: found no matching overload for '_>_' applied to '(int, string)'" \
+        "compilation failed: column 12: found no matching overload for '_>_' applied to '(int, string)'" \
         "x-kubernetes-validations[1].rule: Invalid value" "column 6: undefined field 'nothing'" \
         "x-kubernetes-validations[2].rule: Invalid value" "expected type 'bool' but found 'int'" \
         "x-kubernetes-validations[3].messageExpression: Invalid value" "expected type 'string' but found 'int'"
