@@ -220,6 +220,23 @@ static void broken_rules_are_refused_with_their_column(void **state)
     }
 }
 
+/* A definition that was accepted before its rules' types were looked at still has its rules. */
+static void stored_rules_hold_whatever_their_types(void **state)
+{
+    struct fixture *f = *state;
+    const json_t *definition =
+        tree(f, "{'type':'object','properties':{'a':{'type':'integer'},'s':{'type':'string'}},"
+                "'x-kubernetes-validations':[{'rule':'self[\\'a\\'] == 1','message':'not 1'},"
+                "{'rule':'!has(self.s) || self.a == self.s'}]}");
+    struct causes causes = {.arena = &f->arena};
+    schema_check(definition, SLICE("s"), &expressions_cel, &causes);
+    assert_int_equal(causes.count, 2);
+    const struct schema *s = schema_build(&f->arena, definition, &expressions_cel);
+    assert_string_equal(judged(f, s, "{'a':1}", NULL), "");
+    assert_non_null(strstr(judged(f, s, "{'a':2}", NULL), "not 1"));
+    assert_non_null(strstr(judged(f, s, "{'a':1,'s':'1'}", NULL), "failed rule"));
+}
+
 static void costly_rules_end(void **state)
 {
     struct fixture *f = *state;
@@ -249,6 +266,7 @@ int main(void)
         T(rules_about_changes_hold_for_changes),
         T(values_are_what_kubernetes_shows),
         T(broken_rules_are_refused_with_their_column),
+        T(stored_rules_hold_whatever_their_types),
         T(costly_rules_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
