@@ -83,12 +83,12 @@ static size_t declared(const struct cel__checker *c, struct slice name)
 }
 
 /* The slot of name within the container "a.b": a.b.name, a.name, name. */
-static size_t variable_of(const struct cel__checker *c, struct slice name, bool rooted)
+static size_t variable_of(struct cel__checker *c, struct slice name, bool rooted)
 {
     struct slice prefix = rooted ? SLICE("") : c->env->container;
     while (prefix.len > 0) {
         size_t slot = declared(
-            c, slice_of(arena_printf(c->arena, "%.*s.%.*s", SLICE_ARG(prefix), SLICE_ARG(name))));
+            c, slice_of(arena_printf(&c->work, "%.*s.%.*s", SLICE_ARG(prefix), SLICE_ARG(name))));
         if (slot != SIZE_MAX) {
             return slot;
         }
@@ -114,7 +114,7 @@ static bool type_of_name(struct slice name, struct cel_value *type)
 bool cel__chain_of(struct cel__checker *c, const struct cel_expr *e, struct slice *text,
                    const struct cel_expr **root)
 {
-    struct buf reversed = {0};
+    struct buf joined = {0};
     const struct cel_expr *at = e;
     size_t count = 0;
     for (; at->kind == CEL_E_SELECT && !at->optional; at = at->as.select.operand) {
@@ -124,7 +124,7 @@ bool cel__chain_of(struct cel__checker *c, const struct cel_expr *e, struct slic
         return false;
     }
     *root = at;
-    const struct slice **parts = arena_alloc(c->arena, (count + 1) * sizeof *parts);
+    const struct slice **parts = arena_alloc(&c->work, (count + 1) * sizeof *parts);
     at = e;
     for (size_t i = count; i > 0; i--, at = at->as.select.operand) {
         parts[i] = &at->as.select.field;
@@ -132,12 +132,12 @@ bool cel__chain_of(struct cel__checker *c, const struct cel_expr *e, struct slic
     parts[0] = &at->as.name.text;
     for (size_t i = 0; i <= count; i++) {
         if (i > 0) {
-            buf_add_char(&reversed, '.');
+            buf_add_char(&joined, '.');
         }
-        buf_add(&reversed, *parts[i]);
+        buf_add(&joined, *parts[i]);
     }
-    *text = arena_copy(c->arena, buf_slice(&reversed));
-    buf_free(&reversed);
+    *text = arena_copy(&c->work, buf_slice(&joined));
+    buf_free(&joined);
     return true;
 }
 
@@ -273,14 +273,13 @@ static const struct cel_shape *check_operator(struct cel__checker *c,
     return cel__apply(c, e, name, types, false, args, count);
 }
 
-static const struct cel_shape *shape_of_literal(struct cel__checker *c, const struct cel_expr *e)
+static const struct cel_shape *shape_of_literal(const struct cel_expr *e)
 {
     static const enum cel_shape_kind kinds[] = {
         [CEL_NULL] = CEL_S_NULL,   [CEL_BOOL] = CEL_S_BOOL,     [CEL_INT] = CEL_S_INT,
         [CEL_UINT] = CEL_S_UINT,   [CEL_DOUBLE] = CEL_S_DOUBLE, [CEL_STRING] = CEL_S_STRING,
         [CEL_BYTES] = CEL_S_BYTES,
     };
-    (void)c;
     return cel_shape_of(e->as.literal.type <= CEL_BYTES ? kinds[e->as.literal.type] : CEL_S_DYN);
 }
 
@@ -314,7 +313,7 @@ static const struct cel_shape *check_node(struct cel__checker *c, const struct c
     case CEL_E_VARIABLE:
     case CEL_E_LOCAL:
     default:
-        return shape_of_literal(c, e);
+        return shape_of_literal(e);
     }
 }
 
@@ -342,7 +341,7 @@ int cel_check(struct arena *arena, const struct cel_env *env, struct cel_expr *t
               struct cel_checked *checked, uint32_t *offset, struct err *err)
 {
     struct err local = {0};
-    struct cel__checker c = {.arena = arena, .env = env, .err = err != NULL ? err : &local};
+    struct cel__checker c = {.env = env, .err = err != NULL ? err : &local};
     c.unify.arena = &c.work;
     c.unify.steps = CEL_UNIFY_STEPS;
     c.qualified_names = env->container.len > 0;
