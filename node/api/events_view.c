@@ -60,7 +60,12 @@ static int turn(struct slice body, bool to_core, struct buf *out, uint32_t *spli
     }
     json_object_set_new(tree, "apiVersion", json_string(to_core ? "v1" : "events.k8s.io/v1"));
     struct buf bytes = {0};
-    rc = object_canonical(tree, &bytes, splice, err);
+    if (to_core) {
+        rc = object_canonical(tree, &bytes, splice, err);
+    } else { /* no limit is looked at: what could be stored can be read in this form too */
+        json_canonical(tree, &bytes);
+        rc = object_splice(buf_slice(&bytes), splice, err);
+    }
     buf_free(out);
     *out = bytes;
     json_decref(tree);
