@@ -1,10 +1,9 @@
 /* namespaces.h: Namespace as a view of Organization.
  *
- * On the control plane a namespace is an Organization: there is one stored object, and this
- * backend, laid over the real one, shows it under both names. Reads and watches of "namespaces"
- * become those of "organizations.choreo.dev" with the bodies turned; writes keep the Organization's
- * spec and status and change what a Namespace can say: labels, annotations, finalizers, its
- * existence. Everything else passes through untouched.
+ * On the control plane a namespace is an Organization: there is one stored object, and this alias
+ * of it shows it as a Namespace too. Reads and watches of "namespaces" become those of
+ * "organizations.choreo.dev" with the bodies turned; writes keep the Organization's spec and status
+ * and change what a Namespace can say: labels, annotations, finalizers, its existence.
  *
  * choreo-system, the control plane's own namespace, is no Organization: it is shown as a Namespace
  * that is always there, and cannot be written.
@@ -13,12 +12,14 @@
 #ifndef NODE_API_NAMESPACES_H
 #define NODE_API_NAMESPACES_H
 
-#include "proto/backend.h"
+#include "node/api/alias.h"
 #include "proto/kind.h"
 
 struct namespaces {
-    struct backend backend; /* what the doors get */
-    struct backend *under;
+    union {
+        struct backend backend; /* what the doors get: */
+        struct alias alias;     /* the first member of this */
+    };
     const struct kind *organization;
     struct buf own_body;
     struct backend_object own; /* choreo-system */
