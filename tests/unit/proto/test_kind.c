@@ -26,6 +26,8 @@ static void builtin(void **state)
                                          "deploymentpipelines",
                                          "componenttypes",
                                          "clustercomponenttypes",
+                                         "traits",
+                                         "clustertraits",
                                          "releases",
                                          "releasebindings",
                                          "renderedreleases",
