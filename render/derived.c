@@ -15,6 +15,7 @@
 
 #include "render/members.h"
 #include "render/name.h"
+#include "render/trace.h"
 
 struct deriving {
     struct arena *arena;
@@ -62,24 +63,85 @@ static void merge_entries(json_t *into, const json_t *more)
     }
 }
 
-/* The container's env or files with every override: environment, component in it, binding. */
-static json_t *merged(const struct deriving *d, const char *key)
+/* Who says what of the container's env or files, in order: the later one wins. */
+struct source {
+    const char *name;
+    const json_t *entries;
+};
+
+enum { SOURCES_MAX = 4 };
+
+static size_t sources_of(const struct deriving *d, const char *key, struct source *sources)
 {
     const struct render_component *in = d->in;
     const json_t *overrides = json_object_get(in->environment, "overrides");
     const json_t *components = json_object_get(overrides, "components");
-    json_t *all = json_array();
-    merge_entries(all, json_at(in->release, "workload", "container", key, NULL));
-    if (strcmp(key, "env") == 0) {
-        merge_entries(all, json_object_get(overrides, "env"));
-        for (size_t i = 0; i < json_array_size(components); i++) {
-            const json_t *one = json_array_get(components, i);
-            if (slice_eq(json_text_at(one, "name"), in->id.component)) {
-                merge_entries(all, json_object_get(one, "env"));
+    bool env = strcmp(key, "env") == 0;
+    size_t count = 0;
+    sources[count++] =
+        (struct source){"component", json_at(in->release, "workload", "container", key, NULL)};
+    if (env) {
+        sources[count++] = (struct source){"environment", json_object_get(overrides, "env")};
+    }
+    for (size_t i = 0; env && i < json_array_size(components); i++) {
+        const json_t *one = json_array_get(components, i);
+        if (slice_eq(json_text_at(one, "name"), in->id.component)) {
+            sources[count++] =
+                (struct source){"environment.components", json_object_get(one, "env")};
+            break; /* names are unique in it */
+        }
+    }
+    sources[count++] = (struct source){
+        "binding", json_at(in->binding, "workloadOverrides", "container", key, NULL)};
+    return count;
+}
+
+/* What an entry says: its text, or where that is from. */
+static json_t *said(const json_t *entry)
+{
+    const json_t *from = json_object_get(entry, "valueFrom");
+    return from != NULL ? json_deep_copy(from) : json_str(json_text_at(entry, "value"));
+}
+
+/* One row of the trace: who set an entry, and whom that hides. */
+static void trace_entry(const struct deriving *d, const char *key, const json_t *entry,
+                        const struct source *sources, size_t count)
+{
+    const char *owner = "";
+    json_t *hides = json_array();
+    for (size_t i = count; i > 0; i--) {
+        for (size_t k = 0; k < json_array_size(sources[i - 1].entries); k++) {
+            const json_t *one = json_array_get(sources[i - 1].entries, k);
+            if (same_entry(one, entry) && owner[0] == '\0') {
+                owner = sources[i - 1].name;
+            } else if (same_entry(one, entry)) {
+                json_array_append_new(hides, json_pack("{s:s, s:o}", "layer", sources[i - 1].name,
+                                                       "value", said(one)));
             }
         }
     }
-    merge_entries(all, json_at(in->binding, "workloadOverrides", "container", key, NULL));
+    const char *path = arena_printf(d->arena, "%s.%.*s", key, SLICE_ARG(key_of(entry)));
+    json_t *row = json_pack("{s:s, s:s, s:o, s:s}", "scope", "workload", "path", path, "value",
+                            said(entry), "layer", owner);
+    if (json_array_size(hides) > 0) {
+        json_object_set(row, "hides", hides);
+    }
+    json_decref(hides);
+    json_array_append_new(d->in->trace->values, row);
+}
+
+/* The container's env or files with every override: environment, component in it, binding. */
+static json_t *merged(const struct deriving *d, const char *key)
+{
+    struct source sources[SOURCES_MAX];
+    size_t count = sources_of(d, key, sources);
+    json_t *all = json_array();
+    for (size_t i = 0; i < count; i++) {
+        merge_entries(all, sources[i].entries);
+    }
+    for (size_t i = 0; d->in->trace != NULL && i < json_array_size(all); i++) {
+        trace_entry(d, key, json_array_get(all, i), sources, count);
+    }
     return all;
 }
 

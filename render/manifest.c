@@ -145,8 +145,9 @@ int manifest_refuse(struct err *err, const struct resource *r, const char *what)
 {
     struct slice kind = json_text_at(r->object, "kind");
     struct slice name = json_text(json_at(r->object, "metadata", "name", NULL));
-    return err_set(err, ERR_UNPROCESSABLE, "%.*s: %.*s%s%.*s %s", SLICE_ARG(r->place),
-                   SLICE_ARG(kind), kind.len > 0 ? " " : "", SLICE_ARG(name), what);
+    return err_set(err, ERR_UNPROCESSABLE, "%.*s: %.*s%s%.*s%s%s", SLICE_ARG(r->place),
+                   SLICE_ARG(kind), kind.len > 0 ? " " : "", SLICE_ARG(name),
+                   name.len > 0 ? " " : "", what);
 }
 
 static int check_place(const struct manifest_rules *rules, const struct resource *r,
