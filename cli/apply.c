@@ -49,7 +49,7 @@ static int run(struct cli *c, struct err *err)
             : ask_dry_run(c, &dry, err);
     rc = rc != 0 ? rc : manifests_read(&all, &c->options.filename, c->options.recursive, err);
     if (rc == 0 && dry == ASK_DRY_CLIENT) {
-        rc = check_all(&all, c->ns, err);
+        rc = check_all(&all, c->ns, NULL, err);
         for (size_t i = 0; rc == 0 && i < all.count; i++) {
             print_out("%s checked (dry run)\n", manifest_title(all.items[i].tree, &c->arena));
         }

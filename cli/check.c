@@ -23,6 +23,7 @@ struct checking {
     size_t crd_count;
     struct arena arena; /* of one manifest */
     const char *ns;
+    json_t *admitted; /* or NULL */
     size_t faults;
 };
 
@@ -71,6 +72,7 @@ static json_t *check_rules(struct checking *c, const struct kind *kind, const js
                                 : slice_of(c->ns),
         .incoming = copy,
         .field_manager = SLICE("choreo"),
+        .validate = check_object,
         .validation = ADMIT_IGNORE,
         .expressions = &expressions_cel,
         .now_ms = clock_system.wall_ms(&clock_system),
@@ -108,14 +110,6 @@ static void add_kinds(struct checking *c, json_t *definition)
     }
 }
 
-/* Component types, traits and their like, by the rules that the server has for them. */
-static void check_templates(struct checking *c, const json_t *tree)
-{
-    struct causes causes = {.arena = &c->arena};
-    check_object(tree, &causes);
-    say_causes(c, &causes);
-}
-
 /* Whether some kind of the group is known here: then one that is not is a typing error. */
 static bool has_group(const struct kind_registry *kinds, struct slice api_version)
 {
@@ -149,12 +143,12 @@ static void check_one(struct checking *c, bool definitions)
                                   SLICE_ARG(object_api_version(tree)))));
         return;
     }
-    size_t before = c->faults;
     json_t *copy = json_deep_copy(tree);
     check_fields(c, kind, copy);
     json_t *admitted = check_rules(c, kind, copy);
-    if (c->faults == before) {
-        check_templates(c, tree);
+    if (admitted != NULL && c->admitted != NULL) {
+        size_t index = (size_t)(c->one - c->all->items);
+        json_array_set_new(c->admitted, index, json_deep_copy(admitted));
     }
     if (definitions && admitted != NULL) {
         add_kinds(c, admitted);
@@ -162,9 +156,12 @@ static void check_one(struct checking *c, bool definitions)
     json_decref(copy);
 }
 
-int check_all(const struct manifests *m, const char *ns, struct err *err)
+int check_all(const struct manifests *m, const char *ns, json_t *admitted, struct err *err)
 {
-    struct checking c = {.all = m, .ns = ns};
+    struct checking c = {.all = m, .ns = ns, .admitted = admitted};
+    for (size_t i = 0; admitted != NULL && i < m->count; i++) {
+        json_array_append_new(admitted, json_null());
+    }
     for (size_t i = 0; i < m->fault_count; i++) {
         print_err("%s\n", m->faults[i]);
         c.faults++;

@@ -9,7 +9,9 @@
 
 /* Prints every fault of every manifest to stderr, "file:line: kind/name: path: what"; ns is for
  * those that name none. Kinds of groups that this program does not know are passed over, with a
- * note. Errors: ERR_UNPROCESSABLE, with the count of faults; the reading's faults count too. */
-int check_all(const struct manifests *m, const char *ns, struct err *err);
+ * note. admitted, an array, gets for each manifest the object as it would be stored, or null; it
+ * may be NULL. Errors: ERR_UNPROCESSABLE, with the count of faults; the reading's faults count too.
+ */
+int check_all(const struct manifests *m, const char *ns, json_t *admitted, struct err *err);
 
 #endif

@@ -18,7 +18,7 @@ static int run(struct cli *c, struct err *err)
         if (rc != 0 && all.fault_count == 0) {
             *err = unread; /* nothing to read at all */
         } else {
-            rc = check_all(&all, c->ns, err);
+            rc = check_all(&all, c->ns, NULL, err);
         }
     }
     if (rc == 0) {

@@ -1,0 +1,317 @@
+/* explain_render.c: `choreo explain-render`: which template made each field of what is rendered,
+ * and who set each parameter.
+ *
+ * The renderer itself notes it while it renders (render/trace.h); nothing is guessed here. */
+#include <stdio.h>
+#include <strings.h>
+
+#include "cli/offline.h"
+#include "cli/print.h"
+#include "proto/object.h"
+#include "render/trace.h"
+
+struct explaining {
+    struct cli *cli;
+    struct offline offline;
+    struct trace trace;
+    json_t *manifests;
+    struct slice kind; /* what is asked for; empty: all */
+    struct slice name;
+    struct slice path;
+    json_t *fields; /* of the object at hand */
+};
+
+/* "KIND", "KIND/NAME", each with ".PATH" behind it. A name with dots ends at the last '/'... so a
+ * path starts at the first dot behind the kind, or behind the name if that is the object's. */
+static void parse_field(struct explaining *e, const char *field)
+{
+    struct slice rest = slice_of(field);
+    size_t slash = slice_find(rest, SLICE("/"));
+    size_t dot = slice_find(rest, SLICE("."));
+    if (slash < dot) {
+        e->kind = slice_sub(rest, 0, slash);
+        e->name = slice_sub(rest, slash + 1, SIZE_MAX); /* and the path, for now */
+    } else {
+        e->kind = slice_sub(rest, 0, dot);
+        e->path = dot == SIZE_MAX ? SLICE("") : slice_sub(rest, dot + 1, SIZE_MAX);
+    }
+}
+
+static bool is_kind(struct slice asked, struct slice kind)
+{
+    bool plural = asked.len == kind.len + 1 && asked.data[asked.len - 1] == 's';
+    return (asked.len == kind.len || plural) && strncasecmp(asked.data, kind.data, kind.len) == 0;
+}
+
+/* Whether the object is meant; *path is what of it. */
+static bool is_object(const struct explaining *e, const json_t *manifest, struct slice *path)
+{
+    struct slice name = object_name(manifest);
+    *path = e->path;
+    if (e->kind.len == 0) {
+        return true;
+    }
+    if (!is_kind(e->kind, object_kind(manifest))) {
+        return false;
+    }
+    if (e->name.len == 0) {
+        return true;
+    }
+    bool named = slice_starts_with(e->name, name) &&
+                 (e->name.len == name.len || e->name.data[name.len] == '.');
+    *path = named ? slice_sub(e->name, name.len + 1, SIZE_MAX) : SLICE("");
+    return named;
+}
+
+/* Whether a field is path, or below it. */
+static bool is_below(struct slice field, struct slice path)
+{
+    return path.len == 0 ||
+           (slice_starts_with(field, path) &&
+            (field.len == path.len || field.data[path.len] == '.' || field.data[path.len] == '['));
+}
+
+struct gathering {
+    struct explaining *e;
+    struct slice path;
+};
+
+static void on_field(void *user, struct slice path, const json_t *value, const json_t *source)
+{
+    struct gathering *g = user;
+    if (!is_below(path, g->path)) {
+        return;
+    }
+    json_t *field = json_pack("{s:o, s:o}", "path", json_str(path), "value", json_deep_copy(value));
+    struct slice text = json_text_at(source, "text");
+    json_object_set_new(field, "template", json_str(json_text_at(source, "template")));
+    json_object_set_new(field, "templatePath", json_str(json_text_at(source, "path")));
+    if (slice_find(text, SLICE("${")) != SIZE_MAX) {
+        json_object_set_new(field, "expression", json_str(slice_trim(text)));
+    }
+    json_array_append_new(g->e->fields, field);
+}
+
+/* [{apiVersion, kind, name, fields}] of what is asked for. */
+static json_t *objects_of(struct explaining *e)
+{
+    json_t *objects = json_array();
+    for (size_t i = 0; i < json_array_size(e->manifests); i++) {
+        const json_t *manifest = json_array_get(e->manifests, i);
+        struct gathering g = {.e = e};
+        if (!is_object(e, manifest, &g.path)) {
+            continue;
+        }
+        e->fields = json_array();
+        trace_each(&e->trace, json_array_get(e->trace.manifests, i), manifest, on_field, &g);
+        if (json_array_size(e->fields) > 0) {
+            json_array_append_new(objects,
+                                  json_pack("{s:o, s:o, s:o, s:O}", "apiVersion",
+                                            json_str(object_api_version(manifest)), "kind",
+                                            json_str(object_kind(manifest)), "name",
+                                            json_str(object_name(manifest)), "fields", e->fields));
+        }
+        json_decref(e->fields);
+    }
+    return objects;
+}
+
+/* ---- for eyes ---- */
+
+/* On one line: white space of any length becomes a blank. */
+static const char *one_line(struct explaining *e, struct slice text)
+{
+    struct buf line = {0};
+    for (size_t i = 0; i < text.len; i++) {
+        bool blank = text.data[i] == ' ' || text.data[i] == '\n' || text.data[i] == '\t';
+        if (!blank) {
+            buf_add_char(&line, text.data[i]);
+        } else if (line.len > 0 && line.data[line.len - 1] != ' ') {
+            buf_add_char(&line, ' ');
+        }
+    }
+    const char *copy = arena_cstr(&e->offline.arena, buf_slice(&line));
+    buf_free(&line);
+    return copy;
+}
+
+static const char *shown(struct explaining *e, const json_t *value)
+{
+    struct buf text = {0};
+    if (json_is_string(value)) {
+        buf_add(&text, json_text(value));
+    } else {
+        json_canonical(value, &text);
+    }
+    const char *line = one_line(e, buf_slice(&text));
+    buf_free(&text);
+    return line;
+}
+
+static const char *cell(struct explaining *e, const json_t *row, const char *key)
+{
+    return arena_cstr(&e->offline.arena, json_text_at(row, key));
+}
+
+static void print_fields(struct explaining *e, const json_t *object)
+{
+    static const char *const titles[] = {"FIELD", "VALUE", "TEMPLATE", "FROM"};
+    struct print_table table;
+    const json_t *fields = json_object_get(object, "fields");
+    print_out("%s %s\n", cell(e, object, "kind"), cell(e, object, "name"));
+    print_init(&table, titles, 4);
+    table.indent = 2;
+    table.sentence = true;
+    for (size_t i = 0; i < json_array_size(fields); i++) {
+        const json_t *field = json_array_get(fields, i);
+        struct slice expression = json_text_at(field, "expression");
+        const char *from = arena_printf(&e->offline.arena, "%s%s%s", cell(e, field, "templatePath"),
+                                        expression.len > 0 ? ": " : "", one_line(e, expression));
+        const char *const cells[] = {cell(e, field, "path"),
+                                     shown(e, json_object_get(field, "value")),
+                                     cell(e, field, "template"), from};
+        print_row(&table, cells);
+    }
+    print_flush(&table, !e->cli->options.no_headers);
+    print_free(&table);
+}
+
+/* "environment: 3, default: 1" */
+static const char *hidden(struct explaining *e, const json_t *hides)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < json_array_size(hides); i++) {
+        const json_t *one = json_array_get(hides, i);
+        buf_addf(&text, "%s%s: %s", i > 0 ? ", " : "", cell(e, one, "layer"),
+                 shown(e, json_object_get(one, "value")));
+    }
+    const char *copy = arena_cstr(&e->offline.arena, buf_slice(&text));
+    buf_free(&text);
+    return copy;
+}
+
+static void print_values(struct explaining *e)
+{
+    static const char *const titles[] = {"PARAMETER", "VALUE", "OF", "SET BY", "HIDES"};
+    struct print_table table;
+    if (json_array_size(e->trace.values) == 0) {
+        return;
+    }
+    print_out("Parameters\n");
+    print_init(&table, titles, 5);
+    table.indent = 2;
+    for (size_t i = 0; i < json_array_size(e->trace.values); i++) {
+        const json_t *row = json_array_get(e->trace.values, i);
+        const char *const cells[] = {cell(e, row, "path"), shown(e, json_object_get(row, "value")),
+                                     cell(e, row, "scope"), cell(e, row, "layer"),
+                                     hidden(e, json_object_get(row, "hides"))};
+        print_row(&table, cells);
+    }
+    print_flush(&table, !e->cli->options.no_headers);
+    print_free(&table);
+}
+
+static int print_all(struct explaining *e, const struct deployment *d, struct err *err)
+{
+    json_t *objects = objects_of(e);
+    bool all = e->kind.len == 0;
+    int rc = 0;
+    if (json_array_size(objects) == 0) {
+        rc = err_set(err, ERR_NOT_FOUND, "nothing that is rendered has the field %s",
+                     e->cli->args.items[0]);
+    } else if (output_is_tree(&e->cli->output)) {
+        json_t *tree =
+            json_pack("{s:o, s:o, s:o, s:o, s:O}", "namespace", json_str(d->ns), "component",
+                      json_str(d->component), "environment", json_str(d->environment), "cluster",
+                      json_str(d->cluster), "objects", objects);
+        if (all) {
+            json_object_set(tree, "parameters", e->trace.values);
+        }
+        rc = output_tree(&e->cli->output, tree, err);
+        json_decref(tree);
+    } else {
+        for (size_t i = 0; i < json_array_size(objects); i++) {
+            print_fields(e, json_array_get(objects, i));
+        }
+        if (all) {
+            print_values(e);
+        }
+    }
+    json_decref(objects);
+    return rc;
+}
+
+/* ---- the command ---- */
+
+/* One component in one environment; of several clusters the first. */
+static int choose(struct explaining *e, struct offline_target **target, struct err *err)
+{
+    size_t count;
+    int rc = offline_targets(&e->offline, e->cli, target, &count, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (!slice_eq((*target)[i].deployment.component, (*target)[0].deployment.component)) {
+            return err_set(err, ERR_INVALID,
+                           "--component NAME is required: there are several components");
+        }
+    }
+    return count > 0 ? 0 : err_set(err, ERR_NOT_FOUND, "it is not deployed in this environment");
+}
+
+static int explain(struct explaining *e, struct err *err)
+{
+    struct offline_target *target;
+    const char *reason;
+    int rc = choose(e, &target, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = deployment_render(&e->offline.platform, &target->deployment, &e->offline.arena, NULL,
+                           &e->trace, &e->manifests, &reason, err);
+    return rc == 0 ? print_all(e, &target->deployment, err)
+                   : offline_place(&e->offline, target, err);
+}
+
+static int run(struct cli *c, struct err *err)
+{
+    struct explaining e = {.cli = c};
+    if (c->args.count > 1) {
+        return err_set(err, ERR_INVALID, "one field at a time: KIND[/NAME][.PATH]");
+    }
+    if (c->args.count == 1) {
+        parse_field(&e, c->args.items[0]);
+    }
+    int rc = offline_open(&e.offline, c, err);
+    if (rc != 0) {
+        return rc;
+    }
+    trace_init(&e.trace);
+    rc = explain(&e, err);
+    trace_free(&e.trace);
+    json_decref(e.manifests);
+    offline_free(&e.offline);
+    return rc;
+}
+
+const struct command command_explain_render = {
+    .name = "explain-render",
+    .summary = "which template made each field; who set each parameter",
+    .usage = "-f PATH [-f PATH...] --component NAME [KIND[/NAME][.PATH]] [OPTION...]",
+    .about =
+        "Renders one component as `choreo render` does and tells, for every field of every\n"
+        "object, which template made it (the type's, a trait's, or one of ours), the path in\n"
+        "that template, and the expression. Then every parameter: its effective value, which\n"
+        "layer set it (a default, the component, the environment, the binding), and the values\n"
+        "that this hides. With a field, only it and what is below it.",
+    .examples = "  choreo explain-render -f deploy/samples --component user-service\n"
+                "  choreo explain-render -f platform --component web deployment.spec.replicas\n"
+                "  choreo explain-render -f platform --component web --environment production \\\n"
+                "      -o json | jq '.parameters[] | select(.layer == \"binding\")'",
+    .options = {OPTION_filename, OPTION_recursive, OPTION_component, OPTION_environment,
+                OPTION_cluster, OPTION_no_headers},
+    .forms = OUTPUT_TREES | 1 << OUTPUT_TABLE,
+    .offline = true,
+    .run = run,
+};
