@@ -2,7 +2,7 @@
  *
  *   merge:  parse old -> the patch, the intent or the new object over it -> its type, namespace and
  *           name -> unknown fields pruned -> preconditions -> subresources kept apart -> metadata
- *           that the server keeps -> kind's own preparation -> defaults
+ *           that the server keeps -> kind's own preparation -> defaults -> who wrote it
  *   finish: rules -> generation -> who owns what -> is anything different? -> canonical bytes
  *
  * Failure path: the first step that fails says why through admit__fail(); broken rules are gathered
@@ -245,6 +245,9 @@ static int start(const struct admit_request *request, struct admit_result *resul
     if (rc == 0) {
         rc = check_manager(request, result, err);
     }
+    if (rc == 0) {
+        rc = admit__own_status(request, result, err);
+    }
     if (rc != 0) {
         return rc;
     }
@@ -300,6 +303,7 @@ int admit_merge(const struct admit_request *request, struct admit_result *result
     if (!object_deleting(result->before)) {
         schema_default(request->kind->schema, result->object);
     }
+    admit__stamp(request, result);
     return 0;
 }
 

@@ -32,6 +32,13 @@ enum admit_op {
 
 enum admit_subresource { ADMIT_MAIN, ADMIT_STATUS, ADMIT_SCALE, ADMIT_FINALIZE };
 
+/* Who writes, where the server notes it (admit_author.c). */
+struct admit_author {
+    struct slice user;
+    const struct slice *groups;
+    size_t group_count;
+};
+
 /* Unknown fields: refuse, warn, or drop in silence. The doors' default is warn. */
 enum admit_validation { ADMIT_WARN, ADMIT_STRICT, ADMIT_IGNORE };
 
@@ -56,6 +63,7 @@ struct admit_request {
     /* The writer is the control plane itself: it may write status, ownerless fields and
      * terminating objects' finalizers together in one ADMIT_MAIN write. */
     bool system;
+    const struct admit_author *author; /* NULL: the control plane, which notes authors itself */
     /* A garbage collector runs that takes its finalizers off again. Without one, no deletion adds
      * them: nothing would ever end it. */
     bool collected;
@@ -93,7 +101,8 @@ struct admit_result {
 
 /* Errors: ERR_INVALID (malformed body or patch, namespace or name mismatch, strict unknown fields),
  * ERR_UNPROCESSABLE (rules broken: result.causes), ERR_CONFLICT (resourceVersion or uid differ;
- * apply conflicts: result.causes), ERR_FORBIDDEN (namespaces that stay), ERR_NOT_FOUND, ERR_EXISTS,
+ * apply conflicts: result.causes), ERR_FORBIDDEN (namespaces that stay, a status that is the
+ * control plane's own), ERR_NOT_FOUND, ERR_EXISTS,
  * ERR_UNSUPPORTED, ERR_TOO_LARGE, ERR_METHOD (subresource not there). */
 int admit(const struct admit_request *request, struct admit_result *result, struct err *err);
 int admit_merge(const struct admit_request *request, struct admit_result *result, struct err *err);

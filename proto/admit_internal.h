@@ -49,6 +49,12 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
 void admit__prepare_kind(const struct admit_request *request, struct admit_result *result);
 void admit__check_kind(const struct admit_request *request, struct admit_result *result);
 
+/* Notes who writes, on the object as it would become (admit_author.c). */
+void admit__stamp(const struct admit_request *request, struct admit_result *result);
+/* ERR_FORBIDDEN for a client's write of a status that decides something. */
+int admit__own_status(const struct admit_request *request, struct admit_result *result,
+                      struct err *err);
+
 /* Of roles and bindings (admit_rbac.c). */
 void admit__prepare_binding(json_t *object);
 void admit__check_role(const struct admit_request *request, struct admit_result *result);

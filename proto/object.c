@@ -278,6 +278,15 @@ void object_set_annotation(json_t *object, const char *key, struct slice value)
     set_in(object, "annotations", key, value);
 }
 
+void object_remove_annotation(json_t *object, const char *key)
+{
+    json_t *meta = json_object_get(object, "metadata");
+    json_t *annotations = json_object_get(meta, "annotations");
+    if (json_object_del(annotations, key) == 0 && json_object_size(annotations) == 0) {
+        (void)json_object_del(meta, "annotations");
+    }
+}
+
 json_t *object_new(const char *api_version, const char *kind, struct slice ns, struct slice name)
 {
     json_t *meta = json_object();

@@ -67,6 +67,7 @@ void object_add_finalizer(json_t *object, const char *finalizer);
 void object_remove_finalizer(json_t *object, const char *finalizer);
 void object_set_label(json_t *object, const char *key, struct slice value);
 void object_set_annotation(json_t *object, const char *key, struct slice value);
+void object_remove_annotation(json_t *object, const char *key);
 
 /* A fresh {apiVersion, kind, metadata{name, namespace}}; ns may be empty. */
 json_t *object_new(const char *api_version, const char *kind, struct slice ns, struct slice name);

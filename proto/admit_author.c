@@ -1,0 +1,137 @@
+/* Who wrote it, where that decides something: the authors of a release, who asked for a promotion,
+ * who approved, who reports a test. Clients cannot say: the server fills it in from the request's
+ * subject, and keeps it through every later write.
+ *
+ * A Component's authors are those who changed its spec since its last release: two who change it
+ * before the controller has looked are both the authors of what comes of it. */
+#include "base/clock.h"
+#include "proto/admit_internal.h"
+#include "proto/promotion.h"
+#include "proto/tree_internal.h"
+
+#define RESOURCE_COMPONENT "components.choreo.dev"
+#define RESOURCE_RELEASE "releases.choreo.dev"
+#define RESOURCE_BINDING "releasebindings.choreo.dev"
+#define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
+#define RESOURCE_TEST "testresults.choreo.dev"
+
+/* An annotation that is as it was, whatever was sent. */
+static void annotation_keep(struct admit_result *result, const char *key)
+{
+    struct slice before = object_annotation(result->before, key);
+    if (before.len > 0) {
+        object_set_annotation(result->object, key, before);
+    } else {
+        object_remove_annotation(result->object, key);
+    }
+}
+
+static bool spec_same(const struct admit_result *result)
+{
+    return result->before != NULL && json_equal(json_object_get(result->before, "spec"),
+                                                json_object_get(result->object, "spec"));
+}
+
+/* Is what the component was before in a release? */
+static bool is_released(const json_t *component)
+{
+    const json_t *released = object_condition(component, "Released");
+    const json_t *observed = json_object_get(released, "observedGeneration");
+    return object_condition_true(component, "Released") &&
+           json_integer_value(observed) == object_generation(component);
+}
+
+static void stamp_component(const struct admit_request *request, struct admit_result *result)
+{
+    annotation_keep(result, PROMOTION_AUTHORS);
+    if (!spec_same(result)) {
+        bool fresh = result->before == NULL || is_released(result->before);
+        promotion_add_author(result->object, request->author->user, fresh);
+    }
+}
+
+static void stamp_release(const struct admit_request *request, struct admit_result *result)
+{
+    annotation_keep(result, PROMOTION_AUTHORS);
+    if (result->before == NULL) {
+        promotion_add_author(result->object, request->author->user, true);
+    }
+}
+
+static bool same_at(const struct admit_result *result, const char *key)
+{
+    const json_t *before = json_at(result->before, "spec", key, NULL);
+    const json_t *after = json_at(result->object, "spec", key, NULL);
+    return before == after || (before != NULL && after != NULL && json_equal(before, after));
+}
+
+/* Who binds another release, or asks for another attempt, is who is answerable for it. */
+static void stamp_binding(const struct admit_request *request, struct admit_result *result)
+{
+    annotation_keep(result, PROMOTION_REQUESTED_BY);
+    if (result->before != NULL && same_at(result, "releaseName") && same_at(result, "attempt")) {
+        return;
+    }
+    object_set_annotation(result->object, PROMOTION_REQUESTED_BY, request->author->user);
+    if (result->before != NULL && !same_at(result, "releaseName") && same_at(result, "reason")) {
+        json_object_del(json_object_get(result->object, "spec"), "reason");
+    }
+}
+
+static void stamp_record(const struct admit_request *request, struct admit_result *result,
+                         bool groups)
+{
+    json_t *spec = json_object_get(result->object, "spec");
+    const json_t *before = json_object_get(result->before, "spec");
+    if (before != NULL) {
+        admit__take_member(spec, before, "by");
+        admit__take_member(spec, before, "groups");
+        admit__take_member(spec, before, "at");
+        return;
+    }
+    char now[21];
+    clock_rfc3339(request->now_ms, now);
+    json_object_set_new(spec, "by", json_str(request->author->user));
+    json_object_set_new(spec, "at", json_string(now));
+    json_t *list = json_array();
+    for (size_t i = 0; i < request->author->group_count; i++) {
+        json_array_append_new(list, json_str(request->author->groups[i]));
+    }
+    if (groups) {
+        json_object_set(spec, "groups", list);
+    }
+    json_decref(list);
+}
+
+void admit__stamp(const struct admit_request *request, struct admit_result *result)
+{
+    struct slice resource = request->kind->resource;
+    if (request->author == NULL || request->sub == ADMIT_STATUS ||
+        !json_is_object(json_object_get(result->object, "spec"))) {
+        return;
+    }
+    if (slice_eq_cstr(resource, RESOURCE_COMPONENT)) {
+        stamp_component(request, result);
+    } else if (slice_eq_cstr(resource, RESOURCE_RELEASE)) {
+        stamp_release(request, result);
+    } else if (slice_eq_cstr(resource, RESOURCE_BINDING)) {
+        stamp_binding(request, result);
+    } else if (slice_eq_cstr(resource, RESOURCE_APPROVAL)) {
+        stamp_record(request, result, true);
+    } else if (slice_eq_cstr(resource, RESOURCE_TEST)) {
+        stamp_record(request, result, false);
+    }
+}
+
+int admit__own_status(const struct admit_request *request, struct admit_result *result,
+                      struct err *err)
+{
+    if (request->author == NULL || request->sub != ADMIT_STATUS ||
+        !slice_eq_cstr(request->kind->resource, RESOURCE_BINDING)) {
+        return 0;
+    }
+    return admit__fail(
+        request, result, err, ERR_FORBIDDEN,
+        "the status of %.*s is the control plane's own: promotions are decided by it",
+        SLICE_ARG(request->kind->resource));
+}

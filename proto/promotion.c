@@ -1,0 +1,231 @@
+/* promotion.c: readings of trees; whatever is absent or of the wrong type says nothing. */
+#include "proto/promotion.h"
+
+#include "proto/object.h"
+
+static json_t *paths_of(const json_t *pipeline)
+{
+    return json_at(pipeline, "spec", "promotionPaths", NULL);
+}
+
+static struct slice source_of(const json_t *path)
+{
+    return json_text(json_at(path, "sourceEnvironmentRef", "name", NULL));
+}
+
+struct slice promotion_pipeline_of(const json_t *project)
+{
+    struct slice name = json_text(json_at(project, "spec", "deploymentPipeline", NULL));
+    return name.len > 0 ? name : SLICE("default");
+}
+
+/* The edge at or behind edge->path and edge->at that leaves `from` and leads to `to`; an empty one
+ * is any. */
+static bool next_edge(const json_t *pipeline, struct slice from, struct slice to,
+                      struct promotion_edge *edge)
+{
+    json_t *paths = paths_of(pipeline);
+    for (; edge->path < json_array_size(paths); edge->path++, edge->at = 0) {
+        const json_t *path = json_array_get(paths, edge->path);
+        json_t *targets = json_object_get(path, "targetEnvironmentRefs");
+        edge->source = source_of(path);
+        bool leaves = edge->source.len > 0 && (from.len == 0 || slice_eq(edge->source, from));
+        while (leaves && edge->at < json_array_size(targets)) {
+            edge->target = json_array_get(targets, edge->at++);
+            if (to.len == 0 || slice_eq(json_text_at(edge->target, "name"), to)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool promotion_next_to(const json_t *pipeline, struct slice environment,
+                       struct promotion_edge *edge)
+{
+    return environment.len > 0 && next_edge(pipeline, (struct slice){0}, environment, edge);
+}
+
+bool promotion_next_from(const json_t *pipeline, struct slice environment,
+                         struct promotion_edge *edge)
+{
+    return environment.len > 0 && next_edge(pipeline, environment, (struct slice){0}, edge);
+}
+
+bool promotion_is_target(const json_t *pipeline, struct slice environment)
+{
+    struct promotion_edge edge = {0};
+    return promotion_next_to(pipeline, environment, &edge);
+}
+
+bool promotion_starts_in(const json_t *pipeline, struct slice environment)
+{
+    bool source = false;
+    size_t i;
+    json_t *path;
+    json_array_foreach(paths_of(pipeline), i, path)
+    {
+        source |= environment.len > 0 && slice_eq(source_of(path), environment);
+    }
+    return source && !promotion_is_target(pipeline, environment);
+}
+
+const json_t *promotion_healthy(const json_t *binding, struct slice release)
+{
+    size_t i;
+    json_t *rollout;
+    json_array_foreach(json_at(binding, "status", "history", NULL), i, rollout)
+    {
+        if (release.len > 0 && slice_eq(json_text_at(rollout, "release"), release) &&
+            json_text_at(rollout, "healthyAt").len > 0) {
+            return rollout;
+        }
+    }
+    return NULL;
+}
+
+/* ---- who ---- */
+
+static json_t *authors_of(const json_t *object)
+{
+    json_t *list = NULL;
+    struct slice text = object_annotation(object, PROMOTION_AUTHORS);
+    if (text.len == 0 || json_parse(text, &list, NULL) != 0 || !json_is_array(list)) {
+        json_decref(list);
+        return json_array();
+    }
+    return list;
+}
+
+static size_t index_of(const json_t *list, struct slice text)
+{
+    size_t i = 0;
+    while (i < json_array_size(list) && !slice_eq(json_text(json_array_get(list, i)), text)) {
+        i++;
+    }
+    return i;
+}
+
+bool promotion_is_author(const json_t *object, struct slice user)
+{
+    json_t *list = authors_of(object);
+    bool found = user.len > 0 && index_of(list, user) < json_array_size(list);
+    json_decref(list);
+    return found;
+}
+
+struct slice promotion_last_author(struct arena *arena, const json_t *object)
+{
+    json_t *list = authors_of(object);
+    size_t count = json_array_size(list);
+    struct slice last = {0};
+    if (count > 0) {
+        last = arena_copy(arena, json_text(json_array_get(list, count - 1)));
+    }
+    json_decref(list);
+    return last;
+}
+
+void promotion_add_author(json_t *object, struct slice user, bool fresh)
+{
+    json_t *list = fresh ? json_array() : authors_of(object);
+    struct buf text = {0};
+    (void)json_array_remove(list, index_of(list, user)); /* the latest is last */
+    if (json_array_size(list) >= PROMOTION_AUTHORS_MAX) {
+        (void)json_array_remove(list, 0);
+    }
+    json_array_append_new(list, json_str(user));
+    json_canonical(list, &text);
+    object_set_annotation(object, PROMOTION_AUTHORS, buf_slice(&text));
+    buf_free(&text);
+    json_decref(list);
+}
+
+bool promotion_may_approve(const json_t *target, const json_t *groups)
+{
+    const json_t *asked = json_object_get(target, "approverGroups");
+    if (json_array_size(asked) == 0) {
+        return index_of(groups, SLICE(PROMOTION_APPROVERS)) < json_array_size(groups);
+    }
+    for (size_t i = 0; i < json_array_size(asked); i++) {
+        struct slice group = json_text(json_array_get(asked, i));
+        if (index_of(groups, group) < json_array_size(groups)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void promotion_approvers(const json_t *target, struct buf *out)
+{
+    const json_t *asked = json_object_get(target, "approverGroups");
+    size_t count = json_array_size(asked);
+    if (count == 0) {
+        buf_add_cstr(out, "group \"" PROMOTION_APPROVERS "\"");
+        return;
+    }
+    buf_add_cstr(out, count == 1 ? "group " : "one of the groups ");
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(out, "%s\"%.*s\"", i > 0 ? ", " : "",
+                 SLICE_ARG(json_text(json_array_get(asked, i))));
+    }
+}
+
+/* ---- where to ---- */
+
+const json_t *promotion_binding_in(const json_t *bindings, struct slice environment)
+{
+    for (size_t i = 0; i < json_array_size(bindings); i++) {
+        const json_t *binding = json_array_get(bindings, i);
+        if (slice_eq(json_text(json_at(binding, "spec", "environment", NULL)), environment)) {
+            return binding;
+        }
+    }
+    return NULL;
+}
+
+/* "development -> staging, staging -> production" */
+static void add_graph(const json_t *pipeline, struct buf *out)
+{
+    struct promotion_edge edge = {0};
+    size_t count = 0;
+    while (count < 8 && next_edge(pipeline, (struct slice){0}, (struct slice){0}, &edge)) {
+        buf_addf(out, "%s%.*s -> %.*s", count++ > 0 ? ", " : "", SLICE_ARG(edge.source),
+                 SLICE_ARG(json_text_at(edge.target, "name")));
+    }
+    buf_add_cstr(out, count == 0 ? "nowhere" : "");
+}
+
+bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct slice environment,
+                       struct slice release, struct buf *why, const char **reason)
+{
+    if (promotion_starts_in(pipeline, environment) ||
+        promotion_healthy(promotion_binding_in(bindings, environment), release) != NULL) {
+        return false;
+    }
+    struct buf sources = {0};
+    struct promotion_edge edge = {0};
+    while (promotion_next_to(pipeline, environment, &edge)) {
+        if (promotion_healthy(promotion_binding_in(bindings, edge.source), release) != NULL) {
+            buf_free(&sources);
+            return false;
+        }
+        buf_addf(&sources, "%s\"%.*s\"", sources.len > 0 ? " or " : "", SLICE_ARG(edge.source));
+    }
+    struct slice name = object_name(pipeline);
+    if (sources.len == 0) {
+        *reason = "NotReached";
+        buf_addf(why, "pipeline \"%.*s\" does not lead to environment \"%.*s\": it goes ",
+                 SLICE_ARG(name), SLICE_ARG(environment));
+        add_graph(pipeline, why);
+    } else {
+        *reason = "NotProven";
+        buf_addf(why,
+                 "release \"%.*s\" has never been healthy in %.*s, from where pipeline \"%.*s\" "
+                 "leads to \"%.*s\": deploy it there first",
+                 SLICE_ARG(release), SLICE_ARG(buf_slice(&sources)), SLICE_ARG(name),
+                 SLICE_ARG(environment));
+    }
+    buf_free(&sources);
+    return true;
+}

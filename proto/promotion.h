@@ -1,0 +1,71 @@
+/* promotion.h: what pipelines, bindings and releases say about where a release may go: read from
+ * trees alone, so that the doors, the controllers and the client tell the same.
+ *
+ *   where it starts:  an environment that is a source and nobody's target takes any release
+ *   an edge:          source -> target, open to a release that has been healthy in the source, once
+ *                     the target's gates are (PromotionTarget)
+ *   a return:         a release that has been healthy in an environment may come back to it
+ *
+ * Who wrote what is on the objects, in annotations that the server alone writes (admit_author.c).
+ * Thread: any. Trees are borrowed, slices point into them. */
+#ifndef PROTO_PROMOTION_H
+#define PROTO_PROMOTION_H
+
+#include "base/arena.h"
+#include "base/json.h"
+
+/* Of a Component: a JSON array of who changed its spec since its last release. Of a Release: whose
+ * changes it holds. */
+#define PROMOTION_AUTHORS "choreo.dev/authors"
+/* Of a ReleaseBinding: who bound its release there; absent: the control plane. */
+#define PROMOTION_REQUESTED_BY "choreo.dev/requested-by"
+
+/* Who may approve where an edge names no group. */
+#define PROMOTION_APPROVERS "system:masters"
+
+enum { PROMOTION_AUTHORS_MAX = 64 };
+
+/* The project's pipeline by name: "default" where it names none, or is not there (NULL). */
+struct slice promotion_pipeline_of(const json_t *project);
+
+bool promotion_is_target(const json_t *pipeline, struct slice environment);
+/* Any release may go there. */
+bool promotion_starts_in(const json_t *pipeline, struct slice environment);
+
+struct promotion_edge {
+    struct slice source;
+    const json_t *target; /* the PromotionTarget */
+    size_t path, at;      /* private */
+};
+/* The edges that lead to an environment, one after another: begin with a zeroed edge. False behind
+ * the last. */
+bool promotion_next_to(const json_t *pipeline, struct slice environment,
+                       struct promotion_edge *edge);
+/* Those that leave it. */
+bool promotion_next_from(const json_t *pipeline, struct slice environment,
+                         struct promotion_edge *edge);
+
+/* The newest rollout of a release in a binding's history in which it was healthy, or NULL. */
+const json_t *promotion_healthy(const json_t *binding, struct slice release);
+
+/* Whether user is one of the authors that object names. */
+bool promotion_is_author(const json_t *object, struct slice user);
+/* Adds a name to the authors of object, which begins anew with `fresh`. */
+void promotion_add_author(json_t *object, struct slice user, bool fresh);
+
+/* The latest of them, or empty. */
+struct slice promotion_last_author(struct arena *arena, const json_t *object);
+
+/* Whether someone of these groups may approve what goes over an edge. */
+bool promotion_may_approve(const json_t *target, const json_t *groups);
+/* "group \"a\"", "one of the groups \"a\", \"b\"": who may. Appends. */
+void promotion_approvers(const json_t *target, struct buf *out);
+
+/* Why a release may not even be asked to go to an environment, or false: appends a sentence that
+ * names the edge and what is missing. bindings: an array of those of the release's component. */
+bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct slice environment,
+                       struct slice release, struct buf *why, const char **reason);
+/* The component's binding in an environment, or NULL. */
+const json_t *promotion_binding_in(const json_t *bindings, struct slice environment);
+
+#endif
