@@ -128,7 +128,7 @@ struct engine_shard {
     struct loop_timer probe_tick;
     struct loop_timer sweep_tick;
     size_t plans_since_trim;
-    uint64_t planned_ms; /* when it last was */
+    uint64_t planned_ms;       /* when it last was */
     uint64_t bootstrap_due_ms; /* UINT64_MAX: done, or not ours to do */
     size_t tasks;              /* under way */
     size_t applies;            /* under way */

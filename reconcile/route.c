@@ -103,9 +103,33 @@ static void route_component(struct route *r, struct slice ns, struct slice name,
     }
 }
 
+/* The bindings of a component whose release waits to be let in. */
+static void add_waiting(struct route *r, struct slice ns, struct slice component)
+{
+    const struct snapshot_entry **found;
+    size_t count = component.len > 0 ? snapshot_list(r->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT,
+                                                     ns, component, &r->arena, &found)
+                                     : 0;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *binding = snapshot_tree(r->s, found[i]);
+        struct slice deployed = json_text(json_at(binding, "status", "releaseName", NULL));
+        if (!slice_eq(spec_text(binding, "releaseName"), deployed)) {
+            r->add(r->user, SNAPSHOT_BINDING, ns, found[i]->name, 0);
+        }
+    }
+}
+
+/* What a pipeline says concerns every binding that goes by it: its gates, its deadline, and what is
+ * promoted by itself. */
+static void add_project_bindings(struct route *r, struct slice ns, struct slice project)
+{
+    add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, ns, project);
+}
+
 static void route_project(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, name);
+    add_project_bindings(r, ns, name);
     if (slice_eq_cstr(name, "default")) {
         add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
     }
@@ -127,6 +151,7 @@ static void route_pipeline(struct route *r, struct slice ns, struct slice name)
     }
     if (slice_eq_cstr(name, "default")) {
         add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
+        add_project_bindings(r, ns, SLICE("default"));
     }
 }
 
@@ -172,6 +197,7 @@ static void route_binding(struct route *r, struct slice ns, struct slice name, c
 {
     struct slice environment = spec_text(o, "environment");
     add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
+    add_waiting(r, ns, owner_text(o, "componentName"));
     if (r->whole) {
         add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
         add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
@@ -323,6 +349,10 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         break;
     case SNAPSHOT_RENDERED:
         route_rendered(&r, ns, o);
+        break;
+    case SNAPSHOT_APPROVAL:
+    case SNAPSHOT_TEST:
+        add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, spec_text(o, "release"));
         break;
     case SNAPSHOT_DATAPLANE:
         route_plane(&r, name);

@@ -43,6 +43,8 @@ struct cel_cache;
     X(SNAPSHOT_RELEASE, "Release", "releases.choreo.dev", false)                                   \
     X(SNAPSHOT_BINDING, "ReleaseBinding", "releasebindings.choreo.dev", false)                     \
     X(SNAPSHOT_RENDERED, "RenderedRelease", "renderedreleases.choreo.dev", false)                  \
+    X(SNAPSHOT_APPROVAL, "ReleaseApproval", "releaseapprovals.choreo.dev", false)                  \
+    X(SNAPSHOT_TEST, "TestResult", "testresults.choreo.dev", false)                                \
     X(SNAPSHOT_SECRET, "Secret", "secrets", false)                                                 \
     X(SNAPSHOT_CONFIG_MAP, "ConfigMap", "configmaps", false)                                       \
     X(SNAPSHOT_SECRET_REFERENCE, "SecretReference", "secretreferences.choreo.dev", false)
@@ -68,7 +70,7 @@ enum snapshot_index {
     SNAPSHOT_BY_LISTED,      /* Project: each component that it lists */
     SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
-    SNAPSHOT_BY_RELEASE,     /* Binding */
+    SNAPSHOT_BY_RELEASE,     /* Binding, Approval, Test */
     SNAPSHOT_BY_PIPELINE,    /* Project */
     SNAPSHOT_BY_BINDING,     /* Rendered */
     SNAPSHOT_BY_PLANE,       /* Environment, Rendered, over all namespaces */

@@ -22,6 +22,8 @@ static const struct {
     {SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
     {SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "releaseName", NULL}},
+    {SNAPSHOT_APPROVAL, SNAPSHOT_BY_RELEASE, {"spec", "release", NULL}},
+    {SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, {"spec", "release", NULL}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environmentName", NULL}},

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "proto/object.h"
+#include "proto/promotion.h"
 
 static struct slice spec_text(const json_t *object, const char *key)
 {
@@ -25,19 +26,6 @@ struct platform_project platform_project(const struct platform *p, const json_t 
 
 /* ---- pipelines ---- */
 
-static bool is_target(const json_t *paths, struct slice name)
-{
-    for (size_t i = 0; i < json_array_size(paths); i++) {
-        const json_t *targets = json_object_get(json_array_get(paths, i), "targetEnvironmentRefs");
-        for (size_t k = 0; k < json_array_size(targets); k++) {
-            if (slice_eq(json_text_at(json_array_get(targets, k), "name"), name)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static struct slice source_of(const json_t *path)
 {
     return json_text(json_at(path, "sourceEnvironmentRef", "name", NULL));
@@ -48,7 +36,7 @@ struct slice pipeline_first(const json_t *pipeline)
     const json_t *paths = json_at(pipeline, "spec", "promotionPaths", NULL);
     for (size_t i = 0; i < json_array_size(paths); i++) {
         struct slice source = source_of(json_array_get(paths, i));
-        if (source.len > 0 && !is_target(paths, source)) {
+        if (source.len > 0 && !promotion_is_target(pipeline, source)) {
             return source;
         }
     }

@@ -115,7 +115,7 @@ static void measure(const char *name, const json_t *release, bool keep, double s
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 1;
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 1;
     char name[64];
     for (size_t i = 0; i < builtin_count(); i++) {
         struct slice type = builtin_name(i);

@@ -2,10 +2,12 @@
  *
  * For each cluster of the environment's plane there is a RenderedRelease of the component, and one
  * of the cell (its namespace and what holds in it), shared by the cell's components and made first.
+ * Which release that is, rollout.h decides: a promotion that waits leaves what runs alone.
  * When the plane or the release cannot be found, what runs stays; when the environment goes, the
  * binding is undeployed, or a cluster leaves the plane, its RenderedReleases are deleted. */
 #include "reconcile/controllers/common.h"
 
+#include "reconcile/controllers/rollout.h"
 #include "render/deployment.h"
 #include "render/name.h"
 
@@ -18,12 +20,13 @@ struct work {
     struct slice project;
     struct slice component;
     struct slice environment;
-    struct slice release;
+    struct slice release; /* that is deployed */
     struct slice plane;
     struct slice cell; /* namespace on the clusters */
     struct plane_cluster *clusters;
     size_t cluster_count;
     bool keep; /* leave the RenderedReleases as they are */
+    struct rollout rollout;
     const char *reason;
     const char *message;
 };
@@ -65,29 +68,44 @@ static bool find_place(struct work *w)
     return true;
 }
 
+/* A release that is there, and one of the component. */
+static bool check_release(struct work *w, struct slice name)
+{
+    const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, name);
+    if (release == NULL) {
+        return fail(w, true, "ReleaseNotFound", "there is no release \"%.*s\"", SLICE_ARG(name));
+    }
+    if (!slice_eq(owner_text(release, "componentName"), w->component)) {
+        return fail(w, true, "ReleaseOfAnother", "release \"%.*s\" is one of component \"%.*s\"",
+                    SLICE_ARG(name), SLICE_ARG(owner_text(release, "componentName")));
+    }
+    return true;
+}
+
 static bool find_release(struct work *w)
 {
+    struct slice wanted = spec_text(w->binding, "releaseName");
     if (slice_eq_cstr(spec_text(w->binding, "state"), "Undeploy")) {
+        rollout_rest(w->edit);
         return fail(w, false, "Undeployed", "spec.state is Undeploy: it runs nowhere");
     }
     if (snapshot_find(w->s, SNAPSHOT_COMPONENT, w->entry->ns, w->component) == NULL) {
         return fail(w, true, "ComponentNotFound", "there is no component \"%.*s\"",
                     SLICE_ARG(w->component));
     }
-    if (w->release.len == 0) {
+    if (wanted.len == 0) {
         return fail(w, true, "NoRelease",
                     "spec.releaseName is empty: set it to the release to deploy here");
     }
-    const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release);
-    if (release == NULL) {
-        return fail(w, true, "ReleaseNotFound", "there is no release \"%.*s\"",
-                    SLICE_ARG(w->release));
+    if (!check_release(w, wanted)) {
+        return false;
     }
-    if (!slice_eq(owner_text(release, "componentName"), w->component)) {
-        return fail(w, true, "ReleaseOfAnother", "release \"%.*s\" is one of component \"%.*s\"",
-                    SLICE_ARG(w->release), SLICE_ARG(owner_text(release, "componentName")));
+    rollout_choose(w->s, w->binding, w->plan, &w->rollout);
+    w->release = w->rollout.release;
+    if (w->release.len == 0) {
+        return fail(w, true, w->rollout.reason, "%s", w->rollout.message);
     }
-    return true;
+    return slice_eq(w->release, wanted) || check_release(w, w->release);
 }
 
 static json_t *rendered_spec(const struct work *w, const struct plane_cluster *c, bool cell)
@@ -209,17 +227,42 @@ static void status_endpoints(struct work *w)
     status_set(w->edit, "endpoints", rows);
 }
 
+/* How what is deployed is doing: only clusters that were told of it count. */
+static struct rollout_health health_of(const struct work *w, const struct snapshot_entry **rendered,
+                                       size_t count)
+{
+    struct rollout_health health = {.healthy = count > 0 && count >= w->cluster_count};
+    for (size_t i = 0; i < count; i++) {
+        const json_t *tree = snapshot_tree(w->s, rendered[i]);
+        struct condition ready = condition_of(tree, READY);
+        health.healthy = health.healthy && slice_eq_cstr(ready.status, "True") &&
+                         slice_eq(spec_text(tree, "releaseName"), w->release);
+        health.unreachable = health.unreachable ||
+                             slice_eq_cstr(ready.reason, "ClusterUnreachable") ||
+                             slice_eq_cstr(ready.reason, "NotConnected");
+    }
+    return health;
+}
+
 static void report(struct work *w, const struct snapshot_entry **rendered, size_t count)
 {
     struct rollup roll = {0};
     for (size_t i = 0; i < count; i++) {
         const json_t *tree = snapshot_tree(w->s, rendered[i]);
-        rollup_add(&roll, tree, spec_text(tree, "cluster"));
+        /* What a cluster says of another release is no news of this one. */
+        if (w->reason != NULL || slice_eq(spec_text(tree, "releaseName"), w->release)) {
+            rollup_add(&roll, tree, spec_text(tree, "cluster"));
+        }
     }
     status_places(w);
     status_endpoints(w);
     if (w->reason != NULL) {
         condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
+        condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
+                      "waiting for what stands in the way of Ready");
+    } else if (w->rollout.reason != NULL) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, w->rollout.reason, "%s",
+                      w->rollout.message);
         condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
                       "waiting for what stands in the way of Ready");
     } else if (roll.total < w->cluster_count) {
@@ -229,6 +272,10 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
         condition_set(w->edit, w->s, PROGRESSING, STATUS_TRUE, "Progressing", "work is under way");
     } else {
         rollup_set(w->edit, w->s, &roll, "cluster");
+    }
+    if (w->reason == NULL || w->rollout.reason != NULL) {
+        rollout_record(w->s, w->binding, w->edit, &w->rollout, health_of(w, rendered, count),
+                       w->plan);
     }
     status_observe(w->edit);
 }
@@ -267,8 +314,7 @@ void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
                      .plan = plan,
                      .project = owner_text(binding, "projectName"),
                      .component = owner_text(binding, "componentName"),
-                     .environment = spec_text(binding, "environment"),
-                     .release = spec_text(binding, "releaseName")};
+                     .environment = spec_text(binding, "environment")};
     const struct snapshot_entry **rendered;
     size_t count = snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, entry->ns, entry->name,
                                  &plan->arena, &rendered);

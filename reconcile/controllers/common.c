@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/promotion.h"
+
 static const char *const statuses[] = {
     [STATUS_FALSE] = "False", [STATUS_TRUE] = "True", [STATUS_UNKNOWN] = "Unknown"};
 
@@ -273,6 +275,15 @@ void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, 
     condition_set(edit, s, PROGRESSING, moving ? STATUS_TRUE : STATUS_FALSE,
                   moving ? "Progressing" : "Stuck",
                   moving ? "work is under way" : "waiting for what stands in the way of Ready");
+}
+
+void binding_requested_by(json_t *edit, struct slice user)
+{
+    if (user.len > 0) {
+        object_set_annotation(edit, PROMOTION_REQUESTED_BY, user);
+    } else {
+        object_remove_annotation(edit, PROMOTION_REQUESTED_BY);
+    }
 }
 
 bool has_owner(const json_t *object)

@@ -84,6 +84,9 @@ void rollup_add(struct rollup *r, const json_t *object, struct slice name);
 /* Ready and Progressing on edit: "3 of 4 components are ready; user-service: ...". */
 void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun);
 
+/* Notes who bound the release of a binding under edit; empty: the control plane. */
+void binding_requested_by(json_t *edit, struct slice user);
+
 /* True if object's controlling owner (an ownerReference) is an object of that uid. */
 bool owned_by(const json_t *object, struct slice uid);
 bool has_owner(const json_t *object);

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "proto/promotion.h"
 #include "render/deployment.h"
 #include "render/release.h"
 
@@ -96,6 +97,10 @@ static void create_release(struct work *w, json_t *spec)
 {
     json_t *release = object_new("choreo.dev/v1", "Release", w->entry->ns, w->release);
     json_object_set(release, "spec", spec);
+    struct slice authors = object_annotation(w->component, PROMOTION_AUTHORS);
+    if (authors.len > 0) {
+        object_set_annotation(release, PROMOTION_AUTHORS, authors);
+    }
     object_add_owner(release, w->component, true);
     plan_create(w->plan, SNAPSHOT_RELEASE, release);
     plan_event(w->plan, w->component, false, "Released", "made release \"%.*s\"",
@@ -187,6 +192,7 @@ static bool bind(struct work *w)
         json_object_set_new(o, "spec", wanted);
         object_add_finalizer(o, FINALIZER);
         object_add_owner(o, w->component, true);
+        binding_requested_by(o, promotion_last_author(&w->plan->arena, w->component));
         plan_create(w->plan, SNAPSHOT_BINDING, o);
         condition_drop(w->edit, "Bound");
         return true;
@@ -200,6 +206,8 @@ static bool bind(struct work *w)
         json_t *spec = json_object_get(edit, "spec");
         if (follow) {
             json_object_set_new(spec, "releaseName", json_str(w->release));
+            json_object_del(spec, "reason");
+            binding_requested_by(edit, promotion_last_author(&w->plan->arena, w->component));
         }
         json_object_set(spec, "owner", json_object_get(wanted, "owner"));
     }

@@ -91,7 +91,8 @@ static const enum snapshot_kind drained[] = {
     SNAPSHOT_RELEASE,    SNAPSHOT_TYPE,
     SNAPSHOT_TRAIT,      SNAPSHOT_PIPELINE,
     SNAPSHOT_SECRET,     SNAPSHOT_SECRET_REFERENCE,
-    SNAPSHOT_CONFIG_MAP, SNAPSHOT_ENVIRONMENT,
+    SNAPSHOT_CONFIG_MAP, SNAPSHOT_APPROVAL,
+    SNAPSHOT_TEST,       SNAPSHOT_ENVIRONMENT,
 };
 
 static void plan_drain(const struct snapshot *s, const struct snapshot_entry *entry,

@@ -9,7 +9,7 @@ static bool missing(const struct snapshot *s, struct slice ns, struct slice name
 }
 
 /* The first environment that the pipeline names and that is not there. */
-static struct slice first_missing(const struct snapshot *s, const json_t *pipeline, bool *approval)
+static struct slice first_missing(const struct snapshot *s, const json_t *pipeline)
 {
     struct slice ns = object_ns(pipeline);
     struct slice found = {0};
@@ -25,7 +25,6 @@ static struct slice first_missing(const struct snapshot *s, const json_t *pipeli
         json_t *target;
         json_array_foreach(json_object_get(path, "targetEnvironmentRefs"), k, target)
         {
-            *approval |= json_is_true(json_object_get(target, "requiresApproval"));
             if (found.len == 0 && missing(s, ns, json_text_at(target, "name"))) {
                 found = json_text_at(target, "name");
             }
@@ -41,8 +40,7 @@ void pipeline_plan(const struct snapshot *s, const struct snapshot_entry *entry,
         return;
     }
     json_t *edit = plan_edit(plan, s, entry);
-    bool approval = false;
-    struct slice absent = first_missing(s, pipeline, &approval);
+    struct slice absent = first_missing(s, pipeline);
     struct slice first = pipeline_first(pipeline);
     if (json_array_size(json_at(pipeline, "spec", "promotionPaths", NULL)) == 0) {
         condition_set(edit, s, READY, STATUS_FALSE, "Empty",
@@ -57,11 +55,6 @@ void pipeline_plan(const struct snapshot *s, const struct snapshot_entry *entry,
         condition_set(edit, s, READY, STATUS_TRUE, "Valid", "releases start in \"%.*s\"",
                       SLICE_ARG(first));
     }
-    if (approval) {
-        condition_set(edit, s, "GatesEnforced", STATUS_FALSE, "NotYetEnforced",
-                      "requiresApproval is recorded, but promotions do not wait for it yet");
-    } else {
-        condition_drop(edit, "GatesEnforced");
-    }
+    condition_drop(edit, "GatesEnforced"); /* of an earlier version, which did not */
     status_observe(edit);
 }

@@ -1,8 +1,9 @@
 /* release.c: releases do not pile up for ever.
  *
- * A release goes when it is neither bound nor among the newest RELEASES_KEPT of its component:
- * those are there to roll back to. With its component, it goes by its ownerReference. */
-#include "reconcile/controllers/common.h"
+ * A release goes when no binding uses it (it is asked for, deployed, or what a rollback would go
+ * back to) and it is not among the newest RELEASES_KEPT of its component. With its component, it
+ * goes by its ownerReference. */
+#include "reconcile/controllers/rollout.h"
 
 enum { RELEASES_KEPT = 10 };
 
@@ -32,12 +33,15 @@ static size_t newer(const struct snapshot *s, const struct snapshot_entry *entry
 void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
 {
     const json_t *release = snapshot_tree(s, entry);
-    const struct snapshot_entry **bindings;
-    if (snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, entry->ns, entry->name,
-                      &plan->arena, &bindings) > 0) {
-        return;
-    }
     struct slice name = owner_text(release, "componentName");
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, entry->ns, name,
+                                 &plan->arena, &bindings);
+    for (size_t i = 0; i < count; i++) {
+        if (rollout_uses(snapshot_tree(s, bindings[i]), entry->name)) {
+            return;
+        }
+    }
     const struct snapshot_entry *component = snapshot_find(s, SNAPSHOT_COMPONENT, entry->ns, name);
     if (component == NULL) {
         return; /* the garbage collector's, unless it was orphaned */

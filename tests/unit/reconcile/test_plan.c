@@ -6,8 +6,9 @@
  * environment development, on cluster dev/dev), @HASH@ and @DEPLOYMENT@ (of what RenderedRelease r
  * renders to), @RELEASE@ (what component web's spec amounts to); a first run finds them out.
  *
- * A plan is told like this: of an update only what it changes (finalizers, spec, status),
- * conditions as "Status Reason: message", manifests as "kind namespace/name", frozen types as
+ * A plan is told like this: of an update only what it changes (annotations, finalizers, spec,
+ * status), conditions as "Status Reason: message", manifests as "kind namespace/name", frozen types
+ * as
  * "...". */
 #include "tests/lib/test.h"
 
@@ -192,6 +193,11 @@ static json_t *told_update(const json_t *before, const json_t *after)
 {
     json_t *told = json_pack("{s:o, s:o}", "update", json_str(object_kind(after)), "name",
                              json_str(object_name(after)));
+    json_t *annotations = json_at(after, "metadata", "annotations", NULL);
+    if (!same(json_at(before, "metadata", "annotations", NULL), annotations)) {
+        json_object_set_new(told, "annotations",
+                            annotations != NULL ? json_deep_copy(annotations) : json_object());
+    }
     json_t *finalizers = json_at(after, "metadata", "finalizers", NULL);
     if (!same(json_at(before, "metadata", "finalizers", NULL), finalizers)) {
         json_object_set_new(told, "finalizers",

@@ -1,0 +1,383 @@
+/* promotion.c: the gates between two environments, and automatic promotion.
+ *
+ * A release may come to an environment over any edge of the pipeline whose source has run it
+ * healthily and whose gates are all open. Of several edges the first open one counts; if none is,
+ * the first that has run it tells all that is missing. Once a release was let in it stays in: the
+ * binding remembers that (status.releaseName), and nothing here is asked again.
+ *
+ * Messages name times, not durations, so that they hold still while time passes. */
+#include "reconcile/controllers/promotion.h"
+
+#include "proto/promotion.h"
+#include "proto/schema.h"
+#include "render/deployment.h"
+
+#define AWAITS_HEALTH "AwaitingHealth"
+
+enum { SECOND_MS = 1000 };
+
+/* One edge, and what of it is not open. */
+struct gate {
+    const struct snapshot *s;
+    struct plan *plan;
+    const json_t *binding;
+    const json_t *release;
+    struct promotion_edge edge;
+    const json_t *source; /* the source environment's binding */
+    struct buf missing;
+    const char *reason;     /* of the first that is missing; NULL: none */
+    struct promotion *out;  /* of this edge */
+    struct promotion *told; /* of all */
+};
+
+uint64_t promotion_time_ms(struct arena *arena, struct slice text)
+{
+    uint64_t ms = 0;
+    return clock_parse_rfc3339(arena_cstr(arena, text), &ms) == 0 ? ms : 0;
+}
+
+uint64_t promotion_duration_ms(struct slice text)
+{
+    int64_t ms = 0;
+    return text.len > 0 && schema_duration_ms(text, &ms) && ms > 0 ? (uint64_t)ms : 0;
+}
+
+json_t *promotion_time(uint64_t at_ms)
+{
+    char text[21];
+    clock_rfc3339(at_ms, text);
+    return json_string(text);
+}
+
+json_t *promotion_time_after(uint64_t at_ms)
+{
+    return promotion_time(at_ms + SECOND_MS - 1);
+}
+
+static void lacks(struct gate *g, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void lacks(struct gate *g, const char *reason, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    buf_add_cstr(&g->missing, g->missing.len > 0 ? "; " : "");
+    buf_vaddf(&g->missing, format, args);
+    va_end(args);
+    g->reason = g->reason != NULL ? g->reason : reason;
+}
+
+/* ---- the gates ---- */
+
+/* Of rounded times the earliest moment that is surely late enough. */
+static void check_health(struct gate *g)
+{
+    struct slice text = json_text_at(g->edge.target, "healthyFor");
+    uint64_t wanted_ms = promotion_duration_ms(text);
+    if (wanted_ms == 0) {
+        return;
+    }
+    struct arena *arena = &g->plan->arena;
+    const json_t *rollout = promotion_healthy(g->source, object_name(g->release));
+    uint64_t since_ms = promotion_time_ms(arena, json_text_at(rollout, "healthySince"));
+    uint64_t end_ms = promotion_time_ms(arena, json_text_at(rollout, "endedAt"));
+    uint64_t due_ms = since_ms + wanted_ms + SECOND_MS;
+    if (since_ms > 0 && (end_ms > 0 ? end_ms : g->s->now_ms) >= due_ms) {
+        return;
+    }
+    if (since_ms == 0) {
+        lacks(g, AWAITS_HEALTH, "it is not healthy in \"%.*s\" now, and must be so for %.*s",
+              SLICE_ARG(g->edge.source), SLICE_ARG(text));
+    } else if (end_ms > 0) {
+        lacks(g, AWAITS_HEALTH,
+              "it was healthy in \"%.*s\" for less than %.*s, and runs there no longer",
+              SLICE_ARG(g->edge.source), SLICE_ARG(text));
+    } else {
+        char due[21];
+        clock_rfc3339(due_ms, due);
+        lacks(g, AWAITS_HEALTH, "it must stay healthy in \"%.*s\" until %s (%.*s)",
+              SLICE_ARG(g->edge.source), due, SLICE_ARG(text));
+        plan_requeue(g->plan, due_ms - g->s->now_ms);
+    }
+}
+
+/* The newest result of a test of the release in the source environment. */
+static const json_t *newest_result(const struct gate *g, struct slice test)
+{
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(g->s, SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, object_ns(g->binding),
+                                 object_name(g->release), &g->plan->arena, &found);
+    const json_t *newest = NULL;
+    uint64_t newest_version = 0;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *result = snapshot_tree(g->s, found[i]);
+        bool same = slice_eq(spec_text(result, "test"), test) &&
+                    slice_eq(spec_text(result, "environment"), g->edge.source);
+        int order =
+            newest == NULL ? 1 : slice_cmp(spec_text(result, "at"), spec_text(newest, "at"));
+        if (same && (order > 0 || (order == 0 && found[i]->version > newest_version))) {
+            newest = result;
+            newest_version = found[i]->version;
+        }
+    }
+    return newest;
+}
+
+static void check_tests(struct gate *g)
+{
+    const json_t *tests = json_object_get(g->edge.target, "requiredTests");
+    for (size_t i = 0; i < json_array_size(tests); i++) {
+        struct slice test = json_text(json_array_get(tests, i));
+        const json_t *result = newest_result(g, test);
+        if (result == NULL) {
+            lacks(g, "AwaitingTests", "test \"%.*s\" has not reported from \"%.*s\"",
+                  SLICE_ARG(test), SLICE_ARG(g->edge.source));
+        } else if (!json_is_true(json_at(result, "spec", "passed", NULL))) {
+            lacks(g, "TestsFailed", "test \"%.*s\" failed in \"%.*s\" (TestResult \"%.*s\")",
+                  SLICE_ARG(test), SLICE_ARG(g->edge.source), SLICE_ARG(object_name(result)));
+        }
+    }
+}
+
+/* Why an approval does not count, or NULL. */
+static const char *void_because(const struct gate *g, const json_t *approval)
+{
+    struct slice by = spec_text(approval, "by");
+    if (promotion_is_author(g->release, by)) {
+        return "is an author of the release";
+    }
+    if (slice_eq(object_annotation(g->binding, PROMOTION_REQUESTED_BY), by)) {
+        return "asked for the promotion";
+    }
+    const json_t *groups = json_at(approval, "spec", "groups", NULL);
+    return promotion_may_approve(g->edge.target, groups) ? NULL : "may not approve here";
+}
+
+static void check_approval(struct gate *g)
+{
+    if (!json_is_true(json_object_get(g->edge.target, "requiresApproval"))) {
+        return;
+    }
+    struct arena *arena = &g->plan->arena;
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(g->s, SNAPSHOT_APPROVAL, SNAPSHOT_BY_RELEASE,
+                                 object_ns(g->binding), object_name(g->release), arena, &found);
+    struct buf ignored = {0};
+    g->out->approved_by = arena_alloc(arena, (count + 1) * sizeof(*g->out->approved_by));
+    for (size_t i = 0; i < count; i++) {
+        const json_t *approval = snapshot_tree(g->s, found[i]);
+        struct slice by = spec_text(approval, "by");
+        if (!slice_eq(spec_text(approval, "environment"), spec_text(g->binding, "environment"))) {
+            continue;
+        }
+        const char *why = void_because(g, approval);
+        if (why == NULL) {
+            g->out->approved_by[g->out->approved_count++] = by;
+        } else {
+            buf_addf(&ignored, ", and that of \"%.*s\" does not count, who %s", SLICE_ARG(by), why);
+        }
+    }
+    if (g->out->approved_count == 0) {
+        struct buf who = {0};
+        promotion_approvers(g->edge.target, &who);
+        lacks(g, "AwaitingApproval", "it needs an approval by %.*s%.*s", SLICE_ARG(buf_slice(&who)),
+              SLICE_ARG(buf_slice(&ignored)));
+        buf_free(&who);
+    }
+    buf_free(&ignored);
+}
+
+/* ---- the judgement ---- */
+
+static void decide(struct promotion *out, bool open, const char *reason, const char *message)
+{
+    out->open = open;
+    out->reason = reason;
+    out->message = message;
+}
+
+const json_t *promotion_pipeline(const struct snapshot *s, const json_t *binding,
+                                 struct arena *arena)
+{
+    struct membership m;
+    const json_t *component = snapshot_get(s, SNAPSHOT_COMPONENT, object_ns(binding),
+                                           owner_text(binding, "componentName"));
+    /* The component's own word on its project: a binding may not choose a laxer one. */
+    if (component == NULL || !component_membership(s, component, arena, &m) ||
+        (m.entry == NULL && m.named)) {
+        return NULL;
+    }
+    struct slice name = promotion_pipeline_of(m.entry != NULL ? snapshot_tree(s, m.entry) : NULL);
+    return snapshot_get(s, SNAPSHOT_PIPELINE, object_ns(binding), name);
+}
+
+/* Those of the binding's component. The array borrows the snapshot's trees. */
+static json_t *bindings_of(const struct snapshot *s, const json_t *binding, struct arena *arena)
+{
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, object_ns(binding),
+                                 owner_text(binding, "componentName"), arena, &found);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append(list, (json_t *)(uintptr_t)snapshot_tree(s, found[i]));
+    }
+    return list;
+}
+
+static void tell_edge(struct gate *g, struct promotion *told)
+{
+    struct arena *arena = &g->plan->arena;
+    struct slice to = spec_text(g->binding, "environment");
+    const char *message =
+        arena_printf(arena, "\"%.*s\" -> \"%.*s\": %s", SLICE_ARG(g->edge.source), SLICE_ARG(to),
+                     g->reason == NULL ? "all gates are open" : buf_cstr(&g->missing));
+    decide(told, g->reason == NULL, g->reason == NULL ? "GatesOpen" : g->reason, message);
+}
+
+/* Looks at every edge whose source has run the release. */
+static void judge_edges(struct gate *g, const json_t *pipeline, const json_t *bindings)
+{
+    struct slice release = object_name(g->release);
+    bool any = false;
+    while (promotion_next_to(pipeline, spec_text(g->binding, "environment"), &g->edge)) {
+        g->source = promotion_binding_in(bindings, g->edge.source);
+        if (promotion_healthy(g->source, release) == NULL) {
+            continue;
+        }
+        struct promotion told = {0}; /* all that it points to is the arena's */
+        g->out = &told;
+        g->reason = NULL;
+        buf_clear(&g->missing);
+        check_health(g);
+        check_tests(g);
+        check_approval(g);
+        tell_edge(g, &told);
+        if (told.open || !any) {
+            *g->told = told;
+        }
+        if (told.open) {
+            return;
+        }
+        any = true;
+    }
+}
+
+void promotion_judge(const struct snapshot *s, const json_t *binding, struct plan *plan,
+                     struct promotion *out)
+{
+    struct arena *arena = &plan->arena;
+    struct slice name = spec_text(binding, "releaseName");
+    const json_t *pipeline = promotion_pipeline(s, binding, arena);
+    *out = (struct promotion){0};
+    if (promotion_healthy(binding, name) != NULL) {
+        decide(out, true, "Returned", "it has been healthy in this environment before");
+        return;
+    }
+    if (pipeline == NULL) {
+        decide(out, false, "PipelineNotFound",
+               "there is no deployment pipeline of the component's project: nothing says where "
+               "releases may go");
+        return;
+    }
+    if (promotion_starts_in(pipeline, spec_text(binding, "environment"))) {
+        decide(out, true, PROMOTION_STARTED, "releases start in this environment");
+        return;
+    }
+    struct buf why = {0};
+    json_t *bindings = bindings_of(s, binding, arena);
+    struct gate gate = {.s = s,
+                        .plan = plan,
+                        .binding = binding,
+                        .release = snapshot_get(s, SNAPSHOT_RELEASE, object_ns(binding), name),
+                        .told = out};
+    const char *reason = NULL;
+    if (promotion_refused(pipeline, bindings, spec_text(binding, "environment"), name, &why,
+                          &reason)) {
+        decide(out, false, reason, arena_cstr(arena, buf_slice(&why)));
+    } else {
+        judge_edges(&gate, pipeline, bindings);
+    }
+    json_decref(bindings);
+    buf_free(&gate.missing);
+    buf_free(&why);
+}
+
+/* ---- automatic promotion ---- */
+
+static void create_offered(const struct snapshot *s, const json_t *binding, struct slice to,
+                           struct slice release, struct plan *plan, const char *reason)
+{
+    struct slice component = owner_text(binding, "componentName");
+    struct slice name = deployment_binding_name(&plan->arena, component, to);
+    const json_t *owner = snapshot_get(s, SNAPSHOT_COMPONENT, object_ns(binding), component);
+    json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", object_ns(binding), name);
+    json_object_set_new(
+        o, "spec",
+        json_pack("{s:O, s:o, s:o, s:s}", "owner", json_at(binding, "spec", "owner", NULL),
+                  "environment", json_str(to), "releaseName", json_str(release), "reason", reason));
+    status_set(o, "offeredRelease", json_str(release));
+    object_add_finalizer(o, FINALIZER);
+    if (owner != NULL) {
+        object_add_owner(o, owner, true);
+    }
+    plan_create(plan, SNAPSHOT_BINDING, o);
+}
+
+static const struct snapshot_entry *binding_entry_in(const struct snapshot *s,
+                                                     const json_t *binding, struct slice to,
+                                                     struct arena *arena)
+{
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, object_ns(binding),
+                                 owner_text(binding, "componentName"), arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(spec_text(snapshot_tree(s, found[i]), "environment"), to)) {
+            return found[i];
+        }
+    }
+    return NULL;
+}
+
+/* A release that has been there, or was offered, and is not there now: somebody decided so. */
+static bool had(const json_t *there, struct slice release)
+{
+    return slice_eq(json_text(json_at(there, "status", "offeredRelease", NULL)), release) ||
+           slice_eq(spec_text(there, "releaseName"), release) ||
+           promotion_healthy(there, release) != NULL;
+}
+
+static void offer_to(const struct snapshot *s, const json_t *binding, struct slice to,
+                     struct slice release, struct plan *plan)
+{
+    struct arena *arena = &plan->arena;
+    const struct snapshot_entry *env =
+        snapshot_find(s, SNAPSHOT_ENVIRONMENT, object_ns(binding), to);
+    const struct snapshot_entry *there = binding_entry_in(s, binding, to, arena);
+    const char *reason = arena_printf(arena, "promoted by itself from \"%.*s\"",
+                                      SLICE_ARG(spec_text(binding, "environment")));
+    if (env == NULL || env->deleting) {
+        return;
+    }
+    if (there == NULL) {
+        create_offered(s, binding, to, release, plan, reason);
+    } else if (!there->deleting && !had(snapshot_tree(s, there), release)) {
+        json_t *edit = plan_edit(plan, s, there);
+        json_t *spec = json_object_get(edit, "spec");
+        json_object_set_new(spec, "releaseName", json_str(release));
+        json_object_set_new(spec, "reason", json_string(reason));
+        binding_requested_by(edit, (struct slice){0});
+        status_set(edit, "offeredRelease", json_str(release));
+    }
+}
+
+void promotion_offer(const struct snapshot *s, const json_t *binding, struct slice release,
+                     struct plan *plan)
+{
+    const json_t *pipeline = promotion_pipeline(s, binding, &plan->arena);
+    struct promotion_edge edge = {0};
+    while (promotion_next_from(pipeline, spec_text(binding, "environment"), &edge)) {
+        if (json_is_true(json_object_get(edge.target, "automatic"))) {
+            offer_to(s, binding, json_text_at(edge.target, "name"), release, plan);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+/* promotion.h: may a release come to an environment now, and if not, what is it waiting for?
+ *
+ * The rules are proto/promotion.h's; here they meet the objects: the component's project and its
+ * pipeline, the other environments' bindings, approvals, tests, and the time.
+ * Pure, over a snapshot. Owner: texts and trees are the plan's arena's, or the snapshot's. Thread:
+ * the snapshot's. */
+#ifndef RECONCILE_CONTROLLERS_PROMOTION_H
+#define RECONCILE_CONTROLLERS_PROMOTION_H
+
+#include "reconcile/controllers/common.h"
+
+/* Whether spec.releaseName was let in, as a condition of a ReleaseBinding. */
+#define PROMOTED "Promoted"
+
+/* Promoted's reason where any release may go. */
+#define PROMOTION_STARTED "Started"
+
+struct promotion {
+    bool open;
+    const char *reason;        /* of the condition, either way */
+    const char *message;       /* a sentence: why it is open, or the edge and all that is missing */
+    struct slice *approved_by; /* whose approvals opened it */
+    size_t approved_count;
+};
+
+/* Judges the release that binding's spec asks for, which is there and of binding's component. What
+ * opens by time alone is asked of the plan: plan_requeue(). */
+void promotion_judge(const struct snapshot *s, const json_t *binding, struct plan *plan,
+                     struct promotion *out);
+
+/* The pipeline of binding's component, by its project: NULL if there is none yet. */
+const json_t *promotion_pipeline(const struct snapshot *s, const json_t *binding,
+                                 struct arena *arena);
+
+/* Offers the release that is healthy in binding's environment to those that take it by themselves
+ * (PromotionTarget.automatic), each once. */
+void promotion_offer(const struct snapshot *s, const json_t *binding, struct slice release,
+                     struct plan *plan);
+
+/* Milliseconds of the wall clock; 0 if text is no time. */
+uint64_t promotion_time_ms(struct arena *arena, struct slice text);
+/* Milliseconds; 0 if text is empty or no duration. */
+uint64_t promotion_duration_ms(struct slice text);
+/* now, and the last second that is not before `at_ms`, as the API has times. */
+json_t *promotion_time(uint64_t at_ms);
+json_t *promotion_time_after(uint64_t at_ms);
+
+#endif

@@ -1,0 +1,341 @@
+/* rollout.c: the history of a binding, its deadline and the rollback.
+ *
+ * history[0] is what is deployed. A release that is let in becomes a new first entry, and the one
+ * before ends. The deadline is set when the rollout begins and its clusters answer, and cleared
+ * while one does not: an outage is no release's fault. When it passes and the release was never
+ * healthy here, the last healthy one before it comes in its place; that entry has no deadline, so
+ * there is no second step back. With nothing to go back to, the release stays and is called Failed.
+ */
+#include "reconcile/controllers/rollout.h"
+
+#include "proto/promotion.h"
+
+static json_t *history_of(const json_t *binding)
+{
+    return json_at(binding, "status", "history", NULL);
+}
+
+static struct slice deployed_by(const json_t *binding)
+{
+    return json_text(json_at(binding, "status", "releaseName", NULL));
+}
+
+static bool is_back(const struct rollout *rollout)
+{
+    return rollout->reason != NULL && slice_eq_cstr(slice_of(rollout->reason), ROLLED_BACK);
+}
+
+/* ---- choosing ---- */
+
+/* The rollback that holds for the spec as it is, or NULL. */
+static const json_t *rollback_of(const json_t *binding)
+{
+    const json_t *rollback = json_at(binding, "status", "rollback", NULL);
+    bool holds =
+        json_integer_value(json_object_get(rollback, "generation")) == object_generation(binding) &&
+        slice_eq(json_text_at(rollback, "from"), spec_text(binding, "releaseName"));
+    return rollback != NULL && holds ? rollback : NULL;
+}
+
+static void choose_former(const json_t *binding, const json_t *rollback, struct plan *plan,
+                          struct rollout *out)
+{
+    out->release = json_text_at(rollback, "to");
+    out->reason = ROLLED_BACK;
+    out->message =
+        arena_printf(&plan->arena,
+                     "release \"%.*s\" was not healthy by its deadline and was taken back for "
+                     "\"%.*s\"; it is not tried again until spec changes: bind another release, or "
+                     "raise spec.attempt",
+                     SLICE_ARG(spec_text(binding, "releaseName")), SLICE_ARG(out->release));
+}
+
+void rollout_choose(const struct snapshot *s, const json_t *binding, struct plan *plan,
+                    struct rollout *out)
+{
+    struct slice wanted = spec_text(binding, "releaseName");
+    struct slice deployed = deployed_by(binding);
+    const json_t *rollback = rollback_of(binding);
+    *out = (struct rollout){.release = wanted};
+    if (rollback != NULL) {
+        choose_former(binding, rollback, plan, out);
+    } else if (!slice_eq(wanted, deployed)) {
+        promotion_judge(s, binding, plan, &out->promotion);
+        if (!out->promotion.open) {
+            out->release = deployed;
+            out->reason = out->promotion.reason;
+            out->message = arena_printf(&plan->arena, "release \"%.*s\" is not let in: %s",
+                                        SLICE_ARG(wanted), out->promotion.message);
+        }
+    }
+}
+
+/* ---- the history ---- */
+
+static struct slice text_copy(struct plan *plan, const json_t *entry, const char *key)
+{
+    return arena_copy(&plan->arena, json_text_at(entry, key));
+}
+
+/* Ends the entry that is deployed no longer. */
+static void end_entry(const struct snapshot *s, json_t *entry, const char *outcome)
+{
+    json_object_set_new(entry, "endedAt", promotion_time(s->now_ms));
+    json_object_del(entry, "deadline");
+    if (!slice_eq_cstr(json_text_at(entry, "outcome"), "Failed")) {
+        json_object_set_new(entry, "outcome", json_string(outcome));
+    }
+}
+
+/* Drops the oldest beyond the limit, but keeps the last that was healthy. */
+static void trim(json_t *history)
+{
+    size_t healthy = 0; /* of the entries before the first */
+    for (size_t i = json_array_size(history); i-- > 1;) {
+        healthy = json_text_at(json_array_get(history, i), "healthyAt").len > 0 ? i : healthy;
+    }
+    for (size_t i = json_array_size(history); i-- > 1;) {
+        if (json_array_size(history) > ROLLOUT_HISTORY_MAX && i != healthy) {
+            (void)json_array_remove(history, i);
+        }
+    }
+}
+
+static json_t *new_entry(const struct snapshot *s, const json_t *binding,
+                         const struct rollout *rollout)
+{
+    json_t *entry = json_pack("{s:o, s:o, s:s}", "release", json_str(rollout->release), "startedAt",
+                              promotion_time(s->now_ms), "outcome", "Progressing");
+    struct slice by = object_annotation(binding, PROMOTION_REQUESTED_BY);
+    struct slice reason = spec_text(binding, "reason");
+    if (is_back(rollout)) {
+        json_object_set_new(entry, "reason",
+                            json_sprintf("release \"%.*s\" missed its deadline",
+                                         SLICE_ARG(spec_text(binding, "releaseName"))));
+    }
+    if (rollout->reason != NULL) {
+        return entry; /* nobody asked for it */
+    }
+    if (by.len > 0) {
+        json_object_set_new(entry, "by", json_str(by));
+    }
+    if (reason.len > 0) {
+        json_object_set_new(entry, "reason", json_str(reason));
+    }
+    json_t *approved = json_array();
+    for (size_t i = 0; i < rollout->promotion.approved_count; i++) {
+        json_array_append_new(approved, json_str(rollout->promotion.approved_by[i]));
+    }
+    if (json_array_size(approved) > 0) {
+        json_object_set(entry, "approvedBy", approved);
+    }
+    json_decref(approved);
+    return entry;
+}
+
+/* The entry of what is deployed, made and put first if it is new. */
+static json_t *current_entry(const struct snapshot *s, const json_t *binding, json_t *edit,
+                             const struct rollout *rollout)
+{
+    json_t *history = history_of(edit);
+    if (history == NULL) {
+        history = json_array();
+        status_set(edit, "history", history);
+    }
+    json_t *first = json_array_get(history, 0);
+    if (first != NULL && slice_eq(json_text_at(first, "release"), rollout->release)) {
+        return first;
+    }
+    if (first != NULL) {
+        end_entry(s, first, is_back(rollout) ? "RolledBack" : "Superseded");
+    }
+    json_array_insert_new(history, 0, new_entry(s, binding, rollout));
+    trim(history);
+    return json_array_get(history, 0);
+}
+
+static void note_health(const struct snapshot *s, json_t *entry, struct rollout_health health)
+{
+    bool was = json_text_at(entry, "healthySince").len > 0;
+    if (health.healthy && !was) {
+        json_object_set_new(entry, "healthySince", promotion_time(s->now_ms));
+        if (json_text_at(entry, "healthyAt").len == 0) {
+            json_object_set_new(entry, "healthyAt", promotion_time(s->now_ms));
+        }
+        json_object_set_new(entry, "outcome", json_string("Healthy"));
+        json_object_del(entry, "deadline");
+    } else if (!health.healthy && was) {
+        json_object_del(entry, "healthySince");
+    }
+}
+
+/* ---- the deadline ---- */
+
+static uint64_t deadline_ms(const struct snapshot *s, const json_t *binding, struct plan *plan)
+{
+    struct slice text = spec_text(binding, "progressDeadline");
+    if (text.len == 0) {
+        text = spec_text(promotion_pipeline(s, binding, &plan->arena), "progressDeadline");
+    }
+    return promotion_duration_ms(text);
+}
+
+/* The last release before the first entry that was healthy, is another, and is still there. */
+static struct slice former(const struct snapshot *s, const json_t *binding, const json_t *history,
+                           struct plan *plan)
+{
+    struct slice failed = json_text_at(json_array_get(history, 0), "release");
+    for (size_t i = 1; i < json_array_size(history); i++) {
+        const json_t *entry = json_array_get(history, i);
+        struct slice release = json_text_at(entry, "release");
+        if (json_text_at(entry, "healthyAt").len > 0 && !slice_eq(release, failed) &&
+            snapshot_find(s, SNAPSHOT_RELEASE, object_ns(binding), release) != NULL) {
+            return text_copy(plan, entry, "release");
+        }
+    }
+    return (struct slice){0};
+}
+
+static void missed(const struct snapshot *s, const json_t *binding, json_t *edit, json_t *entry,
+                   struct plan *plan)
+{
+    struct slice from = text_copy(plan, entry, "release");
+    struct slice to = former(s, binding, history_of(edit), plan);
+    json_object_del(entry, "deadline");
+    if (to.len == 0) {
+        json_object_set_new(entry, "outcome", json_string("Failed"));
+        plan_event(
+            plan, binding, true, "ProgressDeadlineExceeded",
+            "release \"%.*s\" was not healthy by its deadline, and no release before it was: "
+            "it stays",
+            SLICE_ARG(from));
+        return;
+    }
+    status_set(edit, "rollback",
+               json_pack("{s:o, s:o, s:I, s:o}", "from", json_str(from), "to", json_str(to),
+                         "generation", (json_int_t)object_generation(binding), "at",
+                         promotion_time(s->now_ms)));
+    plan_event(plan, binding, true, ROLLED_BACK,
+               "release \"%.*s\" was not healthy by its deadline: back to \"%.*s\"",
+               SLICE_ARG(from), SLICE_ARG(to));
+    plan_requeue(plan, 1);
+}
+
+/* Starts, stops and looks at the clock of a rollout that asks for health. */
+static void watch_deadline(const struct snapshot *s, const json_t *binding, json_t *edit,
+                           json_t *entry, struct rollout_health health, struct plan *plan)
+{
+    struct slice due = json_text_at(entry, "deadline");
+    uint64_t allowed_ms = deadline_ms(s, binding, plan);
+    if (health.unreachable || allowed_ms == 0) {
+        json_object_del(entry, "deadline");
+    } else if (due.len == 0) {
+        json_object_set_new(entry, "deadline", promotion_time_after(s->now_ms + allowed_ms));
+        plan_requeue(plan, allowed_ms + 1000);
+    } else {
+        uint64_t due_ms = promotion_time_ms(&plan->arena, due);
+        if (s->now_ms >= due_ms) {
+            missed(s, binding, edit, entry, plan);
+        } else {
+            plan_requeue(plan, due_ms - s->now_ms);
+        }
+    }
+}
+
+/* ---- the conditions ---- */
+
+static void tell_promotion(const struct snapshot *s, const json_t *binding, json_t *edit,
+                           const struct rollout *rollout, struct plan *plan)
+{
+    const struct promotion *p = &rollout->promotion;
+    if (p->reason ==
+        NULL) { /* it was told when it was let in, unless another was asked for since */
+        if (!is_back(rollout) && condition_is(binding, PROMOTED, "False")) {
+            condition_set(edit, s, PROMOTED, STATUS_TRUE, "Deployed", "it is the one that runs");
+        }
+        return;
+    }
+    struct condition before = condition_of(binding, PROMOTED);
+    condition_set(edit, s, PROMOTED, p->open ? STATUS_TRUE : STATUS_FALSE, p->reason, "%s",
+                  p->message);
+    if (p->open && slice_eq_cstr(slice_of(p->reason), PROMOTION_STARTED)) {
+        return; /* every new release does: nothing to tell */
+    }
+    if (p->open) {
+        plan_event(plan, binding, false, "Promoted", "release \"%.*s\": %s",
+                   SLICE_ARG(rollout->release), p->message);
+    } else if (!slice_eq_cstr(before.reason, p->reason)) {
+        plan_event(plan, binding, false, p->reason, "%s", rollout->message);
+    }
+}
+
+static void tell_rollback(const struct snapshot *s, json_t *edit, const json_t *entry,
+                          const struct rollout *rollout)
+{
+    const json_t *rollback = json_at(edit, "status", "rollback", NULL);
+    if (rollback != NULL && rollback_of(edit) == NULL) {
+        status_set(edit, "rollback", NULL); /* of a spec that is no more */
+        rollback = NULL;
+    }
+    if (rollback != NULL) {
+        condition_set(
+            edit, s, ROLLED_BACK, STATUS_TRUE, "ProgressDeadlineExceeded",
+            "release \"%.*s\" was not healthy by its deadline and is not tried again until "
+            "spec changes; \"%.*s\" runs instead%s",
+            SLICE_ARG(json_text_at(rollback, "from")), SLICE_ARG(json_text_at(rollback, "to")),
+            rollout->reason == NULL || json_text_at(entry, "healthySince").len > 0
+                ? ""
+                : ", and is not healthy yet: there is no second step back");
+    } else if (slice_eq_cstr(json_text_at(entry, "outcome"), "Failed")) {
+        condition_set(edit, s, ROLLED_BACK, STATUS_FALSE, "NothingToReturnTo",
+                      "release \"%.*s\" was not healthy by its deadline, and no release before it "
+                      "was: it stays",
+                      SLICE_ARG(json_text_at(entry, "release")));
+    } else {
+        condition_drop(edit, ROLLED_BACK);
+    }
+}
+
+void rollout_record(const struct snapshot *s, const json_t *binding, json_t *edit,
+                    const struct rollout *rollout, struct rollout_health health, struct plan *plan)
+{
+    tell_promotion(s, binding, edit, rollout, plan);
+    if (rollout->release.len == 0) {
+        return;
+    }
+    json_t *entry = current_entry(s, binding, edit, rollout);
+    note_health(s, entry, health);
+    bool done = slice_eq_cstr(json_text_at(entry, "outcome"), "Healthy") ||
+                slice_eq_cstr(json_text_at(entry, "outcome"), "Failed");
+    if (rollout->reason == NULL && !done) {
+        watch_deadline(s, binding, edit, entry, health, plan);
+    }
+    tell_rollback(s, edit, entry, rollout);
+    if (health.healthy) {
+        promotion_offer(s, binding, rollout->release, plan);
+    }
+}
+
+void rollout_rest(json_t *edit)
+{
+    json_object_del(json_array_get(history_of(edit), 0), "healthySince");
+}
+
+bool rollout_uses(const json_t *binding, struct slice release)
+{
+    if (slice_eq(spec_text(binding, "releaseName"), release) ||
+        slice_eq(deployed_by(binding), release) ||
+        slice_eq(json_text(json_at(binding, "status", "rollback", "to", NULL)), release)) {
+        return true;
+    }
+    const json_t *history = history_of(binding);
+    struct slice first = json_text_at(json_array_get(history, 0), "release");
+    for (size_t i = 1; i < json_array_size(history); i++) {
+        const json_t *entry = json_array_get(history, i);
+        struct slice name = json_text_at(entry, "release");
+        if (json_text_at(entry, "healthyAt").len > 0 && !slice_eq(name, first)) {
+            return slice_eq(name, release); /* the way back */
+        }
+    }
+    return false;
+}

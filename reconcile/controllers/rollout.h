@@ -1,0 +1,51 @@
+/* rollout.h: which release a binding deploys, what became of those before it, and the way back.
+ *
+ *   spec.releaseName --let in?--> deployed --healthy?--> Healthy
+ *                                    |  not by its deadline
+ *                                    v
+ *                    the last healthy release before it is deployed instead, once
+ *
+ * A rollback does not touch the spec: who declares a broken release keeps declaring it, and it is
+ * not tried again until the spec changes (status.rollback holds for one generation). So neither a
+ * GitOps tool nor this controller can make a loop of it.
+ * Pure, over a snapshot. Owner: texts are the plan's arena's. Thread: the snapshot's. */
+#ifndef RECONCILE_CONTROLLERS_ROLLOUT_H
+#define RECONCILE_CONTROLLERS_ROLLOUT_H
+
+#include "reconcile/controllers/promotion.h"
+
+/* A condition of a ReleaseBinding while the release of its spec is taken back, or could not be. */
+#define ROLLED_BACK "RolledBack"
+
+enum { ROLLOUT_HISTORY_MAX = 10 };
+
+struct rollout {
+    struct slice release; /* to deploy; empty: none was let in yet */
+    /* Why that is not spec.releaseName, as Ready's reason and message; NULL: it is. */
+    const char *reason;
+    const char *message;
+    struct promotion promotion; /* of spec.releaseName; reason NULL: it was let in before */
+};
+
+/* What binding's release is to be, which is there and of its component. */
+void rollout_choose(const struct snapshot *s, const json_t *binding, struct plan *plan,
+                    struct rollout *out);
+
+/* How the release that is deployed is doing. */
+struct rollout_health {
+    bool healthy;     /* on all clusters, and of this release */
+    bool unreachable; /* a cluster does not answer: nothing is the release's fault */
+};
+
+/* Keeps status.history and the conditions Promoted and RolledBack of binding's edit, and decides
+ * on going back: then the next plan deploys the former release. */
+void rollout_record(const struct snapshot *s, const json_t *binding, json_t *edit,
+                    const struct rollout *rollout, struct rollout_health health, struct plan *plan);
+
+/* Nothing is deployed any more, of a binding under edit: its health ends. */
+void rollout_rest(json_t *edit);
+
+/* Whether binding deploys the release, may have to go back to it, or asks for it. */
+bool rollout_uses(const json_t *binding, struct slice release);
+
+#endif
