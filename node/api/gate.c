@@ -268,6 +268,9 @@ static void derive_names(const struct gate_write *w, uint8_t random[5], char uid
 static void fill_admit(struct gate_write *w, struct admit_request *r)
 {
     uint8_t random[5];
+    w->author = (struct admit_author){.user = author(w)->user,
+                                      .groups = author(w)->groups,
+                                      .group_count = author(w)->group_count};
     *r = (struct admit_request){
         .arena = w->arena,
         .kind = w->kind,
@@ -285,6 +288,7 @@ static void fill_admit(struct gate_write *w, struct admit_request *r)
         .validate = w->api->config.validate,
         .validation = w->validation,
         .collected = w->api->config.collected,
+        .author = &w->author,
         .expressions = w->api->config.expressions,
         .now_ms = w->api->clock->wall_ms(w->api->clock),
     };
@@ -423,13 +427,9 @@ static void answer(struct gate_write *w)
     review_start(&w->review);
 }
 
-static void attempt(struct gate_write *w)
+/* What admission came to: go on, look again, or end. */
+static void conclude(struct gate_write *w, int rc)
 {
-    struct admit_request request;
-    fill_admit(w, &request);
-    w->result = (struct admit_result){0};
-    w->err = (struct err){0};
-    int rc = admit(&request, &w->result, &w->err);
     w->result_rc = rc;
     bool doubtful = !w->confirmed && w->op != ADMIT_CREATE;
     if ((rc != 0 || !w->result.changed) && doubtful) {
@@ -447,6 +447,51 @@ static void attempt(struct gate_write *w)
     } else {
         submit(w);
     }
+}
+
+static void on_checked(struct promotion_check *check, int rc, const struct err *err)
+{
+    struct gate_write *w = check->user;
+    if (w->canceled) {
+        (void)err_set(&w->err, ERR_CANCELED, "the caller gave up");
+        finish(w, ERR_CANCELED);
+        return;
+    }
+    if (rc == 0) {
+        rc = admit_finish(&w->request, &w->result, &w->err);
+    } else {
+        (void)fail_err(w, rc, err);
+        w->result.message = arena_copy(w->arena, slice_of(w->err.message));
+    }
+    conclude(w, rc);
+}
+
+static void check_promotion(struct gate_write *w)
+{
+    w->check = (struct promotion_check){.backend = w->api->backend,
+                                        .loop = w->loop,
+                                        .arena = w->arena,
+                                        .subject = author(w),
+                                        .kind = w->kind,
+                                        .ns = w->ns,
+                                        .object = w->result.object,
+                                        .deadline_ms = w->deadline_ms,
+                                        .user = w,
+                                        .done = on_checked};
+    promotion_check_start(&w->check);
+}
+
+static void attempt(struct gate_write *w)
+{
+    fill_admit(w, &w->request);
+    w->result = (struct admit_result){0};
+    w->err = (struct err){0};
+    int rc = admit_merge(&w->request, &w->result, &w->err);
+    if (rc == 0 && promotion_concerns(w->kind, w->result.before, w->result.object)) {
+        check_promotion(w);
+        return;
+    }
+    conclude(w, rc == 0 ? admit_finish(&w->request, &w->result, &w->err) : rc);
 }
 
 /* ---- the beginning ---- */

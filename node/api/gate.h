@@ -6,6 +6,8 @@
  * and after looking up the request id's outcome if the client gave the id. A conflict on a
  * precondition that the server made is read and admitted again, GATE_ATTEMPTS_MAX times; a
  * generated name that exists gets another suffix.
+ * A promotion, an approval or a test result is checked against other objects (promotion.h) between
+ * the two halves of admission.
  * What is answered and not stored (struct kind's `answered`) goes from admission to reviews.h.
  * The caller has authenticated and authorized.
  * Owner:  the caller embeds struct gate_write; it and all it borrows stay until done, which comes
@@ -14,6 +16,7 @@
 #ifndef NODE_API_GATE_H
 #define NODE_API_GATE_H
 
+#include "node/api/promotion.h"
 #include "node/api/reviews.h"
 #include "proto/admit.h"
 
@@ -58,6 +61,9 @@ struct gate_write {
     struct backend_get get;
     struct backend_submit submit;
     struct review review;
+    struct admit_request request; /* of the attempt under way */
+    struct admit_author author;
+    struct promotion_check check;
     struct backend_object old;
     bool have_old;
     bool confirmed;

@@ -15,6 +15,7 @@ enum { SUBJECT_GROUPS_MAX = 16 };
 #define GROUP_ADMIN "system:masters"
 #define GROUP_VIEWER "choreo:viewers"
 #define GROUP_NODE "choreo:nodes"
+#define GROUP_TESTER "choreo:testers" /* may report TestResults: CI */
 #define GROUP_JOINER "choreo:joiners" /* holders of a join token: may ask to join, nothing else */
 #define GROUP_AUTHENTICATED "system:authenticated"
 #define GROUP_ANONYMOUS "system:unauthenticated"

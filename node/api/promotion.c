@@ -1,0 +1,321 @@
+/* promotion.c: reads what a decision needs, one object after another, and decides.
+ *
+ * Happy path: each step reads one object, linearizably (all are of one namespace, so of one shard);
+ * the last lists the bindings; then the trees are judged by proto/promotion.h. Failure path: an
+ * object that is not there ends the questions early. For a binding that is no refusal, since it may
+ * still come; an approval or a result of what is not there means nothing, and is refused. */
+#include "node/api/promotion.h"
+
+#include "proto/promotion.h"
+
+#define RESOURCE_BINDING "releasebindings.choreo.dev"
+#define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
+#define RESOURCE_TEST "testresults.choreo.dev"
+
+enum step { READ_RELEASE, READ_COMPONENT, READ_PROJECT, READ_PIPELINE, LIST_BINDINGS };
+
+static void next(struct promotion_check *c);
+
+static struct slice text(const json_t *object, const char *a, const char *b)
+{
+    return json_text(json_at(object, "spec", a, b, NULL));
+}
+
+static bool is_binding(const struct promotion_check *c)
+{
+    return slice_eq_cstr(c->kind->resource, RESOURCE_BINDING);
+}
+
+static bool is_test(const struct promotion_check *c)
+{
+    return slice_eq_cstr(c->kind->resource, RESOURCE_TEST);
+}
+
+static struct slice release_name(const struct promotion_check *c)
+{
+    return text(c->object, is_binding(c) ? "releaseName" : "release", NULL);
+}
+
+static struct slice component_name(const struct promotion_check *c)
+{
+    return is_binding(c) ? text(c->object, "owner", "componentName")
+                         : text(c->object, "component", NULL);
+}
+
+static bool same(const json_t *before, const json_t *after, const char *key)
+{
+    const json_t *a = json_at(before, "spec", key, NULL);
+    const json_t *b = json_at(after, "spec", key, NULL);
+    return a == b || (a != NULL && b != NULL && json_equal(a, b));
+}
+
+bool promotion_concerns(const struct kind *kind, const json_t *before, const json_t *after)
+{
+    if (slice_eq_cstr(kind->resource, RESOURCE_BINDING)) {
+        return text(after, "releaseName", NULL).len > 0 && !object_deleting(after) &&
+               (before == NULL || !same(before, after, "releaseName") ||
+                !same(before, after, "owner"));
+    }
+    return before == NULL && (slice_eq_cstr(kind->resource, RESOURCE_APPROVAL) ||
+                              slice_eq_cstr(kind->resource, RESOURCE_TEST));
+}
+
+/* ---- the end ---- */
+
+static void end(struct promotion_check *c, int rc)
+{
+    buf_free(&c->name);
+    c->done(c, rc, rc != 0 ? &c->err : NULL);
+}
+
+static void refuse(struct promotion_check *c, int code, struct buf *why)
+{
+    int rc = err_set(&c->err, code, "%s", buf_cstr(why));
+    buf_free(why);
+    end(c, rc);
+}
+
+/* What the decision would be about is not there. */
+static void not_there(struct promotion_check *c, const char *what)
+{
+    struct buf why = {0};
+    if (is_binding(c)) {
+        end(c, 0); /* it may come later: the controller waits for it */
+        return;
+    }
+    buf_addf(&why, "%.*s: there is no %s \"%s\" in namespace \"%.*s\"",
+             SLICE_ARG(c->kind->resource), what, buf_cstr(&c->name), SLICE_ARG(c->ns));
+    refuse(c, ERR_UNPROCESSABLE, &why);
+}
+
+/* ---- the decisions ---- */
+
+static void decide_binding(struct promotion_check *c)
+{
+    struct buf why = {0};
+    const char *reason = NULL;
+    if (promotion_refused(c->pipeline, c->bindings, text(c->object, "environment", NULL),
+                          release_name(c), &why, &reason)) {
+        refuse(c, ERR_UNPROCESSABLE, &why);
+        return;
+    }
+    end(c, 0);
+}
+
+/* Who could open the edges that ask for approval; true if the subject can open one. */
+static bool may_open(struct promotion_check *c, struct slice environment, struct buf *asked)
+{
+    struct promotion_edge edge = {0};
+    bool may = false;
+    json_t *groups = json_array();
+    for (size_t i = 0; i < c->subject->group_count; i++) {
+        json_array_append_new(groups, json_str(c->subject->groups[i]));
+    }
+    while (promotion_next_to(c->pipeline, environment, &edge)) {
+        if (json_is_true(json_object_get(edge.target, "requiresApproval"))) {
+            may = may || promotion_may_approve(edge.target, groups);
+            buf_addf(asked, "%s\"%.*s\" -> \"%.*s\" is approved by ", asked->len > 0 ? "; " : "",
+                     SLICE_ARG(edge.source), SLICE_ARG(environment));
+            promotion_approvers(edge.target, asked);
+        }
+    }
+    json_decref(groups);
+    return may;
+}
+
+static void decide_approval(struct promotion_check *c)
+{
+    struct slice user = c->subject->user;
+    struct slice environment = text(c->object, "environment", NULL);
+    const json_t *binding = promotion_binding_in(c->bindings, environment);
+    bool asked_for = slice_eq(text(binding, "releaseName", NULL), release_name(c)) &&
+                     slice_eq(object_annotation(binding, PROMOTION_REQUESTED_BY), user);
+    struct buf asked = {0};
+    struct buf why = {0};
+    bool may = may_open(c, environment, &asked);
+    int code = ERR_FORBIDDEN;
+    if (asked.len == 0) {
+        code = ERR_UNPROCESSABLE;
+        buf_addf(&why,
+                 "there is nothing to approve: no edge of pipeline \"%.*s\" that leads to \"%.*s\" "
+                 "asks for approval",
+                 SLICE_ARG(object_name(c->pipeline)), SLICE_ARG(environment));
+    } else if (promotion_is_author(c->release, user)) {
+        buf_addf(&why, "\"%.*s\" is an author of release \"%.*s\": somebody else has to approve it",
+                 SLICE_ARG(user), SLICE_ARG(release_name(c)));
+    } else if (asked_for) {
+        buf_addf(&why,
+                 "\"%.*s\" asked for the promotion of release \"%.*s\" to \"%.*s\": somebody else "
+                 "has to approve it",
+                 SLICE_ARG(user), SLICE_ARG(release_name(c)), SLICE_ARG(environment));
+    } else if (!may) {
+        buf_addf(&why, "\"%.*s\" may not approve this: %s", SLICE_ARG(user), buf_cstr(&asked));
+    }
+    buf_free(&asked);
+    if (why.len > 0) {
+        refuse(c, code, &why);
+    } else {
+        end(c, 0);
+    }
+}
+
+/* ---- reading ---- */
+
+static void release_tree(void *tree)
+{
+    json_decref(tree);
+}
+
+static int keep(struct promotion_check *c, const struct backend_object *object, json_t **tree)
+{
+    int rc = object_parse(object->body, object->version, tree, &c->err);
+    if (rc == 0) {
+        arena_own(c->arena, *tree, release_tree);
+    }
+    return rc;
+}
+
+/* The release is there: is it the component's? What speaks of it goes with it. */
+static void took_release(struct promotion_check *c)
+{
+    struct slice of = text(c->release, "owner", "componentName");
+    struct buf why = {0};
+    if (!slice_eq(of, component_name(c))) {
+        buf_addf(&why, "release \"%.*s\" is one of component \"%.*s\", not of \"%.*s\"",
+                 SLICE_ARG(release_name(c)), SLICE_ARG(of), SLICE_ARG(component_name(c)));
+        refuse(c, ERR_UNPROCESSABLE, &why);
+        return;
+    }
+    if (!is_binding(c)) {
+        object_add_owner(c->object, c->release, false);
+    }
+    if (is_test(c)) {
+        end(c, 0);
+        return;
+    }
+    next(c);
+}
+
+static void on_get(struct backend_get *get, int rc, const struct err *err)
+{
+    static const char *const kinds[] = {"Release", "Component", "Project", "DeploymentPipeline"};
+    struct promotion_check *c = get->user;
+    json_t **trees[] = {&c->release, &c->component, &c->project, &c->pipeline};
+    enum step step = (enum step)c->step;
+    if (rc == 0) {
+        rc = keep(c, &get->object, trees[step]);
+    } else if (rc == ERR_NOT_FOUND) {
+        /* The project `default` need not exist. */
+        if (step != READ_PROJECT || !slice_eq_cstr(buf_slice(&c->name), "default")) {
+            not_there(c, kinds[step]);
+            return;
+        }
+        rc = 0;
+    } else if (err != NULL) {
+        c->err = *err;
+    }
+    if (rc != 0) {
+        end(c, rc);
+        return;
+    }
+    c->step++;
+    if (step == READ_RELEASE) {
+        took_release(c);
+    } else {
+        next(c);
+    }
+}
+
+static void read_one(struct promotion_check *c, const char *resource, struct slice name)
+{
+    buf_clear(&c->name);
+    buf_add(&c->name, name);
+    c->get = (struct backend_get){
+        .loop = c->loop,
+        .key = {.resource = slice_of(resource), .ns = c->ns, .name = buf_slice(&c->name)},
+        .consistency = BACKEND_LINEARIZABLE,
+        .deadline_ms = c->deadline_ms,
+        .user = c,
+        .done = on_get,
+    };
+    c->backend->ops->get(c->backend, &c->get);
+}
+
+static void on_row(struct backend_list *list, const struct backend_object *object)
+{
+    struct promotion_check *c = list->user;
+    json_t *tree = NULL;
+    struct slice raw;
+    backend_cursor_set(&c->cursor, &object->key);
+    if (json_scan(object->body, &raw, "spec", "owner", "componentName", NULL) &&
+        slice_eq(json_unquote(raw, c->arena), component_name(c)) &&
+        object_parse(object->body, object->version, &tree, NULL) == 0) {
+        json_array_append_new(c->bindings, tree);
+    }
+}
+
+static void on_page(struct backend_list *list, int rc, const struct err *err)
+{
+    struct promotion_check *c = list->user;
+    if (rc != 0) {
+        c->err = err != NULL ? *err : c->err;
+        end(c, rc);
+    } else if (list->more) {
+        backend_list_next(list, &c->cursor);
+        c->backend->ops->list(c->backend, list);
+    } else if (is_binding(c)) {
+        decide_binding(c);
+    } else {
+        decide_approval(c);
+    }
+}
+
+static void list_bindings(struct promotion_check *c)
+{
+    c->bindings = json_array();
+    arena_own(c->arena, c->bindings, release_tree);
+    c->list = (struct backend_list){.loop = c->loop,
+                                    .resource = SLICE(RESOURCE_BINDING),
+                                    .ns = c->ns,
+                                    .consistency = BACKEND_LINEARIZABLE,
+                                    .limit = BACKEND_PAGE_ROWS_MAX,
+                                    .deadline_ms = c->deadline_ms,
+                                    .user = c,
+                                    .row = on_row,
+                                    .done = on_page};
+    c->backend->ops->list(c->backend, &c->list);
+}
+
+/* As controllers find it, but for projects that list a component: those are in its status. */
+static struct slice project_name(const struct promotion_check *c)
+{
+    struct slice name = text(c->component, "project", NULL);
+    name = name.len > 0 ? name : json_text(json_at(c->component, "status", "project", NULL));
+    return name.len > 0 ? name : SLICE("default");
+}
+
+static void next(struct promotion_check *c)
+{
+    switch ((enum step)c->step) {
+    case READ_RELEASE:
+        read_one(c, "releases.choreo.dev", release_name(c));
+        break;
+    case READ_COMPONENT:
+        read_one(c, "components.choreo.dev", component_name(c));
+        break;
+    case READ_PROJECT:
+        read_one(c, "projects.choreo.dev", project_name(c));
+        break;
+    case READ_PIPELINE:
+        read_one(c, "deploymentpipelines.choreo.dev", promotion_pipeline_of(c->project));
+        break;
+    case LIST_BINDINGS:
+        list_bindings(c);
+        break;
+    }
+}
+
+void promotion_check_start(struct promotion_check *check)
+{
+    next(check);
+}
