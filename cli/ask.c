@@ -229,6 +229,11 @@ static int write_object(struct cli *c, struct ask_write *w, const char *method, 
     return rc != 0 ? rc : take_written(w, message, err);
 }
 
+int ask_create(struct cli *c, struct ask_write *w, struct err *err)
+{
+    return write_object(c, w, SERVICE "Create", err);
+}
+
 int ask_apply(struct cli *c, struct ask_write *w, struct err *err)
 {
     return write_object(c, w, SERVICE "Apply", err);

@@ -49,6 +49,7 @@ struct ask_write {
     bool created, changed;
 };
 /* They print the server's warnings. */
+int ask_create(struct cli *c, struct ask_write *w, struct err *err);
 int ask_apply(struct cli *c, struct ask_write *w, struct err *err);
 int ask_update(struct cli *c, struct ask_write *w, struct err *err);
 int ask_patch(struct cli *c, struct ask_write *w, struct err *err);

@@ -93,15 +93,33 @@ static void look_at_path(struct await *a, const json_t *object)
     buf_free(&text);
 }
 
+/* A condition of a generation that is waited for, or NULL. */
+static const json_t *condition_now(const struct await *a, const json_t *object, const char *type)
+{
+    const json_t *condition = object_condition(object, type);
+    const json_t *of = json_object_get(condition, "observedGeneration");
+    return a->generation == 0 || json_integer_value(of) >= a->generation ? condition : NULL;
+}
+
 static void look_at_condition(struct await *a, const json_t *object)
 {
-    const json_t *condition = object_condition(object, a->type);
+    const json_t *condition = condition_now(a, object, a->type);
     struct slice message = json_text_at(condition, "message");
     a->reached = condition != NULL && slice_eq_cstr(json_text_at(condition, "status"), a->wanted);
     (void)snprintf(a->last, sizeof a->last, "%s is %.*s%s%.*s", a->type,
                    SLICE_ARG(condition != NULL ? json_text_at(condition, "status")
                                                : SLICE("not reported yet")),
                    message.len > 0 ? ": " : "", SLICE_ARG(message));
+}
+
+static void look_for_failure(struct await *a, const json_t *object)
+{
+    const json_t *condition = a->fails_on != NULL ? condition_now(a, object, a->fails_on) : NULL;
+    if (!a->reached && slice_eq_cstr(json_text_at(condition, "status"), "True")) {
+        a->rc =
+            err_set(&a->err, ERR_UNPROCESSABLE, "%.*s: %s: %.*s", SLICE_ARG(object_name(object)),
+                    a->fails_on, SLICE_ARG(json_text_at(condition, "message")));
+    }
 }
 
 static void look(struct await *a, const json_t *object, bool deleted)
@@ -121,6 +139,7 @@ static void look(struct await *a, const json_t *object, bool deleted)
         look_at_path(a, object);
     } else {
         look_at_condition(a, object);
+        look_for_failure(a, object);
     }
     /* Progress is for a person's terminal only. */
     if (!a->reached && strcmp(before, a->last) != 0 && isatty(STDERR_FILENO)) {

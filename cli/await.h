@@ -14,6 +14,9 @@ struct await {
     uint64_t end_ms; /* of the monotonic clock */
     const char *uid; /* of the object that should go; NULL: whichever has the name */
     bool quiet;      /* prints nothing when it is reached */
+    /* Conditions count if they speak of this generation or a later one; 0: whatever they say. */
+    int64_t generation;
+    const char *fails_on; /* a condition which, once True, ends the wait as failed; NULL: none */
     /* private */
     enum await_for what;
     const char *type;   /* of the condition */
@@ -30,7 +33,7 @@ uint64_t await_deadline(const struct cli *c);
 /* "condition=Ready", "condition=Ready=False", "delete", "create", "jsonpath={.spec.x}",
  * "jsonpath={.spec.x}=y". Errors: ERR_INVALID. */
 int await_parse(struct await *a, const char *what, struct err *err);
-/* Errors: ERR_TIMEOUT (says how it is instead), client_stream()'s. */
+/* Errors: ERR_TIMEOUT (says how it is instead), ERR_UNPROCESSABLE (fails_on), client_stream()'s. */
 int await_one(struct await *a, Choreo__V1__Ref *ref, const char *title, struct err *err);
 void await_free(struct await *a);
 

@@ -16,8 +16,11 @@
 enum complete {
     COMPLETE_NOTHING,
     COMPLETE_FILE,
-    COMPLETE_KIND,    /* of objects, one word */
-    COMPLETE_OBJECTS, /* KIND, then names of that kind; or KIND/NAME */
+    COMPLETE_KIND,      /* of objects, one word */
+    COMPLETE_OBJECTS,   /* KIND, then names of that kind; or KIND/NAME */
+    COMPLETE_COMPONENT, /* a name */
+    COMPLETE_ENVIRONMENT,
+    COMPLETE_RELEASE, /* of the component that stands before it */
     COMPLETE_CONTEXT,
     COMPLETE_NAMESPACE,
     COMPLETE_NODE,

@@ -60,7 +60,8 @@ static int on_name(const Choreo__V1__Object *object, void *user, struct err *err
     return rc;
 }
 
-static void offer_names(struct completing *k, const char *kind)
+/* fields: a selector, or NULL. */
+static void offer_selected(struct completing *k, const char *kind, const char *fields)
 {
     Choreo__V1__Ref ref;
     struct err err;
@@ -70,10 +71,25 @@ static void offer_names(struct completing *k, const char *kind)
     ask_ref(k->cli, kind, k->cli->options.all_namespaces ? "" : k->cli->ns, &ref);
     struct ask_list list = {.ref = &ref,
                             .form = CHOREO__V1__FORM__FORM_METADATA,
+                            .fields = fields,
                             .limit = NAMES_MAX,
                             .each = on_name,
                             .user = k};
     (void)ask_list(k->cli, &list, &err);
+}
+
+static void offer_names(struct completing *k, const char *kind)
+{
+    offer_selected(k, kind, NULL);
+}
+
+static void offer_releases(struct completing *k, const struct args_list *before)
+{
+    const char *of =
+        before->count == 0
+            ? NULL
+            : arena_printf(&k->cli->arena, "spec.owner.componentName=%s", before->items[0]);
+    offer_selected(k, "releases", of);
 }
 
 static void offer_nodes(struct completing *k)
@@ -217,6 +233,17 @@ static void offer_values(struct completing *k, enum complete what, const struct 
         break;
     case COMPLETE_OBJECTS:
         offer_objects(k, before);
+        break;
+    case COMPLETE_COMPONENT:
+        if (before->count == 0) {
+            offer_names(k, "components");
+        }
+        break;
+    case COMPLETE_ENVIRONMENT:
+        offer_names(k, "environments");
+        break;
+    case COMPLETE_RELEASE:
+        offer_releases(k, before);
         break;
     case COMPLETE_CONTEXT:
         offer_contexts(k);

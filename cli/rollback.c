@@ -1,0 +1,59 @@
+/* rollback.c: `choreo rollback`: points a binding back at the last healthy release before it. */
+#include "cli/releases.h"
+
+#include "proto/promotion.h"
+
+/* The newest of the binding's history that was healthy and is neither asked for nor what runs. */
+static struct slice former(const json_t *binding)
+{
+    struct slice asked = json_text(json_at(binding, "spec", "releaseName", NULL));
+    const json_t *history = json_at(binding, "status", "history", NULL);
+    for (size_t i = 0; i < json_array_size(history); i++) {
+        const json_t *rollout = json_array_get(history, i);
+        struct slice release = json_text_at(rollout, "release");
+        if (json_text_at(rollout, "healthyAt").len > 0 && !slice_eq(release, asked)) {
+            return release;
+        }
+    }
+    return (struct slice){0};
+}
+
+static int run(struct cli *c, struct err *err)
+{
+    struct releases r = {0};
+    const json_t *binding = NULL;
+    const char *environment = c->options.environment;
+    const char *release = c->options.release;
+    if (environment == NULL) {
+        return err_set(err, ERR_INVALID, "where? --environment ENVIRONMENT is required");
+    }
+    int rc = releases_open(&r, c, err);
+    rc = rc != 0 ? rc : releases_binding(&r, environment, &binding, err);
+    if (rc == 0 && release == NULL) {
+        release = arena_cstr(&c->arena, former(binding));
+        if (release[0] == '\0') {
+            rc = err_set(err, ERR_NOT_FOUND,
+                         "no release of \"%s\" before this one was healthy in \"%s\" (choreo "
+                         "history %s -e %s)",
+                         r.component, environment, r.component, environment);
+        }
+    }
+    rc = rc != 0 ? rc : releases_bind(&r, environment, release, err);
+    releases_close(&r);
+    return rc;
+}
+
+const struct command command_rollback = {
+    .name = "rollback",
+    .summary = "go back to the last healthy release",
+    .usage = "COMPONENT -e ENVIRONMENT [--release RELEASE] [--reason TEXT] [--wait]",
+    .about = "Binds the last release before this one that was healthy there, or RELEASE. What was\n"
+             "healthy in an environment may come back to it without asking its gates again.\n"
+             "Where a deadline is set (progressDeadline), the server goes back by itself.",
+    .examples = "  choreo rollback web -e production --wait\n"
+                "  choreo rollback web -e production --reason 'the cart loses items'",
+    .options = {OPTION_environment, OPTION_release, OPTION_reason, OPTION_wait, OPTION_dry_run},
+    .forms = OUTPUT_TREES | 1 << OUTPUT_NAME,
+    .args = COMPLETE_COMPONENT,
+    .run = run,
+};
