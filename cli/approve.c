@@ -67,7 +67,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_approve = {
     .name = "approve",
     .summary = "approve a release for an environment",
-    .usage = "COMPONENT --to ENVIRONMENT [--release RELEASE] [--reason TEXT] [--wait]",
+    .usage = "COMPONENT --to ENVIRONMENT [--release RELEASE] [OPTION...]",
     .about =
         "The release is what the environment's binding asks for, or RELEASE. The approval says "
         "who\n"

@@ -21,7 +21,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_promote = {
     .name = "promote",
     .summary = "let a release go to the next environment",
-    .usage = "COMPONENT --to ENVIRONMENT [--release RELEASE] [--reason TEXT] [--wait]",
+    .usage = "COMPONENT --to ENVIRONMENT [--release RELEASE] [OPTION...]",
     .about =
         "The release is what runs healthily where the project's pipeline comes from, or RELEASE.\n"
         "The server refuses one that was never healthy there, and holds one whose gates are not\n"

@@ -46,7 +46,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_rollback = {
     .name = "rollback",
     .summary = "go back to the last healthy release",
-    .usage = "COMPONENT -e ENVIRONMENT [--release RELEASE] [--reason TEXT] [--wait]",
+    .usage = "COMPONENT -e ENVIRONMENT [--release RELEASE] [OPTION...]",
     .about = "Binds the last release before this one that was healthy there, or RELEASE. What was\n"
              "healthy in an environment may come back to it without asking its gates again.\n"
              "Where a deadline is set (progressDeadline), the server goes back by itself.",

@@ -1,0 +1,311 @@
+/* What the gate refuses of promotions, approvals and results for the sake of other objects. */
+#include <stdio.h>
+
+#include "tests/unit/node/api/door.h"
+
+struct put {
+    struct door *d;
+    struct backend_submit submit;
+    struct buf body;
+    uint32_t splice;
+};
+
+static void on_put(struct backend_submit *submit, int rc, const struct err *err)
+{
+    struct put *p = submit->user;
+    assert_ok(rc, err);
+    onloop_done(&p->d->o);
+}
+
+static void start_put(void *arg)
+{
+    struct put *p = arg;
+    p->submit.loop = &p->d->o.loop;
+    p->d->memory.backend.ops->submit(&p->d->memory.backend, &p->submit);
+}
+
+static json_t *read_tree(const char *text)
+{
+    struct buf quoted = {0};
+    json_t *tree = NULL;
+    struct err err;
+    for (; *text != '\0'; text++) {
+        buf_add_char(&quoted, *text == '\'' ? '"' : *text);
+    }
+    assert_ok(json_parse(buf_slice(&quoted), &tree, &err), &err);
+    buf_free(&quoted);
+    return tree;
+}
+
+/* As the control plane itself writes, status and all. */
+static void put(struct door *d, const char *resource, const char *kind, const char *name,
+                const char *rest)
+{
+    struct put p = {.d = d};
+    struct err err;
+    char id[64];
+    (void)snprintf(id, sizeof id, "a put of an object: %s", name);
+    json_t *o = object_new("choreo.dev/v1", kind, SLICE("default"), slice_of(name));
+    json_t *more = read_tree(rest);
+    json_object_set_new(json_object_get(o, "metadata"), "uid", json_string(name));
+    json_object_update(json_object_get(o, "metadata"), json_object_get(more, "metadata"));
+    json_object_del(more, "metadata");
+    json_object_update(o, more);
+    assert_ok(object_canonical(o, &p.body, &p.splice, &err), &err);
+    p.submit = (struct backend_submit){
+        .key = {.resource = slice_of(resource), .ns = SLICE("default"), .name = slice_of(name)},
+        .verb = BACKEND_CREATE,
+        .body = buf_slice(&p.body),
+        .splice = p.splice,
+        .subject = SLICE("system:shard-1"),
+        .request_id = slice_of(id),
+        .request_digest = SLICE("0123456789abcdef0123456789abcdef"),
+        .user = &p,
+        .done = on_put};
+    onloop_call(&d->o, start_put, &p);
+    onloop_wait(&d->o, "a put");
+    buf_free(&p.body);
+    json_decref(o);
+    json_decref(more);
+}
+
+static int setup(void **state)
+{
+    assert_int_equal(door_setup(state), 0);
+    struct door *d = *state;
+    put(d, "components.choreo.dev", "Component", "web", "{'spec':{'project':'shop'}}");
+    put(d, "projects.choreo.dev", "Project", "shop", "{'spec':{'deploymentPipeline':'careful'}}");
+    put(d, "deploymentpipelines.choreo.dev", "DeploymentPipeline", "careful",
+        "{'spec':{'promotionPaths':[{'sourceEnvironmentRef':{'name':'dev'},"
+        "'targetEnvironmentRefs':[{'name':'qa'}]},{'sourceEnvironmentRef':{'name':'qa'},"
+        "'targetEnvironmentRefs':[{'name':'prod','requiresApproval':true,'approverGroups':"
+        "['managers']}]}]}}");
+    put(d, "releases.choreo.dev", "Release", "web-1",
+        "{'metadata':{'annotations':{'choreo.dev/authors':'[\\'alice\\']'}},"
+        "'spec':{'owner':{'projectName':'shop','componentName':'web'}}}");
+    put(d, "releases.choreo.dev", "Release", "api-1",
+        "{'spec':{'owner':{'projectName':'shop','componentName':'api'}}}");
+    put(d, "releasebindings.choreo.dev", "ReleaseBinding", "web-qa",
+        "{'spec':{'owner':{'projectName':'shop','componentName':'web'},'environment':'qa',"
+        "'releaseName':'web-1'},'status':{'history':[{'release':'web-1','healthyAt':"
+        "'2026-01-01T00:00:00Z'}]}}");
+    put(d, "releasebindings.choreo.dev", "ReleaseBinding", "web-prod",
+        "{'metadata':{'annotations':{'choreo.dev/requested-by':'bob'}},"
+        "'spec':{'owner':{'projectName':'shop','componentName':'web'},'environment':'prod',"
+        "'releaseName':'web-1'}}");
+    return 0;
+}
+
+/* ---- a client's write ---- */
+
+struct write {
+    struct door *d;
+    struct gate_write gate;
+    struct arena arena;
+    struct subject subject;
+    char message[ERR_MESSAGE_MAX];
+    char by[64];
+    char owner[64];
+    int rc;
+};
+
+static void on_written(struct gate_write *w, int rc, const struct err *err)
+{
+    struct write *t = w->user;
+    struct slice raw;
+    t->rc = rc;
+    (void)snprintf(t->message, sizeof(t->message), "%s", err != NULL ? err->message : "");
+    if (rc == 0 && json_scan(w->object.body, &raw, "spec", "by", NULL)) {
+        (void)snprintf(t->by, sizeof(t->by), "%.*s", SLICE_ARG(raw));
+    }
+    if (rc == 0 && json_scan(w->object.body, &raw, "metadata", "ownerReferences", NULL)) {
+        bool found = slice_find(raw, SLICE("\"uid\":\"web-1\"")) != SIZE_MAX;
+        (void)snprintf(t->owner, sizeof(t->owner), "%s", found ? "web-1" : "");
+    }
+    onloop_done(&t->d->o);
+}
+
+static void start(void *arg)
+{
+    struct write *t = arg;
+    t->gate.loop = &t->d->o.loop;
+    gate_write(&t->gate);
+}
+
+static void write_as(struct door *d, struct write *t, struct subject subject, const char *resource,
+                     enum admit_op op, const char *name, const char *body)
+{
+    json_t *tree = read_tree(body);
+    *t = (struct write){.d = d, .subject = subject};
+    t->gate = (struct gate_write){.api = &d->api,
+                                  .arena = &t->arena,
+                                  .subject = &t->subject,
+                                  .kind = kind_by_resource(&d->kinds, slice_of(resource)),
+                                  .op = op,
+                                  .ns = SLICE("default"),
+                                  .name = slice_of(name),
+                                  .incoming = tree,
+                                  .user = t,
+                                  .done = on_written};
+    onloop_call(&d->o, start, t);
+    onloop_wait(&d->o, "a write");
+    json_decref(tree);
+    arena_free(&t->arena);
+}
+
+static struct subject known(const char *user, const char *group)
+{
+    struct subject s = {.user = slice_of(user)};
+    (void)subject_add_group(&s, slice_of(group));
+    return s;
+}
+
+static int bind_to(struct door *d, struct write *t, const char *environment, const char *release)
+{
+    char body[300];
+    (void)snprintf(body, sizeof body,
+                   "{'metadata':{'name':'b-%s'},'spec':{'owner':{'projectName':'lax',"
+                   "'componentName':'web'},'environment':'%s','releaseName':'%s'}}",
+                   environment, environment, release);
+    write_as(d, t, known("bob", "system:masters"), "releasebindings.choreo.dev", ADMIT_CREATE, "",
+             body);
+    return t->rc;
+}
+
+static void a_binding_to_nowhere_is_refused(void **state)
+{
+    struct write t;
+    assert_int_equal(bind_to(*state, &t, "moon", "web-1"), ERR_UNPROCESSABLE);
+    assert_string_equal(t.message, "pipeline \"careful\" does not lead to environment \"moon\": it "
+                                   "goes dev -> qa, qa -> prod");
+}
+
+static void a_release_that_was_never_healthy_there_is_refused(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    put(d, "releases.choreo.dev", "Release", "web-2",
+        "{'spec':{'owner':{'projectName':'shop','componentName':'web'}}}");
+    write_as(d, &t, known("bob", "system:masters"), "releasebindings.choreo.dev", ADMIT_PATCH_MERGE,
+             "web-prod", "{'spec':{'releaseName':'web-2'}}");
+    assert_int_equal(t.rc, ERR_UNPROCESSABLE);
+    assert_non_null(strstr(t.message, "\"web-2\" has never been healthy in \"qa\""));
+    /* what does not change the release is not asked about */
+    write_as(d, &t, known("bob", "system:masters"), "releasebindings.choreo.dev", ADMIT_PATCH_MERGE,
+             "web-prod", "{'metadata':{'labels':{'a':'b'}}}");
+    assert_int_equal(t.rc, 0);
+}
+
+static void a_release_of_another_component_is_refused(void **state)
+{
+    struct write t;
+    assert_int_equal(bind_to(*state, &t, "dev", "api-1"), ERR_UNPROCESSABLE);
+    assert_string_equal(t.message, "release \"api-1\" is one of component \"api\", not of \"web\"");
+}
+
+static void what_may_still_come_is_let_through(void **state)
+{
+    struct write t;
+    assert_int_equal(bind_to(*state, &t, "prod", "not-yet"), 0);
+    assert_int_equal(bind_to(*state, &t, "dev", "web-1"), 0);
+}
+
+static void reads_that_fail_are_told(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    d->memory.failing = 1;
+    assert_int_equal(bind_to(d, &t, "moon", "web-1"), ERR_UNAVAILABLE);
+    assert_int_equal(d->memory.failing, 0);
+}
+
+static int approve(struct door *d, struct write *t, struct subject who, const char *release,
+                   const char *environment)
+{
+    char body[200];
+    (void)snprintf(body, sizeof body,
+                   "{'metadata':{'generateName':'a-'},'spec':{'component':'web','release':'%s',"
+                   "'environment':'%s','by':'carol','groups':['managers']}}",
+                   release, environment);
+    write_as(d, t, who, "releaseapprovals.choreo.dev", ADMIT_CREATE, "", body);
+    return t->rc;
+}
+
+static void an_approver_approves_and_it_goes_with_the_release(void **state)
+{
+    struct write t;
+    assert_int_equal(approve(*state, &t, known("carol", "managers"), "web-1", "prod"), 0);
+    assert_string_equal(t.by, "\"carol\"");
+    assert_string_equal(t.owner, "web-1");
+}
+
+static void nobody_approves_what_is_their_own(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    assert_int_equal(approve(d, &t, known("alice", "managers"), "web-1", "prod"), ERR_FORBIDDEN);
+    assert_string_equal(t.message, "\"alice\" is an author of release \"web-1\": somebody else has "
+                                   "to approve it");
+    assert_int_equal(approve(d, &t, known("bob", "managers"), "web-1", "prod"), ERR_FORBIDDEN);
+    assert_non_null(strstr(t.message, "\"bob\" asked for the promotion"));
+    assert_int_equal(approve(d, &t, known("dave", "system:masters"), "web-1", "prod"),
+                     ERR_FORBIDDEN);
+    assert_string_equal(t.message, "\"dave\" may not approve this: \"qa\" -> \"prod\" is approved "
+                                   "by group \"managers\"");
+}
+
+static void in_another_s_name_it_is_one_s_own(void **state)
+{
+    struct write t;
+    struct subject alice = known("alice", "managers");
+    struct subject as_carol = known("carol", "managers");
+    as_carol.really = &alice;
+    assert_int_equal(approve(*state, &t, as_carol, "web-1", "prod"), ERR_FORBIDDEN);
+    assert_non_null(strstr(t.message, "\"alice\" is an author"));
+}
+
+static void what_needs_no_approval_takes_none(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    assert_int_equal(approve(d, &t, known("carol", "managers"), "web-1", "qa"), ERR_UNPROCESSABLE);
+    assert_non_null(strstr(t.message, "there is nothing to approve"));
+    assert_int_equal(approve(d, &t, known("carol", "managers"), "ghost", "prod"),
+                     ERR_UNPROCESSABLE);
+    assert_non_null(strstr(t.message, "there is no Release \"ghost\" in namespace \"default\""));
+}
+
+static void a_result_is_one_of_a_release(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    const char *good = "{'metadata':{'name':'t'},'spec':{'component':'web','release':'web-1',"
+                       "'environment':'qa','test':'smoke','passed':true,'by':'eve'}}";
+    const char *bad = "{'metadata':{'name':'u'},'spec':{'component':'web','release':'ghost',"
+                      "'environment':'qa','test':'smoke','passed':true}}";
+    write_as(d, &t, known("ci", "choreo:testers"), "testresults.choreo.dev", ADMIT_CREATE, "",
+             good);
+    assert_int_equal(t.rc, 0);
+    assert_string_equal(t.by, "\"ci\"");
+    assert_string_equal(t.owner, "web-1");
+    write_as(d, &t, known("ci", "choreo:testers"), "testresults.choreo.dev", ADMIT_CREATE, "", bad);
+    assert_int_equal(t.rc, ERR_UNPROCESSABLE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, door_teardown)
+        TEST(a_binding_to_nowhere_is_refused),
+        TEST(a_release_that_was_never_healthy_there_is_refused),
+        TEST(a_release_of_another_component_is_refused),
+        TEST(what_may_still_come_is_let_through),
+        TEST(reads_that_fail_are_told),
+        TEST(an_approver_approves_and_it_goes_with_the_release),
+        TEST(nobody_approves_what_is_their_own),
+        TEST(in_another_s_name_it_is_one_s_own),
+        TEST(what_needs_no_approval_takes_none),
+        TEST(a_result_is_one_of_a_release),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+/* Who wrote it is the server's to say: what clients send of it is ignored, on every path. */
+#include "tests/unit/proto/fixture.h"
+
+#include "proto/promotion.h"
+
+static int write_as(struct fixture *f, const char *user, const char *kind, enum admit_op op,
+                    enum admit_subresource sub, const char *text)
+{
+    static const struct slice groups[] = {SLICE("release-managers"), SLICE("people")};
+    struct admit_author *author = arena_zero(&f->arena, sizeof(*author));
+    *author = (struct admit_author){.user = slice_of(user), .groups = groups, .group_count = 2};
+    struct admit_request request = request_of(f, kind, op, tree(f, text));
+    request.author = author;
+    request.sub = sub;
+    return write_request(f, &request);
+}
+
+#define AUTHORS ".metadata.annotations['choreo.dev/authors']"
+#define REQUESTED_BY ".metadata.annotations['choreo.dev/requested-by']"
+
+static void change(struct fixture *f, const char *user, const char *image)
+{
+    char text[80];
+    snprintf(text, sizeof text, "{'spec':{'image':'%s'}}", image);
+    assert_ok(write_as(f, user, "component", ADMIT_PATCH_MERGE, ADMIT_MAIN, text), &f->err);
+}
+
+/* As the controller does once a release was made. */
+static void release(struct fixture *f, const char *generation)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "{'status':{'conditions':[{'type':'Released','status':'True','reason':'R',"
+             "'message':'','lastTransitionTime':'2026-01-01T00:00:00Z','observedGeneration':%s}]}}",
+             generation);
+    struct admit_request request = request_of(f, "component", ADMIT_PATCH_MERGE, tree(f, text));
+    request.system = true;
+    assert_ok(write_request(f, &request), &f->err);
+}
+
+static void a_component_gathers_authors_until_it_is_released(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(
+        write_as(f, "alice", "component", ADMIT_CREATE, ADMIT_MAIN,
+                 "{'metadata':{'name':'x','annotations':{'choreo.dev/authors':'[\\'eve\\']'}},"
+                 "'spec':{'image':'a'}}"),
+        &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\']'");
+    change(f, "bob", "b");
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\',\\'bob\\']'");
+    change(f, "alice", "c");
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'bob\\',\\'alice\\']'");
+    release(f, "3");
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'bob\\',\\'alice\\']'");
+    change(f, "carol", "d");
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\']'");
+    /* that was generation 4: what the condition says of 3 is no news of it */
+    change(f, "bob", "e");
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\',\\'bob\\']'");
+}
+
+static void what_changes_no_spec_makes_no_author(void **state)
+{
+    struct fixture *f = *state;
+    const char *whole = "{'metadata':{'name':'x'},'spec':{'image':'a'}}";
+    assert_ok(write_as(f, "alice", "component", ADMIT_CREATE, ADMIT_MAIN, whole), &f->err);
+    assert_ok(write_as(f, "bob", "component", ADMIT_UPDATE, ADMIT_MAIN, whole), &f->err);
+    assert_false(f->result.changed);
+    assert_ok(write_as(f, "bob", "component", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'labels':{'a':'b'},'annotations':null}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\']'");
+    assert_ok(write_as(f, "bob", "component", ADMIT_PATCH_JSON, ADMIT_MAIN,
+                       "[{'op':'replace','path':'/metadata/annotations/choreo.dev~1authors',"
+                       "'value':'[]'}]"),
+              &f->err);
+    assert_false(f->result.changed);
+}
+
+static void an_applied_author_is_ignored_too(void **state)
+{
+    struct fixture *f = *state;
+    const char *intent =
+        "{'apiVersion':'choreo.dev/v1','kind':'Component','metadata':{'name':'x','annotations':"
+        "{'choreo.dev/authors':'[\\'eve\\']','mine':'1'}},'spec':{'image':'a'}}";
+    assert_ok(write_as(f, "alice", "component", ADMIT_APPLY, ADMIT_MAIN, intent), &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\']'");
+    assert_string_equal(stored_at(f, ".metadata.annotations.mine"), "'1'");
+    assert_ok(write_as(f, "alice", "component", ADMIT_APPLY, ADMIT_MAIN, intent), &f->err);
+    assert_false(f->result.changed);
+}
+
+#define BINDING(more)                                                                              \
+    "{'metadata':{'name':'x','annotations':{'choreo.dev/requested-by':'eve'}},'spec':{'owner':"    \
+    "{'projectName':'p','componentName':'c'},'environment':'production'," more "}}"
+
+static void who_binds_a_release_is_on_the_binding(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "releasebinding", ADMIT_CREATE, ADMIT_MAIN,
+                       BINDING("'releaseName':'r1','reason':'first'")),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'alice'");
+    assert_ok(write_as(f, "bob", "releasebinding", ADMIT_UPDATE, ADMIT_MAIN,
+                       BINDING("'releaseName':'r1','reason':'first','state':'Undeploy'")),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'alice'");
+    assert_ok(write_as(f, "bob", "releasebinding", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'releaseName':'r2'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'bob'");
+    assert_string_equal(stored_at(f, ".spec.reason"), "absent"); /* it was of the former */
+    assert_ok(write_as(f, "carol", "releasebinding", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'attempt':1,'reason':'again'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'carol'");
+    assert_string_equal(stored_at(f, ".spec.reason"), "'again'");
+}
+
+static void the_status_of_a_binding_is_the_control_planes(void **state)
+{
+    struct fixture *f = *state;
+    const char *proven = "{'status':{'history':[{'release':'r1','healthyAt':"
+                         "'2026-01-01T00:00:00Z'}]}}";
+    assert_ok(write_as(f, "alice", "releasebinding", ADMIT_CREATE, ADMIT_MAIN,
+                       BINDING("'releaseName':'r1'")),
+              &f->err);
+    int rc = write_as(f, "alice", "releasebinding", ADMIT_PATCH_MERGE, ADMIT_STATUS, proven);
+    assert_err(rc, &f->err, ERR_FORBIDDEN, "the control plane's own");
+    assert_ok(write_as(f, "alice", "releasebinding", ADMIT_PATCH_MERGE, ADMIT_MAIN, proven),
+              &f->err);
+    assert_string_equal(stored_at(f, ".status"), "absent");
+}
+
+#define APPROVAL(more)                                                                             \
+    "{'metadata':{'name':'x'},'spec':{'component':'c','release':'r','environment':'e'" more "}}"
+
+static void an_approval_says_who_really_gave_it(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "releaseapproval", ADMIT_CREATE, ADMIT_MAIN,
+                       APPROVAL(",'by':'carol','groups':['system:masters'],'at':"
+                                "'2001-01-01T00:00:00Z','reason':'good'")),
+              &f->err);
+    assert_string_equal(stored_at(f, ".spec.by"), "'alice'");
+    assert_string_equal(stored_at(f, ".spec.groups"), "['release-managers','people']");
+    assert_string_equal(stored_at(f, ".spec.at"), "'2023-11-14T22:13:20Z'");
+    /* no later write changes what was said, or who said it */
+    assert_ok(write_as(f, "bob", "releaseapproval", ADMIT_UPDATE, ADMIT_MAIN,
+                       APPROVAL(",'by':'bob','reason':'good'")),
+              &f->err);
+    assert_false(f->result.changed);
+    int rc = write_as(f, "bob", "releaseapproval", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                      "{'spec':{'release':'another'}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "field is immutable");
+    assert_string_equal(stored_at(f, ".spec.by"), "'alice'");
+}
+
+static void a_test_result_says_who_reported_it(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "ci", "testresult", ADMIT_CREATE, ADMIT_MAIN,
+                       APPROVAL(",'test':'smoke','passed':true,'by':'eve'")),
+              &f->err);
+    assert_string_equal(stored_at(f, ".spec.by"), "'ci'");
+    assert_string_equal(stored_at(f, ".spec.at"), "'2023-11-14T22:13:20Z'");
+}
+
+static void the_control_plane_says_itself_whose_it_is(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(
+        write_op(f, "component", ADMIT_CREATE,
+                 "{'metadata':{'name':'x','annotations':{'choreo.dev/authors':'[\\'alice\\']'}},"
+                 "'spec':{'image':'a'}}"),
+        &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\']'");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+        TEST(a_component_gathers_authors_until_it_is_released),
+        TEST(what_changes_no_spec_makes_no_author),
+        TEST(an_applied_author_is_ignored_too),
+        TEST(who_binds_a_release_is_on_the_binding),
+        TEST(the_status_of_a_binding_is_the_control_planes),
+        TEST(an_approval_says_who_really_gave_it),
+        TEST(a_test_result_says_who_reported_it),
+        TEST(the_control_plane_says_itself_whose_it_is),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,138 @@
+/* What pipelines, bindings and releases say about where a release may go. */
+#include "tests/unit/proto/fixture.h"
+
+#include "proto/promotion.h"
+
+#define PIPELINE                                                                                   \
+    "{'metadata':{'name':'p'},'spec':{'promotionPaths':["                                          \
+    "{'sourceEnvironmentRef':{'name':'dev'},'targetEnvironmentRefs':[{'name':'qa'},{'name':"       \
+    "'prod','requiresApproval':true,'approverGroups':['a','b']}]},"                                \
+    "{'sourceEnvironmentRef':{'name':'qa'},'targetEnvironmentRefs':[{'name':'prod'}]}]}}"
+
+static void edges_are_found_both_ways(void **state)
+{
+    struct fixture *f = *state;
+    const json_t *p = tree(f, PIPELINE);
+    struct promotion_edge edge = {0};
+    assert_true(promotion_next_to(p, SLICE("prod"), &edge));
+    assert_slice(edge.source, "dev");
+    assert_true(json_is_true(json_object_get(edge.target, "requiresApproval")));
+    assert_true(promotion_next_to(p, SLICE("prod"), &edge));
+    assert_slice(edge.source, "qa");
+    assert_false(promotion_next_to(p, SLICE("prod"), &edge));
+    edge = (struct promotion_edge){0};
+    assert_true(promotion_next_from(p, SLICE("dev"), &edge));
+    assert_slice(json_text_at(edge.target, "name"), "qa");
+    assert_true(promotion_next_from(p, SLICE("dev"), &edge));
+    assert_slice(json_text_at(edge.target, "name"), "prod");
+    assert_false(promotion_next_from(p, SLICE("dev"), &edge));
+    edge = (struct promotion_edge){0};
+    assert_false(promotion_next_from(p, SLICE("prod"), &edge));
+    assert_false(promotion_next_to(p, SLICE(""), &edge));
+    assert_false(promotion_next_to(NULL, SLICE("qa"), &edge));
+}
+
+static void it_starts_where_nothing_leads_to(void **state)
+{
+    struct fixture *f = *state;
+    const json_t *p = tree(f, PIPELINE);
+    assert_true(promotion_starts_in(p, SLICE("dev")));
+    assert_false(promotion_starts_in(p, SLICE("qa")));
+    assert_false(promotion_starts_in(p, SLICE("prod")));
+    assert_false(promotion_starts_in(p, SLICE("elsewhere")));
+    assert_false(promotion_starts_in(p, SLICE("")));
+    const json_t *circle =
+        tree(f, "{'spec':{'promotionPaths':[{'sourceEnvironmentRef':{'name':'a'},"
+                "'targetEnvironmentRefs':[{'name':'a'}]}]}}");
+    assert_false(promotion_starts_in(circle, SLICE("a")));
+}
+
+static const char *refusal(struct fixture *f, const char *bindings, const char *environment,
+                           const char **reason)
+{
+    struct buf why = {0};
+    const char *kept = NULL;
+    *reason = NULL;
+    if (promotion_refused(tree(f, PIPELINE), tree(f, bindings), slice_of(environment), SLICE("r"),
+                          &why, reason)) {
+        kept = arena_cstr(&f->arena, buf_slice(&why));
+    }
+    buf_free(&why);
+    return kept;
+}
+
+static void what_cannot_be_is_refused_and_says_why(void **state)
+{
+    struct fixture *f = *state;
+    const char *reason;
+    const char *ran = "[{'spec':{'environment':'qa'},'status':{'history':[{'release':'r',"
+                      "'healthyAt':'2026-01-01T00:00:00Z','endedAt':'2026-01-02T00:00:00Z'}]}}]";
+    const char *tried = "[{'spec':{'environment':'qa'},'status':{'history':[{'release':'r'}]}}]";
+    const char *was = "[{'spec':{'environment':'prod'},'status':{'history':[{'release':'r',"
+                      "'healthyAt':'2026-01-01T00:00:00Z'}]}}]";
+    assert_null(refusal(f, "[]", "dev", &reason));
+    assert_null(refusal(f, ran, "prod", &reason));
+    assert_null(refusal(f, was, "prod", &reason));
+    assert_string_equal(refusal(f, tried, "prod", &reason),
+                        "release \"r\" has never been healthy in \"dev\" or \"qa\", from where "
+                        "pipeline \"p\" leads to \"prod\": deploy it there first");
+    assert_string_equal(reason, "NotProven");
+    assert_string_equal(refusal(f, ran, "moon", &reason),
+                        "pipeline \"p\" does not lead to environment \"moon\": it goes dev -> qa, "
+                        "dev -> prod, qa -> prod");
+    assert_string_equal(reason, "NotReached");
+}
+
+static void authors_are_whole_names(void **state)
+{
+    struct fixture *f = *state;
+    json_t *o = tree(f, "{'metadata':{}}");
+    assert_false(promotion_is_author(o, SLICE("")));
+    promotion_add_author(o, SLICE("a\",\"b"), true);
+    assert_true(promotion_is_author(o, SLICE("a\",\"b")));
+    assert_false(promotion_is_author(o, SLICE("a")));
+    assert_false(promotion_is_author(o, SLICE("b")));
+    promotion_add_author(o, SLICE("c"), false);
+    assert_slice(promotion_last_author(&f->arena, o), "c");
+    promotion_add_author(o, SLICE("d"), true);
+    assert_false(promotion_is_author(o, SLICE("c")));
+    for (int i = 0; i < 2 * PROMOTION_AUTHORS_MAX; i++) {
+        promotion_add_author(o, slice_of(arena_printf(&f->arena, "u%d", i)), false);
+    }
+    assert_false(promotion_is_author(o, SLICE("d")));
+    assert_true(promotion_is_author(o, SLICE("u64")));
+    assert_false(promotion_is_author(tree(f, "{'metadata':{'annotations':{'choreo.dev/authors':"
+                                             "'no list'}}}"),
+                                     SLICE("no list")));
+}
+
+static void groups_approve_and_administrators_by_default(void **state)
+{
+    struct fixture *f = *state;
+    const json_t *some = tree(f, "{'approverGroups':['a','b']}");
+    const json_t *none = tree(f, "{}");
+    struct buf who = {0};
+    assert_true(promotion_may_approve(some, tree(f, "['x','b']")));
+    assert_false(promotion_may_approve(some, tree(f, "['system:masters']")));
+    assert_false(promotion_may_approve(some, NULL));
+    assert_true(promotion_may_approve(none, tree(f, "['system:masters']")));
+    assert_false(promotion_may_approve(none, tree(f, "['a']")));
+    promotion_approvers(some, &who);
+    buf_add_char(&who, '|');
+    promotion_approvers(none, &who);
+    assert_slice(buf_slice(&who), "one of the groups \"a\", \"b\"|group \"system:masters\"");
+    buf_free(&who);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+        TEST(edges_are_found_both_ways),
+        TEST(it_starts_where_nothing_leads_to),
+        TEST(what_cannot_be_is_refused_and_says_why),
+        TEST(authors_are_whole_names),
+        TEST(groups_approve_and_administrators_by_default),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
