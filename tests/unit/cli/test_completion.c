@@ -72,6 +72,9 @@ static void words(void **state)
     assert_string_equal(complete("nonsense x"), ":end\n");
     offers("get -", W("--output", "--selector", "--namespace", "--help"), ":end\n");
     assert_null(strstr(complete("get --"), "--overwrite"));
+    offers("promote web --", W("--to", "--release", "--reason", "--wait"), ":end\n");
+    offers("history web -", W("--environment"), ":end\n");
+    assert_string_equal(complete("promote web --to "), ":end\n"); /* no server, no environments */
 }
 
 static void values(void **state)
