@@ -303,8 +303,7 @@ int admit_merge(const struct admit_request *request, struct admit_result *result
     if (!object_deleting(result->before)) {
         schema_default(request->kind->schema, result->object);
     }
-    admit__stamp(request, result);
-    return 0;
+    return admit__stamp(request, result, err);
 }
 
 /* Anything but metadata, the type, and a status that is written apart. */

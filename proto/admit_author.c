@@ -2,6 +2,9 @@
  * who approved, who reports a test. Clients cannot say: the server fills it in from the request's
  * subject, and keeps it through every later write.
  *
+ * What decides with them is closed to clients too: the status of components, bindings and
+ * RenderedReleases, and the RenderedReleases themselves, which are what goes to clusters.
+ *
  * A Component's authors are those who changed its spec since its last release: two who change it
  * before the controller has looked are both the authors of what comes of it. */
 #include "base/clock.h"
@@ -12,6 +15,7 @@
 #define RESOURCE_COMPONENT "components.choreo.dev"
 #define RESOURCE_RELEASE "releases.choreo.dev"
 #define RESOURCE_BINDING "releasebindings.choreo.dev"
+#define RESOURCE_RENDERED "renderedreleases.choreo.dev"
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
 
@@ -103,13 +107,9 @@ static void stamp_record(const struct admit_request *request, struct admit_resul
     json_decref(list);
 }
 
-void admit__stamp(const struct admit_request *request, struct admit_result *result)
+static void stamp(const struct admit_request *request, struct admit_result *result)
 {
     struct slice resource = request->kind->resource;
-    if (request->author == NULL || request->sub == ADMIT_STATUS ||
-        !json_is_object(json_object_get(result->object, "spec"))) {
-        return;
-    }
     if (slice_eq_cstr(resource, RESOURCE_COMPONENT)) {
         stamp_component(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_RELEASE)) {
@@ -123,15 +123,33 @@ void admit__stamp(const struct admit_request *request, struct admit_result *resu
     }
 }
 
+int admit__stamp(const struct admit_request *request, struct admit_result *result, struct err *err)
+{
+    if (request->author == NULL || request->sub == ADMIT_STATUS ||
+        !json_is_object(json_object_get(result->object, "spec"))) {
+        return 0;
+    }
+    if (slice_eq_cstr(request->kind->resource, RESOURCE_RENDERED) && !spec_same(result)) {
+        return admit__fail(request, result, err, ERR_FORBIDDEN,
+                           "%.*s are made by the control plane alone: change the ReleaseBinding",
+                           SLICE_ARG(request->kind->resource));
+    }
+    stamp(request, result);
+    return 0;
+}
+
 int admit__own_status(const struct admit_request *request, struct admit_result *result,
                       struct err *err)
 {
-    if (request->author == NULL || request->sub != ADMIT_STATUS ||
-        !slice_eq_cstr(request->kind->resource, RESOURCE_BINDING)) {
-        return 0;
+    static const char *const own[] = {RESOURCE_COMPONENT, RESOURCE_BINDING, RESOURCE_RENDERED};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (request->author != NULL && request->sub == ADMIT_STATUS &&
+            slice_eq_cstr(request->kind->resource, own[i])) {
+            return admit__fail(request, result, err, ERR_FORBIDDEN,
+                               "the status of %.*s is the control plane's own: promotions are "
+                               "decided by it",
+                               SLICE_ARG(request->kind->resource));
+        }
     }
-    return admit__fail(
-        request, result, err, ERR_FORBIDDEN,
-        "the status of %.*s is the control plane's own: promotions are decided by it",
-        SLICE_ARG(request->kind->resource));
+    return 0;
 }

@@ -49,8 +49,9 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
 void admit__prepare_kind(const struct admit_request *request, struct admit_result *result);
 void admit__check_kind(const struct admit_request *request, struct admit_result *result);
 
-/* Notes who writes, on the object as it would become (admit_author.c). */
-void admit__stamp(const struct admit_request *request, struct admit_result *result);
+/* Notes who writes, on the object as it would become (admit_author.c); ERR_FORBIDDEN for what the
+ * control plane alone makes. */
+int admit__stamp(const struct admit_request *request, struct admit_result *result, struct err *err);
 /* ERR_FORBIDDEN for a client's write of a status that decides something. */
 int admit__own_status(const struct admit_request *request, struct admit_result *result,
                       struct err *err);

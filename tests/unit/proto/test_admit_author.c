@@ -133,6 +133,26 @@ static void the_status_of_a_binding_is_the_control_planes(void **state)
     assert_string_equal(stored_at(f, ".status"), "absent");
 }
 
+static void what_goes_to_clusters_is_the_control_planes(void **state)
+{
+    struct fixture *f = *state;
+    const char *whole = "{'metadata':{'name':'x'},'spec':{'owner':{'projectName':'p'},"
+                        "'environmentName':'e','releaseName':'r1'}}";
+    int rc = write_as(f, "alice", "renderedrelease", ADMIT_CREATE, ADMIT_MAIN, whole);
+    assert_err(rc, &f->err, ERR_FORBIDDEN, "made by the control plane alone");
+    assert_ok(write_op(f, "renderedrelease", ADMIT_CREATE, whole), &f->err);
+    rc = write_as(f, "alice", "renderedrelease", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                  "{'spec':{'releaseName':'r2'}}");
+    assert_err(rc, &f->err, ERR_FORBIDDEN, "made by the control plane alone");
+    rc = write_as(f, "alice", "renderedrelease", ADMIT_PATCH_MERGE, ADMIT_STATUS,
+                  "{'status':{'appliedHash':'x'}}");
+    assert_err(rc, &f->err, ERR_FORBIDDEN, "the control plane's own");
+    assert_ok(write_as(f, "alice", "renderedrelease", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'labels':{'a':'b'}}}"),
+              &f->err);
+    assert_ok(write_as(f, "alice", "renderedrelease", ADMIT_DELETE, ADMIT_MAIN, "{}"), &f->err);
+}
+
 #define APPROVAL(more)                                                                             \
     "{'metadata':{'name':'x'},'spec':{'component':'c','release':'r','environment':'e'" more "}}"
 
@@ -187,6 +207,7 @@ int main(void)
         TEST(an_applied_author_is_ignored_too),
         TEST(who_binds_a_release_is_on_the_binding),
         TEST(the_status_of_a_binding_is_the_control_planes),
+        TEST(what_goes_to_clusters_is_the_control_planes),
         TEST(an_approval_says_who_really_gave_it),
         TEST(a_test_result_says_who_reported_it),
         TEST(the_control_plane_says_itself_whose_it_is),
