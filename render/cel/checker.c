@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "render/cel/functions.h"
+#include "render/cel/signature.h"
 
 const struct cel__scope *cel__local_of(const struct cel__scope *scope, struct slice name)
 {
@@ -100,11 +101,18 @@ static size_t variable_of(struct cel__checker *c, struct slice name, bool rooted
     return declared(c, name);
 }
 
-static bool type_of_name(struct slice name, struct cel_value *type)
+/* The language's types, and those that the host's functions take or give. */
+static bool type_of_name(const struct cel__checker *c, struct slice name, struct cel_value *type)
 {
     for (int t = CEL_NULL; t <= CEL_OPTIONAL; t++) {
         if (slice_eq(name, cel_type_name_of((enum cel_type)t))) {
             *type = cel_type_value(cel_type_name_of((enum cel_type)t));
+            return true;
+        }
+    }
+    for (size_t i = 0; i < c->env->function_count; i++) {
+        if (cel_signature_names(c->env->functions[i].types, name)) {
+            *type = cel_type_value(arena_copy(c->arena, name));
             return true;
         }
     }
@@ -196,7 +204,7 @@ static const struct cel_shape *resolve_whole(struct cel__checker *c, const struc
         e->as.slot = slot;
         return shape_of_variable(c, slot);
     }
-    if (type_of_name(text, &type)) {
+    if (type_of_name(c, text, &type)) {
         e->kind = CEL_E_LITERAL;
         e->as.literal = type;
         return cel_shape_type(&c->work, shape_of_type(c, text));
@@ -221,20 +229,23 @@ static const struct cel_shape *check_name(struct cel__checker *c, const struct c
     return cel__mistyped(c, e, "undeclared reference to '%.*s'", SLICE_ARG(e->as.name.text));
 }
 
-/* Chains need joining only where a dotted name could be meant. */
-static bool may_be_qualified(const struct cel__checker *c, const struct cel_expr *e)
+/* Chains need joining only where a dotted name could be meant: x.y is a field of x if x is
+ * declared, unless other declared names have dots. */
+static bool may_be_qualified(const struct cel__checker *c, const struct cel__scope *scope,
+                             const struct cel_expr *e)
 {
     while (e->kind == CEL_E_SELECT) {
         e = e->as.select.operand;
     }
     return e->kind == CEL_E_NAME &&
-           (c->qualified_names || slice_eq_cstr(e->as.name.text, "google"));
+           (c->qualified_names || (cel__local_of(scope, e->as.name.text) == NULL &&
+                                   declared(c, e->as.name.text) == SIZE_MAX));
 }
 
 static const struct cel_shape *check_select(struct cel__checker *c, const struct cel__scope *scope,
                                             struct cel_expr *e)
 {
-    if (e->kind == CEL_E_SELECT && !e->optional && may_be_qualified(c, e)) {
+    if (e->kind == CEL_E_SELECT && !e->optional && may_be_qualified(c, scope, e)) {
         const struct cel_shape *whole = resolve_whole(c, scope, e);
         if (whole != NULL) {
             return whole;
@@ -341,7 +352,7 @@ int cel_check(struct arena *arena, const struct cel_env *env, struct cel_expr *t
               struct cel_checked *checked, uint32_t *offset, struct err *err)
 {
     struct err local = {0};
-    struct cel__checker c = {.env = env, .err = err != NULL ? err : &local};
+    struct cel__checker c = {.arena = arena, .env = env, .err = err != NULL ? err : &local};
     c.unify.arena = &c.work;
     c.unify.steps = CEL_UNIFY_STEPS;
     c.qualified_names = env->container.len > 0;

@@ -17,7 +17,8 @@ struct cel__scope {
 };
 
 struct cel__checker {
-    struct arena work; /* gone after the check */
+    struct arena *arena; /* the program's */
+    struct arena work;   /* gone after the check */
     struct cel_unify unify;
     const struct cel_env *env;
     bool qualified_names; /* some declared name has a dot, or there is a container */

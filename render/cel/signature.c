@@ -31,6 +31,36 @@ static bool is_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+/* Whether text[at..at+len) is a name as it stands there, not a part of one. */
+static bool is_whole(struct slice text, size_t at, size_t len)
+{
+    size_t end = at + len;
+    bool begins = at == 0 || (!is_word(text.data[at - 1]) && text.data[at - 1] != '.');
+    bool ends = end == text.len || (!is_word(text.data[end]) && text.data[end] != '.') ||
+                slice_starts_with(slice_sub(text, end, SIZE_MAX), SLICE(".("));
+    return begins && ends;
+}
+
+bool cel_signature_names(const char *types, struct slice name)
+{
+    enum cel_shape_kind kind;
+    struct slice text = slice_of(types);
+    if (name.len < 2 || cel_shape_kind_of(name, &kind)) {
+        return false;
+    }
+    for (size_t at = 0; at < text.len; at++) {
+        size_t next = slice_find(slice_sub(text, at, SIZE_MAX), name);
+        if (next == SIZE_MAX) {
+            return false;
+        }
+        at += next;
+        if (is_whole(text, at, name.len)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether the letter stands in the text as a word of its own. */
 static bool has_letter(struct slice text, char letter)
 {

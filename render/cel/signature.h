@@ -32,6 +32,8 @@ size_t cel_signature_variants(struct slice overload);
 /* False, for a text that is none: only in tables that are wrong. */
 bool cel_signature_read(struct cel_unify *u, struct slice overload, size_t variant,
                         struct cel_signature *out);
+/* Whether the name is that of a host's type in some overload of the text. */
+bool cel_signature_names(const char *types, struct slice name);
 /* Whether the overload is called in this form with so many arguments, a receiver included. */
 bool cel_signature_takes(struct slice overload, bool receiver, size_t count);
 

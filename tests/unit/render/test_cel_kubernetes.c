@@ -257,13 +257,30 @@ static void formats(void **state)
     fails("format.named(dyn(1))", "no such overload: format.named(int)");
 }
 
+static void types_have_names(void **state)
+{
+    (void)state;
+    is_true("type(ip('::1')) == net.IP && type(cidr('::/0')) == net.CIDR");
+    is_true("type(url('https://x')) == kubernetes.URL && type('x') != kubernetes.URL");
+    is_true("[quantity('1'), semver('1.2.3')].map(x, type(x)) == "
+            "[kubernetes.Quantity, kubernetes.Semver]");
+    is_true("type(net.IP) == type");
+    fails("net.Nothing", "undeclared reference to 'net'");
+    fails("kubernetes", "undeclared reference to 'kubernetes'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists),    cmocka_unit_test(regular_expressions),
-        cmocka_unit_test(urls),     cmocka_unit_test(addresses),
-        cmocka_unit_test(cidrs),    cmocka_unit_test(quantities),
-        cmocka_unit_test(versions), cmocka_unit_test(formats),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(regular_expressions),
+        cmocka_unit_test(urls),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(cidrs),
+        cmocka_unit_test(quantities),
+        cmocka_unit_test(versions),
+        cmocka_unit_test(formats),
+        cmocka_unit_test(types_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,7 @@ static void values_are_made_and_taken_apart(void **state)
     is("type(1)", "type(int)");
     is("type(l) == list", "bool");
     is("null", "null");
+    is("type(ip('::1')) == net.IP && type(1) != kubernetes.Quantity", "bool");
 }
 
 static void macros_and_functions_have_a_type(void **state)
@@ -185,6 +186,7 @@ static void what_is_ill_typed_is_refused_where_it_stands(void **state)
                            "'list(list(int)).()'");
     refused("math.greatest('a')", "column 6: found no matching overload for 'math.greatest' "
                                   "applied to '(string)'");
+    refused("net.I", "column 1: undeclared reference to 'net'");
     refused("i.x", "column 3: type 'int' does not support field selection");
     refused("r.next.nothing", "column 8: undefined field 'nothing'");
     refused("has(r.nothing)", "column 1: undefined field 'nothing'");

@@ -201,7 +201,14 @@ static void broken_rules_are_refused_with_their_column(void **state)
         "self.?a.orValue(1) == 1",
         "self.t + self.d > timestamp('2020-01-01T00:00:00Z') && size(self.y) == 2",
         "self.q == 1 || self.q == '1' || quantity(self.q).isInteger()",
-        "self.z == null || self.z > 1",
+        "self.z == null || self.z > 1 || self.z in [1, 2]",
+        "[has(self.a), has(self.l)].exists_one(x, x)",
+        "self.l.all(x, self.l.exists_one(y, y.k == x.k)) && self.l.filter(x, has(x.k)).size() < 9",
+        "type(self.q) == int ? self.q > 0 : self.q.matches('^[0-9]+%$')",
+        "self.l.map(i, i.k).isSorted() && self.m.all(k, self.m[k] > 0 && !(k in ['x']))",
+        "duration(self.d) > duration('1s') && int(self.t) > 0 && self.t.getHours('UTC') < 12",
+        "dyn(self).nothing == 1 && self.?l[0].?k.orValue('') == '' && self.m.?x.hasValue()",
+        "self.a <= 1.5 && double(self.a) == 1.0 && '%d'.format([self.a]) == '1'",
         "self.l == oldSelf.l && self == oldSelf && self.m == {}"};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         struct causes causes = {.arena = &f->arena};
