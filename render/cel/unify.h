@@ -17,19 +17,22 @@ enum {
     CEL_UNIFY_DEPTH_MAX = 1000
 };
 
+/* What a variable was before it learned more. */
+struct cel_learned {
+    uint32_t variable;
+    const struct cel_shape *before;
+};
+
 struct cel_unify {
     struct arena *arena;
     uint64_t steps; /* left; may be added to */
     bool spent;
-    bool loose; /* something fitted only because it was dyn or null: set, never cleared */
+    bool loose; /* something fitted only because it was dyn or null; cleared by who asks */
     /* private */
     const struct cel_shape **bound; /* by variable; NULL: not known */
     uint32_t count;
     uint32_t cap;
-    struct cel_learned {
-        uint32_t variable;
-        const struct cel_shape *before;
-    } * trail;
+    struct cel_learned *trail;
     size_t trail_count;
     size_t trail_cap;
     uint32_t depth;
