@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "raft/conf.h"
+#include "raft/fields.h"
 
 #define NUMBER_MAX (UINT64_C(1) << 56)
 
@@ -57,58 +58,40 @@ void message_write(const struct message *m, struct buf *out)
     }
 }
 
-struct reader {
-    struct slice rest;
-    bool ok;
-};
-
-static const char *take(struct reader *r, size_t count)
+static uint64_t take_number(struct fields *r)
 {
-    static const char zeros[8];
-    if (!r->ok || r->rest.len < count) {
-        r->ok = false;
-        return zeros;
-    }
-    const char *at = r->rest.data;
-    r->rest.data += count;
-    r->rest.len -= count;
-    return at;
-}
-
-static uint64_t take_number(struct reader *r)
-{
-    uint64_t v = be64_get(take(r, 8));
+    uint64_t v = fields_be64(r);
     r->ok = r->ok && v < NUMBER_MAX;
     return v;
 }
 
 /* An index with its term: both zero, or neither, the term not above max. */
-static void take_place(struct reader *r, uint64_t *index, uint64_t *term, uint64_t max)
+static void take_place(struct fields *r, uint64_t *index, uint64_t *term, uint64_t max)
 {
     *index = take_number(r);
     *term = take_number(r);
     r->ok = r->ok && (*index == 0) == (*term == 0) && *term <= max;
 }
 
-static uint8_t take_flags(struct reader *r)
+static uint8_t take_flags(struct fields *r)
 {
-    uint8_t flags = (uint8_t)*take(r, 1);
+    uint8_t flags = fields_u8(r);
     r->ok = r->ok && flags <= 3;
     return flags;
 }
 
-static void take_entry(struct reader *r, struct message_entry *e, uint64_t least, uint64_t most)
+static void take_entry(struct fields *r, struct message_entry *e, uint64_t least, uint64_t most)
 {
     e->term = take_number(r);
-    uint8_t type = (uint8_t)*take(r, 1);
-    size_t len = be32_get(take(r, 4));
+    uint8_t type = fields_u8(r);
+    size_t len = fields_be32(r);
     if (!r->ok || e->term < least || e->term > most || e->term == 0 || type < WAL_ENTRY_COMMAND ||
         type > WAL_ENTRY_CHANGE || len > WAL_ENTRY_MAX || len > r->rest.len) {
         r->ok = false;
         return;
     }
     e->type = (enum wal_entry_type)type;
-    e->data = slice_make(take(r, len), len);
+    e->data = fields_bytes(r, len);
     struct conf conf;
     if (e->type == WAL_ENTRY_CHANGE && conf_read(e->data, &conf, NULL) != 0) {
         r->ok = false;
@@ -118,11 +101,11 @@ static void take_entry(struct reader *r, struct message_entry *e, uint64_t least
     }
 }
 
-static void read_append(struct reader *r, struct message *m)
+static void read_append(struct fields *r, struct message *m)
 {
     take_place(r, &m->append.prev_index, &m->append.prev_term, m->term);
     m->append.commit = take_number(r);
-    size_t count = be32_get(take(r, 4));
+    size_t count = fields_be32(r);
     if (!r->ok || count > MESSAGE_ENTRIES_MAX || m->append.prev_index + count >= NUMBER_MAX) {
         r->ok = false;
         return;
@@ -139,7 +122,7 @@ static void read_append(struct reader *r, struct message *m)
     }
 }
 
-static void read_fields(struct reader *r, struct message *m)
+static void read_fields(struct fields *r, struct message *m)
 {
     uint8_t flags;
     switch (m->kind) {
@@ -179,9 +162,9 @@ static void read_fields(struct reader *r, struct message *m)
 int message_read(struct slice bytes, struct message *m, struct err *err)
 {
     *m = (struct message){0};
-    struct reader r = {.rest = bytes, .ok = true};
-    uint8_t version = (uint8_t)*take(&r, 1);
-    uint8_t kind = (uint8_t)*take(&r, 1);
+    struct fields r = fields_of(bytes);
+    uint8_t version = fields_u8(&r);
+    uint8_t kind = fields_u8(&r);
     if (!r.ok || version != MESSAGE_VERSION) {
         return err_set(err, ERR_INVALID, "message: version %u is not spoken here", version);
     }
@@ -189,8 +172,8 @@ int message_read(struct slice bytes, struct message *m, struct err *err)
         return err_set(err, ERR_INVALID, "message: unknown kind %u", kind);
     }
     m->kind = (enum message_kind)kind;
-    m->from = be64_get(take(&r, 8));
-    m->to = be64_get(take(&r, 8));
+    m->from = fields_be64(&r);
+    m->to = fields_be64(&r);
     m->term = take_number(&r);
     bool may_be_zero = m->kind == MESSAGE_READ_RESULT; /* of a server that has yet to join */
     if (r.ok && m->from != 0 && m->to != 0 && (m->term > 0 || may_be_zero)) {

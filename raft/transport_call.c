@@ -146,9 +146,9 @@ static void taken(struct transport_call *call, size_t bytes)
     }
 }
 
-bool transport__on_data(struct peer *p, struct reader *r)
+bool transport__on_data(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
+    uint64_t id = fields_be64(r);
     struct transport_call *call = r->ok ? find_call(p, id) : NULL;
     if (call == NULL || call->ended) {
         return r->ok;
@@ -168,10 +168,10 @@ bool transport__on_data(struct peer *p, struct reader *r)
     return true;
 }
 
-bool transport__on_end(struct peer *p, struct reader *r)
+bool transport__on_end(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint32_t code = transport__u32(r);
+    uint64_t id = fields_be64(r);
+    uint32_t code = fields_be32(r);
     struct transport_call *call = r->ok ? find_call(p, id) : NULL;
     if (call == NULL) {
         return r->ok;
@@ -302,12 +302,12 @@ static void serve(struct peer *p, uint64_t id, uint32_t channel, uint32_t timeou
     p->t->config.ops->request(p->t->config.user, &s->pub, p->name, channel, request);
 }
 
-bool transport__on_call(struct peer *p, struct reader *r)
+bool transport__on_call(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint32_t channel = transport__u32(r);
-    uint32_t timeout_ms = transport__u32(r);
-    size_t total = transport__u32(r);
+    uint64_t id = fields_be64(r);
+    uint32_t channel = fields_be32(r);
+    uint32_t timeout_ms = fields_be32(r);
+    size_t total = fields_be32(r);
     if (!r->ok || r->rest.len > total || total > TRANSPORT_REQUEST_MAX) {
         return false;
     }
@@ -325,9 +325,9 @@ bool transport__on_call(struct peer *p, struct reader *r)
     return transport__partial_more(p, part, r->rest);
 }
 
-bool transport__on_call_part(struct peer *p, struct reader *r)
+bool transport__on_call_part(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
+    uint64_t id = fields_be64(r);
     struct partial *part = r->ok ? transport__partial(p, id, true) : NULL;
     if (part == NULL) {
         return r->ok; /* refused, canceled, or of a conversation that was cut */
@@ -354,9 +354,9 @@ static void cancel_served(struct served *s)
     free_served(s);
 }
 
-bool transport__on_cancel(struct peer *p, struct reader *r)
+bool transport__on_cancel(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
+    uint64_t id = fields_be64(r);
     struct partial *part = r->ok ? transport__partial(p, id, true) : NULL;
     struct served *s = r->ok ? find_served(p, id) : NULL;
     if (part != NULL) {
@@ -368,10 +368,10 @@ bool transport__on_cancel(struct peer *p, struct reader *r)
     return r->ok;
 }
 
-bool transport__on_window(struct peer *p, struct reader *r)
+bool transport__on_window(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint64_t bytes = transport__u64(r);
+    uint64_t id = fields_be64(r);
+    uint64_t bytes = fields_be64(r);
     struct served *s = r->ok ? find_served(p, id) : NULL;
     if (s == NULL) {
         return r->ok;

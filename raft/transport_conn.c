@@ -170,7 +170,7 @@ static void told_disconnected(struct peer *p, const struct err *why)
 
 static bool on_back_frame(struct conn *c, enum frame_type type, struct slice fields)
 {
-    struct reader r = {.rest = fields, .ok = true};
+    struct fields r = fields_of(fields);
     if (type == FRAME_REFUSED) {
         transport__on_refused(c);
         return true;
@@ -179,7 +179,7 @@ static bool on_back_frame(struct conn *c, enum frame_type type, struct slice fie
         return transport__on_welcome(c, fields);
     }
     if (type == FRAME_PONG) {
-        uint64_t sent_ns = transport__u64(&r);
+        uint64_t sent_ns = fields_be64(&r);
         uint64_t now_ns = clock_mono_ns();
         if (r.ok && sent_ns <= now_ns) {
             c->peer->round_trip_us = (now_ns - sent_ns) / 1000;

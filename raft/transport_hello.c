@@ -28,11 +28,11 @@ void transport__hello(struct conn *c)
 /* The other side's HELLO or WELCOME. */
 static bool read_hello(struct conn *c, struct slice fields)
 {
-    struct reader r = {.rest = fields, .ok = true};
-    if (transport__u32(&r) != TRANSPORT__VERSION || !r.ok) {
+    struct fields r = fields_of(fields);
+    if (fields_be32(&r) != TRANSPORT__VERSION || !r.ok) {
         return false;
     }
-    c->boot = r.rest.len > 0 ? transport__u64(&r) : 0; /* a release before it said so */
+    c->boot = r.rest.len > 0 ? fields_be64(&r) : 0; /* a release before it said so */
     return r.ok;
 }
 

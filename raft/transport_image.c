@@ -126,10 +126,10 @@ static struct transport_image *find_image(struct peer *p, uint64_t id)
     return NULL;
 }
 
-bool transport__on_image_window(struct peer *p, struct reader *r)
+bool transport__on_image_window(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint64_t bytes = transport__u64(r);
+    uint64_t id = fields_be64(r);
+    uint64_t bytes = fields_be64(r);
     struct transport_image *image = r->ok ? find_image(p, id) : NULL;
     if (image == NULL) {
         return r->ok;
@@ -142,10 +142,10 @@ bool transport__on_image_window(struct peer *p, struct reader *r)
     return true;
 }
 
-bool transport__on_image_result(struct peer *p, struct reader *r)
+bool transport__on_image_result(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint32_t code = transport__u32(r);
+    uint64_t id = fields_be64(r);
+    uint32_t code = fields_be32(r);
     struct transport_image *image = r->ok ? find_image(p, id) : NULL;
     if (image == NULL) {
         return r->ok;
@@ -201,10 +201,10 @@ static void free_arrival(struct arrival *a)
     free(a);
 }
 
-bool transport__on_image(struct peer *p, struct reader *r)
+bool transport__on_image(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint32_t group = transport__u32(r);
+    uint64_t id = fields_be64(r);
+    uint32_t group = fields_be32(r);
     if (!r->ok || r->rest.len > TRANSPORT_IMAGE_HEADER_MAX || find_arrival(p, id) != NULL) {
         return false;
     }
@@ -223,9 +223,9 @@ bool transport__on_image(struct peer *p, struct reader *r)
     return true;
 }
 
-bool transport__on_image_part(struct peer *p, struct reader *r)
+bool transport__on_image_part(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
+    uint64_t id = fields_be64(r);
     struct arrival *a = r->ok ? find_arrival(p, id) : NULL;
     if (a == NULL) {
         return r->ok;
@@ -253,10 +253,10 @@ bool transport__on_image_part(struct peer *p, struct reader *r)
     return true;
 }
 
-bool transport__on_image_end(struct peer *p, struct reader *r)
+bool transport__on_image_end(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint8_t given_up = transport__u8(r);
+    uint64_t id = fields_be64(r);
+    uint8_t given_up = fields_u8(r);
     struct arrival *a = r->ok ? find_arrival(p, id) : NULL;
     if (a == NULL) {
         return r->ok;

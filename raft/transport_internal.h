@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "raft/fields.h"
 #include "raft/transport.h"
 
 enum {
@@ -206,13 +207,6 @@ bool transport__on_welcome(struct conn *c, struct slice fields);
 void transport__on_refused(struct conn *c);
 
 /* transport_message.c */
-struct reader {
-    struct slice rest;
-    bool ok;
-};
-uint8_t transport__u8(struct reader *r);
-uint32_t transport__u32(struct reader *r);
-uint64_t transport__u64(struct reader *r);
 /* One frame from a peer; false: it breaks the protocol. */
 bool transport__frame(struct peer *p, enum frame_type type, struct slice fields);
 struct partial *transport__partial(struct peer *p, uint64_t id, bool call);
@@ -221,22 +215,22 @@ bool transport__partial_more(struct peer *p, struct partial *part, struct slice 
 void transport__partial_drop(struct peer *p, struct partial *part);
 
 /* transport_call.c */
-bool transport__on_call(struct peer *p, struct reader *r);
-bool transport__on_call_part(struct peer *p, struct reader *r);
-bool transport__on_cancel(struct peer *p, struct reader *r);
-bool transport__on_data(struct peer *p, struct reader *r);
-bool transport__on_end(struct peer *p, struct reader *r);
-bool transport__on_window(struct peer *p, struct reader *r);
+bool transport__on_call(struct peer *p, struct fields *r);
+bool transport__on_call_part(struct peer *p, struct fields *r);
+bool transport__on_cancel(struct peer *p, struct fields *r);
+bool transport__on_data(struct peer *p, struct fields *r);
+bool transport__on_end(struct peer *p, struct fields *r);
+bool transport__on_window(struct peer *p, struct fields *r);
 void transport__end_calls(struct peer *p, int code, const char *why);
 void transport__run_calls(struct transport *t);
 uint64_t transport__call_tick(struct peer *p, uint64_t now); /* when the next deadline is due */
 
 /* transport_image.c */
-bool transport__on_image(struct peer *p, struct reader *r);
-bool transport__on_image_part(struct peer *p, struct reader *r);
-bool transport__on_image_end(struct peer *p, struct reader *r);
-bool transport__on_image_window(struct peer *p, struct reader *r);
-bool transport__on_image_result(struct peer *p, struct reader *r);
+bool transport__on_image(struct peer *p, struct fields *r);
+bool transport__on_image_part(struct peer *p, struct fields *r);
+bool transport__on_image_end(struct peer *p, struct fields *r);
+bool transport__on_image_window(struct peer *p, struct fields *r);
+bool transport__on_image_result(struct peer *p, struct fields *r);
 void transport__end_images(struct peer *p, int code, const char *why);
 void transport__run_images(struct transport *t);
 bool transport__pull_image(struct peer *p); /* puts the next chunk in the stream; false: none */

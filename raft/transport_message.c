@@ -8,34 +8,6 @@
 
 #include "raft/transport_internal.h"
 
-static const char *take(struct reader *r, size_t count)
-{
-    static const char zeros[8];
-    if (!r->ok || r->rest.len < count) {
-        r->ok = false;
-        return zeros;
-    }
-    const char *at = r->rest.data;
-    r->rest.data += count;
-    r->rest.len -= count;
-    return at;
-}
-
-uint8_t transport__u8(struct reader *r)
-{
-    return (uint8_t)*take(r, 1);
-}
-
-uint32_t transport__u32(struct reader *r)
-{
-    return be32_get(take(r, 4));
-}
-
-uint64_t transport__u64(struct reader *r)
-{
-    return be64_get(take(r, 8));
-}
-
 /* ---- things in parts ---- */
 
 struct partial *transport__partial(struct peer *p, uint64_t id, bool call)
@@ -157,20 +129,20 @@ bool transport_note(struct transport *t, const char *peer, uint32_t kind, struct
     return ok;
 }
 
-static bool on_message(struct peer *p, struct reader *r)
+static bool on_message(struct peer *p, struct fields *r)
 {
-    uint32_t group = transport__u32(r);
+    uint32_t group = fields_be32(r);
     if (r->ok) {
         p->t->config.ops->message(p->t->config.user, p->name, group, r->rest);
     }
     return r->ok;
 }
 
-static bool on_message_part(struct peer *p, struct reader *r)
+static bool on_message_part(struct peer *p, struct fields *r)
 {
-    uint64_t id = transport__u64(r);
-    uint32_t group = transport__u32(r);
-    size_t total = transport__u32(r);
+    uint64_t id = fields_be64(r);
+    uint32_t group = fields_be32(r);
+    size_t total = fields_be32(r);
     struct partial *part = r->ok ? transport__partial(p, id, false) : NULL;
     if (r->ok && part == NULL) {
         part = transport__partial_add(p, id, false, total);
@@ -188,9 +160,9 @@ static bool on_message_part(struct peer *p, struct reader *r)
     return true;
 }
 
-static bool on_note(struct peer *p, struct reader *r)
+static bool on_note(struct peer *p, struct fields *r)
 {
-    uint32_t kind = transport__u32(r);
+    uint32_t kind = fields_be32(r);
     if (!r->ok || r->rest.len > TRANSPORT_NOTE_MAX) {
         return false;
     }
@@ -200,7 +172,7 @@ static bool on_note(struct peer *p, struct reader *r)
 
 bool transport__frame(struct peer *p, enum frame_type type, struct slice fields)
 {
-    struct reader r = {.rest = fields, .ok = true};
+    struct fields r = fields_of(fields);
     switch (type) {
     case FRAME_MESSAGE:
         return on_message(p, &r);

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "raft/fields.h"
+
 void wal__put_identity(struct buf *out, struct slice identity)
 {
     assert(identity.len <= WAL_IDENTITY_MAX);
@@ -84,61 +86,33 @@ void wal__put_mark(struct buf *out, enum wal_record type, const struct wal_group
 
 struct reader {
     struct wal *wal;
-    struct slice rest;
+    struct fields in;
     uint64_t segment;
-    bool ok; /* false: ran out of bytes */
 };
-
-static const char *take(struct reader *r, size_t count)
-{
-    static const char zeros[8];
-    if (!r->ok || r->rest.len < count) {
-        r->ok = false;
-        return zeros;
-    }
-    const char *at = r->rest.data;
-    r->rest.data += count;
-    r->rest.len -= count;
-    return at;
-}
-
-static uint8_t take_u8(struct reader *r)
-{
-    return (uint8_t)*take(r, 1);
-}
-
-static uint32_t take_u32(struct reader *r)
-{
-    return be32_get(take(r, 4));
-}
-
-static uint64_t take_u64(struct reader *r)
-{
-    return be64_get(take(r, 8));
-}
 
 static struct payload *take_payload(struct reader *r, size_t max)
 {
-    size_t len = take_u32(r);
-    if (len > max || len > r->rest.len) {
-        r->ok = false;
+    size_t len = fields_be32(&r->in);
+    if (len > max || len > r->in.rest.len) {
+        r->in.ok = false;
         return NULL;
     }
-    return payload_new(slice_make(take(r, len), len));
+    return payload_new(fields_bytes(&r->in, len));
 }
 
 static void take_snapshot(struct reader *r, struct wal_snapshot *s)
 {
-    *s = (struct wal_snapshot){.index = take_u64(r), .term = take_u64(r)};
+    *s = (struct wal_snapshot){.index = fields_be64(&r->in)};
+    s->term = fields_be64(&r->in);
     s->configuration = take_payload(r, WAL_CONFIGURATION_MAX);
     if (s->index == 0 && s->configuration != NULL) {
         payload_unref(s->configuration);
         s->configuration = NULL;
     }
-    if (r->ok && s->index != 0 && s->term == 0) {
-        r->ok = false;
+    if (r->in.ok && s->index != 0 && s->term == 0) {
+        r->in.ok = false;
     }
-    if (!r->ok) {
+    if (!r->in.ok) {
         wal__snapshot_set(s, 0, 0, NULL);
     }
 }
@@ -150,16 +124,16 @@ static int damaged(struct err *err, const char *what)
 
 static int read_identity(struct reader *r, struct err *err)
 {
-    uint32_t version = take_u32(r);
-    if (r->ok && version != WAL__VERSION) {
+    uint32_t version = fields_be32(&r->in);
+    if (r->in.ok && version != WAL__VERSION) {
         return err_set(err, ERR_INVALID, "written in format %u, this program reads format %d",
                        version, WAL__VERSION);
     }
-    size_t len = take_u8(r);
-    if (!r->ok || len > r->rest.len) {
+    size_t len = fields_u8(&r->in);
+    if (!r->in.ok || len > r->in.rest.len) {
         return damaged(err, "identity record is cut short");
     }
-    struct slice identity = slice_make(take(r, len), len);
+    struct slice identity = fields_bytes(&r->in, len);
     if (!slice_eq(identity, buf_slice(&r->wal->identity))) {
         return err_set(err, ERR_INVALID,
                        "is the log of \"%.*s\", not of \"%.*s\": wrong data "
@@ -173,17 +147,17 @@ static int read_identity(struct reader *r, struct err *err)
 static int read_group(struct reader *r, uint32_t id, struct err *err)
 {
     struct wal *w = r->wal;
-    uint64_t server_id = take_u64(r);
-    uint64_t term = take_u64(r);
-    uint64_t vote = take_u64(r);
-    uint64_t first = take_u64(r);
-    uint64_t last = take_u64(r);
+    uint64_t server_id = fields_be64(&r->in);
+    uint64_t term = fields_be64(&r->in);
+    uint64_t vote = fields_be64(&r->in);
+    uint64_t first = fields_be64(&r->in);
+    uint64_t last = fields_be64(&r->in);
     struct wal_snapshot snapshot;
     struct wal_snapshot install;
     take_snapshot(r, &snapshot);
     take_snapshot(r, &install);
     struct wal_group *g = wal_group(w, id);
-    bool fits = r->ok && server_id != 0 && first >= 1 && first <= last + 1 &&
+    bool fits = r->in.ok && server_id != 0 && first >= 1 && first <= last + 1 &&
                 first <= snapshot.index + 1 && snapshot.index <= last &&
                 last + 1 - first <= WAL__ENTRIES_MAX;
     bool same =
@@ -212,9 +186,9 @@ static int read_group(struct reader *r, uint32_t id, struct err *err)
 
 static int read_term(struct reader *r, struct wal_group *g, struct err *err)
 {
-    uint64_t term = take_u64(r);
-    uint64_t vote = take_u64(r);
-    if (!r->ok || term < g->term || (term == g->term && g->vote != 0 && vote != g->vote)) {
+    uint64_t term = fields_be64(&r->in);
+    uint64_t vote = fields_be64(&r->in);
+    if (!r->in.ok || term < g->term || (term == g->term && g->vote != 0 && vote != g->vote)) {
         return damaged(err, "term record goes back");
     }
     g->term = term;
@@ -224,11 +198,11 @@ static int read_term(struct reader *r, struct wal_group *g, struct err *err)
 
 static int read_entry(struct reader *r, struct wal_group *g, bool carried, struct err *err)
 {
-    uint64_t index = take_u64(r);
-    uint64_t term = take_u64(r);
-    uint8_t type = take_u8(r);
+    uint64_t index = fields_be64(&r->in);
+    uint64_t term = fields_be64(&r->in);
+    uint8_t type = fields_u8(&r->in);
     struct payload *data = take_payload(r, WAL_ENTRY_MAX);
-    if (!r->ok || term == 0 || type < WAL_ENTRY_COMMAND || type > WAL_ENTRY_CHANGE) {
+    if (!r->in.ok || term == 0 || type < WAL_ENTRY_COMMAND || type > WAL_ENTRY_CHANGE) {
         payload_unref(data);
         return damaged(err, "entry record is malformed");
     }
@@ -253,8 +227,8 @@ static int read_entry(struct reader *r, struct wal_group *g, bool carried, struc
 
 static int read_truncate(struct reader *r, struct wal_group *g, struct err *err)
 {
-    uint64_t from = take_u64(r);
-    if (!r->ok || from < g->first || from > g->last || from <= g->snapshot.index) {
+    uint64_t from = fields_be64(&r->in);
+    if (!r->in.ok || from < g->first || from > g->last || from <= g->snapshot.index) {
         return damaged(err, "truncation record is out of range");
     }
     wal__pop_to(g, from - 1);
@@ -265,8 +239,8 @@ static int read_snapshot(struct reader *r, struct wal_group *g, struct err *err)
 {
     struct wal_snapshot s;
     take_snapshot(r, &s);
-    uint64_t first = take_u64(r);
-    if (!r->ok || s.index < g->snapshot.index || s.index > g->last || first < g->first ||
+    uint64_t first = fields_be64(&r->in);
+    if (!r->in.ok || s.index < g->snapshot.index || s.index > g->last || first < g->first ||
         first > s.index + 1) {
         wal__snapshot_set(&s, 0, 0, NULL);
         return damaged(err, "snapshot record is out of range");
@@ -292,8 +266,8 @@ static int read_install(struct reader *r, struct wal_group *g, enum wal_record t
     if (type == WAL_RECORD_INSTALL_BEGIN) {
         struct wal_snapshot s;
         take_snapshot(r, &s);
-        (void)take_u64(r);
-        if (!r->ok || s.index <= g->snapshot.index) {
+        (void)fields_be64(&r->in);
+        if (!r->in.ok || s.index <= g->snapshot.index) {
             wal__snapshot_set(&s, 0, 0, NULL);
             return damaged(err, "install record is out of range");
         }
@@ -313,11 +287,11 @@ static int read_install(struct reader *r, struct wal_group *g, enum wal_record t
 
 static int read_of_group(struct reader *r, enum wal_record type, struct err *err)
 {
-    uint32_t id = take_u32(r);
+    uint32_t id = fields_be32(&r->in);
     if (type == WAL_RECORD_GROUP) {
         return read_group(r, id, err);
     }
-    struct wal_group *g = r->ok ? wal_group(r->wal, id) : NULL;
+    struct wal_group *g = r->in.ok ? wal_group(r->wal, id) : NULL;
     if (g == NULL) {
         return damaged(err, "record of an unknown group");
     }
@@ -350,9 +324,9 @@ static int read_of_group(struct reader *r, enum wal_record type, struct err *err
 
 int wal__replay(struct wal *w, struct slice body, uint64_t segment, struct err *err)
 {
-    struct reader r = {.wal = w, .rest = body, .segment = segment, .ok = true};
-    while (r.rest.len > 0) {
-        enum wal_record type = (enum wal_record)take_u8(&r);
+    struct reader r = {.wal = w, .in = fields_of(body), .segment = segment};
+    while (r.in.rest.len > 0) {
+        enum wal_record type = (enum wal_record)fields_u8(&r.in);
         int rc = 0;
         if (type == WAL_RECORD_IDENTITY) {
             rc = read_identity(&r, err);
