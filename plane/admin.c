@@ -72,22 +72,6 @@ static int read_patterns(const json_t *wanted, struct patterns *p, struct err *e
     return 0;
 }
 
-static int read_number(const json_t *wanted, const char *key, uint64_t most, uint64_t *value,
-                       struct err *err)
-{
-    const json_t *v = json_object_get(wanted, key);
-    if (v == NULL) {
-        return 0;
-    }
-    if (!json_is_integer(v) || json_integer_value(v) < 0 ||
-        (uint64_t)json_integer_value(v) > most) {
-        return err_set(err, ERR_INVALID, "%s: must be from 0 to %llu milliseconds", key,
-                       (unsigned long long)most);
-    }
-    *value = (uint64_t)json_integer_value(v);
-    return 0;
-}
-
 static int set_faults(struct admin *a, const json_t *wanted, struct err *err)
 {
     struct patterns *p = mem_zero(sizeof *p);
@@ -96,8 +80,8 @@ static int set_faults(struct admin *a, const json_t *wanted, struct err *err)
     p->controller = a->controller;
     p->msg.run = take_patterns;
     int rc = read_patterns(wanted, p, err);
-    rc = rc != 0 ? rc : read_number(wanted, "watchLifeMs", LIFE_MAX_MS, &life, err);
-    rc = rc != 0 ? rc : read_number(wanted, "readyDelayMs", DELAY_MAX_MS, &delay, err);
+    rc = rc != 0 ? rc : faults_read_ms(wanted, "watchLifeMs", LIFE_MAX_MS, &life, err);
+    rc = rc != 0 ? rc : faults_read_ms(wanted, "readyDelayMs", DELAY_MAX_MS, &delay, err);
     rc = rc != 0 ? rc : faults_set(a->faults, wanted, err);
     if (rc != 0) {
         for (size_t i = 0; i < p->count; i++) {

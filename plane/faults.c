@@ -185,7 +185,7 @@ void faults_route(struct faults *f, struct api *api, struct http_stream *s)
 
 /* ---- settings ---- */
 
-static int read_ms(const json_t *wanted, const char *key, uint64_t most, uint64_t *value,
+int faults_read_ms(const json_t *wanted, const char *key, uint64_t most, uint64_t *value,
                    struct err *err)
 {
     const json_t *v = json_object_get(wanted, key);
@@ -244,9 +244,9 @@ int faults_set(struct faults *f, const json_t *wanted, struct err *err)
     uint64_t down = UINT64_MAX;
     unsigned per_mille = atomic_load(&f->error_per_mille);
     unsigned codes = atomic_load(&f->error_codes);
-    int rc = read_ms(wanted, "latencyMs", LATENCY_MAX_MS, &latency, err);
-    rc = rc != 0 ? rc : read_ms(wanted, "jitterMs", LATENCY_MAX_MS, &jitter, err);
-    rc = rc != 0 ? rc : read_ms(wanted, "downMs", DOWN_MAX_MS, &down, err);
+    int rc = faults_read_ms(wanted, "latencyMs", LATENCY_MAX_MS, &latency, err);
+    rc = rc != 0 ? rc : faults_read_ms(wanted, "jitterMs", LATENCY_MAX_MS, &jitter, err);
+    rc = rc != 0 ? rc : faults_read_ms(wanted, "downMs", DOWN_MAX_MS, &down, err);
     rc = rc != 0 ? rc : read_rate(wanted, &per_mille, err);
     rc = rc != 0 ? rc : read_codes(wanted, &codes, err);
     if (rc != 0) {

@@ -2,8 +2,9 @@
  *
  * Every request but those of the admin endpoint (below PLANE_ADMIN_PATH) passes faults_route(): it
  * may be dropped without an answer, delayed, or answered with an error; else it goes to
- * api_accept(). Owner:  the program. Thread: any may change the numbers; routing on the front
- * loops. */
+ * api_accept().
+ * Owner:  the program.
+ * Thread: any may change the numbers; routing on the front loops. */
 #ifndef PLANE_FAULTS_H
 #define PLANE_FAULTS_H
 
@@ -32,7 +33,11 @@ void faults_route(struct faults *f, struct api *api, struct http_stream *stream)
 /* From {"latencyMs", "jitterMs", "errorRate": 0..1, "errorCodes": [429, 500, 409], "downMs"}: what
  * is absent stays. Errors: ERR_INVALID, naming the field; nothing is changed then. */
 int faults_set(struct faults *f, const json_t *wanted, struct err *err);
-/* The same form, with what is left of downMs and the counts. */
+/* One number of such a form, in milliseconds from 0 to most; absent, *value stays. Errors: as
+ * faults_set(). */
+int faults_read_ms(const json_t *wanted, const char *key, uint64_t most, uint64_t *value,
+                   struct err *err);
+/* The form that faults_set() takes, with what is left of downMs and the counts. */
 json_t *faults_get(const struct faults *f);
 
 #endif
