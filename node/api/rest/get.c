@@ -73,6 +73,17 @@ int rest_consistency(struct rest_call *call, enum backend_consistency *consisten
     return 0;
 }
 
+int rest_read_query(struct rest_call *call, struct backend_list *list, struct selector **selector,
+                    struct err *err)
+{
+    const struct rest_query *q = &call->query;
+    unsigned forms = (1U << REST_OBJECT) | (1U << REST_TABLE) | (1U << REST_PARTIAL);
+    int rc =
+        rest_accept_parse(http_stream_header(call->stream, "accept"), forms, &call->accept, err);
+    rc = rc != 0 ? rc : selector_parse(q->labels, q->fields, call->kind, selector, err);
+    return rc != 0 ? rc : rest_consistency(call, &list->consistency, &list->version, err);
+}
+
 void rest_explain_version(struct rest_call *call, int rc, struct status *status)
 {
     struct slice version = call->query.version;

@@ -264,11 +264,7 @@ static int prepare(struct list_job *job, struct err *err)
     struct rest_call *call = job->call;
     const struct rest_query *q = &call->query;
     struct backend_list *list = &job->list;
-    unsigned forms = (1U << REST_OBJECT) | (1U << REST_TABLE) | (1U << REST_PARTIAL);
-    int rc =
-        rest_accept_parse(http_stream_header(call->stream, "accept"), forms, &call->accept, err);
-    rc = rc != 0 ? rc : selector_parse(q->labels, q->fields, call->kind, &job->selector, err);
-    rc = rc != 0 ? rc : rest_consistency(call, &list->consistency, &list->version, err);
+    int rc = rest_read_query(call, list, &job->selector, err);
     rc = rc != 0 ? rc : set_match(call, list, err);
     job->identity =
         page_token_identity(call->arena, call->kind->resource, call->path.ns, q->labels, q->fields);

@@ -92,6 +92,10 @@ void rest_emit_table_type(struct rest_call *call, struct buf *out);
 /* resourceVersion as a read's consistency. Errors: ERR_INVALID. */
 int rest_consistency(struct rest_call *call, enum backend_consistency *consistency,
                      uint64_t *version, struct err *err);
+/* What a list and a watch are asked alike: the form of the answer, which objects, and how new.
+ * *selector is the caller's. Errors: ERR_INVALID, ERR_NOT_ACCEPTABLE. */
+int rest_read_query(struct rest_call *call, struct backend_list *list, struct selector **selector,
+                    struct err *err);
 /* Of a read that failed: where it waited for a version of the future, the Status says so. */
 void rest_explain_version(struct rest_call *call, int rc, struct status *status);
 uint64_t rest_deadline(struct rest_call *call);

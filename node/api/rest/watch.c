@@ -382,11 +382,7 @@ static int prepare(struct watch_job *job, struct err *err)
     struct rest_call *call = job->call;
     const struct rest_query *q = &call->query;
     struct backend_list *list = &job->list;
-    unsigned forms = (1U << REST_OBJECT) | (1U << REST_TABLE) | (1U << REST_PARTIAL);
-    int rc =
-        rest_accept_parse(http_stream_header(call->stream, "accept"), forms, &call->accept, err);
-    rc = rc != 0 ? rc : selector_parse(q->labels, q->fields, call->kind, &job->selector, err);
-    rc = rc != 0 ? rc : rest_consistency(call, &list->consistency, &list->version, err);
+    int rc = rest_read_query(call, list, &job->selector, err);
     rc = rc != 0 ? rc : check_initial(job, err);
     bool from_version = list->consistency == BACKEND_AT_LEAST;
     job->synthetic = q->has_send_initial ? q->send_initial : !from_version;
