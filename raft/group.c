@@ -1,4 +1,4 @@
-/* group.c: a group's life, its entry points and its settling.
+/* group.c: a group's time, its settling and its end (its beginning: group_start.c).
  *
  * Happy path: every entry point steps libraft with what happened and then settles: whatever has
  * become due is done, in a loop until nothing is, and the timer is armed for what comes next.
@@ -6,12 +6,11 @@
  * Failure path: a promise that cannot be kept (group__fail) ends the group: ops.failed, and from
  * then on it does nothing.
  * Early election: when a peer is reached and no leader is known, or when the leader's connection
- * closes, the follower forgets its leader (so that it will vote) and starts an election
- * after a short random pause. Pre-vote makes that harmless: if a
- * majority still hears the leader, nobody's term changes. */
+ * closes, the follower forgets its leader (so that it will vote) and starts an election after a
+ * short random pause. Pre-vote makes that harmless: if a majority still hears the leader, nobody's
+ * term changes. */
 #include "raft/group.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,212 +314,7 @@ void group__settle(struct group *g)
     }
 }
 
-/* ---- messages ---- */
-
-static bool misdirected(struct group *g, const char *from, const struct message *m)
-{
-    if (m->to != g->config.server_id || m->from == g->config.server_id) {
-        return true;
-    }
-    const struct group_server *by_id = conf_find(&g->conf, m->from);
-    if (by_id != NULL) {
-        return strcmp(by_id->name, from) != 0;
-    }
-    return conf_find_name(&g->conf, from) != NULL; /* that name has another id now */
-}
-
-static void note_heard(struct group *g, const char *from, const struct message *m)
-{
-    struct group__peer *peer = group__peer(g, m->from);
-    if (peer == NULL) {
-        return;
-    }
-    (void)snprintf(peer->name, sizeof peer->name, "%s", from);
-    if (m->kind == MESSAGE_APPEND_RESULT && m->term == g->raft->current_term) {
-        peer->heard = true;
-        peer->heard_ms = group__now(g);
-    }
-}
-
-/* While an image is on its way, the follower cannot but refuse what libraft sends it; taken at its
- * word, that would start the transfer over with every heartbeat. It is alive: no more is heard. */
-static void soften_rejection(struct group *g, struct message *m)
-{
-    if (m->kind != MESSAGE_APPEND_RESULT || m->append_result.rejected == 0) {
-        return;
-    }
-    struct group__peer *peer = group__peer(g, m->from);
-    bool busy = peer != NULL && (peer->snapshot_sending || group__now(g) < peer->snapshot_grace_ms);
-    if (busy) {
-        m->append_result.rejected = 0;
-        m->append_result.last_index = 0;
-    }
-}
-
-void group_receive(struct group *g, const char *from, struct slice bytes)
-{
-    struct message m;
-    if (g->dead || g->raft == NULL || !conf_name_ok(from)) {
-        g->dropped++;
-        return;
-    }
-    if (message_read(bytes, &m, NULL) != 0) {
-        g->dropped++;
-        return;
-    }
-    if (misdirected(g, from, &m)) {
-        g->dropped++;
-        message_free(&m);
-        return;
-    }
-    note_heard(g, from, &m);
-    if (m.kind == MESSAGE_READ || m.kind == MESSAGE_READ_RESULT) {
-        group__receive_read(g, from, &m);
-    } else {
-        soften_rejection(g, &m);
-        group__step_message(g, from, &m);
-    }
-    message_free(&m);
-    group__settle(g);
-}
-
-/* ---- life ---- */
-
-int group_bootstrap(struct wal *wal, uint32_t group_id, uint64_t self_id,
-                    const struct group_server *servers, size_t count, struct err *err)
-{
-    if (wal_group(wal, group_id) != NULL) {
-        return err_set(err, ERR_EXISTS, "group %u is in the log already", group_id);
-    }
-    struct conf conf = {.count = count};
-    if (count > GROUP_SERVERS_MAX) {
-        return err_set(err, ERR_INVALID, "group %u: too many servers", group_id);
-    }
-    memcpy(conf.servers, servers, count * sizeof *servers);
-    int rc = conf_check(&conf, err);
-    if (rc != 0) {
-        return err_wrap(err, "group %u", group_id);
-    }
-    const struct group_server *self = conf_find(&conf, self_id);
-    if (self == NULL || self->role != GROUP_VOTER) {
-        return err_set(err, ERR_INVALID, "group %u: this node is not among the voters", group_id);
-    }
-    struct buf bytes = {0};
-    conf_write(&conf, &bytes);
-    struct payload *data = payload_new(buf_slice(&bytes));
-    struct wal_group *log = wal_group_create(wal, group_id, self_id);
-    wal_set_term(log, 1, 0);
-    wal_append(log, 1, WAL_ENTRY_CHANGE, data);
-    payload_unref(data);
-    buf_free(&bytes);
-    return 0;
-}
-
-/* Does the store's state fit the log? */
-static int check_applied(struct group *g, const struct group_point *applied, struct err *err)
-{
-    struct wal_group *log = g->log;
-    unsigned id = g->config.id;
-    if (log->install.index != 0) {
-        if (applied->index >= log->install.index) {
-            wal_install_finish(log); /* the state was replaced, the log's mark was not made */
-        } else {
-            wal_install_cancel(log);
-        }
-    }
-    if (applied->index > log->last) {
-        return err_set(
-            err, ERR_CORRUPT,
-            "group %u: the log ends at %llu, below the store's applied index %llu: the log "
-            "lost its end; remove this node from the cluster and join anew",
-            id, (unsigned long long)log->last, (unsigned long long)applied->index);
-    }
-    if (applied->index < log->snapshot.index) {
-        return err_set(
-            err, ERR_CORRUPT,
-            "group %u: the store stands at %llu, but the log starts behind snapshot %llu: "
-            "the store lost its end; remove this node from the cluster and join anew",
-            id, (unsigned long long)applied->index, (unsigned long long)log->snapshot.index);
-    }
-    uint64_t term = wal_term_at(log, applied->index);
-    if (applied->index > 0 && term != 0 && term != applied->term) {
-        return err_set(err, ERR_CORRUPT,
-                       "group %u: entry %llu has term %llu in the log, %llu in the "
-                       "store: they are not of one history",
-                       id, (unsigned long long)applied->index, (unsigned long long)term,
-                       (unsigned long long)applied->term);
-    }
-    if (applied->index > 0) {
-        struct conf conf;
-        uint64_t index;
-        if (conf_read_opaque(applied->configuration, &conf, &index, err) != 0) {
-            return err_wrap(err, "group %u: the store's point", id);
-        }
-        g->applied_conf = payload_new(applied->configuration);
-    }
-    g->handed = applied->index;
-    g->applied = applied->index;
-    return 0;
-}
-
-static int find_log(struct group *g, const struct group_point *applied, struct err *err)
-{
-    g->log = wal_group(g->wal, g->config.id);
-    if (g->log == NULL) {
-        if (applied->index > 0) {
-            return err_set(err, ERR_CORRUPT,
-                           "group %u is not in the log, but its store stands at %llu: the log was "
-                           "lost; remove this node from the cluster and join anew",
-                           g->config.id, (unsigned long long)applied->index);
-        }
-        g->log = wal_group_create(g->wal, g->config.id, g->config.server_id);
-    }
-    if (g->log->server_id != g->config.server_id) {
-        return err_set(err, ERR_INVALID, "group %u: the log is of server %llu, not of %llu",
-                       g->config.id, (unsigned long long)g->log->server_id,
-                       (unsigned long long)g->config.server_id);
-    }
-    return check_applied(g, applied, err);
-}
-
-int group_new(const struct group_config *config, struct group **group, struct err *err)
-{
-    if (config->server_id == 0 || !conf_name_ok(config->name)) {
-        return err_set(err, ERR_INVALID, "group %u: bad server id or name", config->id);
-    }
-    struct group *g = mem_zero(sizeof *g);
-    g->config = *config;
-    g->config.election_timeout_ms = config->election_timeout_ms ? config->election_timeout_ms : 500;
-    g->config.heartbeat_ms = config->heartbeat_ms ? config->heartbeat_ms : 50;
-    g->config.install_timeout_ms = config->install_timeout_ms ? config->install_timeout_ms : 600000;
-    g->config.trailing_entries = config->trailing_entries ? config->trailing_entries : 4096;
-    g->config.append_bytes = config->append_bytes ? config->append_bytes : GROUP__APPEND_BYTES;
-    g->config.applied = (struct group_point){0}; /* borrowed for this call only */
-    (void)snprintf(g->name, sizeof g->name, "%s", config->name);
-    g->config.name = g->name;
-    g->ops = config->ops;
-    g->user = config->user;
-    g->wal = config->wal;
-    g->random = config->random_seed * 2654435761u + 1;
-    struct list *lists[] = {&g->held,  &g->stored,      &g->proposals,  &g->proposals_done,
-                            &g->reads, &g->round_reads, &g->reads_done, &g->changes_done};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        list_init(lists[i]);
-    }
-    int rc = find_log(g, &config->applied, err);
-    if (rc == 0) {
-        g->settling = true; /* no callbacks inside this call */
-        rc = group__start_raft(g, err);
-        g->settling = false;
-    }
-    if (rc != 0) {
-        group_free(g);
-        return rc;
-    }
-    group__soon(g);
-    *group = g;
-    return 0;
-}
+/* ---- the end ---- */
 
 void group_free(struct group *g)
 {

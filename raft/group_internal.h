@@ -1,10 +1,11 @@
 /* group_internal.h: what the files of a group share.
  *
  * A group reacts in two steps. First, an event is stepped through libraft and its update is carried
- * out: records queued in the log, messages sent or held (group_step.c). Then group__settle() looks
- * at the state that resulted and does what has become due: hands entries to apply, answers
- * requests, tells of leadership, arms the timer. Callbacks that may call back into the group are
- * made only from settling, so a step is never re-entered. */
+ * out: records queued in the log, messages sent or held (group_step.c; what peers say comes there
+ * through group_receive.c). Then group__settle() looks at the state that resulted and does what has
+ * become due: hands entries to apply, answers requests, tells of leadership, arms the timer.
+ * Callbacks that may call back into the group are made only from settling, so a step is never
+ * re-entered. */
 #ifndef RAFT_GROUP_INTERNAL_H
 #define RAFT_GROUP_INTERNAL_H
 
@@ -161,13 +162,16 @@ void group__settle(struct group *g);
 void group__soon(struct group *g); /* settle in group_tick(), as soon as it can be called */
 struct group__peer *group__peer(struct group *g, uint64_t id); /* made if absent; may be NULL */
 
-/* group_step.c */
+/* group_start.c */
 int group__start_raft(struct group *g, struct err *err);
+
+/* group_step.c */
 void group__stop_raft(struct group *g);
+/* Without libraft until all that is queued is durable: then it starts anew from the log. */
+void group__quarantine(struct group *g, const char *what);
 /* Steps and carries out the update. An error is a refusal (of SUBMIT and TRANSFER); any other
  * event's error has already put the group in quarantine. flags (may be NULL) gets the update's. */
 int group__step(struct group *g, struct raft_event *event, unsigned *flags);
-void group__step_message(struct group *g, const char *from, struct message *m);
 void group__emit(struct group *g, const char *name, const struct message *m);
 void group__report_stored(struct group *g); /* tells libraft what has become durable */
 void group__wait(struct group *g);          /* for the disk, if something is on its way there */

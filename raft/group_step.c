@@ -13,14 +13,9 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "raft/group_internal.h"
-
-enum { VOTE_VERSION = 2, APPEND_RESULT_VERSION = 2 };
-
-static char token; /* stands for memory that libraft neither reads nor frees */
 
 bool group__is_leader(const struct group *g)
 {
@@ -299,7 +294,18 @@ static void carry_out(struct group *g, struct raft_update *u)
     }
 }
 
-static void quarantine(struct group *g, const char *what)
+void group__stop_raft(struct group *g)
+{
+    if (g->raft == NULL) {
+        return;
+    }
+    raft_close(g->raft, NULL);
+    free(g->raft);
+    g->raft = NULL;
+    note_leadership(g);
+}
+
+void group__quarantine(struct group *g, const char *what)
 {
     log_error("raft.quarantine", "group=%u term=%llu what=%s", g->config.id,
               (unsigned long long)g->log->term, log_q(what));
@@ -312,7 +318,7 @@ static void check_configuration(struct group *g)
 {
     if (g->install == INSTALL_NONE && g->raft != NULL &&
         !conf_is_raft(&g->conf, &g->raft->configuration)) {
-        quarantine(g, "libraft's configuration is not the log's");
+        group__quarantine(g, "libraft's configuration is not the log's");
     }
 }
 
@@ -338,7 +344,7 @@ int group__step(struct group *g, struct raft_event *event, unsigned *flags)
         if (rv == RAFT_NOMEM) {
             group__fail(g, "out of memory inside libraft");
         } else if (!refusal) {
-            quarantine(g, raft_strerror(rv));
+            group__quarantine(g, raft_strerror(rv));
         }
         return rv;
     }
@@ -350,172 +356,6 @@ int group__step(struct group *g, struct raft_event *event, unsigned *flags)
         check_configuration(g);
     }
     return 0;
-}
-
-/* ---- messages in ---- */
-
-static void to_raft(const struct message *m, const char *from, struct raft_message *rm)
-{
-    *rm = (struct raft_message){.server_id = m->from, .server_address = from};
-    switch (m->kind) {
-    case MESSAGE_VOTE:
-        rm->type = RAFT_REQUEST_VOTE;
-        rm->request_vote = (struct raft_request_vote){.version = VOTE_VERSION,
-                                                      .term = m->term,
-                                                      .candidate_id = m->from,
-                                                      .last_log_index = m->vote.last_index,
-                                                      .last_log_term = m->vote.last_term,
-                                                      .disrupt_leader = m->vote.disrupt,
-                                                      .pre_vote = m->vote.pre_vote};
-        break;
-    case MESSAGE_VOTE_RESULT:
-        rm->type = RAFT_REQUEST_VOTE_RESULT;
-        rm->request_vote_result =
-            (struct raft_request_vote_result){.version = VOTE_VERSION,
-                                              .term = m->term,
-                                              .vote_granted = m->vote_result.granted,
-                                              .pre_vote = m->vote_result.pre_vote};
-        break;
-    case MESSAGE_APPEND:
-        rm->type = RAFT_APPEND_ENTRIES;
-        rm->append_entries = (struct raft_append_entries){.term = m->term,
-                                                          .prev_log_index = m->append.prev_index,
-                                                          .prev_log_term = m->append.prev_term,
-                                                          .leader_commit = m->append.commit};
-        break;
-    case MESSAGE_APPEND_RESULT:
-        rm->type = RAFT_APPEND_ENTRIES_RESULT;
-        rm->append_entries_result =
-            (struct raft_append_entries_result){.version = APPEND_RESULT_VERSION,
-                                                .term = m->term,
-                                                .rejected = m->append_result.rejected,
-                                                .last_log_index = m->append_result.last_index};
-        break;
-    case MESSAGE_TIMEOUT_NOW:
-        rm->type = RAFT_TIMEOUT_NOW;
-        rm->timeout_now = (struct raft_timeout_now){.term = m->term,
-                                                    .last_log_index = m->timeout_now.last_index,
-                                                    .last_log_term = m->timeout_now.last_term};
-        break;
-    case MESSAGE_READ:
-    case MESSAGE_READ_RESULT:
-        break;
-    }
-}
-
-/* The entry's bytes: the log's own if it holds the entry already. */
-static struct payload *receive_payload(struct group *g, uint64_t index,
-                                       const struct message_entry *e)
-{
-    const struct wal_entry *ours = wal_entry(g->log, index);
-    if (ours != NULL && ours->term == e->term) {
-        return payload_ref(ours->data);
-    }
-    return payload_new(e->data);
-}
-
-static bool step_settled_change(struct group *g, const struct message *chunk)
-{
-    uint64_t first = guard_settled_change(g->config.test_guards_off, g->raft, g->log, chunk);
-    if (first == 0) {
-        return true;
-    }
-    struct conf conf;
-    const struct wal_entry *e = wal_entry(g->log, first);
-    if (e == NULL || e->type != WAL_ENTRY_CHANGE ||
-        conf_read(payload_slice(e->data), &conf, NULL) != 0) {
-        quarantine(g, "the uncommitted configuration is not in the log");
-        return false;
-    }
-    struct raft_event event = {.type = RAFT_CONFIGURATION};
-    event.configuration.index = first;
-    conf_to_raft(&conf, &event.configuration.conf);
-    return group__step(g, &event, NULL) == 0 && g->raft != NULL;
-}
-
-/* One step with the entries of a chunk; false: do not step those behind it. */
-static bool step_append(struct group *g, const char *from, const struct message *chunk)
-{
-    if (!step_settled_change(g, chunk)) {
-        return false;
-    }
-    size_t count = chunk->append.count;
-    struct raft_message rm;
-    to_raft(chunk, from, &rm);
-    struct raft_entry *entries = NULL;
-    void *batch = NULL;
-    if (count > 0) {
-        entries = mem_zero(count * sizeof *entries);
-        batch = raft_malloc(1);
-        for (size_t i = 0; i < count; i++) {
-            const struct message_entry *e = &chunk->append.entries[i];
-            struct payload *data = receive_payload(g, chunk->append.prev_index + 1 + i, e);
-            entries[i] = (struct raft_entry){.term = e->term,
-                                             .type = (enum raft_entry_type)e->type,
-                                             .buf = {.base = data->bytes, .len = data->len},
-                                             .batch = batch};
-        }
-        rm.append_entries.entries = entries;
-        rm.append_entries.n_entries = (unsigned)count;
-    }
-    struct raft_event event = {.type = RAFT_RECEIVE};
-    event.receive.message = &rm;
-    unsigned flags = 0;
-    int rv = group__step(g, &event, &flags);
-    if (flags & RAFT_UPDATE_ENTRIES) {
-        raft_free(batch); /* else libraft has freed it */
-    }
-    for (size_t i = 0; i < count; i++) {
-        payload_unref(CONTAINER_OF(entries[i].buf.base, struct payload, bytes));
-    }
-    free(entries);
-    return rv == 0 && g->raft != NULL && !g->dead &&
-           g->log->last >= chunk->append.prev_index + count;
-}
-
-static void step_chunks(struct group *g, const char *from, const struct message *m)
-{
-    size_t at = 0;
-    do {
-        struct message chunk = *m;
-        if (at > 0) {
-            chunk.append.prev_index = m->append.prev_index + at;
-            chunk.append.prev_term = m->append.entries[at - 1].term;
-        }
-        chunk.append.count = 0;
-        if (m->append.count > 0) {
-            chunk.append.entries = m->append.entries + at;
-            chunk.append.count = guard_chunk(g->config.test_guards_off, m, at);
-        }
-        at += chunk.append.count;
-        if (!step_append(g, from, &chunk)) {
-            return;
-        }
-    } while (at < m->append.count);
-}
-
-void group__step_message(struct group *g, const char *from, struct message *m)
-{
-    struct message answer;
-    switch (guard_receive(g->config.test_guards_off, g->raft, g->log, m, &answer)) {
-    case GUARD_DROP:
-        g->dropped++;
-        return;
-    case GUARD_ANSWER:
-        group__emit(g, from, &answer);
-        return;
-    case GUARD_STEP:
-        break;
-    }
-    if (m->kind == MESSAGE_APPEND) {
-        step_chunks(g, from, m);
-        return;
-    }
-    struct raft_message rm;
-    to_raft(m, from, &rm);
-    struct raft_event event = {.type = RAFT_RECEIVE};
-    event.receive.message = &rm;
-    (void)group__step(g, &event, NULL);
 }
 
 /* ---- the disk ---- */
@@ -589,116 +429,4 @@ void group__wait(struct group *g)
     g->waiting = true;
     g->waiter.fire = on_durable;
     wal_wait(g->wal, &g->waiter);
-}
-
-/* ---- starting libraft from the log ---- */
-
-/* libraft decodes every CHANGE without a look at its length. */
-static int check_changes(const struct group *g, struct err *err)
-{
-    for (uint64_t i = g->log->first; i <= g->log->last; i++) {
-        const struct wal_entry *e = wal_entry(g->log, i);
-        struct conf conf;
-        if (e->type == WAL_ENTRY_CHANGE && conf_read(payload_slice(e->data), &conf, err) != 0) {
-            return err_wrap(err, "group %u: entry %llu", g->config.id, (unsigned long long)i);
-        }
-    }
-    return 0;
-}
-
-static struct raft_entry *start_entries(struct group *g, unsigned *count)
-{
-    struct wal_group *log = g->log;
-    *count = (unsigned)(log->last + 1 - log->first);
-    if (*count == 0) {
-        return NULL;
-    }
-    struct raft_entry *entries = mem_zero(*count * sizeof *entries);
-    for (unsigned i = 0; i < *count; i++) {
-        const struct wal_entry *e = wal_entry(log, log->first + i);
-        entries[i] = (struct raft_entry){.term = e->term,
-                                         .type = (enum raft_entry_type)e->type,
-                                         .buf = {.base = e->data->bytes, .len = e->data->len},
-                                         .batch = &token};
-    }
-    return entries;
-}
-
-static int new_raft(struct group *g, struct err *err)
-{
-    g->raft = mem_zero(sizeof *g->raft);
-    if (raft_init(g->raft, NULL, NULL, g->config.server_id, g->name) != 0) {
-        free(g->raft);
-        g->raft = NULL;
-        return err_set(err, ERR_INTERNAL, "group %u: libraft did not initialise", g->config.id);
-    }
-    g->raft->tracer = NULL;
-    raft_seed(g->raft, g->config.random_seed ^ g->random);
-    raft_set_pre_vote(g->raft, true);
-    raft_set_election_timeout(g->raft, g->config.election_timeout_ms);
-    raft_set_heartbeat_timeout(g->raft, g->config.heartbeat_ms);
-    raft_set_install_snapshot_timeout(g->raft, g->config.install_timeout_ms);
-    raft_set_max_inflight_entries(g->raft, GROUP__INFLIGHT_ENTRIES);
-    return 0;
-}
-
-int group__start_raft(struct group *g, struct err *err)
-{
-    struct wal_group *log = g->log;
-    int rc = group__find_conf(g, err);
-    if (rc != 0) {
-        return err_wrap(err, "group %u", g->config.id);
-    }
-    rc = check_changes(g, err);
-    if (rc != 0) {
-        return rc;
-    }
-    if (guard_sole_voter(g->config.test_guards_off, &g->conf, g->config.server_id)) {
-        wal_set_term(log, log->term + 1, g->config.server_id);
-        g->term_position = wal_position(g->wal);
-    }
-    rc = new_raft(g, err);
-    if (rc != 0) {
-        return rc;
-    }
-    struct raft_event event = {.type = RAFT_START};
-    struct raft_snapshot_metadata metadata = {0};
-    if (log->snapshot.index > 0) {
-        struct conf conf;
-        uint64_t conf_index;
-        rc = conf_read_opaque(payload_slice(log->snapshot.configuration), &conf, &conf_index, err);
-        if (rc != 0) {
-            group__stop_raft(g);
-            return err_wrap(err, "group %u: snapshot mark", g->config.id);
-        }
-        metadata.index = log->snapshot.index;
-        metadata.term = log->snapshot.term;
-        metadata.configuration_index = conf_index;
-        conf_to_raft(&conf, &metadata.configuration);
-        event.start.metadata = &metadata;
-    }
-    event.start.term = log->term;
-    event.start.voted_for = log->vote;
-    event.start.start_index = log->first;
-    event.start.entries = start_entries(g, &event.start.n_entries);
-    g->conf_scanned = log->snapshot.index;
-    struct raft_entry *entries = event.start.entries;
-    int rv = group__step(g, &event, NULL);
-    free(entries);
-    if (rv != 0 || g->raft == NULL) {
-        group__stop_raft(g);
-        return err_set(err, ERR_CORRUPT, "group %u: libraft refuses the log", g->config.id);
-    }
-    return 0;
-}
-
-void group__stop_raft(struct group *g)
-{
-    if (g->raft == NULL) {
-        return;
-    }
-    raft_close(g->raft, NULL);
-    free(g->raft);
-    g->raft = NULL;
-    note_leadership(g);
 }
