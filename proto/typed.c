@@ -1,244 +1,26 @@
-/* Protobuf bytes to JSON trees, by a kind's tables.
+/* typed.c: protobuf bytes to JSON trees, by a kind's tables: messages, lists, maps, free-form JSON.
  *
  * One reader walks the bytes; every length is checked against what is left, every field against the
- * schema. What the schema does not have is an error and not dropped: it would be lost. */
+ * schema. What the schema does not have is an error and not dropped: it would be lost.
+ * What holds no other value is typed_leaf.c's. */
 #include "proto/typed.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 #include "base/crypto.h"
 #include "proto/tree_internal.h"
 #include "proto/typed_internal.h"
 
-enum { NUMBER_TEXT_MAX = 64 };
-
-struct decoding {
-    struct err *err;
-    int depth;
-    size_t weight; /* of the tree so far, but for the bytes of its strings */
-};
-
-static json_t *bad(struct decoding *d, const char *what)
-{
-    if (d->weight > JSON_BODY_TREE_MAX) {
-        (void)err_set(d->err, ERR_TOO_LARGE,
-                      "too many values: as a tree they would take over %d MiB of memory",
-                      JSON_BODY_TREE_MAX >> 20);
-    } else {
-        (void)err_set(d->err, ERR_INVALID, "malformed protobuf: %s", what);
-    }
-    return NULL;
-}
-
-/* Two bytes may ask for a whole object: true while all of them together are small enough. */
-static bool afford(struct decoding *d, size_t weight)
-{
-    d->weight += weight;
-    return d->weight <= JSON_BODY_TREE_MAX;
-}
-
 /* ---- values ---- */
 
-static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes);
-static json_t *decode_any(struct decoding *d, struct slice bytes);
-
-/* UTF-8 without NUL, which no JSON that we store may hold. */
-static bool is_text(struct slice bytes)
-{
-    return bytes.len == 0 ||
-           (memchr(bytes.data, '\0', bytes.len) == NULL && slice_utf8(bytes) == bytes.len);
-}
-
-static json_t *decode_text(struct decoding *d, struct slice bytes)
-{
-    return is_text(bytes) ? json_str(bytes) : bad(d, "a string is no UTF-8, or holds a NUL");
-}
-
-static json_t *real_or_integer(double value)
-{
-    if (value == floor(value) && fabs(value) < TYPED_EXACT_MAX) {
-        return json_integer((json_int_t)value);
-    }
-    return isfinite(value) ? json_real(value) : NULL;
-}
-
-static double double_of(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-static double float_of(uint64_t bits)
-{
-    uint32_t low = (uint32_t)bits;
-    float value;
-    memcpy(&value, &low, sizeof(value));
-    return (double)value;
-}
-
-static json_t *decode_number(struct decoding *d, const struct schema *schema, uint64_t scalar)
-{
-    json_t *number = NULL;
-    switch ((int)schema->wire) {
-    case SCHEMA_WIRE_BOOL:
-        return json_boolean(scalar != 0);
-    case SCHEMA_WIRE_INT32:
-        return json_integer((int32_t)(uint32_t)scalar);
-    case SCHEMA_WIRE_UINT32:
-        return json_integer((json_int_t)(uint32_t)scalar);
-    case SCHEMA_WIRE_INT64:
-        return json_integer((json_int_t)scalar);
-    case SCHEMA_WIRE_UINT64:
-        return scalar <= INT64_MAX ? json_integer((json_int_t)scalar)
-                                   : bad(d, "an integer is out of range");
-    case SCHEMA_WIRE_DOUBLE:
-        number = real_or_integer(double_of(scalar));
-        break;
-    case SCHEMA_WIRE_FLOAT:
-        number = real_or_integer(float_of(scalar));
-        break;
-    default:
-        break;
-    }
-    return number != NULL ? number : bad(d, "a number that JSON cannot say");
-}
-
-static json_t *decode_quantity(struct decoding *d, struct slice bytes)
-{
-    struct typed_reader r = typed__reader(bytes);
-    struct typed_field f;
-    struct slice text = SLICE("");
-    bool number = false;
-    while (r.at < r.end) {
-        if (!typed__next(&r, &f)) {
-            return bad(d, "a Quantity");
-        }
-        if (f.number == QUANTITY_STRING && f.type == WIRE_LEN) {
-            text = f.bytes;
-        } else if (f.number == QUANTITY_NUMBER && f.type == WIRE_VARINT) {
-            number = f.scalar != 0;
-        }
-    }
-    json_t *value = NULL;
-    if (number && text.len <= NUMBER_TEXT_MAX && json_parse(text, &value, NULL) == 0 &&
-        json_is_number(value)) {
-        return value;
-    }
-    json_decref(value);
-    return decode_text(d, text);
-}
-
-static json_t *decode_choice(struct decoding *d, struct slice bytes)
-{
-    struct typed_reader r = typed__reader(bytes);
-    struct typed_field f;
-    bool is_text = false;
-    int32_t number = 0;
-    struct slice text = SLICE("");
-    while (r.at < r.end) {
-        if (!typed__next(&r, &f)) {
-            return bad(d, "an IntOrString");
-        }
-        if (f.number == CHOICE_TYPE && f.type == WIRE_VARINT) {
-            is_text = f.scalar == 1;
-        } else if (f.number == CHOICE_INT && f.type == WIRE_VARINT) {
-            number = (int32_t)(uint32_t)f.scalar;
-        } else if (f.number == CHOICE_STRING && f.type == WIRE_LEN) {
-            text = f.bytes;
-        }
-    }
-    return is_text ? decode_text(d, text) : json_integer(number);
-}
-
-/* An empty message is no time: null, which the caller leaves out. */
-static json_t *decode_time(struct decoding *d, struct slice bytes, bool micro)
-{
-    struct typed_reader r = typed__reader(bytes);
-    struct typed_field f;
-    int64_t seconds = 0;
-    int64_t other = 0;
-    int32_t nanos = 0;
-    int32_t other_nanos = 0;
-    struct slice text = {0};
-    char canonical[40];
-    if (bytes.len == 0) {
-        return json_null();
-    }
-    while (r.at < r.end) {
-        if (!typed__next(&r, &f)) {
-            return bad(d, "a Time");
-        }
-        if (f.number == TIME_SECONDS && f.type == WIRE_VARINT) {
-            seconds = (int64_t)f.scalar;
-        } else if (f.number == TIME_NANOS && f.type == WIRE_VARINT) {
-            nanos = (int32_t)(uint32_t)f.scalar;
-        } else if (f.number == TIME_TEXT && f.type == WIRE_LEN) {
-            text = f.bytes;
-        }
-    }
-    /* The spelling counts only while it says the same: a client may have changed the rest. */
-    bool read = text.len > 0 && typed__time_read(text, &other, &other_nanos);
-    if (text.len > 0 && (!read || (other == seconds && other_nanos == nanos))) {
-        return decode_text(d, text);
-    }
-    return typed__time_text(seconds, nanos, micro, canonical) ? json_string(canonical)
-                                                              : bad(d, "a Time is out of range");
-}
-
-static json_t *decode_raw(struct decoding *d, struct slice bytes)
-{
-    struct typed_reader r = typed__reader(bytes);
-    struct typed_field f;
-    json_t *value = NULL;
-    while (r.at < r.end) {
-        if (!typed__next(&r, &f)) {
-            json_decref(value);
-            return bad(d, "raw JSON");
-        }
-        if (f.number == RAW_BYTES && f.type == WIRE_LEN) {
-            size_t weight = 0;
-            json_decref(value);
-            value = NULL;
-            if (json_weigh(f.bytes, &weight, d->err) != 0) {
-                return NULL;
-            }
-            if (!afford(d, weight)) {
-                return bad(d, "raw JSON");
-            }
-            if (json_parse(f.bytes, &value, d->err) != 0) {
-                return NULL;
-            }
-        }
-    }
-    return value != NULL ? value : json_object();
-}
-
-static json_t *decode_texts(struct decoding *d, struct slice bytes)
-{
-    struct typed_reader r = typed__reader(bytes);
-    struct typed_field f;
-    json_t *list = json_array();
-    while (r.at < r.end) {
-        bool good = typed__next(&r, &f) && f.number == TEXTS_ITEMS && f.type == WIRE_LEN &&
-                    afford(d, JSON_WEIGHT_STRING + JSON_WEIGHT_ITEM);
-        json_t *text = good ? decode_text(d, f.bytes) : bad(d, "a list of texts");
-        if (text == NULL) {
-            json_decref(list);
-            return NULL;
-        }
-        json_array_append_new(list, text);
-    }
-    return list;
-}
+static json_t *decode_message(struct typed_decoding *d, const struct schema *schema,
+                              struct slice bytes);
+static json_t *decode_any(struct typed_decoding *d, struct slice bytes);
 
 /* One entry of a map: key 1, value 2. */
-static json_t *decode_entry(struct decoding *d, const struct schema *values, struct slice bytes,
-                            struct slice *key);
+static json_t *decode_entry(struct typed_decoding *d, const struct schema *values,
+                            struct slice bytes, struct slice *key);
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_struct(struct decoding *d, struct slice bytes)
+static json_t *decode_struct(struct typed_decoding *d, struct slice bytes)
 {
     struct typed_reader r = typed__reader(bytes);
     struct typed_field f;
@@ -249,7 +31,7 @@ static json_t *decode_struct(struct decoding *d, struct slice bytes)
         if (typed__next(&r, &f) && f.number == STRUCT_FIELDS && f.type == WIRE_LEN) {
             value = decode_entry(d, NULL, f.bytes, &key);
         } else {
-            (void)bad(d, "a Struct");
+            (void)typed__bad(d, "a Struct");
         }
         if (value == NULL) {
             json_decref(object);
@@ -261,7 +43,7 @@ static json_t *decode_struct(struct decoding *d, struct slice bytes)
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_list(struct decoding *d, struct slice bytes)
+static json_t *decode_list(struct typed_decoding *d, struct slice bytes)
 {
     struct typed_reader r = typed__reader(bytes);
     struct typed_field f;
@@ -271,7 +53,7 @@ static json_t *decode_list(struct decoding *d, struct slice bytes)
         if (typed__next(&r, &f) && f.number == LIST_VALUES && f.type == WIRE_LEN) {
             value = decode_any(d, f.bytes);
         } else {
-            (void)bad(d, "a ListValue");
+            (void)typed__bad(d, "a ListValue");
         }
         if (value == NULL) {
             json_decref(list);
@@ -290,11 +72,11 @@ struct any {
 };
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool any_field(struct decoding *d, const struct typed_field *f, struct any *any)
+static bool any_field(struct typed_decoding *d, const struct typed_field *f, struct any *any)
 {
     json_t *value = NULL;
     if (f->number == VALUE_NUMBER && f->type == WIRE_FIXED64) {
-        any->number = double_of(f->scalar);
+        any->number = typed__double(f->scalar);
         any->is_number = true;
         return true;
     }
@@ -312,13 +94,13 @@ static bool any_field(struct decoding *d, const struct typed_field *f, struct an
     } else if (f->number == VALUE_BOOL && f->type == WIRE_VARINT) {
         value = json_boolean(f->scalar != 0);
     } else if (f->number == VALUE_STRING && f->type == WIRE_LEN) {
-        value = decode_text(d, f->bytes);
+        value = typed__text(d, f->bytes);
     } else if (f->number == VALUE_STRUCT && f->type == WIRE_LEN) {
         value = decode_struct(d, f->bytes);
     } else if (f->number == VALUE_LIST && f->type == WIRE_LEN) {
         value = decode_list(d, f->bytes);
     } else {
-        value = bad(d, "a Value");
+        value = typed__bad(d, "a Value");
     }
     json_decref(any->value);
     any->value = value;
@@ -326,19 +108,20 @@ static bool any_field(struct decoding *d, const struct typed_field *f, struct an
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_any(struct decoding *d, struct slice bytes)
+static json_t *decode_any(struct typed_decoding *d, struct slice bytes)
 {
     struct typed_reader r = typed__reader(bytes);
     struct typed_field f;
     struct any any = {0};
-    bool good = ++d->depth <= TYPED_DEPTH_MAX && afford(d, JSON_WEIGHT_OBJECT + JSON_WEIGHT_ITEM);
+    bool good =
+        ++d->depth <= TYPED_DEPTH_MAX && typed__afford(d, JSON_WEIGHT_OBJECT + JSON_WEIGHT_ITEM);
     while (good && r.at < r.end) {
         good = typed__next(&r, &f) && any_field(d, &f, &any);
     }
     d->depth--;
     if (!good) {
         json_decref(any.value);
-        return bad(d, "a Value, or it is nested too deeply");
+        return typed__bad(d, "a Value, or it is nested too deeply");
     }
     if (any.value != NULL || !any.is_number) {
         return any.value != NULL ? any.value : json_null();
@@ -346,18 +129,19 @@ static json_t *decode_any(struct decoding *d, struct slice bytes)
     if (any.has_exact && (double)any.exact == any.number) {
         return json_integer(any.exact);
     }
-    json_t *number = any.is_real ? json_real(any.number) : real_or_integer(any.number);
-    return number != NULL ? number : bad(d, "a number that JSON cannot say");
+    json_t *number = any.is_real ? json_real(any.number) : typed__real(any.number);
+    return number != NULL ? number : typed__bad(d, "a number that JSON cannot say");
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_bytes(struct decoding *d, const struct schema *schema, struct slice bytes)
+static json_t *decode_bytes(struct typed_decoding *d, const struct schema *schema,
+                            struct slice bytes)
 {
     struct buf encoded = {0};
     json_t *value = NULL;
     switch ((int)schema->wire) {
     case SCHEMA_WIRE_STRING:
-        return decode_text(d, bytes);
+        return typed__text(d, bytes);
     case SCHEMA_WIRE_BYTES:
         base64_encode(&encoded, bytes);
         value = json_str(buf_slice(&encoded));
@@ -366,13 +150,13 @@ static json_t *decode_bytes(struct decoding *d, const struct schema *schema, str
     case SCHEMA_WIRE_MESSAGE:
         return decode_message(d, schema, bytes);
     case SCHEMA_WIRE_QUANTITY:
-        return decode_quantity(d, bytes);
+        return typed__quantity(d, bytes);
     case SCHEMA_WIRE_INT_OR_STRING:
-        return decode_choice(d, bytes);
+        return typed__choice(d, bytes);
     case SCHEMA_WIRE_TIME:
-        return decode_time(d, bytes, false);
+        return typed__time(d, bytes, false);
     case SCHEMA_WIRE_MICRO_TIME:
-        return decode_time(d, bytes, true);
+        return typed__time(d, bytes, true);
     case SCHEMA_WIRE_STRUCT:
         return decode_struct(d, bytes);
     case SCHEMA_WIRE_VALUE:
@@ -380,33 +164,33 @@ static json_t *decode_bytes(struct decoding *d, const struct schema *schema, str
     case SCHEMA_WIRE_LIST_VALUE:
         return decode_list(d, bytes);
     case SCHEMA_WIRE_RAW_JSON:
-        return decode_raw(d, bytes);
+        return typed__raw(d, bytes);
     case SCHEMA_WIRE_TEXTS:
-        return decode_texts(d, bytes);
+        return typed__texts(d, bytes);
     default:
-        return bad(d, "bytes where a number belongs");
+        return typed__bad(d, "bytes where a number belongs");
     }
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_value(struct decoding *d, const struct schema *schema,
+static json_t *decode_value(struct typed_decoding *d, const struct schema *schema,
                             const struct typed_field *f)
 {
     bool tree = schema->wire == SCHEMA_WIRE_MESSAGE;
-    if (!afford(d, JSON_WEIGHT_MEMBER + (tree ? JSON_WEIGHT_OBJECT : JSON_WEIGHT_STRING))) {
-        return bad(d, "too large");
+    if (!typed__afford(d, JSON_WEIGHT_MEMBER + (tree ? JSON_WEIGHT_OBJECT : JSON_WEIGHT_STRING))) {
+        return typed__bad(d, "too large");
     }
     if (f->type != (unsigned)typed__wire_type(schema->wire)) {
-        return bad(d, "a field has another wire type than its message says");
+        return typed__bad(d, "a field has another wire type than its message says");
     }
     return f->type == WIRE_LEN ? decode_bytes(d, schema, f->bytes)
-                               : decode_number(d, schema, f->scalar);
+                               : typed__number(d, schema, f->scalar);
 }
 
 /* values NULL: google.protobuf.Value. */
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_entry(struct decoding *d, const struct schema *values, struct slice bytes,
-                            struct slice *key)
+static json_t *decode_entry(struct typed_decoding *d, const struct schema *values,
+                            struct slice bytes, struct slice *key)
 {
     static const struct schema any = {.type = SCHEMA_ANY, .wire = SCHEMA_WIRE_VALUE};
     struct typed_reader r = typed__reader(bytes);
@@ -417,12 +201,12 @@ static json_t *decode_entry(struct decoding *d, const struct schema *values, str
     while (r.at < r.end) {
         if (!typed__next(&r, &f)) {
             json_decref(value);
-            return bad(d, "a map's entry");
+            return typed__bad(d, "a map's entry");
         }
         if (f.number == ENTRY_KEY && f.type == WIRE_LEN) {
-            if (!is_text(f.bytes)) {
+            if (!typed__is_text(f.bytes)) {
                 json_decref(value);
-                return bad(d, "a key is no UTF-8, or holds a NUL");
+                return typed__bad(d, "a key is no UTF-8, or holds a NUL");
             }
             *key = f.bytes;
         } else if (f.number == ENTRY_VALUE) {
@@ -465,12 +249,12 @@ static bool is_inlined(const struct schema *schema, uint32_t number)
 }
 
 /* The list or map under a field, made if absent; NULL if that is too much. */
-static json_t *container(struct decoding *d, json_t *object, const struct schema_field *field)
+static json_t *container(struct typed_decoding *d, json_t *object, const struct schema_field *field)
 {
     json_t *value = tree_get(object, field->name);
     if (value == NULL) {
-        if (!afford(d, JSON_WEIGHT_MEMBER + JSON_WEIGHT_OBJECT)) {
-            return bad(d, "too large");
+        if (!typed__afford(d, JSON_WEIGHT_MEMBER + JSON_WEIGHT_OBJECT)) {
+            return typed__bad(d, "too large");
         }
         value = typed__is_list(field->schema) ? json_array() : json_object();
         tree_set(object, field->name, value);
@@ -478,17 +262,17 @@ static json_t *container(struct decoding *d, json_t *object, const struct schema
     return value;
 }
 
-static bool add_packed(struct decoding *d, const struct schema *items, json_t *list,
+static bool add_packed(struct typed_decoding *d, const struct schema *items, json_t *list,
                        struct slice bytes)
 {
     struct typed_reader r = typed__reader(bytes);
     unsigned type = (unsigned)typed__wire_type(items->wire);
     while (r.at < r.end) {
         uint64_t scalar = 0;
-        bool good = afford(d, JSON_WEIGHT_NUMBER + JSON_WEIGHT_ITEM) &&
+        bool good = typed__afford(d, JSON_WEIGHT_NUMBER + JSON_WEIGHT_ITEM) &&
                     (type == WIRE_VARINT ? typed__varint(&r, &scalar)
                                          : typed__fixed(&r, type == WIRE_FIXED64 ? 8 : 4, &scalar));
-        json_t *value = good ? decode_number(d, items, scalar) : bad(d, "a packed list");
+        json_t *value = good ? typed__number(d, items, scalar) : typed__bad(d, "a packed list");
         if (value == NULL) {
             return false;
         }
@@ -498,7 +282,7 @@ static bool add_packed(struct decoding *d, const struct schema *items, json_t *l
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool add_item(struct decoding *d, const struct schema_field *field, json_t *object,
+static bool add_item(struct typed_decoding *d, const struct schema_field *field, json_t *object,
                      const struct typed_field *f)
 {
     const struct schema *items = field->schema->items;
@@ -514,7 +298,7 @@ static bool add_item(struct decoding *d, const struct schema_field *field, json_
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool add_entry(struct decoding *d, const struct schema_field *field, json_t *object,
+static bool add_entry(struct typed_decoding *d, const struct schema_field *field, json_t *object,
                       const struct typed_field *f)
 {
     struct slice key;
@@ -523,7 +307,7 @@ static bool add_entry(struct decoding *d, const struct schema_field *field, json
         return false;
     }
     if (f->type != WIRE_LEN) {
-        (void)bad(d, "a map's entry");
+        (void)typed__bad(d, "a map's entry");
         return false;
     }
     json_t *value = decode_entry(d, field->schema->values, f->bytes, &key);
@@ -534,11 +318,11 @@ static bool add_entry(struct decoding *d, const struct schema_field *field, json
     return true;
 }
 
-static bool read_message(struct decoding *d, const struct schema *schema, struct slice bytes,
+static bool read_message(struct typed_decoding *d, const struct schema *schema, struct slice bytes,
                          json_t *object);
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool add_single(struct decoding *d, const struct schema_field *field, json_t *object,
+static bool add_single(struct typed_decoding *d, const struct schema_field *field, json_t *object,
                        const struct typed_field *f)
 {
     json_t *earlier = tree_get(object, field->name);
@@ -561,14 +345,14 @@ static bool add_single(struct decoding *d, const struct schema_field *field, jso
 }
 
 /* The lists and maps that are present without members. */
-static bool add_empty(struct decoding *d, const struct schema *schema, uint32_t within,
+static bool add_empty(struct typed_decoding *d, const struct schema *schema, uint32_t within,
                       json_t *object, const struct typed_field *f)
 {
     struct typed_reader r = typed__reader(f->bytes);
     while (f->type == WIRE_LEN && r.at < r.end) {
         uint64_t number = 0;
         if (!typed__varint(&r, &number)) {
-            (void)bad(d, "the list of empty fields");
+            (void)typed__bad(d, "the list of empty fields");
             return false;
         }
         const struct schema_field *field = field_numbered(schema, within, (uint32_t)number);
@@ -580,11 +364,11 @@ static bool add_empty(struct decoding *d, const struct schema *schema, uint32_t 
     return true;
 }
 
-static bool decode_fields(struct decoding *d, const struct schema *schema, uint32_t within,
+static bool decode_fields(struct typed_decoding *d, const struct schema *schema, uint32_t within,
                           struct slice bytes, json_t *object);
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool add_field(struct decoding *d, const struct schema *schema, uint32_t within,
+static bool add_field(struct typed_decoding *d, const struct schema *schema, uint32_t within,
                       json_t *object, const struct typed_field *f)
 {
     if (f->number == TYPED_EMPTY_FIELD) {
@@ -607,7 +391,7 @@ static bool add_field(struct decoding *d, const struct schema *schema, uint32_t 
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool decode_fields(struct decoding *d, const struct schema *schema, uint32_t within,
+static bool decode_fields(struct typed_decoding *d, const struct schema *schema, uint32_t within,
                           struct slice bytes, json_t *object)
 {
     struct typed_reader r = typed__reader(bytes);
@@ -616,7 +400,7 @@ static bool decode_fields(struct decoding *d, const struct schema *schema, uint3
     while (good && r.at < r.end) {
         good = typed__next(&r, &f);
         if (!good) {
-            (void)bad(d, "cut short, or an unknown wire type");
+            (void)typed__bad(d, "cut short, or an unknown wire type");
         }
         good = good && add_field(d, schema, within, object, &f);
     }
@@ -624,12 +408,12 @@ static bool decode_fields(struct decoding *d, const struct schema *schema, uint3
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static bool read_message(struct decoding *d, const struct schema *schema, struct slice bytes,
+static bool read_message(struct typed_decoding *d, const struct schema *schema, struct slice bytes,
                          json_t *object)
 {
     bool good = ++d->depth <= TYPED_DEPTH_MAX;
     if (!good) {
-        (void)bad(d, "nested too deeply");
+        (void)typed__bad(d, "nested too deeply");
     }
     good = good && decode_fields(d, schema, 0, bytes, object);
     d->depth--;
@@ -637,7 +421,8 @@ static bool read_message(struct decoding *d, const struct schema *schema, struct
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by TYPED_DEPTH_MAX. */
-static json_t *decode_message(struct decoding *d, const struct schema *schema, struct slice bytes)
+static json_t *decode_message(struct typed_decoding *d, const struct schema *schema,
+                              struct slice bytes)
 {
     json_t *object = json_object();
     if (!read_message(d, schema, bytes, object)) {
@@ -650,7 +435,7 @@ static json_t *decode_message(struct decoding *d, const struct schema *schema, s
 int typed_to_json(const struct kind *kind, struct slice wire, json_t **tree, struct err *err)
 {
     struct err scratch;
-    struct decoding d = {.err = err != NULL ? err : &scratch};
+    struct typed_decoding d = {.err = err != NULL ? err : &scratch};
     *tree = NULL;
     if (kind->schema == NULL || kind->message.len == 0) {
         return err_set(err, ERR_UNSUPPORTED, "%.*s has no protobuf message: use JSON",

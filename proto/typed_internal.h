@@ -1,4 +1,5 @@
-/* typed_internal.h: between the decoder and the encoder of typed.h.
+/* typed_internal.h: between the decoder (typed.c, typed_leaf.c), the encoder (typed_encode.c) and
+ * the wire (typed_wire.c) of typed.h.
  * Thread: any. */
 #ifndef PROTO_TYPED_INTERNAL_H
 #define PROTO_TYPED_INTERNAL_H
@@ -62,5 +63,30 @@ struct typed_reader typed__reader(struct slice bytes);
 bool typed__next(struct typed_reader *r, struct typed_field *f);
 bool typed__varint(struct typed_reader *r, uint64_t *value);
 bool typed__fixed(struct typed_reader *r, size_t bytes, uint64_t *value);
+
+/* ---- decoding; typed_leaf.c ---- */
+
+struct typed_decoding {
+    struct err *err;
+    int depth;
+    size_t weight; /* of the tree so far, but for the bytes of its strings */
+};
+
+/* Notes what is wrong, or that it is all too much; NULL. */
+json_t *typed__bad(struct typed_decoding *d, const char *what);
+/* Two bytes may ask for a whole object: true while all of them together are small enough. */
+bool typed__afford(struct typed_decoding *d, size_t weight);
+
+/* Values; NULL: d->err says why. */
+bool typed__is_text(struct slice bytes); /* UTF-8 without NUL, which no JSON that we store holds */
+json_t *typed__text(struct typed_decoding *d, struct slice bytes);
+double typed__double(uint64_t bits);
+json_t *typed__real(double value); /* an integer if it is one; NULL: JSON cannot say it */
+json_t *typed__number(struct typed_decoding *d, const struct schema *schema, uint64_t scalar);
+json_t *typed__quantity(struct typed_decoding *d, struct slice bytes);
+json_t *typed__choice(struct typed_decoding *d, struct slice bytes);
+json_t *typed__time(struct typed_decoding *d, struct slice bytes, bool micro); /* null: no time */
+json_t *typed__raw(struct typed_decoding *d, struct slice bytes);
+json_t *typed__texts(struct typed_decoding *d, struct slice bytes);
 
 #endif
