@@ -11,6 +11,7 @@
 #include "render/schema.h"
 
 #define LABEL "openchoreo.dev/"
+#define PROVIDER_ANNOTATION "choreo.dev/network-policy-provider" /* of a DataPlane */
 
 static void set_text(json_t *object, const char *key, struct slice text)
 {
@@ -99,6 +100,7 @@ struct places {
     const json_t *cluster;
     const json_t *dataplane;
     const json_t *annotations; /* of the DataPlane */
+    const json_t *organization;
 };
 
 /* Adds to into what `more` says of directions (ingress, egress) and reaches (external, internal)
@@ -121,15 +123,39 @@ static void add_gateway(json_t *into, const json_t *more)
     json_decref(gateway);
 }
 
+/* What of the environment's own words templates see, and who enforces network policies: the
+ * environment's word before the organization's, then the plane's. */
+static json_t *environment_of(const struct places *in)
+{
+    static const char *const keys[] = {"defaultNotificationChannel", "mesh", "observability",
+                                       "backup"};
+    json_t *result = json_object();
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *value = json_object_get(in->environment, keys[i]);
+        if (value != NULL && !json_is_null(value)) {
+            json_object_set_new(result, keys[i], json_deep_copy(value));
+        }
+    }
+    const struct slice words[] = {
+        json_text(json_at(in->environment, "networkPolicy", "provider", NULL)),
+        json_text(json_at(in->organization, "networkPolicies", "provider", NULL)),
+        json_text_at(in->annotations, PROVIDER_ANNOTATION), SLICE("kubernetes")};
+    size_t first = 0;
+    while (words[first].len == 0) {
+        first++;
+    }
+    set_text(result, "networkProvider", words[first]);
+    return result;
+}
+
 static void add_planes(const struct places *in, json_t *variables)
 {
     json_t *own = json_object();
     json_t *effective = json_object();
     json_t *dataplane = json_object();
-    json_t *environment = json_object();
+    json_t *environment = environment_of(in);
     struct slice store = json_text(json_at(in->dataplane, "secretStoreRef", "name", NULL));
     const json_t *observability = json_object_get(in->dataplane, "observabilityPlaneRef");
-    const json_t *channel = json_object_get(in->environment, "defaultNotificationChannel");
     add_gateway(own, json_object_get(in->cluster, "gateway"));
     add_gateway(own, json_object_get(in->dataplane, "gateway"));
     add_gateway(effective, json_object_get(in->environment, "gateway"));
@@ -142,9 +168,6 @@ static void add_planes(const struct places *in, json_t *variables)
     }
     if (json_object_size(in->annotations) > 0) {
         json_object_set_new(dataplane, "annotations", json_deep_copy(in->annotations));
-    }
-    if (channel != NULL) {
-        json_object_set_new(environment, "defaultNotificationChannel", json_deep_copy(channel));
     }
     if (json_object_size(own) > 0) {
         json_object_set(dataplane, "gateway", own);
@@ -191,9 +214,9 @@ int context_component(struct arena *arena, const struct render_component *in,
     struct slice name = name_component(arena, in->id.component, in->id.environment);
     json_object_set_new(v, "metadata", metadata_of(&in->id, name, context->cell));
     json_object_set_new(v, "organization", organization_of(in->organization, in->environment));
-    add_planes(
-        &(struct places){in->environment, in->cluster, in->dataplane, in->dataplane_annotations},
-        v);
+    add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
+                                in->dataplane_annotations, in->organization},
+               v);
     int rc = derive(arena, in, v, context->derived, err);
     context->host = (struct oc_host){.configurations = json_object_get(v, "configurations"),
                                      .dependencies = json_object_get(v, "dependencies"),
@@ -212,6 +235,11 @@ int context_cell(struct arena *arena, const struct render_cell *in, struct conte
     *context = (struct context){.variables = json_object(), .derived = json_object()};
     context->cell = name_cell(arena, id.ns, id.project, id.environment);
     context->host = (struct oc_host){.derived = context->derived};
+    const struct places places = {.environment = in->environment,
+                                  .annotations = in->dataplane_annotations,
+                                  .organization = in->organization};
+    const json_t *limits = json_object_get(in->environment, "limits");
+    const json_t *access = json_object_get(in->environment, "access");
     const json_t *quotas = json_object_get(in->environment, "quotas");
     if (!json_is_object(quotas)) {
         quotas = json_object_get(in->organization, "resourceQuotas");
@@ -221,6 +249,10 @@ int context_cell(struct arena *arena, const struct render_cell *in, struct conte
     json_object_set_new(v, "organization", organization_of(in->organization, in->environment));
     json_object_set_new(v, "quotas",
                         json_is_object(quotas) ? json_deep_copy(quotas) : json_object());
+    json_object_set_new(v, "limits",
+                        json_is_object(limits) ? json_deep_copy(limits) : json_object());
+    json_object_set_new(v, "access", json_is_array(access) ? json_deep_copy(access) : json_array());
+    json_object_set_new(v, "environment", environment_of(&places));
     return 0;
 }
 
@@ -232,9 +264,9 @@ void context_resource(struct arena *arena, const struct render_resource *in,
     context->host = (struct oc_host){.derived = context->derived};
     struct slice name = name_component(arena, in->id.resource, in->id.environment);
     json_object_set_new(context->variables, "metadata", metadata_of(&in->id, name, context->cell));
-    add_planes(
-        &(struct places){in->environment, in->cluster, in->dataplane, in->dataplane_annotations},
-        context->variables);
+    add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
+                                in->dataplane_annotations, NULL},
+               context->variables);
 }
 
 void context_free(struct context *context)

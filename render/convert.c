@@ -97,13 +97,13 @@ static json_t *visibilities(const json_t *given)
 
 static json_t *convert_endpoint(const json_t *given)
 {
-    static const char *const keys[] = {"port", "targetPort", "displayName", "schema"};
+    static const char *const keys[] = {"port", "targetPort", "displayName", "schema", "metrics"};
     json_t *endpoint = json_object();
     struct slice type = json_text_at(given, "type");
     struct slice path = json_text_at(given, "path");
     const json_t *visibility = json_object_get(given, "visibility");
     set_text(endpoint, "type", type.len > 0 ? type : SLICE("HTTP"));
-    copy_members(endpoint, given, keys, 4);
+    copy_members(endpoint, given, keys, sizeof keys / sizeof *keys);
     if (path.len > 0) {
         set_text(endpoint, "basePath", path);
     }
@@ -231,8 +231,11 @@ int convert_workload(const json_t *spec, struct slice image, json_t **workload, 
 
 int convert_profile(const json_t *spec, json_t **profile, struct err *err)
 {
-    static const char *const keys[] = {"replicas", "resources", "imagePullPolicy", "schedule",
-                                       "probes"};
+    static const char *const keys[] = {"replicas", "resources",        "imagePullPolicy",
+                                       "schedule", "probes",           "security",
+                                       "shutdown", "zoneSpread",       "autoscaling",
+                                       "volumes",  "imagePullSecrets", "serviceAccountName",
+                                       "slo"};
     const json_t *given = json_object_get(spec, "parameters");
     const json_t *traits = json_object_get(spec, "traits");
     *profile = NULL;

@@ -9,16 +9,17 @@
  *     spec.env[] {name, value | valueFrom} -> container.env[] {key, ...}
  *     spec.files[] {name, mountPath, value | valueFrom}
  *                                          -> container.files[] {key, mountPath, ...}
- *     spec.endpoints[] {name, port, targetPort, path, type, visibility}
+ *     spec.endpoints[] {name, port, targetPort, path, type, visibility, metrics}
  *                                          -> endpoints.NAME {port, targetPort, basePath, type,
- *                                             visibility[]}; public is external, organization is
- *                                             namespace, type defaults to HTTP
+ *                                             visibility[], metrics}; public is external,
+ *                                             organization is namespace, type defaults to HTTP
  *     spec.dependencies[] {name, type}     -> dependencies.resources[] {ref, type}; with type
  *                                             component or service, or with `component`:
  *                                             dependencies.endpoints[], by default with the
- * variables NAME_HOST, NAME_PORT, NAME_ADDRESS spec.replicas, resources, imagePullPolicy, schedule,
- * probes, and spec.parameters over them
- *                                          -> componentProfile.parameters
+ *                                             variables NAME_HOST, NAME_PORT, NAME_ADDRESS
+ *     spec.replicas, autoscaling, resources, imagePullPolicy, imagePullSecrets, schedule, probes,
+ *     security, serviceAccountName, shutdown, zoneSpread, volumes, slo, and spec.parameters over
+ *     them                                 -> componentProfile.parameters
  *     spec.traits                          -> componentProfile.traits
  *
  * What only builds need (source, build, runtime) is not part of it.

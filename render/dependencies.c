@@ -82,7 +82,10 @@ static json_t *item_of(const struct render_component *in, const json_t *dependen
 {
     struct slice project = json_text_at(target, "project");
     struct slice visibility = json_text_at(dependency, "visibility");
-    json_t *item = json_pack("{s:o}", "envVars", envs);
+    const json_t *port = json_object_get(target, "targetPort");
+    bool udp = slice_eq_cstr(json_text_at(target, "type"), "UDP");
+    json_t *item = json_pack("{s:o, s:s, s:O}", "envVars", envs, "protocol", udp ? "UDP" : "TCP",
+                             "targetPort", port != NULL ? port : json_object_get(target, "port"));
     set_text(item, "namespace", in->id.ns);
     set_text(item, "project", project.len > 0 ? project : in->id.project);
     set_text(item, "component", json_text_at(target, "component"));

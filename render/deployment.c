@@ -111,9 +111,11 @@ static json_t *dependency_address(const struct inputs *in, const json_t *depende
     struct slice cell = name_cell(in->arena, in->d->ns, project, in->d->environment);
     const char *host = arena_printf(in->arena, "%.*s.%.*s.svc.cluster.local", SLICE_ARG(component),
                                     SLICE_ARG(cell));
-    return json_pack("{s:o, s:o, s:o, s:s, s:O, s:o, s:o}", "component", json_str(component),
+    json_t *port = json_object_get(found, "port");
+    json_t *target = json_object_get(found, "targetPort");
+    return json_pack("{s:o, s:o, s:o, s:s, s:O, s:O, s:o, s:o}", "component", json_str(component),
                      "project", json_str(project), "name", json_str(name), "host", host, "port",
-                     json_object_get(found, "port"), "basePath",
+                     port, "targetPort", target != NULL ? target : port, "basePath",
                      json_str(json_text_at(found, "basePath")), "type",
                      json_str(json_text_at(found, "type")));
 }
@@ -248,6 +250,7 @@ static int render(struct inputs *in, json_t **manifests, const char **reason, st
     const struct render_cell cell = {.id = in->id,
                                      .environment = in->environment,
                                      .organization = in->organization,
+                                     .dataplane_annotations = in->annotations,
                                      .trace = in->trace};
     return render_cell(&cell, manifests, err);
 }

@@ -14,11 +14,13 @@
 
 #define HASH_ANNOTATION "openchoreo.dev/dp-resource-hash"
 
-/* Order of application: what pods need comes before them. Kinds not listed come last. */
+/* Order of application: what pods need comes before them. Kinds not listed come last: those that a
+ * cluster may not have keep nothing else from it. */
 static const char *const order[] = {"Namespace",
                                     "ResourceQuota",
                                     "LimitRange",
                                     "NetworkPolicy",
+                                    "CiliumNetworkPolicy",
                                     "ServiceAccount",
                                     "Role",
                                     "RoleBinding",
@@ -32,7 +34,9 @@ static const char *const order[] = {"Namespace",
                                     "StatefulSet",
                                     "DaemonSet",
                                     "Job",
-                                    "CronJob"};
+                                    "CronJob",
+                                    "HorizontalPodAutoscaler",
+                                    "PodDisruptionBudget"};
 
 static size_t rank_of(const char *kind)
 {

@@ -1,9 +1,9 @@
 /* manifest.c: rules of what leaves the renderer.
  *
- * An object without a namespace is put into the cell; one that names another is refused, as is
- * every kind that belongs to no namespace: those of Kubernetes are listed, and any kind called
- * Cluster... counts as one. The driver makes URLs of apiVersion and kind, so they are checked to
- * the letter.
+ * An object without a namespace is put into the cell; one that names another is refused (but for
+ * the cell's own template: some controllers take orders in one namespace only), as is every kind
+ * that belongs to no namespace: those of Kubernetes are listed, and any kind called Cluster...
+ * counts as one. The driver makes URLs of apiVersion and kind, so they are checked to the letter.
  *
  * Network policies and Services select pods by our labels, so a pod that carried another
  * component's would get its traffic: templates may repeat our labels, also on pods, but not
@@ -165,13 +165,15 @@ static int check_place(const struct manifest_rules *rules, const struct resource
         return manifest_refuse(err, r,
                                "belongs to no namespace: types may make namespaced objects only");
     }
-    if (ns.len > 0 && !slice_eq(ns, rules->cell)) {
+    if (ns.len > 0 && !slice_eq(ns, rules->cell) && !rules->cell_itself) {
         err_set(err, ERR_UNPROCESSABLE, "must be in the namespace %.*s, not in %.*s",
                 SLICE_ARG(rules->cell), SLICE_ARG(ns));
         return err_wrap(err, "%.*s: %.*s %.*s", SLICE_ARG(r->place), SLICE_ARG(kind),
                         SLICE_ARG(json_text_at(metadata, "name")));
     }
-    json_object_set_new(metadata, "namespace", json_str(rules->cell));
+    if (ns.len == 0 || !rules->cell_itself) {
+        json_object_set_new(metadata, "namespace", json_str(rules->cell));
+    }
     return 0;
 }
 

@@ -58,9 +58,9 @@ struct render_component {
     /* Organization.spec or NULL: isolation, networkPolicies. */
     const json_t *organization;
     /* The endpoints that workload.dependencies.endpoints may mean, or NULL: [{component, project,
-     * name, port, basePath, type, host}]; host may be missing (the component's Service in its cell
-     * of the same environment). A dependency without a name means the first of its component. One
-     * that is not here is an error naming it. */
+     * name, port, targetPort, basePath, type, host}]; host may be missing (the component's Service
+     * in its cell of the same environment). A dependency without a name means the first of its
+     * component. One that is not here is an error naming it. */
     const json_t *dependencies;
     /* Outputs of the resources that workload.dependencies.resources may mean, or NULL: [{ref,
      * outputs: [{name, value | secretKeyRef | configMapKeyRef}]}]. A resource that is not here is
@@ -100,15 +100,18 @@ struct render_cell {
     const json_t *environment; /* Environment.spec or NULL: quotas, networkPolicies */
     const json_t
         *organization; /* Organization.spec or NULL: isolation, networkPolicies, resourceQuotas */
+    const json_t *dataplane_annotations; /* as a component's */
     const json_t *labels;
     const json_t *annotations;
     struct trace *trace; /* as a component's */
 };
 
 /* What every component of a cell needs first, in order: its Namespace; when quotas are given (the
- * environment's, else the organization's), a ResourceQuota; when the organization is strict, or it
- * or the environment denies by default, the default-deny NetworkPolicy (DNS stays allowed, and what
- * allowedCommunication says). */
+ * environment's, else the organization's), a ResourceQuota and a LimitRange; when the organization
+ * is strict, or it or the environment denies by default, the default-deny policy (DNS stays
+ * allowed, and what allowedCommunication says); a Role and a RoleBinding for each role that the
+ * environment gives; what its mesh and backup need. All but the backup's, which is where its
+ * controller looks, are in the cell's namespace. */
 int render_cell(const struct render_cell *in, json_t **manifests, struct err *err);
 
 /* "apps/v1/Deployment/ns/name": what tells one manifest from another. Appends to out. */

@@ -1,13 +1,30 @@
 # cmake -DOUT=file.c -DFILES="a.yaml;b.yaml" -P embed.cmake
-# Writes the files' bytes as C, sorted by name: struct builtin_file builtin_files[].
+# Writes the files' bytes as C, sorted by name: struct builtin_file builtin_files[]. What several of
+# them have in common is a file in pieces/, which stands there instead of a line "    #include NAME";
+# pieces may include others.
 list(SORT FILES)
 set(text "/* Made by render/builtin/embed.cmake. */\n#include \"render/builtin_internal.h\"\n\n")
 set(table "")
 set(index 0)
 foreach(file IN LISTS FILES)
     get_filename_component(name ${file} NAME_WE)
+    get_filename_component(folder ${file} DIRECTORY)
     file(READ ${file} hex HEX)
-    file(SIZE ${file} size)
+    set(text_files ${file})
+    while(text_files)
+        list(POP_FRONT text_files next)
+        file(STRINGS ${next} lines REGEX "^ *#include ")
+        foreach(line IN LISTS lines)
+            string(REGEX REPLACE "^ *#include " "" piece "${line}")
+            set(piece ${folder}/pieces/${piece}.yaml)
+            file(READ ${piece} piece_hex HEX)
+            string(HEX "${line}\n" line_hex)
+            string(REPLACE "${line_hex}" "${piece_hex}" hex "${hex}")
+            list(APPEND text_files ${piece})
+        endforeach()
+    endwhile()
+    string(LENGTH "${hex}" size)
+    math(EXPR size "${size} / 2")
     string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
     string(APPEND text "static const unsigned char file_${index}[] = {\n${hex}\n};\n\n")

@@ -103,6 +103,8 @@ static int render_case(const json_t *input, json_t **manifests, struct err *err)
         const struct render_cell in = {.id = id,
                                        .environment = json_object_get(input, "environment"),
                                        .organization = json_object_get(input, "organization"),
+                                       .dataplane_annotations =
+                                           json_object_get(input, "annotationsOfPlane"),
                                        .labels = json_object_get(input, "labels"),
                                        .annotations = json_object_get(input, "annotations")};
         return render_cell(&in, manifests, err);
