@@ -9,7 +9,7 @@
 /* The parts of the spec that are stored, and that nothing acts on yet. */
 static void plan_unacted(const struct snapshot *s, const json_t *env, json_t *edit)
 {
-    static const char *const fields[] = {"template", "placement", "access"};
+    static const char *const fields[] = {"template", "placement"};
     struct buf named = {0};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         const json_t *value = json_at(env, "spec", fields[i], NULL);

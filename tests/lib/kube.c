@@ -35,8 +35,13 @@ static const struct route routes[] = {
     {"/api/v1", "v1", "ConfigMap", "configmaps", true},
     {"/api/v1", "v1", "Secret", "secrets", true},
     {"/api/v1", "v1", "ResourceQuota", "resourcequotas", true},
+    {"/api/v1", "v1", "LimitRange", "limitranges", true},
+    {"/api/v1", "v1", "ServiceAccount", "serviceaccounts", true},
     {"/apis/apps/v1", "apps/v1", "Deployment", "deployments", true},
     {"/apis/batch/v1", "batch/v1", "CronJob", "cronjobs", true},
+    {"/apis/autoscaling/v2", "autoscaling/v2", "HorizontalPodAutoscaler",
+     "horizontalpodautoscalers", true},
+    {"/apis/policy/v1", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true},
     {"/apis/networking.k8s.io/v1", "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies",
      true},
 };

@@ -30,6 +30,37 @@ void lookup_free(struct lookup *l)
     l->kind = NULL;
 }
 
+/* Who brings the kinds of a group to a cluster; NULL: not known here. */
+static const char *product_of(struct slice group)
+{
+    static const struct {
+        const char *suffix;
+        const char *product;
+    } products[] = {{"gateway.networking.k8s.io", "the Gateway API and a gateway"},
+                    {"external-secrets.io", "the External Secrets Operator"},
+                    {"monitoring.coreos.com", "the Prometheus Operator"},
+                    {"cilium.io", "Cilium"},
+                    {"istio.io", "Istio"},
+                    {"velero.io", "Velero"}};
+    for (size_t i = 0; i < sizeof(products) / sizeof(products[0]); i++) {
+        if (slice_ends_with(group, slice_of(products[i].suffix))) {
+            return products[i].product;
+        }
+    }
+    return NULL;
+}
+
+static int unknown_kind(const struct lookup *l, struct err *err)
+{
+    struct slice group = slice_of(l->api_version);
+    size_t slash = slice_find(group, SLICE("/"));
+    group = slice_sub(group, 0, slash == SIZE_MAX ? 0 : slash);
+    const char *product = product_of(group);
+    return err_set(err, ERR_NOT_FOUND, "the cluster does not know kind %s of %s%s%s", l->kind,
+                   l->api_version, product != NULL ? ": install " : "",
+                   product != NULL ? product : "");
+}
+
 static void answer(struct lookup *l, const struct err *failure)
 {
     struct buf key = {0};
@@ -42,8 +73,7 @@ static void answer(struct lookup *l, const struct err *failure)
         rc = failure->code;
         err = *failure;
     } else if (l->resource == NULL) {
-        rc = err_set(&err, ERR_NOT_FOUND, "the cluster does not know kind %s of %s", l->kind,
-                     l->api_version);
+        rc = unknown_kind(l, &err);
     }
     l->found(l, rc, &err);
 }

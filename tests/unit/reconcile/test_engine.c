@@ -175,6 +175,30 @@ static void test_a_refused_manifest_is_told_and_tried_again(void **state)
     assert_true(happens(f, is_ready, LIMIT_MS));
 }
 
+static bool is_not_on_cluster(struct fixture *f)
+{
+    const json_t *c = object_condition(component(f), "Ready");
+    return slice_eq_cstr(json_text_at(c, "reason"), "NotOnCluster");
+}
+
+static void test_a_kind_that_the_cluster_lacks_is_named_and_keeps_nothing_back(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    change(
+        f, ADMIT_PATCH_MERGE, "components.choreo.dev", "acme", "web",
+        "{\"spec\": {\"image\": \"nginx:2\", \"replicas\": 2, \"endpoints\": [{\"name\": \"http\", "
+        "\"port\": 80, \"metrics\": {\"path\": \"/m\"}}]}}");
+    assert_true(happens(f, is_not_on_cluster, LIMIT_MS));
+    struct slice told = json_text_at(object_condition(component(f), "Ready"), "message");
+    assert_true(slice_find(told, SLICE("kind ServiceMonitor of monitoring.coreos.com/v1: install "
+                                       "the Prometheus Operator")) != SIZE_MAX);
+    const json_t *pods = json_at(on_cluster(&f->kube, "Deployment"), "spec", "template", NULL);
+    const json_t *c = json_array_get(json_at(pods, "spec", "containers", NULL), 0);
+    assert_slice(json_text_at(c, "image"), "nginx:2");
+    assert_non_null(on_cluster(&f->kube, "PodDisruptionBudget"));
+}
+
 static void test_what_a_cluster_says_of_a_secret_is_not_told(void **state)
 {
     struct fixture *f = *state;
@@ -361,6 +385,7 @@ int main(void)
         TEST(test_new_credentials_may_lead_elsewhere),
         TEST(test_a_dead_cluster_delays_no_other),
         TEST(test_a_refused_manifest_is_told_and_tried_again),
+        TEST(test_a_kind_that_the_cluster_lacks_is_named_and_keeps_nothing_back),
         TEST(test_what_a_cluster_says_of_a_secret_is_not_told),
         TEST(test_a_secret_that_did_not_arrive_was_not_refused),
         TEST(test_conflicts_and_busy_clusters_pass),

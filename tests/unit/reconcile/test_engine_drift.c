@@ -135,6 +135,30 @@ static void test_what_others_add_is_no_drift(void **state)
     assert_int_equal(f->kube.patches, patches);
 }
 
+static const char scaled[] = "apiVersion: choreo.dev/v1\nkind: Component\n"
+                             "metadata: {name: web, namespace: acme}\n"
+                             "spec:\n  image: nginx:1\n  endpoints: [{name: http, port: 80}]\n"
+                             "  autoscaling: {maxReplicas: 9}\n";
+
+static void test_what_the_autoscaler_wants_is_no_drift(void **state)
+{
+    struct fixture *f = *state;
+    put(f, platform);
+    put_secret(f, "development", "development", &f->kube);
+    lead(f);
+    put(f, scaled);
+    assert_true(happens(f, is_ready, LIMIT_MS));
+    settle(f);
+    assert_non_null(on_cluster(&f->kube, "HorizontalPodAutoscaler"));
+    size_t patches = f->kube.patches;
+    json_t *changed = json_deep_copy(on_cluster(&f->kube, "Deployment"));
+    assert_null(json_at(changed, "spec", "replicas", NULL));
+    json_object_set_new(json_object_get(changed, "spec"), "replicas", json_integer(7));
+    kube_set(&f->kube, changed);
+    wait_ms(f, 300);
+    assert_int_equal(f->kube.patches, patches);
+}
+
 static uint64_t drifts(void)
 {
     struct buf text = {0};
@@ -241,6 +265,7 @@ int main(void)
         TEST(test_what_is_added_during_an_apply_is_no_drift),
         TEST(test_what_went_while_nobody_led_comes_back),
         TEST(test_what_others_add_is_no_drift),
+        TEST(test_what_the_autoscaler_wants_is_no_drift),
         TEST(test_what_is_yet_to_be_applied_is_no_drift),
         TEST(test_drift_is_found_also_of_what_cannot_be_rendered),
         TEST(test_left_overs_are_swept_but_not_at_once),
