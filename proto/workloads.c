@@ -61,6 +61,12 @@ static const struct row rows[] = {
      .status = true},
     {"cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies", "cnp", C(policy),
      .status = true},
+    {"monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", "smon", C(policy)},
+    {"monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", "promrule", C(policy)},
+    {"networking.istio.io/v1", "VirtualService", "virtualservices", "vs", C(policy)},
+    {"networking.istio.io/v1", "DestinationRule", "destinationrules", "dr", C(policy)},
+    {"security.istio.io/v1", "PeerAuthentication", "peerauthentications", "pa", C(policy)},
+    {"velero.io/v1", "Schedule", "schedules", NULL, C(policy), .status = true},
 };
 
 static void fill_row(struct kind_registry *r, const struct row *row, struct kind *k)

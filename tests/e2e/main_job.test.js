@@ -58,7 +58,10 @@ check('a service is a Deployment with probes, a Service, its configuration and i
   const deployment = await component('development', 'product-service');
   const [container] = deployment.spec.template.spec.containers;
   assert.equal(container.image, 'traefik/whoami:v1.10');
-  assert.ok(container.readinessProbe && container.livenessProbe);
+  assert.equal(container.readinessProbe.tcpSocket.port, 8080);
+  assert.equal(container.livenessProbe, undefined); // nobody asked for one
+  assert.deepEqual(container.securityContext, {allowPrivilegeEscalation: false, capabilities: {drop: ['ALL']}});
+  assert.equal(deployment.spec.template.spec.serviceAccountName, 'product-service');
   assert.equal(deployment.status.readyReplicas, 1);
   const ns = deployment.metadata.namespace;
   assert.match(ns, /^dp-acme-corp-.*-development-[0-9a-f]{8}$/);
@@ -71,6 +74,22 @@ check('a service is a Deployment with probes, a Service, its configuration and i
   assert.ok(maps.items.some(m => m.metadata.name.startsWith('product-service-development-env-configs-')));
   const quotas = await kubectl('development', 'get', 'resourcequotas', '-n', ns, '-o', 'json');
   assert.equal(quotas.items.length, 1);
+  const limits = await kubectl('development', 'get', 'limitranges', '-n', ns, '-o', 'json');
+  assert.equal(limits.items.length, 1);
+});
+
+check('what a component asks for is there: an autoscaler, alerts, a volume', async () => {
+  const {metadata: {namespace: ns, name}} = await component('development', 'frontend');
+  const deployment = await kubectl('development', 'get', 'deployment', name, '-n', ns, '-o', 'json', '--show-managed-fields');
+  const scaler = await kubectl('development', 'get', 'hpa', name, '-n', ns, '-o', 'json');
+  assert.equal(scaler.spec.maxReplicas, 6);
+  const ours = deployment.metadata.managedFields.find(m => m.manager === 'choreod').fieldsV1['f:spec'];
+  assert.ok(ours['f:template'] && !ours['f:replicas']);
+  const rules = await kubectl('development', 'get', 'prometheusrule', 'api-gateway-slo', '-n', ns, '-o', 'json');
+  assert.deepEqual(rules.spec.groups.map(g => g.name), ['api-gateway-availability', 'api-gateway-latency']);
+  const ledger = await component('on-premises', 'ledger-sync');
+  const [claim] = (await kubectl('on-premises', 'get', 'pvc', '-A', '-o', 'json')).items;
+  assert.equal(ledger.spec.template.spec.volumes[0].persistentVolumeClaim.claimName, claim.metadata.name);
 });
 
 check('an environment of several clusters gets the component on each', async () => {
