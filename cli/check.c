@@ -100,6 +100,9 @@ static void add_kinds(struct checking *c, json_t *definition)
         say(c, SLICE("spec.names"), json_text_at(why, "message"));
         return;
     }
+    if (crd_built_in(definition, &c->kinds)) {
+        return;
+    }
     struct crd *crd = crd_compile(definition, &expressions_cel);
     c->crds = mem_resize(c->crds, (c->crd_count + 1) * sizeof(*c->crds));
     c->crds[c->crd_count++] = crd;

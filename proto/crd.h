@@ -58,5 +58,8 @@ struct crd_taken {
  * Established. Equal to what it has if there is nothing to do. */
 json_t *crd_judge(const json_t *object, const struct crd_taken *taken, uint64_t now_ms);
 bool crd_established(const json_t *object);
+/* One of the fixed kinds is what it defines, under the same names: it is established and shown as
+ * such, and neither it nor its deletion changes anything. */
+bool crd_built_in(const json_t *object, const struct kind_registry *fixed);
 
 #endif

@@ -3,7 +3,10 @@
  * In one API group, plural, singular and short names share one space of names, kind and list kind
  * another. Who was granted a name keeps it; what is asked for and taken is refused, name by name:
  * the rest is granted, but the definition is established only once all of its names were. Then it
- * stays so. */
+ * stays so.
+ *
+ * A definition of a kind that is built in is granted what it asks for: whoever installs a
+ * platform's definitions finds them established, and served as they were before. */
 #include "base/clock.h"
 #include "proto/crd.h"
 #include "proto/object.h"
@@ -147,11 +150,43 @@ bool crd_established(const json_t *object)
     return object_condition_true(object, "Established");
 }
 
+bool crd_built_in(const json_t *object, const struct kind_registry *fixed)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    const json_t *versions = json_object_get(spec, "versions");
+    for (size_t i = 0; fixed != NULL && i < json_array_size(versions); i++) {
+        const struct kind *k = kind_by_plural(fixed, json_text_at(spec, "group"),
+                                              json_text_at(json_array_get(versions, i), "name"),
+                                              json_text(json_at(spec, "names", "plural", NULL)));
+        /* Those of other definitions have no message. */
+        if (k != NULL && k->message.len > 0 &&
+            slice_eq(k->kind, json_text(json_at(spec, "names", "kind", NULL)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *judge_built_in(const json_t *names, json_t *status, uint64_t now_ms)
+{
+    json_object_set_new(status, "acceptedNames", tree_copy(names));
+    set_condition(status, "NamesAccepted", "True", "BuiltIn",
+                  "its names are those of a kind that "
+                  "is built in",
+                  now_ms);
+    set_condition(status, "Established", "True", "BuiltIn",
+                  "the kind is built in: the definition changes nothing", now_ms);
+    return status;
+}
+
 json_t *crd_judge(const json_t *object, const struct crd_taken *taken, uint64_t now_ms)
 {
     const json_t *spec = json_object_get(object, "spec");
     const json_t *before = json_object_get(object, "status");
     json_t *status = json_is_object(before) ? tree_copy(before) : json_object();
+    if (crd_built_in(object, taken->fixed)) {
+        return judge_built_in(json_object_get(spec, "names"), status, now_ms);
+    }
     struct judging j = {.taken = taken,
                         .group = json_text_at(spec, "group"),
                         .accepted = json_child(status, "acceptedNames")};

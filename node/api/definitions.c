@@ -101,12 +101,25 @@ static uint64_t hash_of(const json_t *object)
     return hash;
 }
 
+/* Its versions by name: schemas are large. */
+static json_t *version_names(const json_t *object)
+{
+    const json_t *versions = json_at(object, "spec", "versions", NULL);
+    json_t *names = json_array();
+    for (size_t i = 0; i < json_array_size(versions); i++) {
+        struct slice name = json_text_at(json_array_get(versions, i), "name");
+        json_array_append_new(names, json_pack("{s:o}", "name", json_str(name)));
+    }
+    return names;
+}
+
 static json_t *outline_of(const json_t *object)
 {
     json_t *out = json_pack(
-        "{s:O*,s:{s:O*,s:O*},s:O*}", "metadata", json_object_get(object, "metadata"), "spec",
+        "{s:O*,s:{s:O*,s:O*,s:o},s:O*}", "metadata", json_object_get(object, "metadata"), "spec",
         "group", json_at(object, "spec", "group", NULL), "names",
-        json_at(object, "spec", "names", NULL), "status", json_object_get(object, "status"));
+        json_at(object, "spec", "names", NULL), "versions", version_names(object), "status",
+        json_object_get(object, "status"));
     (void)json_object_del(json_object_get(out, "metadata"), "managedFields");
     (void)json_object_del(json_object_get(out, "metadata"), "annotations");
     return out;
@@ -116,8 +129,8 @@ static void compile(struct definitions *d, struct definition *def, const json_t 
 {
     struct crd *before = def->crd;
     uint64_t hash = hash_of(object);
-    if (!crd_established(object)) {
-        def->crd = NULL;
+    if (!crd_established(object) || crd_built_in(object, d->config.api->config.kinds->fixed)) {
+        def->crd = NULL; /* nothing is served by it, and nothing goes with it */
     } else if (before == NULL || hash != def->hash) {
         def->crd = crd_compile(object, d->config.api->config.expressions);
         def->hash = hash;

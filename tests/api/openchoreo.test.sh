@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A real platform's definitions, and its sample manifests: OpenChoreo's, read where OPENCHOREO_DIR
-# says that a checkout of it lies.
+# A real platform's sample manifests, and its definitions: OpenChoreo's, whose kinds are built in, read
+# where OPENCHOREO_DIR says that a checkout of it lies.
 set -u
 . "$(dirname "$0")/lib.sh"
 kubectl=${KUBECTL:-kubectl}
@@ -43,15 +43,19 @@ apply_samples() {
 
 check "without a server" "${CHOREO_BIN:?}/choreo" validate -R -f "$definitions" -f "$samples" &&
     says "manifests are valid"
-check "definitions, applied by the client" k apply -f "$definitions"
-check "all are established" all_established
-check "samples" apply_samples
+check "samples, before any definition" apply_samples
 check "components" k get components.openchoreo.dev -A && says PROJECT COMPONENTTYPE greeter-service
-check "wait" k wait --for=condition=Established --all crd --timeout=50s && says "components.openchoreo.dev condition met"
 check "explain" k explain components.spec.workflow --api-version=openchoreo.dev/v1alpha1 &&
     says "enum: Workflow, ClusterWorkflow"
+k get components.openchoreo.dev greeter-service -o yaml >"$DIR/before"
+check "definitions, applied by the client" k apply -f "$definitions"
+check "all are established" all_established
+check "wait" k wait --for=condition=Established --all crd --timeout=50s && says "components.openchoreo.dev condition met"
+check "they say what they are" k get crd components.openchoreo.dev -o yaml && says "reason: BuiltIn" \
+    "the definition changes nothing"
 check "definitions, applied by the server" k apply --server-side --force-conflicts -f "$definitions"
 check "nothing is configured twice" k apply --server-side -f "$definitions"
+check "samples, again" apply_samples
 check "they go" k delete -f "$definitions" --wait=false
 gone() {
     local deadline=$((SECONDS + 60))
@@ -60,10 +64,9 @@ gone() {
         sleep 0.2
     done
 }
-check "with all their objects" gone
-check "again, applied by the server" k apply --server-side -f "$definitions"
-check "all are established" all_established
-check "nothing came back" k get components.openchoreo.dev -A && says "No resources found"
+check "soon" gone
+unchanged() { k get components.openchoreo.dev greeter-service -o yaml | diff "$DIR/before" -; }
+check "and take nothing along" unchanged
 check "samples, applied by the server" apply_samples --server-side --force-conflicts
 
 finish

@@ -327,6 +327,30 @@ static void the_fixed_kinds_keep_theirs(void **state)
                  "PluralConflict");
 }
 
+static void a_built_in_kind_may_be_defined(void **state)
+{
+    struct fixture *f = *state;
+    struct crd_taken taken = {.fixed = &f->registry, .full = true};
+    json_t *object = tree(f, "{'spec':{'group':'choreo.dev','versions':[{'name':'v1'}],'names':{"
+                             "'plural':'components','kind':'Component','singular':'component',"
+                             "'listKind':'ComponentList','shortNames':['proj']}}}");
+    assert_true(crd_built_in(object, &f->registry));
+    json_object_set_new(object, "status", crd_judge(object, &taken, f->now_ms));
+    assert_true(crd_established(object));
+    assert_slice(json_text_at(object_condition(object, "Established"), "reason"), "BuiltIn");
+    assert_true(json_equal(json_at(object, "status", "acceptedNames", NULL),
+                           json_at(object, "spec", "names", NULL)));
+    json_t *again = crd_judge(object, &taken, f->now_ms + 60000);
+    assert_true(json_equal(again, json_object_get(object, "status")));
+    json_decref(again);
+    /* Of another version, it is another kind, and its names are taken. */
+    json_t *other = tree(f, "{'spec':{'group':'choreo.dev','versions':[{'name':'v2'}],'names':{"
+                            "'plural':'components','kind':'Component'}}}");
+    assert_false(crd_built_in(other, &f->registry));
+    json_object_set_new(other, "status", crd_judge(other, &taken, f->now_ms));
+    assert_false(crd_established(other));
+}
+
 static void what_was_established_stays_so(void **state)
 {
     struct fixture *f = *state;
@@ -436,6 +460,7 @@ int main(void)
         T(printer_columns_are_filled),
         T(names_are_granted_once),
         T(the_fixed_kinds_keep_theirs),
+        T(a_built_in_kind_may_be_defined),
         T(what_was_established_stays_so),
         T(there_is_an_end_to_definitions),
         T(a_set_lasts_as_long_as_it_is_used),
