@@ -1,5 +1,5 @@
-/* builtin.c: what is compiled in, by name. The cell's template is a file like the others, but no
- * type. */
+/* builtin.c: what is compiled in, by name. The cell's template and what is added to OpenChoreo's
+ * components are files like the others, but no types. */
 #include "render/builtin.h"
 
 #include "base/yaml.h"
@@ -7,7 +7,8 @@
 
 static bool is_type(size_t file)
 {
-    return !slice_eq_cstr(builtin_files[file].name, "cell");
+    return !slice_eq_cstr(builtin_files[file].name, "cell") &&
+           !slice_eq_cstr(builtin_files[file].name, "openchoreo-policy");
 }
 
 size_t builtin_count(void)

@@ -194,6 +194,24 @@ static int render_type(struct rendering *r, const json_t *spec, struct err *err)
     return rc == 0 ? apply_traits(r, spec, true, err) : rc;
 }
 
+static void release_tree(void *tree)
+{
+    json_decref(tree);
+}
+
+/* Beside the type's objects, and out of its traits' reach. */
+static int add_policy(struct rendering *r, struct err *err)
+{
+    json_t *policy = NULL;
+    int rc = builtin_load(SLICE("openchoreo-policy"), &policy, err);
+    if (rc == 0) {
+        arena_own(&r->arena, policy, release_tree);
+        rc = resources_render(&r->scope, json_at(policy, "spec", "creates", NULL), SLICE("policy"),
+                              &r->list, err);
+    }
+    return rc;
+}
+
 int render_component(const struct render_component *in, json_t **manifests, struct err *err)
 {
     struct rendering r = {.in = in};
@@ -207,6 +225,9 @@ int render_component(const struct render_component *in, json_t **manifests, stru
     r.scope.trace_template = SLICE("type");
     if (rc == 0) {
         rc = render_type(&r, spec, err);
+    }
+    if (rc == 0 && in->openchoreo) {
+        rc = add_policy(&r, err);
     }
     if (rc == 0) {
         json_t *standard = context_labels(&in->id);

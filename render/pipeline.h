@@ -74,6 +74,9 @@ struct render_component {
     /* Added to metadata of every manifest (not to pods); ours win. Objects of strings, or NULL. */
     const json_t *labels;
     const json_t *annotations;
+    /* As OpenChoreo renders its components: who may talk to the component is added
+     * (builtin/openchoreo-policy.yaml). */
+    bool openchoreo;
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */
     /* Parameters that a type or trait does not know are dropped, as OpenChoreo does; otherwise they
      * are errors, since a misspelt one would be lost silently. */

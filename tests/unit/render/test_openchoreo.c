@@ -247,7 +247,7 @@ static json_t *outputs_for(const json_t *workload, json_t *plane_spec)
     return all;
 }
 
-static json_t *render_sample(const json_t *component)
+static json_t *render_sample_as(const json_t *component, bool openchoreo)
 {
     const char *file = json_string_value(json_object_get(component, "file"));
     const json_t *workload = spec_of(find("Workload", SLICE(""), file));
@@ -266,6 +266,7 @@ static json_t *render_sample(const json_t *component)
                                         .dependencies = endpoints,
                                         .resources = outputs,
                                         .sources = documents,
+                                        .openchoreo = openchoreo,
                                         .tolerant = true};
     if (render_component(&in, &manifests, &err) != 0) {
         fail_msg("%s: %s", file, err.message);
@@ -276,6 +277,12 @@ static json_t *render_sample(const json_t *component)
     json_decref(release);
     json_decref(plane_spec);
     return manifests;
+}
+
+/* What its templates make. */
+static json_t *render_sample(const json_t *component)
+{
+    return render_sample_as(component, false);
 }
 
 /* ---- showing ---- */
@@ -364,6 +371,24 @@ static void a_service(void **state)
               "  spec.hostnames[0]: \"development-default.d\"\n"
               "  spec.rules[0].matches[0].path.type: \"PathPrefix\"\n"
               "  spec.rules[0].matches[0].path.value: \"/greeter-service-http\"\n");
+}
+
+/* What its controllers add. */
+static void who_may_talk_to_it(void **state)
+{
+    (void)state;
+    need_checkout();
+    const json_t *component = find("Component", SLICE("greeter-service"),
+                                   "from-image/go-greeter-service/greeter-service.yaml");
+    assert_non_null(component);
+    json_t *manifests = render_sample_as(component, true);
+    struct buf key = {0};
+    render_key(json_array_get(manifests, 0), &key);
+    assert_string_equal(buf_cstr(&key),
+                        "networking.k8s.io/v1/NetworkPolicy/dp-default-default-development-"
+                        "f8e58905/openchoreo-greeter-service");
+    buf_free(&key);
+    json_decref(manifests);
 }
 
 static void a_scheduled_task(void **state)
@@ -727,6 +752,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_service),
+        cmocka_unit_test(who_may_talk_to_it),
         cmocka_unit_test(a_scheduled_task),
         cmocka_unit_test(a_web_application),
         cmocka_unit_test(a_type_of_its_own_with_files_and_overrides),
