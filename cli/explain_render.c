@@ -21,8 +21,8 @@ struct explaining {
     json_t *fields; /* of the object at hand */
 };
 
-/* "KIND", "KIND/NAME", each with ".PATH" behind it. A name with dots ends at the last '/'... so a
- * path starts at the first dot behind the kind, or behind the name if that is the object's. */
+/* "KIND" or "KIND/NAME", and ".PATH" behind it. A name may hold dots, so where it ends is decided
+ * when an object is compared with it. */
 static void parse_field(struct explaining *e, const char *field)
 {
     struct slice rest = slice_of(field);

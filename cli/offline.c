@@ -438,7 +438,7 @@ static void choose_clusters(struct choosing *c, struct slice environment)
             add_target(c, environment, name, clusters[i].name);
         }
     }
-    if (wanted != NULL && c->count == before && c->options->everywhere == false) {
+    if (wanted != NULL && c->count == before && !c->options->everywhere) {
         fail(c, ERR_NOT_FOUND, "data plane \"%.*s\" has no cluster \"%s\"", SLICE_ARG(name),
              wanted);
     }

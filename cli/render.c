@@ -16,11 +16,11 @@ struct rendering {
 
 static void show_yaml(const struct deployment *d, const json_t *manifests, const char *revision)
 {
-    print_out("# %.*s%s%.*s in environment %.*s of %.*s, on cluster %.*s/%.*s; revision %.12s\n",
-              SLICE_ARG(d->component.len > 0 ? SLICE("component ") : SLICE("the cell of project ")),
-              "", SLICE_ARG(d->component.len > 0 ? d->component : d->project),
-              SLICE_ARG(d->environment), SLICE_ARG(d->ns), SLICE_ARG(d->plane),
-              SLICE_ARG(d->cluster), revision);
+    bool cell = d->component.len == 0;
+    print_out("# %s %.*s in environment %.*s of %.*s, on cluster %.*s/%.*s; revision %.12s\n",
+              cell ? "the cell of project" : "component",
+              SLICE_ARG(cell ? d->project : d->component), SLICE_ARG(d->environment),
+              SLICE_ARG(d->ns), SLICE_ARG(d->plane), SLICE_ARG(d->cluster), revision);
     for (size_t i = 0; i < json_array_size(manifests); i++) {
         print_out("---\n");
         print_yaml(json_array_get(manifests, i));
@@ -147,8 +147,10 @@ const struct command command_render = {
         "cell that they live in first. The built-in types, and what an organization and a\n"
         "project bring along, are there by themselves.\n\n"
         "Labels with uids are made of the uids that manifests say in metadata.uid, as those that\n"
-        "`get -o yaml` prints do; without them they are left out. -o table shows a line for each\n"
-        "RenderedRelease, with the revision that its status.appliedHash has when it is applied.\n\n"
+        "`get -o yaml` prints do; without them they are left out. The labels and annotations of\n"
+        "choreo.dev/, by which the server finds its objects again, are not part of it. -o table\n"
+        "shows a line for each RenderedRelease, with the revision that its status.appliedHash\n"
+        "has when it is applied.\n\n"
         "An error names the file and line of the type, trait or component that it is in, the\n"
         "path in its template and the column of the expression. What can be rendered is printed\n"
         "all the same.",

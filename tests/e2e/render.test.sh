@@ -244,6 +244,15 @@ check "the same revisions" becomes settled
 check "the objects are on the cluster" on_cluster development/development -n own --component caller &&
     says "4 objects"
 
+check "a field explained" c explain-render -f "$DIR/export" -n own --component caller \
+    deployment.spec.replicas && says 'resources[deployment].template.spec.replicas' \
+    '${environmentConfigs.replicas}' && hides annotations
+check "all explained" c explain-render -f "$DIR/export" -n own --component caller -o json && says \
+    'traits[stage].patches[0].operations[0].value.value' '"layer": "binding"' '"hides"' \
+    'traits[notes].patches[0].operations[0].value' '"template": "trait env/stage"'
+refuse "no such field" c explain-render -f "$DIR/export" -n own --component caller deployment.spec.nope &&
+    says "nothing that is rendered has the field deployment.spec.nope"
+
 # ---- what cannot be rendered, and what is refused ----
 
 cat >"$DIR/bad.yaml" <<'YAML'

@@ -1,0 +1,226 @@
+/* The platform that manifests describe. */
+#include "tests/lib/test.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/offline.h"
+#include "render/deployment.h"
+
+struct fixture {
+    struct cli cli;
+    struct offline offline;
+    struct offline_target *targets;
+    size_t count;
+    char file[64];
+    struct err err;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = mem_zero(sizeof *f);
+    f->cli.ns = "default";
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    if (f->file[0] != '\0') {
+        (void)unlink(f->file);
+    }
+    offline_free(&f->offline);
+    free(f);
+    return 0;
+}
+
+static void add_path(struct fixture *f, const char *path)
+{
+    struct args_list *paths = &f->cli.options.filename;
+    paths->items[paths->count++] = path;
+}
+
+/* Opens the manifests of a text. */
+static int open_text(struct fixture *f, const char *text)
+{
+    (void)snprintf(f->file, sizeof f->file, "/tmp/choreo-offline-XXXXXX");
+    int fd = mkstemp(f->file);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(close(fd), 0);
+    add_path(f, f->file);
+    return offline_open(&f->offline, &f->cli, &f->err);
+}
+
+static int choose(struct fixture *f)
+{
+    return offline_targets(&f->offline, &f->cli, &f->targets, &f->count, &f->err);
+}
+
+/* "component environment plane/cluster" a line. */
+static void has_targets(struct fixture *f, const char *expected)
+{
+    struct buf out = {0};
+    for (size_t i = 0; i < f->count; i++) {
+        const struct deployment *d = &f->targets[i].deployment;
+        buf_addf(&out, "%.*s %.*s %.*s/%.*s\n", SLICE_ARG(d->component), SLICE_ARG(d->environment),
+                 SLICE_ARG(d->plane), SLICE_ARG(d->cluster));
+    }
+    assert_string_equal(buf_cstr(&out), expected);
+    buf_free(&out);
+}
+
+#define PLATFORM                                                                                   \
+    "apiVersion: choreo.dev/v1\n"                                                                  \
+    "kind: DataPlane\n"                                                                            \
+    "metadata: {name: main}\n"                                                                     \
+    "spec: {type: multi-cluster, clusters: [{name: a}, {name: b}]}\n"                              \
+    "---\n"                                                                                        \
+    "apiVersion: choreo.dev/v1\n"                                                                  \
+    "kind: Environment\n"                                                                          \
+    "metadata: {name: prod}\n"                                                                     \
+    "spec: {dataPlane: main}\n"                                                                    \
+    "---\n"                                                                                        \
+    "apiVersion: choreo.dev/v1\n"                                                                  \
+    "kind: DeploymentPipeline\n"                                                                   \
+    "metadata: {name: default}\n"                                                                  \
+    "spec:\n"                                                                                      \
+    "  promotionPaths:\n"                                                                          \
+    "  - {sourceEnvironmentRef: {name: development}, targetEnvironmentRefs: [{name: prod}]}\n"     \
+    "---\n"
+#define WEB                                                                                        \
+    "apiVersion: choreo.dev/v1\n"                                                                  \
+    "kind: Component\n"                                                                            \
+    "metadata: {name: web}\n"                                                                      \
+    "spec: {image: 'x:1', endpoints: [{name: http, port: 80}]}\n"
+
+static void what_the_control_plane_adds_is_there(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM WEB), &f->err);
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "web development main/a\nweb development main/b\n");
+    assert_non_null(strstr(f->targets[0].place, ":18: component.choreo.dev/web"));
+}
+
+static void environments_and_clusters_can_be_chosen(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM WEB), &f->err);
+    f->cli.options.everywhere = true;
+    f->cli.options.cluster = "b";
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "web development main/b\nweb prod main/b\n");
+    f->cli.options.everywhere = false;
+    f->cli.options.environment = "prod";
+    f->cli.options.cluster = NULL;
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "web prod main/a\nweb prod main/b\n");
+    f->cli.options.environment = "nowhere";
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND, "there is no environment \"nowhere\"");
+    f->cli.options.environment = NULL;
+    f->cli.options.cluster = "c";
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND, "data plane \"main\" has no cluster \"c\"");
+    f->cli.options.component = "other";
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND,
+               "there is no component other among the manifests");
+}
+
+static void a_project_lists_components_and_a_binding_overrides(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM
+                        "{apiVersion: choreo.dev/v1, kind: Project, metadata: {name: shop}, spec: "
+                        "{components: [{name: job, type: worker, image: 'j:1'}]}}\n"
+                        "---\n"
+                        "apiVersion: choreo.dev/v1\n"
+                        "kind: ReleaseBinding\n"
+                        "metadata: {name: mine}\n"
+                        "spec:\n"
+                        "  owner: {projectName: shop, componentName: job}\n"
+                        "  environment: development\n"
+                        "  workloadOverrides: {replicas: 7}\n"),
+              &f->err);
+    f->cli.options.cluster = "a";
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "job development main/a\n");
+    assert_slice(f->targets[0].deployment.project, "shop");
+    assert_slice(f->targets[0].deployment.binding, "mine");
+    json_t *manifests;
+    const char *reason;
+    assert_ok(deployment_render(&f->offline.platform, &f->targets[0].deployment, &f->offline.arena,
+                                NULL, NULL, &manifests, &reason, &f->err),
+              &f->err);
+    const json_t *last = json_array_get(manifests, json_array_size(manifests) - 1);
+    assert_int_equal(json_integer_value(json_at(last, "spec", "replicas", NULL)), 7);
+    json_decref(manifests);
+}
+
+static void what_stands_in_the_way_is_said_with_its_place(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM "apiVersion: choreo.dev/v1\n"
+                                    "kind: Component\n"
+                                    "metadata: {name: web}\n"
+                                    "spec: {type: spaceship, image: 'x:1'}\n"),
+              &f->err);
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND,
+               ":18: component.choreo.dev/web: there is no ComponentType or ClusterComponentType "
+               "\"spaceship\"");
+    assert_int_equal(f->count, 0);
+}
+
+static void an_error_leads_to_the_line_of_the_type(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM WEB "---\n"
+                                        "apiVersion: choreo.dev/v1\n"
+                                        "kind: ComponentType\n"
+                                        "metadata: {name: service}\n"
+                                        "spec:\n"
+                                        "  workloadType: deployment\n"
+                                        "  resources:\n"
+                                        "    - id: deployment\n"
+                                        "      template:\n"
+                                        "        apiVersion: apps/v1\n"
+                                        "        kind: Deployment\n"
+                                        "        metadata: {name: x}\n"
+                                        "        spec:\n"
+                                        "          a: ${parameters.b}\n"),
+              &f->err);
+    json_t *manifests;
+    const char *reason;
+    assert_ok(choose(f), &f->err);
+    int rc = deployment_render(&f->offline.platform, &f->targets[0].deployment, &f->offline.arena,
+                               NULL, NULL, &manifests, &reason, &f->err);
+    assert_int_equal(rc, ERR_UNPROCESSABLE);
+    assert_err(offline_place(&f->offline, &f->targets[0], &f->err), &f->err, ERR_UNPROCESSABLE,
+               ":35: componenttype.choreo.dev/service: resources[deployment].template.spec.a, "
+               "column 14: no such key: b (component web in environment development)");
+}
+
+static void faults_of_manifests_are_not_rendered(void **state)
+{
+    struct fixture *f = *state;
+    assert_err(open_text(f, PLATFORM "apiVersion: choreo.dev/v1\n"
+                                     "kind: Component\n"
+                                     "metadata: {name: web}\n"
+                                     "spec: {imag: 'x:1'}\n"),
+               &f->err, ERR_UNPROCESSABLE, "1 fault in 4 manifests");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_the_control_plane_adds_is_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(environments_and_clusters_can_be_chosen, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_project_lists_components_and_a_binding_overrides, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_stands_in_the_way_is_said_with_its_place, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_error_leads_to_the_line_of_the_type, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults_of_manifests_are_not_rendered, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
