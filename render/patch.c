@@ -13,8 +13,10 @@
 
 enum { SEGMENTS_MAX = 64 };
 
+enum segment_kind { SEGMENT_NAME, SEGMENT_FILTER, SEGMENT_ALL };
+
 struct segment {
-    enum { SEGMENT_NAME, SEGMENT_FILTER, SEGMENT_ALL } kind;
+    enum segment_kind kind;
     struct slice text; /* a decoded name, or a filter: "@.name=='main'" */
 };
 
@@ -83,7 +85,7 @@ static int split_filter(struct patch *p, struct slice filter, struct slice *left
     return 0;
 }
 
-static int add_segment(struct patch *p, int kind, struct slice text)
+static int add_segment(struct patch *p, enum segment_kind kind, struct slice text)
 {
     struct slice left;
     struct slice right;
