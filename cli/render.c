@@ -138,7 +138,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_render = {
     .name = "render",
     .summary = "what the server would send to clusters, without a server",
-    .usage = "-f PATH [-f PATH...] [--component NAME] [--environment NAME | --all] [OPTION...]",
+    .usage = "-f PATH [-f PATH...] [--environment NAME | --all] [OPTION...]",
     .about =
         "Takes manifests of the whole platform, or as much of it as matters: organizations, data\n"
         "planes, environments, pipelines, projects, components, and component types, traits,\n"
