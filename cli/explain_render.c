@@ -298,7 +298,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_explain_render = {
     .name = "explain-render",
     .summary = "which template made each field; who set each parameter",
-    .usage = "-f PATH [-f PATH...] --component NAME [KIND[/NAME][.PATH]] [OPTION...]",
+    .usage = "-f PATH --component NAME [KIND[/NAME][.PATH]] [OPTION...]",
     .about =
         "Renders one component as `choreo render` does and tells, for every field of every\n"
         "object, which template made it (the type's, a trait's, or one of ours), the path in\n"

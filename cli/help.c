@@ -74,7 +74,7 @@ static void print_list(FILE *to, const struct command *const *commands)
 {
     (void)fputc('\n', to);
     for (; *commands != NULL; commands++) {
-        (void)fprintf(to, "  %-14s %s\n", (*commands)->name, (*commands)->summary);
+        (void)fprintf(to, "  %-14s  %s\n", (*commands)->name, (*commands)->summary);
     }
 }
 
