@@ -74,7 +74,7 @@ static void print_list(FILE *to, const struct command *const *commands)
 {
     (void)fputc('\n', to);
     for (; *commands != NULL; commands++) {
-        (void)fprintf(to, "  %-14s  %s\n", (*commands)->name, (*commands)->summary);
+        (void)fprintf(to, "  %-14s %s\n", (*commands)->name, (*commands)->summary);
     }
 }
 
@@ -107,7 +107,7 @@ void help_command(FILE *to, const struct command *parent, const struct command *
 static void print_line(FILE *to, const struct command *command)
 {
     if (!command->hidden) {
-        (void)fprintf(to, "  %-14s %s\n", command->name, command->summary);
+        (void)fprintf(to, "  %-14s  %s\n", command->name, command->summary);
     }
 }
 
