@@ -1,15 +1,15 @@
-/* workload.c: statuses and children of a simulated cluster's workloads.
+/* workload.c: statuses of a simulated cluster's workloads (their children: workload_children.c).
  *
  * A workload whose images exist is ready delay_ms after its generation was first seen; until then
  * it shows what a rollout shows: the old replicas still available, none updated. One with an image
- * that never becomes ready stays there until its progress deadline, and then says so. Invariant:
- * looking twice at the same time changes nothing the second time. */
+ * that never becomes ready stays there until its progress deadline, and then says so.
+ * Invariant: looking twice at the same time changes nothing the second time. */
 #include "plane/workload.h"
 
-#include <string.h>
+#include <stdio.h>
 
 #include "base/clock.h"
-#include "plane/cron.h"
+#include "plane/workload_internal.h"
 #include "proto/object.h"
 
 enum { PROGRESS_DEADLINE_S = 600, REPLICAS_MAX = 1000000 };
@@ -52,7 +52,7 @@ bool workload_matches(const char *pattern, struct slice text)
     return *p == '\0';
 }
 
-static int64_t number_at(const json_t *section, const char *key, int64_t otherwise)
+int64_t workload__number(const json_t *section, const char *key, int64_t otherwise)
 {
     const json_t *v = json_object_get(section, key);
     int64_t n = json_is_integer(v) ? json_integer_value(v) : otherwise;
@@ -141,8 +141,8 @@ static void set_condition(json_t *object, const char *type, const char *status, 
 static void look_deployment_conditions(json_t *object, const struct workload_view *view, bool ready,
                                        int64_t available, uint64_t *next_ms)
 {
-    uint64_t deadline_s = (uint64_t)number_at(json_object_get(object, "spec"),
-                                              "progressDeadlineSeconds", PROGRESS_DEADLINE_S);
+    uint64_t deadline_s = (uint64_t)workload__number(
+        json_object_get(object, "spec"), "progressDeadlineSeconds", PROGRESS_DEADLINE_S);
     uint64_t deadline = view->since_ms + deadline_s * 1000;
     bool stuck = !ready && view->now_ms >= deadline;
     if (!ready && !stuck && *next_ms == 0) {
@@ -168,9 +168,9 @@ static void look_deployment_conditions(json_t *object, const struct workload_vie
 static void look_deployment(json_t *object, const struct workload_view *view, uint64_t *next_ms)
 {
     json_t *status = json_child(object, "status");
-    int64_t wanted = number_at(json_object_get(object, "spec"), "replicas", 1);
+    int64_t wanted = workload__number(json_object_get(object, "spec"), "replicas", 1);
     bool ready = is_ready(WORKLOAD_DEPLOYMENT, object, view, next_ms);
-    int64_t before = number_at(status, "availableReplicas", 0);
+    int64_t before = workload__number(status, "availableReplicas", 0);
     int64_t available = ready || before > wanted ? wanted : before;
     set_number(status, "observedGeneration", object_generation(object));
     set_count(status, "replicas", wanted);
@@ -184,9 +184,9 @@ static void look_deployment(json_t *object, const struct workload_view *view, ui
 static void look_stateful_set(json_t *object, const struct workload_view *view, uint64_t *next_ms)
 {
     json_t *status = json_child(object, "status");
-    int64_t wanted = number_at(json_object_get(object, "spec"), "replicas", 1);
+    int64_t wanted = workload__number(json_object_get(object, "spec"), "replicas", 1);
     bool ready = is_ready(WORKLOAD_STATEFUL_SET, object, view, next_ms);
-    int64_t before = number_at(status, "readyReplicas", 0);
+    int64_t before = workload__number(status, "readyReplicas", 0);
     int64_t now = ready || before > wanted ? wanted : before;
     set_number(status, "observedGeneration", object_generation(object));
     set_number(status, "replicas", wanted);
@@ -200,7 +200,7 @@ static void look_daemon_set(json_t *object, const struct workload_view *view, ui
 {
     json_t *status = json_child(object, "status");
     bool ready = is_ready(WORKLOAD_DAEMON_SET, object, view, next_ms);
-    int64_t now = ready ? WORKLOAD_NODES : number_at(status, "numberReady", 0);
+    int64_t now = ready ? WORKLOAD_NODES : workload__number(status, "numberReady", 0);
     set_number(status, "observedGeneration", object_generation(object));
     set_number(status, "desiredNumberScheduled", WORKLOAD_NODES);
     set_number(status, "currentNumberScheduled", WORKLOAD_NODES);
@@ -213,7 +213,7 @@ static void look_daemon_set(json_t *object, const struct workload_view *view, ui
 static void look_replica_set(json_t *object, const struct workload_view *view, uint64_t *next_ms)
 {
     json_t *status = json_child(object, "status");
-    int64_t wanted = number_at(json_object_get(object, "spec"), "replicas", 1);
+    int64_t wanted = workload__number(json_object_get(object, "spec"), "replicas", 1);
     bool ready = is_ready(WORKLOAD_REPLICA_SET, object, view, next_ms);
     set_number(status, "observedGeneration", object_generation(object));
     set_number(status, "replicas", wanted);
@@ -233,12 +233,12 @@ static void look_job(json_t *object, const struct workload_view *view, uint64_t 
         set_condition(object, "Suspended", "True", "JobSuspended", "Job suspended", view->now_ms);
         return;
     }
-    int64_t completions = number_at(spec, "completions", 1);
+    int64_t completions = workload__number(spec, "completions", 1);
     bool ready = is_ready(WORKLOAD_JOB, object, view, next_ms);
     if (json_object_get(status, "startTime") == NULL) {
         set_time(status, "startTime", view->since_ms);
     }
-    set_count(status, "active", ready ? 0 : number_at(spec, "parallelism", 1));
+    set_count(status, "active", ready ? 0 : workload__number(spec, "parallelism", 1));
     set_count(status, "succeeded", ready ? completions : 0);
     if (ready) {
         set_time(status, "completionTime", view->now_ms);
@@ -344,8 +344,9 @@ static void look_claim(json_t *object, const struct workload_view *view, uint64_
 static bool replicas_settled(const json_t *object, const char *ready)
 {
     const json_t *status = json_object_get(object, "status");
-    return number_at(status, "observedGeneration", 0) == object_generation(object) &&
-           number_at(status, ready, 0) >= number_at(json_object_get(object, "spec"), "replicas", 1);
+    return workload__number(status, "observedGeneration", 0) == object_generation(object) &&
+           workload__number(status, ready, 0) >=
+               workload__number(json_object_get(object, "spec"), "replicas", 1);
 }
 
 bool workload_settled(enum workload_kind kind, const json_t *object)
@@ -358,8 +359,8 @@ bool workload_settled(enum workload_kind kind, const json_t *object)
     case WORKLOAD_REPLICA_SET:
         return replicas_settled(object, "readyReplicas");
     case WORKLOAD_DAEMON_SET:
-        return number_at(status, "observedGeneration", 0) == object_generation(object) &&
-               number_at(status, "updatedNumberScheduled", 0) == WORKLOAD_NODES;
+        return workload__number(status, "observedGeneration", 0) == object_generation(object) &&
+               workload__number(status, "updatedNumberScheduled", 0) == WORKLOAD_NODES;
     case WORKLOAD_JOB:
         return object_condition_true(object, "Complete");
     case WORKLOAD_POD:
@@ -399,146 +400,4 @@ bool workload_look(enum workload_kind kind, json_t *object, const struct workloa
     bool changed = !json_equal(before, object);
     json_decref(before);
     return changed;
-}
-
-/* ---- children ---- */
-
-/* Letters and digits without vowels, as Kubernetes' own suffixes. */
-static void suffix_of(uint64_t hash, size_t len, char *out)
-{
-    static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
-    for (size_t i = 0; i < len; i++) {
-        out[i] = letters[hash % (sizeof letters - 1)];
-        hash /= sizeof letters - 1;
-    }
-    out[len] = '\0';
-}
-
-static uint64_t hash_tree(const json_t *tree)
-{
-    struct buf text = {0};
-    json_canonical(tree, &text);
-    uint64_t hash = slice_hash(buf_slice(&text));
-    buf_free(&text);
-    return hash;
-}
-
-static json_t *named_child(const char *api_version, const char *kind, const json_t *owner,
-                           const char *suffix)
-{
-    struct buf name = {0};
-    buf_addf(&name, "%.*s-%s", SLICE_ARG(slice_sub(object_name(owner), 0, 240)), suffix);
-    json_t *child = object_new(api_version, kind, object_ns(owner), buf_slice(&name));
-    buf_free(&name);
-    return child;
-}
-
-/* Labels and annotations of the template, its spec. */
-static json_t *pod_of(const json_t *owner, const char *suffix)
-{
-    const json_t *template = json_at(owner, "spec", "template", NULL);
-    json_t *pod = named_child("v1", "Pod", owner, suffix);
-    json_t *meta = json_child(pod, "metadata");
-    static const char *const copied[] = {"labels", "annotations"};
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *from = json_at(template, "metadata", copied[i], NULL);
-        if (from != NULL) {
-            json_object_set_new(meta, copied[i], json_deep_copy(from));
-        }
-    }
-    const json_t *spec = json_object_get(template, "spec");
-    json_t *copy = spec != NULL ? json_deep_copy(spec) : json_object();
-    char node[32];
-    (void)snprintf(node, sizeof node, "node-%u",
-                   1 + (unsigned)(slice_hash(object_name(pod)) % WORKLOAD_NODES));
-    json_object_set_new(copy, "nodeName", json_string(node));
-    json_object_set_new(pod, "spec", copy);
-    return pod;
-}
-
-static json_t *replica_set_of(const json_t *deployment)
-{
-    const json_t *spec = json_object_get(deployment, "spec");
-    const json_t *template = json_object_get(spec, "template");
-    char suffix[16];
-    suffix_of(template != NULL ? hash_tree(template) : 0, 10, suffix);
-    json_t *set = named_child("apps/v1", "ReplicaSet", deployment, suffix);
-    const json_t *labels = json_at(template, "metadata", "labels", NULL);
-    if (labels != NULL) {
-        json_object_set_new(json_child(set, "metadata"), "labels", json_deep_copy(labels));
-    }
-    object_set_label(set, "pod-template-hash", slice_of(suffix));
-    json_t *own = json_child(set, "spec");
-    set_number(own, "replicas", number_at(spec, "replicas", 1));
-    static const char *const copied[] = {"selector", "template"};
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *from = json_object_get(spec, copied[i]);
-        if (from != NULL) {
-            json_object_set_new(own, copied[i], json_deep_copy(from));
-        }
-    }
-    return set;
-}
-
-static void add_pods(enum workload_kind kind, const json_t *object,
-                     const struct workload_view *view, json_t *children)
-{
-    const json_t *spec = json_object_get(object, "spec");
-    int64_t wanted =
-        kind == WORKLOAD_JOB ? number_at(spec, "parallelism", 1) : number_at(spec, "replicas", 1);
-    int64_t most = view->pods_max < WORKLOAD_PODS_MAX ? view->pods_max : WORKLOAD_PODS_MAX;
-    for (int64_t i = 0; i < wanted && i < most; i++) {
-        char suffix[24];
-        if (kind == WORKLOAD_STATEFUL_SET) {
-            (void)snprintf(suffix, sizeof suffix, "%lld", (long long)i);
-        } else {
-            suffix_of(slice_hash(object_uid(object)) + (uint64_t)i * 2654435761U, 5, suffix);
-        }
-        json_array_append_new(children, pod_of(object, suffix));
-    }
-}
-
-json_t *workload_children(enum workload_kind kind, const json_t *object,
-                          const struct workload_view *view)
-{
-    json_t *children = json_array();
-    if (view->pods_max == 0 || object_deleting(object)) {
-        return children;
-    }
-    if (kind == WORKLOAD_DEPLOYMENT) {
-        json_array_append_new(children, replica_set_of(object));
-    } else if (kind == WORKLOAD_REPLICA_SET || kind == WORKLOAD_STATEFUL_SET ||
-               (kind == WORKLOAD_JOB && !json_is_true(json_at(object, "spec", "suspend", NULL)))) {
-        add_pods(kind, object, view, children);
-    }
-    return children;
-}
-
-enum workload_kind workload_kind_of(const json_t *child)
-{
-    struct slice kind = object_kind(child);
-    if (slice_eq_cstr(kind, "ReplicaSet")) {
-        return WORKLOAD_REPLICA_SET;
-    }
-    return slice_eq_cstr(kind, "Job") ? WORKLOAD_JOB : WORKLOAD_POD;
-}
-
-json_t *workload_due_job(const json_t *cron_job, uint64_t minute)
-{
-    const json_t *spec = json_object_get(cron_job, "spec");
-    const json_t *template = json_object_get(spec, "jobTemplate");
-    if (json_is_true(json_object_get(spec, "suspend")) || object_deleting(cron_job) ||
-        template == NULL || !cron_due(json_text_at(spec, "schedule"), minute)) {
-        return NULL;
-    }
-    char suffix[24];
-    (void)snprintf(suffix, sizeof suffix, "%llu", (unsigned long long)minute);
-    json_t *job = named_child("batch/v1", "Job", cron_job, suffix);
-    const json_t *labels = json_at(template, "metadata", "labels", NULL);
-    if (labels != NULL) {
-        json_object_set_new(json_child(job, "metadata"), "labels", json_deep_copy(labels));
-    }
-    const json_t *own = json_object_get(template, "spec");
-    json_object_set_new(job, "spec", own != NULL ? json_deep_copy(own) : json_object());
-    return job;
 }
