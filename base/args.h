@@ -2,7 +2,8 @@
  *
  * A command lists its options with the variables that they set, and its help as one text; parsing
  * is getopt_long()'s (options anywhere, --name=value or --name value, -- ends them), and -n=value
- * is -n value. Owner: values borrow argv. Thread: main's, before others start. */
+ * is -n value.
+ * Owner: values borrow argv. Thread: main's, before others start. */
 #ifndef BASE_ARGS_H
 #define BASE_ARGS_H
 

@@ -1,7 +1,7 @@
 /* bucket.h: a purse that time fills: so much at once, so much a second.
  *
- * Owner: the caller embeds it; a zeroed struct bucket is a full one. Thread: the owner's. Time is
- * any monotonic clock in milliseconds. */
+ * Owner:  the caller embeds it; a zeroed struct bucket is a full one.
+ * Thread: the owner's. Time is any monotonic clock in milliseconds. */
 #ifndef BASE_BUCKET_H
 #define BASE_BUCKET_H
 

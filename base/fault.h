@@ -3,7 +3,8 @@
  * Production code asks `if (fault_hit("wal.sync"))` where the operating system could refuse; tests
  * arm a point to fail at its nth passing. For a child process they set
  * CHOREOD_FAULTS="wal.sync=3,store.commit=1+" ("+": at every passing from then on).
- * Costs one relaxed load while nothing is armed. Thread: any. */
+ * Costs one relaxed load while nothing is armed.
+ * Thread: any. */
 #ifndef BASE_FAULT_H
 #define BASE_FAULT_H
 

@@ -4,7 +4,8 @@
  * it, TLS verified. A fetch is one request: started once, ended by exactly one done(). Redirects
  * are not followed, the environment's proxies not used. SIGPIPE must be ignored (tls.h).
  * Owner:  the user embeds both; a fetch's memory is the user's again from done, a fetcher's from
- *         closed. Thread: the loop's. */
+ *         closed.
+ * Thread: the loop's. */
 #ifndef BASE_FETCH_H
 #define BASE_FETCH_H
 

@@ -1,5 +1,6 @@
 /* fetch_internal.h: between fetch.c (curl on a loop) and fetch_request.c (one request's options and
- * results). Owner: fetch.c allocates both structs. Thread: the fetcher's loop's. */
+ * results).
+ * Owner: fetch.c allocates both structs. Thread: the fetcher's loop's. */
 #ifndef BASE_FETCH_INTERNAL_H
 #define BASE_FETCH_INTERNAL_H
 

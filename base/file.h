@@ -1,7 +1,8 @@
 /* file.h: whole small files, read and written safely.
  *
  * Writes are atomic: a temporary file beside the target, synced, renamed over it, and the directory
- * synced; a reader sees the old bytes or the new, also after a power cut. Thread: any. */
+ * synced; a reader sees the old bytes or the new, also after a power cut.
+ * Thread: any. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 

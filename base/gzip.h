@@ -1,7 +1,8 @@
 /* gzip.h: gzip in memory, within a limit (zlib; owner of its header).
  *
  * What is unpacked is measured first, through a fixed window: a kilobyte that claims to be a
- * gigabyte costs a few milliseconds and no memory. Thread: any. */
+ * gigabyte costs a few milliseconds and no memory.
+ * Thread: any. */
 #ifndef BASE_GZIP_H
 #define BASE_GZIP_H
 

@@ -3,8 +3,8 @@
  * Parsing: one pass over the bytes finds depth (jansson's own limit is 2048 and fixed) and weight,
  * then jansson parses, refusing duplicates and bad UTF-8. Its allocations go through mem_alloc(),
  * so it never fails for memory. Writing: our own, because the canonical form must never change
- * under a library's update: replicas and stored rows compare by bytes. Invariant:
- * json_parse(json_canonical(t)) equals t, types of numbers included. */
+ * under a library's update: replicas and stored rows compare by bytes.
+ * Invariant: json_parse(json_canonical(t)) equals t, types of numbers included. */
 #include "base/json.h"
 
 #include <assert.h>

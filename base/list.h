@@ -1,7 +1,8 @@
 /* list.h: an intrusive doubly linked list; the links live in the listed struct.
  *
  * struct list is both the head and the link. A removed link points to itself, so list_remove() is
- * idempotent and list_linked() tells. Thread: the owner's. */
+ * idempotent and list_linked() tells.
+ * Thread: the owner's. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 

@@ -2,7 +2,8 @@
  *   2026-01-02T03:04:05.678Z info  raft.elected shard=2 term=7 took_ms=412
  * or, with LOG_JSON, one JSON object a line. Values are quoted when they need it; what
  * may not be shown (text.h) never reaches the terminal. Log where an error is handled, not where it
- * passes. Never secrets or bodies. Thread: any; a line is one write(2).
+ * passes. Never secrets or bodies.
+ * Thread: any; a line is one write(2).
  *
  *   log_info("raft.elected", "shard=%u term=%llu", shard, term);
  *   log_error("store.open", "shard=%u error=%s", shard, log_q(err.message)); */

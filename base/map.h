@@ -1,7 +1,8 @@
 /* map.h: a hash map from byte strings to pointers; open addressing, keys copied.
  *
- * Owner: the caller; values are never freed here. Thread: the owner's. A zeroed struct is empty.
- * Iteration order is unspecified: never let it reach stored or replicated bytes. */
+ * A zeroed struct is empty. Iteration order is unspecified: never let it reach stored or replicated
+ * bytes.
+ * Owner: the caller; values are never freed here. Thread: the owner's. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 

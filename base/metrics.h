@@ -1,8 +1,9 @@
 /* metrics.h: counters, gauges and histograms, in Prometheus' text format 0.0.4.
  *
  * Metrics are registered once at start, by static name and help, with at most one bounded label
- * set rendered beforehand ("shard=\"3\""). Updates are relaxed atomics. Thread: any.
- * Names: choreod_<subsystem>_<name>_<unit>[_total]; base units (seconds, bytes). */
+ * set rendered beforehand ("shard=\"3\""). Updates are relaxed atomics.
+ * Names:  choreod_<subsystem>_<name>_<unit>[_total]; base units (seconds, bytes).
+ * Thread: any. */
 #ifndef BASE_METRICS_H
 #define BASE_METRICS_H
 

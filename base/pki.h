@@ -1,6 +1,7 @@
 /* pki.h: keys and certificates of a cluster (OpenSSL, ECDSA P-256).
  *
- * All functions are pure over PEM texts; nothing is read from or written to disk. Thread: any. */
+ * All functions are pure over PEM texts; nothing is read from or written to disk.
+ * Thread: any. */
 #ifndef BASE_PKI_H
 #define BASE_PKI_H
 

@@ -1,8 +1,9 @@
 /* quota.c: callers by name, each with its counts and its purse.
  *
  * Happy path: entering finds or makes the caller, takes from its purse, counts; leaving counts
- * back. Failure path: nothing is changed. Names that are remembered for their purse alone are
- * bounded: when there are too many, those go, and begin anew when they return.
+ * back.
+ * Failure path: nothing is changed. Names that are remembered for their purse alone are bounded:
+ * when there are too many, those go, and begin anew when they return.
  *
  * Invariants: had[], having[], bytes and holding are the sums over callers. */
 #include "base/quota.h"

@@ -1,9 +1,11 @@
 /* shared.h: one immutable value that many threads read and one replaces as a whole.
  *
  * A value is made, published with shared_set(), and read by whoever took a reference; it goes when
- * the last reference does. The only place where the house counts references.
+ * the last reference does. The house counts references here, of TLS contexts (tls.h) and of log
+ * entries (raft/payload.h), and nowhere else.
  * Owner:  the caller embeds struct shared; a struct shared_value is the first member of what is
- *         shared, and belongs to its references. Thread: any, for every call but init and free. */
+ *         shared, and belongs to its references.
+ * Thread: any, for every call but init and free. */
 #ifndef BASE_SHARED_H
 #define BASE_SHARED_H
 

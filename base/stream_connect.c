@@ -2,8 +2,9 @@
  *
  * Connecting, happy path: a numeric address is used at once; a name is resolved on the worker pool
  * and its addresses are tried one after the other (localhost is often ::1 first, where nobody
- * listens). Failure path: the last address's error is the stream's. A stream may be closed at any
- * point; the resolver's callback then finds CLOSING and only lets go. */
+ * listens).
+ * Failure path: the last address's error is the stream's. A stream may be closed at any point; the
+ * resolver's callback then finds CLOSING and only lets go. */
 #include "base/stream_internal.h"
 
 #include <arpa/inet.h>

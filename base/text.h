@@ -3,7 +3,8 @@
  * Not to be shown are control characters (C0, DEL, C1), which drive terminals and forge lines;
  * marks, embeddings and overrides of writing direction, separators of lines, tags and the
  * invisible, which make a text look like another one; and what is not well-formed UTF-8. The
- * joiners that scripts and emoji are written with may be. Thread: any; nothing is shared. */
+ * joiners that scripts and emoji are written with may be.
+ * Thread: any; nothing is shared. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 

@@ -2,7 +2,8 @@
  *
  * Core schema: null, booleans, integers, floats, strings. Aliases are expanded, to YAML_ALIASES_MAX
  * bytes of values at most (YAML bombs are refused, not survived); tags beyond the core schema,
- * duplicate and non-string keys are errors. Thread: any. */
+ * duplicate and non-string keys are errors.
+ * Thread: any. */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
 

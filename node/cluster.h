@@ -6,7 +6,8 @@
  *   POST /cluster/v1/members    a node asks, with that certificate, to be added to every shard
  *
  * People and programs use choreo and gRPC's ClusterService; these are what works before a machine
- * is a node. Owner: the caller keeps what it passes until the api's servers have closed.
+ * is a node.
+ * Owner:  the caller keeps what it passes until the api's servers have closed.
  * Thread: cluster_routes(): before servers run; requests on their front loops. */
 #ifndef NODE_CLUSTER_H
 #define NODE_CLUSTER_H

@@ -1,7 +1,8 @@
 /* commands.h: choreod's commands; main.c lists them.
  *
  * Each gets its own argv (argv[0] is the command's name) and returns the process's exit code:
- * 0, or err_exit_code() after one line on stderr. Thread: main's. */
+ * 0, or err_exit_code() after one line on stderr.
+ * Thread: main's. */
 #ifndef NODE_COMMANDS_H
 #define NODE_COMMANDS_H
 

@@ -4,8 +4,8 @@
  *   node.crt node.key  this node's: serves the API, and is its identity among peers
  *   token.jwk        the cluster's token key
  *
- * Keys are 0600 in a 0700 directory. Owner: the caller; credentials_free() releases. Thread: any.
- */
+ * Keys are 0600 in a 0700 directory.
+ * Owner: the caller; credentials_free() releases. Thread: any. */
 #ifndef NODE_CREDENTIALS_H
 #define NODE_CREDENTIALS_H
 

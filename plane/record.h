@@ -3,7 +3,8 @@
  * One JSON object a line: {"seq", "time", "verb", "resource", "namespace", "name", "uid",
  * "version", "epoch" (the object's choreo.dev/epoch annotation), "agent" (the request's
  * User-Agent), "user", "from"}. The cluster's own controllers are left out. The newest RECORD_LINES
- * are kept. Owner: the caller (record_free). Thread: one: the backend's writer. */
+ * are kept.
+ * Owner: the caller (record_free). Thread: one: the backend's writer. */
 #ifndef PLANE_RECORD_H
 #define PLANE_RECORD_H
 

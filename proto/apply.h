@@ -27,9 +27,9 @@ int apply_merge(const struct apply_context *ctx, const json_t *live, const json_
                 json_t **out, struct causes *causes, struct err *err);
 /* After an update or patch: records what changed from before (NULL: created) to after as the
  * manager's, takes it from others. after's managedFields are replaced; the client's own edit of
- * them
- * ([{}] clears, another list replaces) is honoured first. Of an object that nobody owns anything of
- * nothing is recorded: its first apply gives all of it to the manager "before-first-apply". */
+ * them ([{}] clears, another list replaces) is honoured first. Of an object that nobody owns
+ * anything of nothing is recorded: its first apply gives all of it to the manager
+ * "before-first-apply". */
 void apply_track_update(const struct apply_context *ctx, const json_t *before, json_t *after);
 
 #endif

@@ -6,13 +6,13 @@
  *
  * Objects are canonical JSON *without* metadata.resourceVersion; `splice` is the offset of the
  * `"uid":` member of metadata, where object_emit() (proto/object.h) inserts the version on the way
- * out.
+ * out. Versions are DESIGN's resourceVersions.
  *
  * Owner:  requests are embedded by the caller, filled in, and handed over with a call; their memory
  *         and all that they borrow stay put until done (for a watch: until ended) runs: exactly
- * once, never inside the call itself, also after a cancel. Thread: the loop of the caller, for
- * calls and callbacks. A backend serves many loops at once. Time:   deadline_ms is that loop's
- * loop_now_ms() clock. Versions are DESIGN's resourceVersions. */
+ *         once, never inside the call itself, also after a cancel.
+ * Thread: the loop of the caller, for calls and callbacks. A backend serves many loops at once.
+ * Time:   deadline_ms is that loop's loop_now_ms() clock. */
 #ifndef PROTO_BACKEND_H
 #define PROTO_BACKEND_H
 
@@ -142,8 +142,7 @@ struct backend_submit {
     /* Preconditions; CREATE implies absence. 0 / empty: none. */
     uint64_t if_version;
     struct slice if_uid;
-    bool client_made; /* the client asked for the precondition: its conflict is recorded as outcome
-                       */
+    bool client_made;        /* the client asked for the precondition: its conflict is an outcome */
     struct slice subject;    /* "system:admin", "system:shard-3" */
     struct slice request_id; /* 16..64 bytes; the door makes one if the client gave none */
     uint64_t issued_ms;      /* wall clock of its issue; part of the id: a retry carries the same */

@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 
-/* Kubernetes' names for them (cause_reason()), spelt out in messages by cause_text(). */
+/* Kubernetes' names for them (cause_reason()), spelt out in messages by causes_text(). */
 enum cause_kind {
     CAUSE_INVALID,       /* FieldValueInvalid */
     CAUSE_REQUIRED,      /* FieldValueRequired */

@@ -4,7 +4,7 @@
  * A definition that is admitted (crd_prepare, crd_check) is judged by the leader of the system
  * shard, against the names of all others (crd_judge): the outcome is its status. Every node serves
  * the kinds of those that are established (crd_compile).
- * Owner:  the caller; a struct crd belongs to its references. Thread: any. */
+ * Owner: the caller; a struct crd belongs to its references. Thread: any. */
 #ifndef PROTO_CRD_H
 #define PROTO_CRD_H
 

@@ -3,8 +3,9 @@
  * A registry is one server's set: choreod's holds the kinds of choreo.dev and the Kubernetes kinds
  * that it serves (kind_registry_builtin); choreo-plane adds Kubernetes' workload kinds
  * (kind_registry_workloads) and any further one on demand (kind_registry_define).
- * Built-in kinds are tables generated from proto/choreo/v1: nothing is listed twice. A registry may
- * lie over another, whose kinds come first: custom kinds over the built-in ones (kind_board.h).
+ * Built-in kinds are tables generated from proto/choreo/v1 and proto/k8s: nothing is listed twice.
+ * A registry may lie over another, whose kinds come first: custom kinds over the built-in ones
+ * (kind_board.h).
  *
  * Owner:  whoever inits the registry; kinds stay where they are until kind_registry_free().
  * Thread: one at a time while it grows; immutable, and any thread's, once shared. To extend a

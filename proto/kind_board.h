@@ -2,8 +2,8 @@
  *
  * The set is immutable and replaced as a whole when a definition changes; who works with one keeps
  * a reference to it for as long.
- * Owner:  the caller embeds struct kind_board; sets belong to their references. Thread: any, but
- *         for init and free. */
+ * Owner:  the caller embeds struct kind_board; sets belong to their references.
+ * Thread: any, but for init and free. */
 #ifndef PROTO_KIND_BOARD_H
 #define PROTO_KIND_BOARD_H
 

@@ -3,7 +3,8 @@
  * Stored is *canonical JSON without metadata.resourceVersion*, plus `splice`: the offset of the
  * `"uid":` member of metadata, where object_emit() inserts the version. "resourceVersion" is the
  * last key that sorts before "uid" (selfLink, obsolete, is dropped), so what is emitted is
- * canonical too. Thread: any. */
+ * canonical too.
+ * Thread: any. */
 #ifndef PROTO_OBJECT_H
 #define PROTO_OBJECT_H
 

@@ -1,10 +1,11 @@
 /* schema.h: the shape and rules of a value, and what follows from them.
  *
- * The tables of built-in kinds are generated from proto/choreo/v1 (proto/gen); those of custom
- * kinds are built at run time. One table serves validation, defaulting, server-side apply (list and
- * map types), OpenAPI, and protobuf conversion. Kubernetes' structural schemas, no more.
- * Owner: static, or an arena. Thread: any; immutable (a pattern compiles itself once, atomically).
- */
+ * The tables of built-in kinds are generated from proto/choreo/v1 and proto/k8s (by proto/gen);
+ * those of custom kinds are built at run time (schema_build.h). One table serves validation,
+ * defaulting, server-side apply (list and map types), OpenAPI, and protobuf conversion. Kubernetes'
+ * structural schemas, no more.
+ * Owner:  static, or an arena.
+ * Thread: any; immutable (a pattern compiles itself once, atomically). */
 #ifndef PROTO_SCHEMA_H
 #define PROTO_SCHEMA_H
 

@@ -13,7 +13,7 @@ enum selector__op { OP_IN, OP_NOT_IN, OP_EXISTS, OP_ABSENT };
 
 struct selector__term {
     enum selector__op op;
-    char *key; /* of a label; of a field, its last step */
+    char *key; /* the label's, or the field's as it was named */
     /* Of a field: the path to it, NULL-terminated; unused for a label. */
     const char *steps[SELECTOR_STEPS_MAX + 1];
     struct slice *values; /* quoted */

@@ -2,11 +2,10 @@
  *
  * A frame is its length (of what follows), a type, and the type's fields; numbers are big-endian.
  * On a connection, the dialler says HELLO, the other side WELCOME, both with a number that their
- * process made up when it began; from then on frames flow from
- * the dialler, and only answers to its PINGs come back. A peer has two lanes: `urgent` (small
- * messages, notes, windows) always goes before `bulk` (parts of large messages, calls, responses),
- * which goes before images. The stream is fed little by little, so nothing urgent waits behind more
- * than TRANSPORT__AHEAD_BYTES. */
+ * process made up when it began; from then on frames flow from the dialler, and only answers to its
+ * PINGs come back. A peer has two lanes: `urgent` (small messages, notes, windows) always goes
+ * before `bulk` (parts of large messages, calls, responses), which goes before images. The stream
+ * is fed little by little, so nothing urgent waits behind more than TRANSPORT__AHEAD_BYTES. */
 #ifndef RAFT_TRANSPORT_INTERNAL_H
 #define RAFT_TRANSPORT_INTERNAL_H
 

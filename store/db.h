@@ -3,8 +3,8 @@
  * Opening migrates to this release's schema. Writing is apply's (store/apply.h) alone; whoever else
  * wants rows opens a reader (store/reader.h). WAL mode, synchronous=NORMAL: a power cut may roll
  * the database back to an earlier applied index, never tear it; the log replays the rest, so the
- * log is cut only up to what db_checkpoint() returned. Owner:  the caller embeds struct db. Thread:
- * one at a time (the shard's loop). */
+ * log is cut only up to what db_checkpoint() returned.
+ * Owner: the caller embeds struct db. Thread: one at a time (the shard's loop). */
 #ifndef STORE_DB_H
 #define STORE_DB_H
 

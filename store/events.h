@@ -3,7 +3,8 @@
  * Beside the rows that every object has there is one per live Event, in order of its last write and
  * by the object that it is about: so what is old, and which object has too many, is found without
  * looking at anything else. The row follows from the Event's own: it is a replicated table like the
- * others. Private to store/. Thread: the db's. */
+ * others. Private to store/.
+ * Thread: the db's. */
 #ifndef STORE_EVENTS_H
 #define STORE_EVENTS_H
 

@@ -3,8 +3,9 @@
  * Answers gets and lists, and feeds watches, from a reader of its own. *When* it may answer is the
  * caller's business: it waits until the shard has applied what the asked consistency needs, tells
  * the view by view_advance(), and calls. Gets and lists run to their done() inside the call: so
- * call these from a message or timer, never from inside backend_ops. Owner:  the caller embeds
- * struct view; reuse its memory only from closed on. Thread: its loop's. */
+ * call these from a message or timer, never from inside backend_ops.
+ * Owner:  the caller embeds struct view; reuse its memory only from closed on.
+ * Thread: its loop's. */
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
 

@@ -5,9 +5,10 @@
  * request; once in ACCOUNT_CONFIRM_MS for each account and loop the view is confirmed by the
  * shard's leader first. So a deletion ends a token as soon as this node has applied it, and at the
  * latest after that time on a node that is cut off; an account that this node has not heard of yet
- * is looked for where it must be known. Owner:  the caller embeds struct account_check; it and all
- * it borrows stay until done, which comes exactly once, never inside account_check_start(). Thread:
- * the loop's. */
+ * is looked for where it must be known.
+ * Owner:  the caller embeds struct account_check; it and all it borrows stay until done, which
+ *         comes exactly once, never inside account_check_start().
+ * Thread: the loop's. */
 #ifndef NODE_API_ACCOUNTS_H
 #define NODE_API_ACCOUNTS_H
 

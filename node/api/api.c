@@ -3,10 +3,10 @@
  * Happy path: gRPC streams go to their door with the head; everything else is authenticated and
  * counted (base/quota.h), waits for its body (and, with a service account's token, for a look at
  * the account), and is then served by a route of the program's, one of the paths that every server
- * has (health.c), or the Kubernetes door (rest/). Failure path: no credentials, or bad ones, are
- * 401 before anything is looked at, a subject that has its share gets 429; what nobody serves is
- * 404, all as Status objects. Invariants: the call lives in the stream's arena; whoever answers
- * releases the stream. */
+ * has (health.c), or the Kubernetes door (rest/).
+ * Failure path: no credentials, or bad ones, are 401 before anything is looked at, a subject that
+ * has its share gets 429; what nobody serves is 404, all as Status objects.
+ * Invariants: the call lives in the stream's arena; whoever answers releases the stream. */
 #include "node/api/api.h"
 
 #include <assert.h>

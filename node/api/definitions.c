@@ -4,9 +4,11 @@
  *
  * Happy path: each change of a definition compiles its kinds, if what they follow from changed;
  * once the loop has dealt with a batch of changes, the kinds of all established definitions are
- * published as one new set. Failure path: a list that fails, or a watch that ends, begins again
- * after a tick; what a list does not show any more is gone. Invariants: an object that cannot be
- * read changes nothing; the published set holds what items hold, in order of group and name. */
+ * published as one new set.
+ * Failure path: a list that fails, or a watch that ends, begins again after a tick; what a list
+ * does not show any more is gone.
+ * Invariants: an object that cannot be read changes nothing; the published set holds what items
+ * hold, in order of group and name. */
 #include "node/api/definitions_internal.h"
 
 #include <assert.h>

@@ -4,8 +4,9 @@
  * of those that are established (proto/kind_board.h). The one that leads also judges which names a
  * definition gets, so that it becomes established, and, when one is deleted, deletes its objects
  * before it lets the definition go.
- * Owner:  the caller embeds struct definitions until closed() ran. Thread: the loop given, which
- *         is attached to the backend; definitions_start() also before it runs. */
+ * Owner:  the caller embeds struct definitions until closed() ran.
+ * Thread: the loop given, which is attached to the backend; definitions_start() also before it
+ *         runs. */
 #ifndef NODE_API_DEFINITIONS_H
 #define NODE_API_DEFINITIONS_H
 

@@ -1,5 +1,6 @@
 /* definitions_internal.h: between definitions.c (following) and definitions_keep.c (the leader's
- * work). Thread: the loop's. */
+ * work).
+ * Thread: the loop's. */
 #ifndef NODE_API_DEFINITIONS_INTERNAL_H
 #define NODE_API_DEFINITIONS_INTERNAL_H
 

@@ -8,9 +8,10 @@
  *
  * One request is under way at a time. Writes go through the gate like any client's, with the
  * version that was judged as precondition: what changed meanwhile is judged again when the change
- * arrives. Failure path: whatever fails is tried again on the next tick. Why "for long enough":
- * another node refuses new objects of a kind that is being deleted as soon as it has seen the
- * deletion; until all have had time to, an empty list proves nothing. */
+ * arrives.
+ * Failure path: whatever fails is tried again on the next tick.
+ * Why "for long enough": another node refuses new objects of a kind that is being deleted as soon
+ * as it has seen the deletion; until all have had time to, an empty list proves nothing. */
 #include "node/api/definitions_internal.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 /* impersonation.c: from the headers to another subject.
  *
  * Happy path: the headers are gathered into the subject that is asked for, then everything that it
- * consists of is asked about, in the name of who really asks. Failure path: the first thing that is
- * not allowed is the answer, in Kubernetes' sentence.
+ * consists of is asked about, in the name of who really asks.
+ * Failure path: the first thing that is not allowed is the answer, in Kubernetes' sentence.
  * Invariant: nothing of who really asks, no group and no uid, is left in the other. */
 #include "node/api/impersonation.h"
 

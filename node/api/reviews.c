@@ -2,7 +2,8 @@
  *
  * Happy path: the kind chooses a function, which puts the status in; what the client said of
  * metadata beyond name and namespace means nothing here and goes. What concerns a service account
- * reads it first. Failure path: a token that is nobody's is an answer, not an error. */
+ * reads it first.
+ * Failure path: a token that is nobody's is an answer, not an error. */
 #include "node/api/reviews.h"
 
 #include <string.h>

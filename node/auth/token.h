@@ -5,7 +5,7 @@
  * is refused as such. Only ES256 is accepted, whatever a token's header asks for.
  * A service account's token names the account with its uid instead of groups, in Kubernetes' own
  * claim, and may be for other audiences.
- * Owner:  the caller frees the key. Thread: any; a key is immutable. */
+ * Owner: the caller frees the key. Thread: any; a key is immutable. */
 #ifndef NODE_AUTH_TOKEN_H
 #define NODE_AUTH_TOKEN_H
 

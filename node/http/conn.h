@@ -2,7 +2,7 @@
  *
  * Knows no socket: bytes come in by http_conn_input() and go out through struct http_wire, so that
  * both protocols are tested on byte buffers. Private to node/http and its tests.
- * Owner:  the server (or a test) embeds it. Thread: the loop's. */
+ * Owner: the server (or a test) embeds it. Thread: the loop's. */
 #ifndef NODE_HTTP_CONN_H
 #define NODE_HTTP_CONN_H
 

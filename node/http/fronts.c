@@ -2,10 +2,11 @@
  *
  * Happy path: loop by loop, attach, listen, run. The first one takes the port, the others share it.
  * Closing posts `leave` to every loop: its server drains, the loop detaches and ends; the last one
- * to go tells the home loop. Failure path: a loop that could not do it all takes its leave too, run
- * by the caller's thread if it has none of its own; those before it are closed without grace and
- * waited for. Invariants: `opened` loops are to be joined; of these, `serving` have not yet left. A
- * thread's step says what is taken from it, in reverse. */
+ * to go tells the home loop.
+ * Failure path: a loop that could not do it all takes its leave too, run by the caller's thread if
+ * it has none of its own; those before it are closed without grace and waited for.
+ * Invariants: `opened` loops are to be joined; of these, `serving` have not yet left. A thread's
+ * step says what is taken from it, in reverse. */
 #include "node/http/fronts.h"
 
 #include <assert.h>

@@ -3,8 +3,8 @@
  * Happy path: accept -> handshake -> ALPN chooses h2 or http/1.1 -> bytes to conn.c; connections
  * with something to send are pumped together once per turn of the loop, before it polls.
  * Failure path: where there are too many connections an idle one makes room, or the new one is
- * closed at once; a failed handshake ends
- * in on_close like everything else, is counted, and logged at most once a second.
+ * closed at once; a failed handshake ends in on_close like everything else, is counted, and logged
+ * at most once a second.
  * Closing: the listener closes, connections drain; at the deadline they are closed; `closed` comes
  * when the last connection and both handles are gone.
  * Invariants: a client lives from accept to on_close; its conn exists exactly between on_open and

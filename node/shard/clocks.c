@@ -5,8 +5,8 @@
  * NODE_CLOCK_OFFSET_MAX_MS from the majority's median gives its leaderships away and says so:
  * stamps would run ahead, or be held up by others' ceilings.
  *
- * Invariants: a measurement older than
- * HEARD_MS does not count; without a majority there is no judgement. */
+ * Invariants: a measurement older than HEARD_MS does not count; without a majority there is no
+ * judgement. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,12 +6,10 @@
  * Receiving: chunks go into a file; when it is whole a worker checks every byte of it, and the
  * group is offered it; the group then has it installed, or refuses it.
  *
- * Failure path: whatever
- * breaks ends this one stream and removes its file; the group asks again.
+ * Failure path: whatever breaks ends this one stream and removes its file; the group asks again.
  *
- * Invariants: nothing is
- * offered that was not checked whole; files are named by peer and shard, so a later attempt
- * replaces what a crash left behind. */
+ * Invariants: nothing is offered that was not checked whole; files are named by peer and shard, so
+ * a later attempt replaces what a crash left behind. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,8 +4,7 @@
  * second; readers copy it. The board has a mutex of its own, the one outside base/: a status must
  * be had while a loop is stuck, which a message to that loop could not do.
  *
- * Invariants: the mutex is
- * held for copying only. */
+ * Invariants: the mutex is held for copying only. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

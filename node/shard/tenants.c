@@ -7,12 +7,10 @@
  * Organization without row gets one, one that is being deleted has it marked, a row without
  * Organization is marked and, once its namespace is empty, removed.
  *
- * Failure path: each look starts
- * from what is there; what fails is done by a later one.
+ * Failure path: each look starts from what is there; what fails is done by a later one.
  *
- * Invariants: rows are read before
- * Organizations, which are listed linearizably: a row whose Organization is not in that list has
- * lost it, since the row is always made second. */
+ * Invariants: rows are read before Organizations, which are listed linearizably: a row whose
+ * Organization is not in that list has lost it, since the row is always made second. */
 #include <stdlib.h>
 #include <string.h>
 

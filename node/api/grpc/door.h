@@ -6,8 +6,8 @@
  * A service is protobuf-c's descriptor and one function a method; what all have in common (framing,
  * deadlines, cancellation, limits, status details, flow control) is here.
  * Owner:  the caller embeds struct grpc and keeps it until the servers have closed. A call lives
- * from its first message until it is finished and every grpc_hold() was dropped. Thread:
- * grpc_init() and grpc_add(): before servers run. Calls: their front loop. */
+ *         from its first message until it is finished and every grpc_hold() was dropped.
+ * Thread: grpc_init() and grpc_add(): before servers run. Calls: their front loop. */
 #ifndef NODE_API_GRPC_DOOR_H
 #define NODE_API_GRPC_DOOR_H
 

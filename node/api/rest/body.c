@@ -2,8 +2,9 @@
  *
  * Happy path: the content type says how the bytes are read; the tree is the arena's. Options of a
  * deletion stand in its body, or in its query where it has none (as in Kubernetes); what they mean
- * is admission's business. Failure path: what cannot be read is 400, a type that is not taken 415,
- * an option that does not exist 422. */
+ * is admission's business.
+ * Failure path: what cannot be read is 400, a type that is not taken 415, an option that does not
+ * exist 422. */
 #include "node/api/rest/rest.h"
 
 #include "base/yaml.h"
