@@ -117,11 +117,11 @@ static json_t *version_names(const json_t *object)
 
 static json_t *outline_of(const json_t *object)
 {
-    json_t *out = json_pack(
-        "{s:O*,s:{s:O*,s:O*,s:o},s:O*}", "metadata", json_object_get(object, "metadata"), "spec",
-        "group", json_at(object, "spec", "group", NULL), "names",
-        json_at(object, "spec", "names", NULL), "versions", version_names(object), "status",
-        json_object_get(object, "status"));
+    json_t *out =
+        json_pack("{s:O*,s:{s:O*,s:O*,s:o},s:O*}", "metadata", json_object_get(object, "metadata"),
+                  "spec", "group", json_at(object, "spec", "group", NULL), "names",
+                  json_at(object, "spec", "names", NULL), "versions", version_names(object),
+                  "status", json_object_get(object, "status"));
     (void)json_object_del(json_object_get(out, "metadata"), "managedFields");
     (void)json_object_del(json_object_get(out, "metadata"), "annotations");
     return out;
