@@ -214,6 +214,9 @@ typedef void (*route_add)(void *user, enum snapshot_kind kind, struct slice ns, 
                           uint64_t delay_ms);
 void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                   struct slice name, bool whole, route_add add, void *user);
+/* Those of it that are OpenChoreo's, or that one of OpenChoreo's concerns. */
+void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                      struct slice name, bool whole, route_add add, void *user);
 
 /* ---- feed_store.c ---- */
 void feed_store_init(struct feed *feed, const struct engine_config *config);

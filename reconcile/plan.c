@@ -229,11 +229,26 @@ typedef void (*controller)(const struct snapshot *s, const struct snapshot_entry
                            struct plan *plan);
 
 static const controller controllers[SNAPSHOT_KIND_COUNT] = {
-    [SNAPSHOT_ORGANIZATION] = organization_plan, [SNAPSHOT_DATAPLANE] = dataplane_plan,
-    [SNAPSHOT_PROJECT] = project_plan,           [SNAPSHOT_COMPONENT] = component_plan,
-    [SNAPSHOT_ENVIRONMENT] = environment_plan,   [SNAPSHOT_PIPELINE] = pipeline_plan,
-    [SNAPSHOT_RELEASE] = release_plan,           [SNAPSHOT_BINDING] = binding_plan,
+    [SNAPSHOT_ORGANIZATION] = organization_plan,
+    [SNAPSHOT_DATAPLANE] = dataplane_plan,
+    [SNAPSHOT_PROJECT] = project_plan,
+    [SNAPSHOT_COMPONENT] = component_plan,
+    [SNAPSHOT_ENVIRONMENT] = environment_plan,
+    [SNAPSHOT_PIPELINE] = pipeline_plan,
+    [SNAPSHOT_RELEASE] = release_plan,
+    [SNAPSHOT_BINDING] = binding_plan,
     [SNAPSHOT_RENDERED] = rendered_plan,
+    [SNAPSHOT_OC_PROJECT] = openchoreo_project_plan,
+    [SNAPSHOT_OC_ENVIRONMENT] = openchoreo_environment_plan,
+    [SNAPSHOT_OC_PIPELINE] = openchoreo_pipeline_plan,
+    [SNAPSHOT_OC_CLUSTER_PLANE] = openchoreo_plane_plan,
+    [SNAPSHOT_OC_RELEASE] = openchoreo_release_plan,
+    [SNAPSHOT_OC_CELL] = openchoreo_cell_plan,
+    [SNAPSHOT_OC_COMPONENT] = openchoreo_component_plan,
+    [SNAPSHOT_OC_BINDING] = openchoreo_binding_plan,
+#define X(id, kind, resource, cluster) [id] = openchoreo_idle_plan,
+    SNAPSHOT_OPENCHOREO_IDLE(X)
+#undef X
 };
 
 bool plan_has_controller(enum snapshot_kind kind)

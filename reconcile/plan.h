@@ -101,5 +101,24 @@ void pipeline_plan(const struct snapshot *s, const struct snapshot_entry *entry,
 void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+/* Those of OpenChoreo's kinds (controllers/openchoreo.h). */
+void openchoreo_project_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                             struct plan *plan);
+void openchoreo_environment_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                                 struct plan *plan);
+void openchoreo_pipeline_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                              struct plan *plan);
+void openchoreo_plane_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                           struct plan *plan);
+void openchoreo_release_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                             struct plan *plan);
+void openchoreo_cell_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                          struct plan *plan);
+void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                               struct plan *plan);
+void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                             struct plan *plan);
+void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                          struct plan *plan);
 
 #endif

@@ -314,6 +314,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     bool read = kind != SNAPSHOT_SECRET && kind != SNAPSHOT_CONFIG_MAP;
     const json_t *o = read ? snapshot_get(s, kind, ns, name) : NULL;
     add_own(&r, kind, ns, name);
+    route_openchoreo(s, kind, ns, name, whole, add, user);
     if (whole) {
         route_owner(&r, ns);
     }
@@ -377,7 +378,10 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         break;
     case SNAPSHOT_CLUSTER_TRAIT:
     case SNAPSHOT_KIND_COUNT:
-        break;
+#define X(id, kind, resource, cluster) case id:
+        SNAPSHOT_OPENCHOREO_KINDS(X)
+#undef X
+        break; /* OpenChoreo's: see above */
     }
     arena_free(&r.arena);
 }

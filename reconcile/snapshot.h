@@ -33,9 +33,9 @@ struct cel_cache;
     X(SNAPSHOT_ORGANIZATION, "Organization", "organizations.choreo.dev", true)                     \
     X(SNAPSHOT_DATAPLANE, "DataPlane", "dataplanes.choreo.dev", true)                              \
     X(SNAPSHOT_CLUSTER_TYPE, "ClusterComponentType", "clustercomponenttypes.choreo.dev", true)     \
-    X(SNAPSHOT_CLUSTER_TRAIT, "ClusterTrait", "clustertraits.choreo.dev", true)                    \
+    X(SNAPSHOT_CLUSTER_TRAIT, "ClusterTrait", "clustertraits.openchoreo.dev", true)                \
     X(SNAPSHOT_TYPE, "ComponentType", "componenttypes.choreo.dev", false)                          \
-    X(SNAPSHOT_TRAIT, "Trait", "traits.choreo.dev", false)                                         \
+    X(SNAPSHOT_TRAIT, "Trait", "traits.openchoreo.dev", false)                                     \
     X(SNAPSHOT_PROJECT, "Project", "projects.choreo.dev", false)                                   \
     X(SNAPSHOT_COMPONENT, "Component", "components.choreo.dev", false)                             \
     X(SNAPSHOT_ENVIRONMENT, "Environment", "environments.choreo.dev", false)                       \
@@ -47,7 +47,67 @@ struct cel_cache;
     X(SNAPSHOT_TEST, "TestResult", "testresults.choreo.dev", false)                                \
     X(SNAPSHOT_SECRET, "Secret", "secrets", false)                                                 \
     X(SNAPSHOT_CONFIG_MAP, "ConfigMap", "configmaps", false)                                       \
-    X(SNAPSHOT_SECRET_REFERENCE, "SecretReference", "secretreferences.choreo.dev", false)
+    X(SNAPSHOT_SECRET_REFERENCE, "SecretReference", "secretreferences.openchoreo.dev", false)      \
+    SNAPSHOT_OPENCHOREO_KINDS(X)
+
+/* OpenChoreo's kinds that ours are made of. Those above whose group is its own are read as they
+ * are. */
+#define SNAPSHOT_OPENCHOREO_KINDS(X)                                                               \
+    X(SNAPSHOT_OC_CLUSTER_TYPE, "openchoreo.dev/ClusterComponentType",                             \
+      "clustercomponenttypes.openchoreo.dev", true)                                                \
+    X(SNAPSHOT_OC_TYPE, "openchoreo.dev/ComponentType", "componenttypes.openchoreo.dev", false)    \
+    X(SNAPSHOT_OC_PROJECT, "openchoreo.dev/Project", "projects.openchoreo.dev", false)             \
+    X(SNAPSHOT_OC_COMPONENT, "openchoreo.dev/Component", "components.openchoreo.dev", false)       \
+    X(SNAPSHOT_OC_WORKLOAD, "openchoreo.dev/Workload", "workloads.openchoreo.dev", false)          \
+    X(SNAPSHOT_OC_ENVIRONMENT, "openchoreo.dev/Environment", "environments.openchoreo.dev", false) \
+    X(SNAPSHOT_OC_PIPELINE, "openchoreo.dev/DeploymentPipeline",                                   \
+      "deploymentpipelines.openchoreo.dev", false)                                                 \
+    X(SNAPSHOT_OC_CLUSTER_PLANE, "openchoreo.dev/ClusterDataPlane",                                \
+      "clusterdataplanes.openchoreo.dev", true)                                                    \
+    X(SNAPSHOT_OC_RELEASE, "openchoreo.dev/ComponentRelease", "componentreleases.openchoreo.dev",  \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_BINDING, "openchoreo.dev/ReleaseBinding", "releasebindings.openchoreo.dev",      \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_CELL, "openchoreo.dev/ProjectReleaseBinding",                                    \
+      "projectreleasebindings.openchoreo.dev", false)                                              \
+    SNAPSHOT_OPENCHOREO_IDLE(X)
+/* Those that nothing acts on yet: read for the condition that says so. */
+#define SNAPSHOT_OPENCHOREO_IDLE(X)                                                                \
+    X(SNAPSHOT_OC_PLANE, "openchoreo.dev/DataPlane", "dataplanes.openchoreo.dev", false)           \
+    X(SNAPSHOT_OC_PROJECT_TYPE, "openchoreo.dev/ProjectType", "projecttypes.openchoreo.dev",       \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_CLUSTER_PROJECT_TYPE, "openchoreo.dev/ClusterProjectType",                       \
+      "clusterprojecttypes.openchoreo.dev", true)                                                  \
+    X(SNAPSHOT_OC_PROJECT_RELEASE, "openchoreo.dev/ProjectRelease",                                \
+      "projectreleases.openchoreo.dev", false)                                                     \
+    X(SNAPSHOT_OC_RESOURCE, "openchoreo.dev/Resource", "resources.openchoreo.dev", false)          \
+    X(SNAPSHOT_OC_RESOURCE_TYPE, "openchoreo.dev/ResourceType", "resourcetypes.openchoreo.dev",    \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE, "openchoreo.dev/ClusterResourceType",                     \
+      "clusterresourcetypes.openchoreo.dev", true)                                                 \
+    X(SNAPSHOT_OC_RESOURCE_RELEASE, "openchoreo.dev/ResourceRelease",                              \
+      "resourcereleases.openchoreo.dev", false)                                                    \
+    X(SNAPSHOT_OC_RESOURCE_BINDING, "openchoreo.dev/ResourceReleaseBinding",                       \
+      "resourcereleasebindings.openchoreo.dev", false)                                             \
+    X(SNAPSHOT_OC_WORKFLOW, "openchoreo.dev/Workflow", "workflows.openchoreo.dev", false)          \
+    X(SNAPSHOT_OC_CLUSTER_WORKFLOW, "openchoreo.dev/ClusterWorkflow",                              \
+      "clusterworkflows.openchoreo.dev", true)                                                     \
+    X(SNAPSHOT_OC_WORKFLOW_RUN, "openchoreo.dev/WorkflowRun", "workflowruns.openchoreo.dev",       \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_RENDERED, "openchoreo.dev/RenderedRelease", "renderedreleases.openchoreo.dev",   \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_WORKFLOW_PLANE, "openchoreo.dev/WorkflowPlane", "workflowplanes.openchoreo.dev", \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_CLUSTER_WORKFLOW_PLANE, "openchoreo.dev/ClusterWorkflowPlane",                   \
+      "clusterworkflowplanes.openchoreo.dev", true)                                                \
+    X(SNAPSHOT_OC_OBSERVABILITY_PLANE, "openchoreo.dev/ObservabilityPlane",                        \
+      "observabilityplanes.openchoreo.dev", false)                                                 \
+    X(SNAPSHOT_OC_CLUSTER_OBSERVABILITY_PLANE, "openchoreo.dev/ClusterObservabilityPlane",         \
+      "clusterobservabilityplanes.openchoreo.dev", true)                                           \
+    X(SNAPSHOT_OC_ALERT_RULE, "openchoreo.dev/ObservabilityAlertRule",                             \
+      "observabilityalertrules.openchoreo.dev", false)                                             \
+    X(SNAPSHOT_OC_ALERT_CHANNEL, "openchoreo.dev/ObservabilityAlertsNotificationChannel",          \
+      "observabilityalertsnotificationchannels.openchoreo.dev", false)
 
 enum snapshot_kind {
 #define X(id, kind, resource, cluster) id,
@@ -68,7 +128,7 @@ enum snapshot_index {
     SNAPSHOT_BY_NS,          /* every kind: its namespace */
     SNAPSHOT_BY_PROJECT,     /* Component ("-": names none), Release, Binding, Rendered */
     SNAPSHOT_BY_LISTED,      /* Project: each component that it lists */
-    SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered */
+    SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered; OpenChoreo's Workload, Binding */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
     SNAPSHOT_BY_RELEASE,     /* Binding, Approval, Test */
     SNAPSHOT_BY_PIPELINE,    /* Project */

@@ -29,6 +29,9 @@ static const struct {
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environmentName", NULL}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, {"spec", "bindingName", NULL}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
+    {SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
+    {SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
 };
 
 static void gather_add(struct gather *g, enum snapshot_index index, struct slice value)
@@ -85,7 +88,7 @@ static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice 
     static const char *const bound[] = {"spec", "environment", NULL};
     static const char *const plane[] = {"spec", "dataPlane", NULL};
     static const char *const cluster[] = {"spec", "cluster", NULL};
-    if (kind == SNAPSHOT_BINDING) {
+    if (kind == SNAPSHOT_BINDING || kind == SNAPSHOT_OC_CELL) {
         gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, body, project), scan(g, body, bound)));
         return;
     }
@@ -163,7 +166,8 @@ void gather_refs(struct gather *g, const struct snapshot_entry *e)
     if (e->kind == SNAPSHOT_COMPONENT && !gather_has(g, SNAPSHOT_BY_PROJECT)) {
         gather_add(g, SNAPSHOT_BY_PROJECT, SLICE("-"));
     }
-    if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING) {
+    if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING ||
+        e->kind == SNAPSHOT_OC_CELL) {
         gather_cell(g, e->kind, e->body);
     }
     if (e->kind == SNAPSHOT_RELEASE) {

@@ -213,6 +213,9 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
     json_t *needed = NULL;
     int rc = resolve(in, &dependencies, reason, err);
     if (rc == 0) {
+        const json_t *of = get(in, "Component", in->d->component);
+        bool openchoreo = slice_eq_cstr(
+            json_text(json_at(of, "spec", "componentType", "group", NULL)), OPENCHOREO_GROUP);
         needed = sources(in);
         const struct render_component component = {
             .id = in->id,
@@ -225,6 +228,8 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
             .organization = in->organization,
             .dependencies = dependencies,
             .sources = needed,
+            .openchoreo = openchoreo,
+            .tolerant = openchoreo,
             .programs = in->programs,
             .trace = in->trace,
         };

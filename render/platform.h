@@ -8,9 +8,12 @@
 
 #include "base/json.h"
 
+#define OPENCHOREO_GROUP "openchoreo.dev"
+
 struct platform {
     void *user;
-    /* The object of a kind ("Environment"; ns empty for kinds of the cluster), or NULL. */
+    /* The object of a kind ("Environment"; "openchoreo.dev/ComponentType" where the group is not
+     * ours; ns empty for kinds of the cluster), or NULL. */
     const json_t *(*get)(void *user, const char *kind, struct slice ns, struct slice name);
     /* Its uid alone; empty if there is none. */
     struct slice (*uid)(void *user, const char *kind, struct slice ns, struct slice name);

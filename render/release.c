@@ -44,18 +44,17 @@ static json_t *find(const struct freezing *f, const char *local, const char *clu
 {
     const struct platform *p = f->platform;
     const json_t *found = NULL;
-    const char *where = local;
-    if (kind.len == 0 || slice_eq_cstr(kind, local)) {
+    bool of_cluster = slice_starts_with(kind, SLICE("Cluster"));
+    if (!of_cluster) {
         found = p->get(p->user, local, f->ns, name);
     }
-    if (found == NULL && (kind.len == 0 || slice_eq_cstr(kind, cluster))) {
-        where = cluster;
+    if (found == NULL && (kind.len == 0 || of_cluster)) {
         found = p->get(p->user, cluster, SLICE(""), name);
     }
     const json_t *spec = json_object_get(found, "spec");
-    return spec == NULL
-               ? NULL
-               : json_pack("{s:s, s:o, s:O}", "kind", where, "name", json_str(name), "spec", spec);
+    return spec == NULL ? NULL
+                        : json_pack("{s:o, s:o, s:O}", "kind", json_str(object_kind(found)), "name",
+                                    json_str(name), "spec", spec);
 }
 
 static bool of_cluster(const struct freezing *f)
@@ -72,9 +71,18 @@ static struct slice named_kind(const struct freezing *f, const json_t *reference
 
 static int find_type(struct freezing *f)
 {
-    struct slice name = json_text(json_at(f->component, "spec", "type", NULL));
+    const json_t *full = json_at(f->component, "spec", "componentType", NULL);
+    struct slice name = full != NULL ? json_text_at(full, "name")
+                                     : json_text(json_at(f->component, "spec", "type", NULL));
+    struct slice kind = json_text_at(full, "kind");
     name = name.len > 0 ? name : SLICE("service");
-    f->type = find(f, "ComponentType", "ClusterComponentType", SLICE(""), name);
+    if (slice_eq_cstr(json_text_at(full, "group"), OPENCHOREO_GROUP)) {
+        f->type = find(f, OPENCHOREO_GROUP "/ComponentType",
+                       OPENCHOREO_GROUP "/ClusterComponentType", kind, name);
+    }
+    if (f->type == NULL) {
+        f->type = find(f, "ComponentType", "ClusterComponentType", kind, name);
+    }
     return f->type != NULL ? 0
                            : fail(f, ERR_NOT_FOUND, "TypeNotFound",
                                   "there is no ComponentType or ClusterComponentType \"%.*s\"",
@@ -175,8 +183,12 @@ static int add_own(struct freezing *f, json_t *spec)
     json_t *workload = NULL;
     json_t *profile = NULL;
     struct err why = {0};
-    if (convert_workload(from, SLICE(""), &workload, &why) != 0 ||
-        convert_profile(from, &profile, &why) != 0) {
+    const json_t *given = json_object_get(from, "workload");
+    int rc = given != NULL ? 0 : convert_workload(from, SLICE(""), &workload, &why);
+    if (given != NULL) {
+        workload = json_deep_copy(given);
+    }
+    if (rc != 0 || convert_profile(from, &profile, &why) != 0) {
         json_decref(workload);
         return fail(f, ERR_UNPROCESSABLE, "InvalidSpec", "%s", why.message);
     }

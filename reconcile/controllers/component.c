@@ -6,7 +6,7 @@
  * Each step that cannot be taken leaves a condition that says why and what to do, and what was
  * deployed before stays as it is. A binding follows new releases only: one that somebody pointed at
  * an older release is left there until the component changes again. */
-#include "reconcile/controllers/common.h"
+#include "reconcile/controllers/openchoreo.h"
 
 #include <string.h>
 
@@ -70,11 +70,13 @@ static bool find_project(struct work *w)
 
 static bool find_image(struct work *w)
 {
-    struct slice image = spec_text(w->component, "image");
+    const json_t *workload = json_at(w->component, "spec", "workload", NULL);
+    struct slice image = workload != NULL ? json_text(json_at(workload, "container", "image", NULL))
+                                          : spec_text(w->component, "image");
     if (image.len > 0) {
         status_set(w->edit, "image", json_str(image));
-        condition_set(w->edit, w->s, "ImageResolved", STATUS_TRUE, "Given",
-                      "spec.image is used as it is");
+        condition_set(w->edit, w->s, "ImageResolved", STATUS_TRUE, "Given", "%s is used as it is",
+                      workload != NULL ? "spec.workload.container.image" : "spec.image");
         return true;
     }
     status_set(w->edit, "image", NULL);
@@ -199,7 +201,10 @@ static bool bind(struct work *w)
     }
     const json_t *before = snapshot_tree(w->s, binding);
     struct slice latest = json_text(json_at(w->component, "status", "latestRelease", "name", NULL));
-    bool follow = spec_text(before, "releaseName").len == 0 || !slice_eq(latest, w->release);
+    bool follow =
+        spec_text(before, "releaseName").len == 0 ||
+        (!slice_eq(latest, w->release) &&
+         !openchoreo_release_pinned(w->s, w->entry->ns, w->entry->name, w->first, &w->plan->arena));
     bool moved = !slice_eq(owner_text(before, "projectName"), w->membership.project);
     if (!binding->deleting && (follow || moved)) {
         json_t *edit = plan_edit(w->plan, w->s, binding);

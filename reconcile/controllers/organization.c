@@ -45,6 +45,13 @@ static const struct snapshot_entry *first_plane(const struct snapshot *s, const 
     return plane != NULL ? plane : oldest_plane(s, arena);
 }
 
+/* A default may be taken over by whoever declares that object (openchoreo.h). */
+static void create_default(struct plan *plan, enum snapshot_kind kind, json_t *object)
+{
+    object_set_annotation(object, DEFAULT_ANNOTATION, SLICE("true"));
+    plan_create(plan, kind, object);
+}
+
 static void plan_defaults(const struct snapshot *s, const json_t *org, json_t *edit,
                           struct plan *plan)
 {
@@ -60,9 +67,9 @@ static void plan_defaults(const struct snapshot *s, const json_t *org, json_t *e
                       named.len > 0 ? "\"" : "");
         return;
     }
-    plan_create(plan, SNAPSHOT_ENVIRONMENT,
-                platform_first_environment(object_name(org), plane->name));
-    plan_create(plan, SNAPSHOT_PIPELINE, platform_first_pipeline(object_name(org)));
+    create_default(plan, SNAPSHOT_ENVIRONMENT,
+                   platform_first_environment(object_name(org), plane->name));
+    create_default(plan, SNAPSHOT_PIPELINE, platform_first_pipeline(object_name(org)));
     condition_set(edit, s, DEFAULTS, STATUS_TRUE, "Created",
                   "environment \"development\" on data plane \"%.*s\", pipeline \"default\"",
                   SLICE_ARG(plane->name));
@@ -86,13 +93,43 @@ static void plan_report(const struct snapshot *s, const json_t *org, json_t *edi
 /* What a tenant's namespace can hold of the snapshot's kinds. Those that others are made of come
  * first, so that their controllers do the rest. */
 static const enum snapshot_kind drained[] = {
-    SNAPSHOT_PROJECT,    SNAPSHOT_COMPONENT,
-    SNAPSHOT_BINDING,    SNAPSHOT_RENDERED,
-    SNAPSHOT_RELEASE,    SNAPSHOT_TYPE,
-    SNAPSHOT_TRAIT,      SNAPSHOT_PIPELINE,
-    SNAPSHOT_SECRET,     SNAPSHOT_SECRET_REFERENCE,
-    SNAPSHOT_CONFIG_MAP, SNAPSHOT_APPROVAL,
-    SNAPSHOT_TEST,       SNAPSHOT_ENVIRONMENT,
+    SNAPSHOT_OC_PROJECT,
+    SNAPSHOT_OC_COMPONENT,
+    SNAPSHOT_OC_BINDING,
+    SNAPSHOT_OC_CELL,
+    SNAPSHOT_PROJECT,
+    SNAPSHOT_COMPONENT,
+    SNAPSHOT_BINDING,
+    SNAPSHOT_RENDERED,
+    SNAPSHOT_RELEASE,
+    SNAPSHOT_TYPE,
+    SNAPSHOT_TRAIT,
+    SNAPSHOT_PIPELINE,
+    SNAPSHOT_SECRET,
+    SNAPSHOT_SECRET_REFERENCE,
+    SNAPSHOT_CONFIG_MAP,
+    SNAPSHOT_APPROVAL,
+    SNAPSHOT_TEST,
+    SNAPSHOT_OC_ENVIRONMENT,
+    SNAPSHOT_ENVIRONMENT,
+    SNAPSHOT_OC_PIPELINE,
+    SNAPSHOT_OC_WORKLOAD,
+    SNAPSHOT_OC_RELEASE,
+    SNAPSHOT_OC_TYPE,
+    SNAPSHOT_OC_PLANE,
+    SNAPSHOT_OC_PROJECT_TYPE,
+    SNAPSHOT_OC_PROJECT_RELEASE,
+    SNAPSHOT_OC_RESOURCE,
+    SNAPSHOT_OC_RESOURCE_TYPE,
+    SNAPSHOT_OC_RESOURCE_RELEASE,
+    SNAPSHOT_OC_RESOURCE_BINDING,
+    SNAPSHOT_OC_WORKFLOW,
+    SNAPSHOT_OC_WORKFLOW_RUN,
+    SNAPSHOT_OC_RENDERED,
+    SNAPSHOT_OC_WORKFLOW_PLANE,
+    SNAPSHOT_OC_OBSERVABILITY_PLANE,
+    SNAPSHOT_OC_ALERT_RULE,
+    SNAPSHOT_OC_ALERT_CHANNEL,
 };
 
 static void plan_drain(const struct snapshot *s, const struct snapshot_entry *entry,

@@ -43,7 +43,8 @@ void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
         }
     }
     const struct snapshot_entry *component = snapshot_find(s, SNAPSHOT_COMPONENT, entry->ns, name);
-    if (component == NULL) {
+    if (component == NULL ||
+        snapshot_find(s, SNAPSHOT_OC_RELEASE, entry->ns, entry->name) != NULL) {
         return; /* the garbage collector's, unless it was orphaned */
     }
     const json_t *latest =

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reconcile/controllers/openchoreo.h"
 #include "reconcile/drivers/driver.h"
 #include "render/deployment.h"
 
@@ -457,7 +458,7 @@ static bool orphaned(const struct work *w)
             return false;
         }
     }
-    return !shared(w);
+    return !openchoreo_cell_wanted(w->s, w->entry->ns, slice_of(cell), arena) && !shared(w);
 }
 
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)

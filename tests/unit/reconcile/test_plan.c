@@ -116,6 +116,16 @@ static void complete(json_t *object)
     json_decref(defaults);
 }
 
+/* OpenChoreo's kinds that ours are made of are named with their group. */
+static enum snapshot_kind kind_of(const json_t *object)
+{
+    char name[128];
+    (void)snprintf(name, sizeof name, "openchoreo.dev/%.*s", SLICE_ARG(object_kind(object)));
+    enum snapshot_kind theirs = snapshot_kind_named(slice_of(name));
+    bool is = slice_starts_with(object_api_version(object), SLICE("openchoreo.dev/"));
+    return is && theirs != SNAPSHOT_KIND_COUNT ? theirs : snapshot_kind_named(object_kind(object));
+}
+
 static int on_document(json_t *document, int line, void *user, struct err *err)
 {
     struct golden *g = user;
@@ -124,7 +134,7 @@ static int on_document(json_t *document, int line, void *user, struct err *err)
         g->test = json_incref(json_object_get(document, "test"));
         return 0;
     }
-    enum snapshot_kind kind = snapshot_kind_named(object_kind(document));
+    enum snapshot_kind kind = kind_of(document);
     if (kind == SNAPSHOT_KIND_COUNT) {
         return err_set(err, ERR_INVALID, "unknown kind");
     }

@@ -1,0 +1,176 @@
+/* openchoreo.c: what all translations have in common, and the kinds that nothing acts on yet. */
+#include "reconcile/controllers/openchoreo.h"
+
+#include <stdio.h>
+
+#define DISPLAY_NAME "openchoreo.dev/display-name"
+#define DESCRIPTION "openchoreo.dev/description"
+
+void translation_begin(struct translation *t, const struct snapshot *s,
+                       const struct snapshot_entry *entry, struct plan *plan)
+{
+    *t = (struct translation){.s = s,
+                              .entry = entry,
+                              .object = snapshot_tree(s, entry),
+                              .edit = plan_edit(plan, s, entry),
+                              .plan = plan,
+                              .hint = ""};
+}
+
+void translation_ignore(struct translation *t, const char *field)
+{
+    const json_t *value = json_at(t->object, "spec", field, NULL);
+    if (value != NULL && !json_is_null(value) && !json_is_false(value)) {
+        buf_addf(&t->ignored, "%sspec.%s", t->ignored.len > 0 ? ", " : "", field);
+    }
+}
+
+void translation_fail(struct translation *t, const char *reason, const char *format, ...)
+{
+    va_list args;
+    struct buf text = {0};
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    condition_set(t->edit, t->s, READY, STATUS_FALSE, reason, "%s", buf_cstr(&text));
+    buf_free(&text);
+}
+
+static void merge_spec(json_t *into, const json_t *spec)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)spec, key, value)
+    {
+        if (json_is_null(value)) {
+            (void)json_object_del(into, key);
+        } else if (!json_equal(json_object_get(into, key), value)) {
+            json_object_set(into, key, value);
+        }
+    }
+}
+
+void translation_merge(struct translation *t, const struct snapshot_entry *ours, json_t *spec)
+{
+    merge_spec(json_child(plan_edit(t->plan, t->s, ours), "spec"), spec);
+    json_decref(spec);
+}
+
+/* What people are told of it, which OpenChoreo keeps in annotations. */
+static void add_names(const struct translation *t, enum snapshot_kind kind, json_t *spec)
+{
+    struct slice name = object_annotation(t->object, DISPLAY_NAME);
+    struct slice text = object_annotation(t->object, DESCRIPTION);
+    if (kind != SNAPSHOT_RELEASE) {
+        json_object_set_new(spec, "displayName", name.len > 0 ? json_str(name) : json_null());
+        json_object_set_new(spec, "description", text.len > 0 ? json_str(text) : json_null());
+    }
+}
+
+static void create(struct translation *t, enum snapshot_kind kind, const json_t *spec)
+{
+    json_t *o = object_new("choreo.dev/v1", snapshot_kind_name(kind), t->entry->ns, t->entry->name);
+    merge_spec(json_child(o, "spec"), spec);
+    object_add_owner(o, t->object, true);
+    plan_create(t->plan, kind, o);
+    translation_fail(t, "Progressing", "being taken up");
+}
+
+/* Made by nobody but the organization, and never changed. */
+static bool is_default(const json_t *counterpart)
+{
+    return slice_eq_cstr(object_annotation(counterpart, DEFAULT_ANNOTATION), "true") &&
+           object_generation(counterpart) == 1 && !has_owner(counterpart);
+}
+
+const json_t *translation_counterpart(struct translation *t, enum snapshot_kind kind, json_t *spec)
+{
+    const struct snapshot_entry *there = snapshot_find(t->s, kind, t->entry->ns, t->entry->name);
+    const json_t *is = there != NULL ? snapshot_tree(t->s, there) : NULL;
+    add_names(t, kind, spec);
+    if (is == NULL) {
+        create(t, kind, spec);
+        json_decref(spec);
+        return NULL;
+    }
+    bool ours = owned_by(is, t->entry->uid);
+    if (there->deleting || (!ours && !is_default(is))) {
+        translation_fail(t, there->deleting ? "Terminating" : "Conflict",
+                         there->deleting
+                             ? "choreo.dev %s \"%.*s\" is being deleted first"
+                             : "choreo.dev %s \"%.*s\" is there, and was not made for this: it is "
+                               "left as it is; delete one of them",
+                         snapshot_kind_name(kind), SLICE_ARG(there->name));
+        json_decref(spec);
+        return NULL;
+    }
+    if (!ours) {
+        json_t *edit = plan_edit(t->plan, t->s, there);
+        object_add_owner(edit, t->object, true);
+        (void)json_object_del(json_at(edit, "metadata", "annotations", NULL), DEFAULT_ANNOTATION);
+    }
+    translation_merge(t, there, spec);
+    return is;
+}
+
+void translation_end(struct translation *t, const json_t *counterpart)
+{
+    if (counterpart != NULL) {
+        struct condition ready = condition_of(counterpart, READY);
+        bool known = ready.reason.len > 0;
+        object_set_condition(
+            t->edit, READY, known ? arena_cstr(&t->plan->arena, ready.status) : "False",
+            known ? arena_cstr(&t->plan->arena, ready.reason) : "Progressing",
+            known ? arena_cstr(&t->plan->arena, ready.message) : "has not been looked at yet",
+            t->s->now_ms);
+    }
+    if (t->ignored.len > 0) {
+        condition_set(t->edit, t->s, "Accepted", STATUS_FALSE, "NotSupported",
+                      "recorded, but nothing acts on it yet: %s%s", buf_cstr(&t->ignored), t->hint);
+    } else {
+        condition_set(t->edit, t->s, "Accepted", STATUS_TRUE, "Accepted",
+                      "all that it says is acted on");
+    }
+    status_observe(t->edit);
+    buf_free(&t->ignored);
+}
+
+/* ---- kinds that nothing acts on yet ---- */
+
+static const struct {
+    enum snapshot_kind kind;
+    const char *field;
+    const char *hint;
+} hints[] = {
+    {SNAPSHOT_OC_PLANE, "spec", "; use a ClusterDataPlane"},
+    {SNAPSHOT_OC_PROJECT_TYPE, "spec.resources", "; each cell gets its namespace"},
+    {SNAPSHOT_OC_CLUSTER_PROJECT_TYPE, "spec.resources", "; each cell gets its namespace"},
+    {SNAPSHOT_OC_WORKFLOW, "spec.runTemplate", "; there is no build plane"},
+    {SNAPSHOT_OC_CLUSTER_WORKFLOW, "spec.runTemplate", "; there is no build plane"},
+    {SNAPSHOT_OC_WORKFLOW_RUN, "spec.workflow", "; there is no build plane"},
+    {SNAPSHOT_OC_RESOURCE_TYPE, "spec.resources", ""},
+    {SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE, "spec.resources", ""},
+    {SNAPSHOT_OC_RESOURCE, "spec.type", ""},
+};
+
+void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                          struct plan *plan)
+{
+    const char *field = "spec";
+    const char *hint = "";
+    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+        if (hints[i].kind == entry->kind) {
+            field = hints[i].field;
+            hint = hints[i].hint;
+        }
+    }
+    if (entry->deleting) {
+        return;
+    }
+    json_t *edit = plan_edit(plan, s, entry);
+    static const char *const types[] = {"Accepted", READY};
+    for (size_t i = 0; i < 2; i++) {
+        condition_set(edit, s, types[i], STATUS_FALSE, "NotSupported",
+                      "recorded, but nothing acts on it yet: %s%s", field, hint);
+    }
+}

@@ -1,0 +1,47 @@
+/* openchoreo.h: OpenChoreo's objects, and ours that are made of them.
+ *
+ * An object of openchoreo.dev is translated into its counterpart: ours, of the same name, owned by
+ * it, so that it goes with it. From there on there is one path; the counterpart's Ready is told in
+ * the object's own status. A counterpart that is there and belongs to nobody, or to somebody else,
+ * is left alone, and Ready says so; only what an organization starts with is taken over.
+ *
+ * Fields that nothing acts on are named in the condition Accepted, reason NotSupported.
+ * Pure, over a snapshot. Thread: the snapshot's. */
+#ifndef RECONCILE_CONTROLLERS_OPENCHOREO_H
+#define RECONCILE_CONTROLLERS_OPENCHOREO_H
+
+#include "reconcile/controllers/common.h"
+
+struct translation {
+    const struct snapshot *s;
+    const struct snapshot_entry *entry;
+    const json_t *object; /* OpenChoreo's */
+    json_t *edit;
+    struct plan *plan;
+    struct buf ignored; /* the fields that nothing acts on */
+    const char *hint;   /* what to do instead; "" */
+};
+
+void translation_begin(struct translation *t, const struct snapshot *s,
+                       const struct snapshot_entry *entry, struct plan *plan);
+/* Notes that nothing acts on spec.FIELD, if it is set. */
+void translation_ignore(struct translation *t, const char *field);
+/* Ready is False. */
+void translation_fail(struct translation *t, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Makes the counterpart's spec what `spec` (taken) says; a null takes a field away, and fields that
+ * spec does not name stay. NULL: it is not there yet, or not ours; Ready says so. */
+const json_t *translation_counterpart(struct translation *t, enum snapshot_kind kind, json_t *spec);
+/* The same, of an object that is ours already. */
+void translation_merge(struct translation *t, const struct snapshot_entry *ours, json_t *spec);
+/* Tells Ready as the counterpart (NULL: what was said stays) tells it, and what is ignored. */
+void translation_end(struct translation *t, const json_t *counterpart);
+
+/* Does a ReleaseBinding name the release that stays in this environment? */
+bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,
+                               struct slice environment, struct arena *arena);
+/* Does a ProjectReleaseBinding ask for the cell "PROJECT/ENVIRONMENT"? */
+bool openchoreo_cell_wanted(const struct snapshot *s, struct slice ns, struct slice cell,
+                            struct arena *arena);
+
+#endif

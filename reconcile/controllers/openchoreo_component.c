@@ -1,0 +1,249 @@
+/* openchoreo_component.c: a Component with its Workload, and the bindings of its releases.
+ *
+ * Component and Workload together are our Component, which makes releases and binds the first
+ * environment as ever. A ReleaseBinding has no counterpart of its own making: there is one binding
+ * for a component and an environment, which belongs to the component, and this one says what is
+ * different there. Where it names no release, the binding follows the component's; where it names
+ * one, it stays with that. */
+#include "reconcile/controllers/openchoreo.h"
+
+#define OPENCHOREO_DEFAULT_TYPE_KIND "ComponentType"
+
+static json_t *copied(const json_t *value)
+{
+    return value != NULL && !json_is_null(value) ? json_deep_copy(value) : json_null();
+}
+
+/* The Workload that names the component; NULL, with the condition set, if there is not just one. */
+static const json_t *find_workload(struct translation *t)
+{
+    struct slice project = owner_text(t->object, "projectName");
+    const struct snapshot_entry **all;
+    size_t count = snapshot_list(t->s, SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, t->entry->ns,
+                                 t->entry->name, &t->plan->arena, &all);
+    const json_t *found = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *workload = snapshot_tree(t->s, all[i]);
+        if (all[i]->deleting || !slice_eq(owner_text(workload, "projectName"), project)) {
+            continue;
+        }
+        if (found != NULL) {
+            translation_fail(t, "WorkloadAmbiguous",
+                             "workloads \"%.*s\" and \"%.*s\" both name it: delete one",
+                             SLICE_ARG(object_name(found)), SLICE_ARG(all[i]->name));
+            return NULL;
+        }
+        found = workload;
+    }
+    if (found == NULL) {
+        translation_fail(t, "WorkloadNotFound",
+                         "no Workload names component \"%.*s\" of project \"%.*s\" as its owner "
+                         "yet",
+                         SLICE_ARG(t->entry->name), SLICE_ARG(project));
+    }
+    return found;
+}
+
+static json_t *workload_of(const json_t *workload)
+{
+    static const char *const keys[] = {"container", "endpoints", "dependencies"};
+    json_t *out = json_object();
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *value = json_at(workload, "spec", keys[i], NULL);
+        if (value != NULL && !json_is_null(value)) {
+            json_object_set_new(out, keys[i], json_deep_copy(value));
+        }
+    }
+    return out;
+}
+
+static json_t *component_spec(struct translation *t, const json_t *workload)
+{
+    const json_t *type = json_at(t->object, "spec", "componentType", NULL);
+    const json_t *parameters = json_at(t->object, "spec", "parameters", NULL);
+    struct slice kind = json_text_at(type, "kind");
+    struct slice name = json_text_at(type, "name"); /* deployment/service */
+    size_t slash = slice_find(name, SLICE("/"));
+    name = slash == SIZE_MAX ? name : slice_sub(name, slash + 1, SIZE_MAX);
+    kind = kind.len > 0 ? kind : SLICE(OPENCHOREO_DEFAULT_TYPE_KIND);
+    bool deploys = json_is_true(json_at(t->object, "spec", "autoDeploy", NULL));
+    return json_pack("{s:o, s:o, s:{s:s, s:o, s:o}, s:b, s:o, s:o, s:o}", "project",
+                     json_str(owner_text(t->object, "projectName")), "type", json_str(name),
+                     "componentType", "group", OPENCHOREO_GROUP, "kind", json_str(kind), "name",
+                     json_str(name), "autoDeploy", deploys, "parameters",
+                     json_is_object(parameters) ? json_deep_copy(parameters) : json_null(),
+                     "traits", copied(json_at(t->object, "spec", "traits", NULL)), "workload",
+                     workload_of(workload));
+}
+
+static void note_dependencies(struct translation *t, const json_t *workload)
+{
+    const json_t *resources = json_at(workload, "spec", "dependencies", "resources", NULL);
+    if (json_array_size(resources) > 0) {
+        buf_addf(&t->ignored, "%sspec.dependencies.resources of workload \"%.*s\"",
+                 t->ignored.len > 0 ? ", " : "", SLICE_ARG(object_name(workload)));
+    }
+}
+
+void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                               struct plan *plan)
+{
+    struct translation t;
+    if (entry->deleting) {
+        return;
+    }
+    translation_begin(&t, s, entry, plan);
+    translation_ignore(&t, "workflow");
+    translation_ignore(&t, "autoBuild");
+    const json_t *workload = find_workload(&t);
+    const json_t *counterpart = NULL;
+    if (workload != NULL) {
+        note_dependencies(&t, workload);
+        counterpart = translation_counterpart(&t, SNAPSHOT_COMPONENT, component_spec(&t, workload));
+    }
+    const json_t *latest = json_at(counterpart, "status", "latestRelease", NULL);
+    if (latest != NULL) {
+        status_set(t.edit, "latestRelease", json_deep_copy(latest));
+    }
+    translation_end(&t, counterpart);
+}
+
+/* ---- bindings ---- */
+
+static const struct snapshot_entry *find_binding(struct translation *t, struct slice component,
+                                                 struct slice environment)
+{
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(t->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, t->entry->ns,
+                                 component, &t->plan->arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(spec_text(snapshot_tree(t->s, found[i]), "environment"), environment)) {
+            return found[i];
+        }
+    }
+    return NULL;
+}
+
+bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,
+                               struct slice environment, struct arena *arena)
+{
+    const struct snapshot_entry **found;
+    size_t count =
+        snapshot_list(s, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns, component, arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *binding = snapshot_tree(s, found[i]);
+        if (!found[i]->deleting && spec_text(binding, "releaseName").len > 0 &&
+            slice_eq(spec_text(binding, "environment"), environment)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *binding_spec(const struct translation *t)
+{
+    static const char *const keys[] = {"state", "componentTypeEnvironmentConfigs",
+                                       "traitEnvironmentConfigs", "workloadOverrides"};
+    json_t *spec = json_object();
+    struct slice release = spec_text(t->object, "releaseName");
+    for (size_t i = 0; i < 4; i++) {
+        json_object_set_new(spec, keys[i], copied(json_at(t->object, "spec", keys[i], NULL)));
+    }
+    if (json_is_null(json_object_get(spec, "state"))) {
+        json_object_set_new(spec, "state", json_string("Active"));
+    }
+    if (release.len > 0) {
+        json_object_set_new(spec, "releaseName", json_str(release));
+    }
+    return spec;
+}
+
+static void create_binding(struct translation *t, const json_t *component)
+{
+    if (snapshot_find(t->s, SNAPSHOT_BINDING, t->entry->ns, t->entry->name) != NULL) {
+        translation_fail(t, "Conflict",
+                         "choreo.dev ReleaseBinding \"%.*s\" is there, and is another's: it is "
+                         "left as it is; delete one of them",
+                         SLICE_ARG(t->entry->name));
+        return;
+    }
+    json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", t->entry->ns, t->entry->name);
+    json_t *spec = binding_spec(t);
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(spec, next, key, value)
+    {
+        if (json_is_null(value)) {
+            json_object_del(spec, key);
+        }
+    }
+    json_object_set(spec, "owner", json_at(t->object, "spec", "owner", NULL));
+    json_object_set(spec, "environment", json_at(t->object, "spec", "environment", NULL));
+    json_object_set_new(o, "spec", spec);
+    object_add_finalizer(o, FINALIZER);
+    object_add_owner(o, component, true);
+    plan_create(t->plan, SNAPSHOT_BINDING, o);
+    translation_fail(t, "Progressing", "being taken up");
+}
+
+/* Our component of that name, made of OpenChoreo's; NULL with the condition set. */
+static const json_t *find_component(struct translation *t, struct slice name)
+{
+    const struct snapshot_entry *theirs =
+        snapshot_find(t->s, SNAPSHOT_OC_COMPONENT, t->entry->ns, name);
+    const json_t *ours = snapshot_get(t->s, SNAPSHOT_COMPONENT, t->entry->ns, name);
+    if (theirs == NULL || ours == NULL) {
+        translation_fail(t, "ComponentNotFound", "there is no component \"%.*s\"%s",
+                         SLICE_ARG(name), theirs != NULL ? " yet that can be deployed" : "");
+        return NULL;
+    }
+    if (!owned_by(ours, theirs->uid)) {
+        translation_fail(t, "Conflict",
+                         "choreo.dev Component \"%.*s\" was not made for OpenChoreo's: its "
+                         "bindings are left as they are",
+                         SLICE_ARG(name));
+        return NULL;
+    }
+    return ours;
+}
+
+static void tell_places(struct translation *t, const json_t *binding)
+{
+    static const char *const keys[] = {"endpoints", "lastSpecUpdateTime"};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *value = json_at(binding, "status", keys[i], NULL);
+        status_set(t->edit, keys[i], value != NULL ? json_deep_copy(value) : NULL);
+    }
+}
+
+void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                             struct plan *plan)
+{
+    struct translation t;
+    translation_begin(&t, s, entry, plan);
+    struct slice component = owner_text(t.object, "componentName");
+    struct slice environment = spec_text(t.object, "environment");
+    const struct snapshot_entry *binding = find_binding(&t, component, environment);
+    if (entry->deleting) {
+        if (object_has_finalizer(t.object, FINALIZER) && binding != NULL &&
+            find_component(&t, component) != NULL) {
+            plan_delete(plan, binding);
+        }
+        object_remove_finalizer(t.edit, FINALIZER);
+        return;
+    }
+    object_add_finalizer(t.edit, FINALIZER);
+    const json_t *owner = find_component(&t, component);
+    const json_t *tree = NULL;
+    if (owner != NULL && binding == NULL) {
+        create_binding(&t, owner);
+    } else if (owner != NULL && binding->deleting) {
+        translation_fail(&t, "Terminating", "what was bound before is being taken away first");
+    } else if (owner != NULL) {
+        translation_merge(&t, binding, binding_spec(&t));
+        tree = snapshot_tree(s, binding);
+        tell_places(&t, tree);
+    }
+    translation_end(&t, tree);
+}
