@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# OpenChoreo's manifests as they are: what its users apply first, and its samples, from the control
+# plane to the objects on a cluster, which have OpenChoreo's names. Read where OPENCHOREO_DIR says
+# that a checkout of it lies.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../api/lib.sh"
+kubectl=${KUBECTL:-kubectl}
+if ! command -v "$kubectl" >/dev/null; then
+    echo "skipped: no $kubectl here (Debian: kubernetes-client)"
+    exit 77
+fi
+samples=${OPENCHOREO_DIR:-}/samples
+if [ ! -f "$samples/getting-started/all.yaml" ]; then
+    echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
+    exit 77
+fi
+
+DIR=$(mktemp -d)
+port=$((15000 + RANDOM % 15000))
+"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
+    --planes default/default --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
+server=$!
+trap stop EXIT
+for _ in $(seq 300); do
+    grep -q '^ready' "$DIR/out" && break
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+done
+if ! grep -q '^ready' "$DIR/out"; then
+    cat "$DIR/server.log"
+    exit 1
+fi
+export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
+k() { timeout 40 "$kubectl" "$@"; }
+cluster() { KUBECONFIG=$DIR/planes/default/kubeconfig k "$@"; }
+# becomes TEXT command...: its output is TEXT, within 20 s.
+becomes() {
+    local text=$1
+    shift
+    for _ in $(seq 200); do
+        [ "$("$@" 2>&1)" = "$text" ] && return 0
+        sleep 0.1
+    done
+    "$@"
+    return 1
+}
+# ready KIND NAME: the status of its condition Ready.
+ready() {
+    k get "$1.openchoreo.dev" "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+}
+# at KIND NAME PATH: of one object in development's cell.
+cell=dp-default-default-development-f8e58905
+at() { cluster -n "$cell" get "$1" "$2" -o "jsonpath=$3"; }
+is() { # is TEXT KIND NAME PATH
+    local text=$1 found
+    shift
+    found=$(at "$@") && [ "$found" = "$text" ] || { echo "$* is: $found, not: $text"; return 1; }
+}
+
+check "the plane" k apply -f - <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: ClusterDataPlane
+metadata: {name: default}
+spec:
+  planeID: default
+  clusterAgent: {clientCA: {value: x}}
+  gateway:
+    ingress:
+      external:
+        name: gateway-default
+        namespace: openchoreo-data-plane
+        http: {host: openchoreoapis.localhost, port: 19080, listenerName: http}
+  secretStoreRef: {name: default}
+YAML
+check "what users begin with" k apply -f "$samples/getting-started/all.yaml"
+for sample in "$samples"/from-image/*/*.yaml; do
+    check "sample" k apply -f "$sample"
+done
+
+check "the plane is ready" becomes True ready clusterdataplanes default
+check "agents are not acted on, and that is said" k get clusterdataplane default -o yaml &&
+    says "reason: NotSupported" "spec.clusterAgent, spec.planeID"
+for environment in development staging production; do
+    check "environment $environment" becomes True ready environments "$environment"
+    check "its cell" becomes True ready projectreleasebindings "default-$environment"
+done
+check "pipeline" becomes True ready deploymentpipelines default
+for component in greeter-service react-starter github-issue-reporter; do
+    check "component $component" becomes True ready components "$component"
+done
+check "project" becomes True ready projects default
+check "binding" becomes True ready releasebindings github-issue-reporter-development
+check "what is not acted on" k get clusterworkflows -o \
+    'jsonpath={.items[0].status.conditions[?(@.type=="Accepted")]}' && says NotSupported spec.runTemplate
+
+# The objects of development's cell, all of them.
+kinds=deployment,service,configmap,externalsecret,httproute,cronjob,networkpolicy
+objects() { cluster -n "$cell" get "$kinds" -o name | sort; }
+these() {
+    local expected
+    expected=$(sort)
+    diff <(echo "$expected") <(objects)
+}
+check "their objects" these <<'TEXT'
+configmap/github-issue-reporter-development-env-configs-591d506e
+configmap/greeter-service-development-env-configs-05db1bbb
+configmap/react-starter-development-env-configs-cc9c5f80
+cronjob.batch/github-issue-reporter-development-5e31cab9
+deployment.apps/greeter-service-development-a9f97fde
+deployment.apps/react-starter-development-c37e66d8
+externalsecret.external-secrets.io/greeter-service-development-env-secrets-89185774
+httproute.gateway.networking.k8s.io/greeter-service-http-c952733e
+httproute.gateway.networking.k8s.io/react-starter-http-8194fd6a
+networkpolicy.networking.k8s.io/openchoreo-github-issue-reporter
+networkpolicy.networking.k8s.io/openchoreo-greeter-service
+networkpolicy.networking.k8s.io/openchoreo-react-starter
+service/greeter-service
+service/react-starter
+TEXT
+check "namespaces" cluster get namespaces && says "$cell" dp-default-default-staging-1362f732 \
+    dp-default-default-production-86697425
+
+greeter=greeter-service-development-a9f97fde
+first='{.spec.template.spec.containers[0]'
+check "command" is '["./go-greeter"]["--port","9090"]' deployment $greeter "$first.command}$first.args}"
+check "container" is main deployment $greeter "$first.name}"
+check "replicas" is 1 deployment $greeter '{.spec.replicas}'
+check "resources" is '{"limits":{"cpu":"100m","memory":"256Mi"},"requests":{"cpu":"100m","memory":"256Mi"}}' \
+    deployment $greeter "$first.resources}"
+check "its configuration" is greeter-service-development-env-configs-05db1bbb deployment $greeter \
+    "$first.envFrom[0].configMapRef.name}"
+check "its secret" is greeter-service-development-env-secrets-89185774 deployment $greeter \
+    "$first.envFrom[1].secretRef.name}"
+check "two keys" is '{"GITHUB_REPOSITORY":"https://github.com/openchoreo/openchoreo","LOG_LEVEL":"info"}' \
+    configmap greeter-service-development-env-configs-05db1bbb '{.data}'
+check "where the secret is kept" is 'GITHUB_TOKEN github-pat 15s default' externalsecret \
+    greeter-service-development-env-secrets-89185774 \
+    '{.spec.data[0].secretKey} {.spec.data[0].remoteRef.key} {.spec.refreshInterval} {.spec.secretStoreRef.name}'
+check "port" is 'http 9090 9090' service greeter-service \
+    '{.spec.ports[0].name} {.spec.ports[0].port} {.spec.ports[0].targetPort}'
+check "route" is 'development-default.openchoreoapis.localhost gateway-default /greeter-service-http 9090' \
+    httproute greeter-service-http-c952733e \
+    '{.spec.hostnames[0]} {.spec.parentRefs[0].name} {.spec.rules[0].matches[0].path.value} {.spec.rules[0].backendRefs[0].port}'
+check "policy" is 'Ingress 9090 openchoreo.dev/system-component' networkpolicy openchoreo-greeter-service \
+    '{.spec.policyTypes[0]} {.spec.ingress[0].ports[0].port} {.spec.ingress[1].from[0].podSelector.matchExpressions[0].key}'
+check "overridden in development" is '*/5 * * * * 50m' cronjob github-issue-reporter-development-5e31cab9 \
+    '{.spec.schedule} {.spec.jobTemplate.spec.template.spec.containers[0].resources.requests.cpu}'
+
+check "a release of it in staging" k apply -f - <<YAML
+apiVersion: openchoreo.dev/v1alpha1
+kind: ReleaseBinding
+metadata: {name: greeter-service-staging}
+spec:
+  owner: {projectName: default, componentName: greeter-service}
+  environment: staging
+  releaseName: $(k get components.openchoreo.dev greeter-service -o 'jsonpath={.status.latestRelease.name}')
+YAML
+check "is ready" becomes True ready releasebindings greeter-service-staging
+check "where it is" k get releasebindings.openchoreo.dev greeter-service-staging -o yaml &&
+    says "host: greeter-service.dp-default-default-staging-1362f732.svc.cluster.local"
+
+check "a component goes" k delete components.openchoreo.dev greeter-service
+left() { cluster get "$kinds" -A -l openchoreo.dev/component=greeter-service -o name; }
+check "and all that was made of it" becomes "" left
+finish
