@@ -81,6 +81,8 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
         }
     } else if ((kind == SNAPSHOT_OC_TYPE || kind == SNAPSHOT_OC_CLUSTER_TYPE) && whole) {
         add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
+    } else if (kind == SNAPSHOT_OC_TRAIT && whole) {
+        add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_NS, ns, ns);
     } else if (kind == SNAPSHOT_OC_CELL && whole) {
         add_cell(&r, SNAPSHOT_RENDERED, ns, owner_text(o, "projectName"),
                  spec_text(o, "environment"));

@@ -33,9 +33,9 @@ struct cel_cache;
     X(SNAPSHOT_ORGANIZATION, "Organization", "organizations.choreo.dev", true)                     \
     X(SNAPSHOT_DATAPLANE, "DataPlane", "dataplanes.choreo.dev", true)                              \
     X(SNAPSHOT_CLUSTER_TYPE, "ClusterComponentType", "clustercomponenttypes.choreo.dev", true)     \
-    X(SNAPSHOT_CLUSTER_TRAIT, "ClusterTrait", "clustertraits.openchoreo.dev", true)                \
+    X(SNAPSHOT_CLUSTER_TRAIT, "ClusterTrait", "clustertraits.choreo.dev", true)                    \
     X(SNAPSHOT_TYPE, "ComponentType", "componenttypes.choreo.dev", false)                          \
-    X(SNAPSHOT_TRAIT, "Trait", "traits.openchoreo.dev", false)                                     \
+    X(SNAPSHOT_TRAIT, "Trait", "traits.choreo.dev", false)                                         \
     X(SNAPSHOT_PROJECT, "Project", "projects.choreo.dev", false)                                   \
     X(SNAPSHOT_COMPONENT, "Component", "components.choreo.dev", false)                             \
     X(SNAPSHOT_ENVIRONMENT, "Environment", "environments.choreo.dev", false)                       \
@@ -50,12 +50,14 @@ struct cel_cache;
     X(SNAPSHOT_SECRET_REFERENCE, "SecretReference", "secretreferences.openchoreo.dev", false)      \
     SNAPSHOT_OPENCHOREO_KINDS(X)
 
-/* OpenChoreo's kinds that ours are made of. Those above whose group is its own are read as they
- * are. */
+/* OpenChoreo's kinds that ours are made of. Its SecretReference is read as it is. */
 #define SNAPSHOT_OPENCHOREO_KINDS(X)                                                               \
     X(SNAPSHOT_OC_CLUSTER_TYPE, "openchoreo.dev/ClusterComponentType",                             \
       "clustercomponenttypes.openchoreo.dev", true)                                                \
     X(SNAPSHOT_OC_TYPE, "openchoreo.dev/ComponentType", "componenttypes.openchoreo.dev", false)    \
+    X(SNAPSHOT_OC_CLUSTER_TRAIT, "openchoreo.dev/ClusterTrait", "clustertraits.openchoreo.dev",    \
+      true)                                                                                        \
+    X(SNAPSHOT_OC_TRAIT, "openchoreo.dev/Trait", "traits.openchoreo.dev", false)                   \
     X(SNAPSHOT_OC_PROJECT, "openchoreo.dev/Project", "projects.openchoreo.dev", false)             \
     X(SNAPSHOT_OC_COMPONENT, "openchoreo.dev/Component", "components.openchoreo.dev", false)       \
     X(SNAPSHOT_OC_WORKLOAD, "openchoreo.dev/Workload", "workloads.openchoreo.dev", false)          \

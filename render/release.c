@@ -69,6 +69,13 @@ static struct slice named_kind(const struct freezing *f, const json_t *reference
     return of_cluster(f) ? SLICE("ClusterTrait") : kind.len > 0 ? kind : SLICE("Trait");
 }
 
+/* Its types and traits are OpenChoreo's, where there are such; else ours. */
+static bool is_openchoreo(const struct freezing *f)
+{
+    return slice_eq_cstr(json_text(json_at(f->component, "spec", "componentType", "group", NULL)),
+                         OPENCHOREO_GROUP);
+}
+
 static int find_type(struct freezing *f)
 {
     const json_t *full = json_at(f->component, "spec", "componentType", NULL);
@@ -76,7 +83,7 @@ static int find_type(struct freezing *f)
                                      : json_text(json_at(f->component, "spec", "type", NULL));
     struct slice kind = json_text_at(full, "kind");
     name = name.len > 0 ? name : SLICE("service");
-    if (slice_eq_cstr(json_text_at(full, "group"), OPENCHOREO_GROUP)) {
+    if (is_openchoreo(f)) {
         f->type = find(f, OPENCHOREO_GROUP "/ComponentType",
                        OPENCHOREO_GROUP "/ClusterComponentType", kind, name);
     }
@@ -93,7 +100,12 @@ static int find_type(struct freezing *f)
 static int add_trait(struct freezing *f, struct slice kind, struct slice name, const char *place,
                      size_t index)
 {
-    json_t *found = find(f, "Trait", "ClusterTrait", kind, name);
+    json_t *found = is_openchoreo(f) ? find(f, OPENCHOREO_GROUP "/Trait",
+                                            OPENCHOREO_GROUP "/ClusterTrait", kind, name)
+                                     : NULL;
+    if (found == NULL) {
+        found = find(f, "Trait", "ClusterTrait", kind, name);
+    }
     if (found == NULL) {
         return fail(f, ERR_NOT_FOUND, "TraitNotFound",
                     "%s[%zu]: there is no Trait or ClusterTrait \"%.*s\"", place, index,
