@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "proto/object.h"
 #include "render/convert.h"
+#include "render/prune.h"
 
 enum { RELEASE_HASH_BYTES = 5, RELEASE_NAME_ROOM = 240 };
 
@@ -230,6 +231,9 @@ int release_make(const struct platform *p, const json_t *component, struct slice
         json_object_set(*spec, "traits", f.traits);
     }
     rc = rc == 0 ? add_own(&f, *spec) : rc;
+    if (rc == 0) {
+        prune_release(*spec);
+    }
     json_decref(f.type);
     json_decref(f.traits);
     if (rc != 0) {
