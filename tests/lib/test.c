@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 void test_slice(struct slice actual, const char *expected, const char *file, int line)
@@ -30,6 +31,13 @@ void test_err(int rc, const struct err *err, int code, const char *text, const c
                     err_name(rc), rc != 0 ? err->message : "success");
         _fail(file, line);
     }
+}
+
+double test_cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 int test_child(void (*fn)(void))

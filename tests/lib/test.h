@@ -23,6 +23,9 @@
 /* Runs fn in a child that says nothing; returns its wait status. For what ends the program. */
 int test_child(void (*fn)(void));
 
+/* Processor time that this thread has had: what others do on the machine is not counted. */
+double test_cpu_seconds(void);
+
 void test_slice(struct slice actual, const char *expected, const char *file, int line);
 void test_ok(int rc, const struct err *err, const char *file, int line);
 void test_err(int rc, const struct err *err, int code, const char *text, const char *file,

@@ -152,8 +152,12 @@ static void a_project_lists_components_and_a_binding_overrides(void **state)
     assert_ok(deployment_render(&f->offline.platform, &f->targets[0].deployment, &f->offline.arena,
                                 NULL, NULL, &manifests, &reason, &f->err),
               &f->err);
-    const json_t *last = json_array_get(manifests, json_array_size(manifests) - 1);
-    assert_int_equal(json_integer_value(json_at(last, "spec", "replicas", NULL)), 7);
+    const json_t *deployment = NULL;
+    for (size_t i = 0; i < json_array_size(manifests); i++) {
+        const json_t *one = json_array_get(manifests, i);
+        deployment = slice_eq_cstr(json_text_at(one, "kind"), "Deployment") ? one : deployment;
+    }
+    assert_int_equal(json_integer_value(json_at(deployment, "spec", "replicas", NULL)), 7);
     json_decref(manifests);
 }
 

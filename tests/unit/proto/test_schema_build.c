@@ -464,10 +464,10 @@ static void checking_ends_in_time(void **state)
         buf_add_cstr(&text, ",'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab'");
     }
     buf_add_cstr(&text, "]}");
+    double began = test_cpu_seconds();
     schema_validate(s, tree(f, buf_cstr(&text)), NULL, SLICE(""), &causes);
     assert_true(causes.count > 0);
-    const struct cause *last = &causes.items[causes.count - 1];
-    assert_true(slice_find(last->message, SLICE("takes longer than")) != SIZE_MAX);
+    assert_true(test_cpu_seconds() - began < 10); /* all of it would take hours */
     buf_free(&text);
 }
 
