@@ -121,6 +121,17 @@ static bool open_schemas(struct completing *k, struct schemas *s)
     return schemas_open(s, k->cli, &err) == 0;
 }
 
+/* Is its plural an earlier kind's, too? Then it is that one which the plural alone means. */
+static bool is_namesake(Choreo__V1__KindInfo **kinds, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(kinds[i]->plural, kinds[at]->plural) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void offer_kinds(struct completing *k)
 {
     struct schemas s;
@@ -129,7 +140,9 @@ static void offer_kinds(struct completing *k)
     struct err err;
     if (open_schemas(k, &s) && schemas_kinds(&s, &kinds, &count, &err) == 0) {
         for (size_t i = 0; i < count; i++) {
-            offer(k, kinds[i]->plural, kinds[i]->doc);
+            const char *full = arena_printf(&k->cli->arena, "%s.%s", kinds[i]->plural,
+                                            kinds[i]->group != NULL ? kinds[i]->group : "");
+            offer(k, is_namesake(kinds, i) ? full : kinds[i]->plural, kinds[i]->doc);
         }
     }
     schemas_close(&s);

@@ -337,7 +337,8 @@ c schema >"$DIR/all.json"
 code 0 "schema" python3 - "$DIR/all.json" <<'PY'
 import json, sys
 all = json.load(open(sys.argv[1]))
-chosen = [a for a in all["allOf"] if a["if"]["properties"]["kind"]["const"] == "Component"]
+asked = {"apiVersion": {"const": "choreo.dev/v1"}, "kind": {"const": "Component"}}
+chosen = [a for a in all["allOf"] if a["if"]["properties"] == asked]
 assert len(chosen) == 1, chosen
 name = chosen[0]["then"]["$ref"].split("/")[-1]
 assert "spec" in all["definitions"][name]["properties"]
@@ -498,7 +499,7 @@ check "contexts" complete context use v && only "viewer "
 check "namespaces" complete get cm -n def && only "default "
 check "fields" complete explain comp.spec.endpoints.tar && only "comp.spec.endpoints.targetPort "
 check "files" c __complete -- apply -f "" && only ":files"
-CHOREO_CONFIG=/nonexistent check "without a server kinds" complete get compon && only "components componenttypes "
+CHOREO_CONFIG=/nonexistent check "without a server kinds" complete get compon && only "componenttypes components components.openchoreo.dev componenttypes.openchoreo.dev componentreleases "
 check "bash" bash -c "source <('$bin' completion bash); PATH=$CHOREO_BIN:\$PATH
     COMP_LINE='choreo get cm s' COMP_POINT=15 COMP_WORDS=(choreo get cm s) COMP_CWORD=3
     _choreo; echo \"\${COMPREPLY[*]}\"

@@ -44,7 +44,7 @@ const json = object => ({json: Buffer.from(JSON.stringify(object))});
 const parse = object => JSON.parse(Buffer.from(object.json).toString());
 
 // Those of kinds.
-const kinds = ['choreo/v1', 'k8s', 'k8s/workloads'].flatMap(folder => fs.readdirSync(path.join(root, folder))
+const kinds = ['choreo/v1', 'openchoreo/v1alpha1', 'k8s', 'k8s/workloads'].flatMap(folder => fs.readdirSync(path.join(root, folder))
     .filter(name => name.endsWith('.proto')).map(name => `${folder}/${name}`));
 
 // All of them as protobufjs sees them: for messages inside Any and in trailers.
