@@ -119,7 +119,7 @@ check "the same revisions" same acme-corp 15
 export_as bindings releasebindings,releases
 check "and of the releases as they were frozen" same acme-corp 15
 check "the objects are on the cluster" on_cluster development/development --component user-service &&
-    says "6 objects"
+    says "8 objects"
 
 check "without uids" c render -f "$samples" --component user-service && says \
     "# component user-service in environment development of acme-corp" "kind: Deployment" &&
