@@ -87,7 +87,11 @@ static void stamp_record(const struct admit_request *request, struct admit_resul
 {
     json_t *spec = json_object_get(result->object, "spec");
     const json_t *before = json_object_get(result->before, "spec");
+    if (!json_is_object(spec)) {
+        return; /* which is refused for that */
+    }
     if (before != NULL) {
+        admit__take_member(spec, before, "releaseUID");
         admit__take_member(spec, before, "by");
         admit__take_member(spec, before, "groups");
         admit__take_member(spec, before, "at");
@@ -95,6 +99,7 @@ static void stamp_record(const struct admit_request *request, struct admit_resul
     }
     char now[21];
     clock_rfc3339(request->now_ms, now);
+    (void)json_object_del(spec, "releaseUID"); /* the gate knows it (node/api/promotion.c) */
     json_object_set_new(spec, "by", json_str(request->author->user));
     json_object_set_new(spec, "at", json_string(now));
     json_t *list = json_array();
@@ -125,8 +130,7 @@ static void stamp(const struct admit_request *request, struct admit_result *resu
 
 int admit__stamp(const struct admit_request *request, struct admit_result *result, struct err *err)
 {
-    if (request->author == NULL || request->sub == ADMIT_STATUS ||
-        !json_is_object(json_object_get(result->object, "spec"))) {
+    if (request->author == NULL || request->sub == ADMIT_STATUS) {
         return 0;
     }
     if (slice_eq_cstr(request->kind->resource, RESOURCE_RENDERED) && !spec_same(result)) {

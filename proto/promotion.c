@@ -70,13 +70,19 @@ bool promotion_starts_in(const json_t *pipeline, struct slice environment)
     return source && !promotion_is_target(pipeline, environment);
 }
 
-const json_t *promotion_healthy(const json_t *binding, struct slice release)
+bool promotion_same_uid(struct slice recorded, struct slice uid)
+{
+    return recorded.len == 0 || uid.len == 0 || slice_eq(recorded, uid);
+}
+
+const json_t *promotion_healthy(const json_t *binding, struct slice release, struct slice uid)
 {
     size_t i;
     json_t *rollout;
     json_array_foreach(json_at(binding, "status", "history", NULL), i, rollout)
     {
         if (release.len > 0 && slice_eq(json_text_at(rollout, "release"), release) &&
+            promotion_same_uid(json_text_at(rollout, "uid"), uid) &&
             json_text_at(rollout, "healthyAt").len > 0) {
             return rollout;
         }
@@ -197,16 +203,16 @@ static void add_graph(const json_t *pipeline, struct buf *out)
 }
 
 bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct slice environment,
-                       struct slice release, struct buf *why, const char **reason)
+                       struct slice release, struct slice uid, struct buf *why, const char **reason)
 {
     if (promotion_starts_in(pipeline, environment) ||
-        promotion_healthy(promotion_binding_in(bindings, environment), release) != NULL) {
+        promotion_healthy(promotion_binding_in(bindings, environment), release, uid) != NULL) {
         return false;
     }
     struct buf sources = {0};
     struct promotion_edge edge = {0};
     while (promotion_next_to(pipeline, environment, &edge)) {
-        if (promotion_healthy(promotion_binding_in(bindings, edge.source), release) != NULL) {
+        if (promotion_healthy(promotion_binding_in(bindings, edge.source), release, uid) != NULL) {
             buf_free(&sources);
             return false;
         }

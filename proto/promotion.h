@@ -45,8 +45,13 @@ bool promotion_next_to(const json_t *pipeline, struct slice environment,
 bool promotion_next_from(const json_t *pipeline, struct slice environment,
                          struct promotion_edge *edge);
 
-/* The newest rollout of a release in a binding's history in which it was healthy, or NULL. */
-const json_t *promotion_healthy(const json_t *binding, struct slice release);
+/* Whether what is recorded of a release is about the one with that uid. Names can be given again,
+ * uids cannot; empty ones are any. */
+bool promotion_same_uid(struct slice recorded, struct slice uid);
+
+/* The newest rollout of a release, of that uid or any, in a binding's history in which it was
+ * healthy; or NULL. */
+const json_t *promotion_healthy(const json_t *binding, struct slice release, struct slice uid);
 
 /* Whether user is one of the authors that object names. */
 bool promotion_is_author(const json_t *object, struct slice user);
@@ -64,7 +69,8 @@ void promotion_approvers(const json_t *target, struct buf *out);
 /* Why a release may not even be asked to go to an environment, or false: appends a sentence that
  * names the edge and what is missing. bindings: an array of those of the release's component. */
 bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct slice environment,
-                       struct slice release, struct buf *why, const char **reason);
+                       struct slice release, struct slice uid, struct buf *why,
+                       const char **reason);
 /* The component's binding in an environment, or NULL. */
 const json_t *promotion_binding_in(const json_t *bindings, struct slice environment);
 

@@ -6,7 +6,7 @@
  * sums up many (a project over its components) waits a little, the longer the more there are; and
  * what passes on that work is under way waits for more of it, so that what goes well is told in one
  * step, not in ten. */
-#include "reconcile/controllers/common.h"
+#include "reconcile/controllers/promotion.h"
 #include "reconcile/engine_internal.h"
 
 struct route {
@@ -113,7 +113,8 @@ static void add_waiting(struct route *r, struct slice ns, struct slice component
     for (size_t i = 0; i < count; i++) {
         const json_t *binding = snapshot_tree(r->s, found[i]);
         struct slice deployed = json_text(json_at(binding, "status", "releaseName", NULL));
-        if (!slice_eq(spec_text(binding, "releaseName"), deployed)) {
+        if (!slice_eq(spec_text(binding, "releaseName"), deployed) ||
+            condition_is(binding, PROMOTED, "False")) {
             r->add(r->user, SNAPSHOT_BINDING, ns, found[i]->name, 0);
         }
     }

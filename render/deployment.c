@@ -209,6 +209,12 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
         *reason = "ReleaseNotFound";
         return err_set(err, ERR_NOT_FOUND, "there is no release \"%.*s\"", SLICE_ARG(name));
     }
+    if (in->d->release_uid.len > 0 && !slice_eq(object_uid(in->release), in->d->release_uid)) {
+        *reason = "ReleaseNotFound";
+        return err_set(err, ERR_NOT_FOUND,
+                       "release \"%.*s\" is another one than was let in here: that was deleted",
+                       SLICE_ARG(name));
+    }
     json_t *dependencies = NULL;
     json_t *needed = NULL;
     int rc = resolve(in, &dependencies, reason, err);

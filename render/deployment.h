@@ -22,7 +22,8 @@ struct deployment {
     struct slice environment;
     struct slice plane;
     struct slice cluster;
-    struct slice release; /* names of objects; empty for a cell */
+    struct slice release;     /* names of objects; empty for a cell */
+    struct slice release_uid; /* the release must have this one; empty: any */
     struct slice binding;
 };
 

@@ -95,7 +95,7 @@ static void decide_binding(struct promotion_check *c)
     struct buf why = {0};
     const char *reason = NULL;
     if (promotion_refused(c->pipeline, c->bindings, text(c->object, "environment", NULL),
-                          release_name(c), &why, &reason)) {
+                          release_name(c), object_uid(c->release), &why, &reason)) {
         refuse(c, ERR_UNPROCESSABLE, &why);
         return;
     }
@@ -188,6 +188,8 @@ static void took_release(struct promotion_check *c)
     }
     if (!is_binding(c)) {
         object_add_owner(c->object, c->release, false);
+        json_object_set_new(json_object_get(c->object, "spec"), "releaseUID",
+                            json_str(object_uid(c->release)));
     }
     if (is_test(c)) {
         end(c, 0);

@@ -21,6 +21,7 @@ struct work {
     struct slice component;
     struct slice environment;
     struct slice release; /* that is deployed */
+    struct slice uid;     /* and its uid */
     struct slice plane;
     struct slice cell; /* namespace on the clusters */
     struct plane_cluster *clusters;
@@ -102,6 +103,7 @@ static bool find_release(struct work *w)
     }
     rollout_choose(w->s, w->binding, w->plan, &w->rollout);
     w->release = w->rollout.release;
+    w->uid = w->rollout.uid;
     if (w->release.len == 0) {
         return fail(w, true, w->rollout.reason, "%s", w->rollout.message);
     }
@@ -117,6 +119,9 @@ static json_t *rendered_spec(const struct work *w, const struct plane_cluster *c
     if (!cell) {
         json_object_set_new(owner, "componentName", json_str(w->component));
         json_object_set_new(spec, "releaseName", json_str(w->release));
+        if (w->uid.len > 0) {
+            json_object_set_new(spec, "releaseUID", json_str(w->uid));
+        }
         json_object_set_new(spec, "bindingName", json_str(w->entry->name));
     }
     return spec;
@@ -184,6 +189,7 @@ static void status_places(struct work *w)
     }
     if (w->reason == NULL) {
         status_set(w->edit, "releaseName", json_str(w->release));
+        status_set(w->edit, "releaseUID", w->uid.len > 0 ? json_str(w->uid) : NULL);
     }
 }
 

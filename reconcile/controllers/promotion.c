@@ -14,7 +14,7 @@
 
 #define AWAITS_HEALTH "AwaitingHealth"
 
-enum { SECOND_MS = 1000 };
+enum { SECOND_MS = 1000, OFFERS_MAX = 10 };
 
 /* One edge, and what of it is not open. */
 struct gate {
@@ -78,7 +78,8 @@ static void check_health(struct gate *g)
         return;
     }
     struct arena *arena = &g->plan->arena;
-    const json_t *rollout = promotion_healthy(g->source, object_name(g->release));
+    const json_t *rollout =
+        promotion_healthy(g->source, object_name(g->release), object_uid(g->release));
     uint64_t since_ms = promotion_time_ms(arena, json_text_at(rollout, "healthySince"));
     uint64_t end_ms = promotion_time_ms(arena, json_text_at(rollout, "endedAt"));
     uint64_t due_ms = since_ms + wanted_ms + SECOND_MS;
@@ -112,7 +113,8 @@ static const json_t *newest_result(const struct gate *g, struct slice test)
     for (size_t i = 0; i < count; i++) {
         const json_t *result = snapshot_tree(g->s, found[i]);
         bool same = slice_eq(spec_text(result, "test"), test) &&
-                    slice_eq(spec_text(result, "environment"), g->edge.source);
+                    slice_eq(spec_text(result, "environment"), g->edge.source) &&
+                    promotion_same_uid(spec_text(result, "releaseUID"), object_uid(g->release));
         int order =
             newest == NULL ? 1 : slice_cmp(spec_text(result, "at"), spec_text(newest, "at"));
         if (same && (order > 0 || (order == 0 && found[i]->version > newest_version))) {
@@ -139,12 +141,46 @@ static void check_tests(struct gate *g)
     }
 }
 
+static struct slice created_of(const json_t *release)
+{
+    return json_text(json_at(release, "metadata", "creationTimestamp", NULL));
+}
+
+/* Whether user wrote something of what the release brings to the environment: it holds whatever the
+ * component's releases brought since the one that runs there. */
+static bool brings_work_of(const struct gate *g, struct slice user)
+{
+    const struct snapshot_entry **all;
+    struct slice runs = json_text(json_at(g->binding, "status", "releaseName", NULL));
+    struct slice since =
+        created_of(snapshot_get(g->s, SNAPSHOT_RELEASE, object_ns(g->binding), runs));
+    struct slice until = created_of(g->release);
+    size_t count =
+        snapshot_list(g->s, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, object_ns(g->binding),
+                      owner_text(g->binding, "componentName"), &g->plan->arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *one = snapshot_tree(g->s, all[i]);
+        struct slice created = created_of(one);
+        if (!slice_eq(all[i]->name, runs) && slice_cmp(created, since) >= 0 &&
+            slice_cmp(created, until) <= 0 && promotion_is_author(one, user)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Why an approval does not count, or NULL. */
 static const char *void_because(const struct gate *g, const json_t *approval)
 {
     struct slice by = spec_text(approval, "by");
+    if (!promotion_same_uid(spec_text(approval, "releaseUID"), object_uid(g->release))) {
+        return "approved another release of that name";
+    }
     if (promotion_is_author(g->release, by)) {
         return "is an author of the release";
+    }
+    if (brings_work_of(g, by)) {
+        return "is an author of a release since the one that runs here";
     }
     if (slice_eq(object_annotation(g->binding, PROMOTION_REQUESTED_BY), by)) {
         return "asked for the promotion";
@@ -241,7 +277,7 @@ static void judge_edges(struct gate *g, const json_t *pipeline, const json_t *bi
     bool any = false;
     while (promotion_next_to(pipeline, spec_text(g->binding, "environment"), &g->edge)) {
         g->source = promotion_binding_in(bindings, g->edge.source);
-        if (promotion_healthy(g->source, release) == NULL) {
+        if (promotion_healthy(g->source, release, object_uid(g->release)) == NULL) {
             continue;
         }
         struct promotion told = {0}; /* all that it points to is the arena's */
@@ -268,8 +304,9 @@ void promotion_judge(const struct snapshot *s, const json_t *binding, struct pla
     struct arena *arena = &plan->arena;
     struct slice name = spec_text(binding, "releaseName");
     const json_t *pipeline = promotion_pipeline(s, binding, arena);
+    const json_t *release = snapshot_get(s, SNAPSHOT_RELEASE, object_ns(binding), name);
     *out = (struct promotion){0};
-    if (promotion_healthy(binding, name) != NULL) {
+    if (promotion_healthy(binding, name, object_uid(release)) != NULL) {
         decide(out, true, "Returned", "it has been healthy in this environment before");
         return;
     }
@@ -285,14 +322,10 @@ void promotion_judge(const struct snapshot *s, const json_t *binding, struct pla
     }
     struct buf why = {0};
     json_t *bindings = bindings_of(s, binding, arena);
-    struct gate gate = {.s = s,
-                        .plan = plan,
-                        .binding = binding,
-                        .release = snapshot_get(s, SNAPSHOT_RELEASE, object_ns(binding), name),
-                        .told = out};
+    struct gate gate = {.s = s, .plan = plan, .binding = binding, .release = release, .told = out};
     const char *reason = NULL;
-    if (promotion_refused(pipeline, bindings, spec_text(binding, "environment"), name, &why,
-                          &reason)) {
+    if (promotion_refused(pipeline, bindings, spec_text(binding, "environment"), name,
+                          object_uid(release), &why, &reason)) {
         decide(out, false, reason, arena_cstr(arena, buf_slice(&why)));
     } else {
         judge_edges(&gate, pipeline, bindings);
@@ -303,6 +336,20 @@ void promotion_judge(const struct snapshot *s, const json_t *binding, struct pla
 }
 
 /* ---- automatic promotion ---- */
+
+/* Notes it in the status of a binding under edit: of several that lead here, each offers once. */
+static void note_offer(json_t *edit, struct slice release)
+{
+    json_t *offered = json_at(edit, "status", "offeredReleases", NULL);
+    if (offered == NULL) {
+        offered = json_array();
+        status_set(edit, "offeredReleases", offered);
+    }
+    json_array_append_new(offered, json_str(release));
+    while (json_array_size(offered) > OFFERS_MAX) {
+        (void)json_array_remove(offered, 0);
+    }
+}
 
 static void create_offered(const struct snapshot *s, const json_t *binding, struct slice to,
                            struct slice release, struct plan *plan, const char *reason)
@@ -315,7 +362,7 @@ static void create_offered(const struct snapshot *s, const json_t *binding, stru
         o, "spec",
         json_pack("{s:O, s:o, s:o, s:s}", "owner", json_at(binding, "spec", "owner", NULL),
                   "environment", json_str(to), "releaseName", json_str(release), "reason", reason));
-    status_set(o, "offeredRelease", json_str(release));
+    note_offer(o, release);
     object_add_finalizer(o, FINALIZER);
     if (owner != NULL) {
         object_add_owner(o, owner, true);
@@ -339,11 +386,23 @@ static const struct snapshot_entry *binding_entry_in(const struct snapshot *s,
 }
 
 /* A release that has been there, or was offered, and is not there now: somebody decided so. */
+static bool was_offered(const json_t *there, struct slice release)
+{
+    size_t i;
+    json_t *offered;
+    json_array_foreach(json_at(there, "status", "offeredReleases", NULL), i, offered)
+    {
+        if (slice_eq(json_text(offered), release)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool had(const json_t *there, struct slice release)
 {
-    return slice_eq(json_text(json_at(there, "status", "offeredRelease", NULL)), release) ||
-           slice_eq(spec_text(there, "releaseName"), release) ||
-           promotion_healthy(there, release) != NULL;
+    return was_offered(there, release) || slice_eq(spec_text(there, "releaseName"), release) ||
+           promotion_healthy(there, release, SLICE("")) != NULL;
 }
 
 static void offer_to(const struct snapshot *s, const json_t *binding, struct slice to,
@@ -366,7 +425,7 @@ static void offer_to(const struct snapshot *s, const json_t *binding, struct sli
         json_object_set_new(spec, "releaseName", json_str(release));
         json_object_set_new(spec, "reason", json_string(reason));
         binding_requested_by(edit, (struct slice){0});
-        status_set(edit, "offeredRelease", json_str(release));
+        note_offer(edit, release);
     }
 }
 

@@ -17,6 +17,7 @@ int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct 
                                  .plane = spec_text(rendered, "dataPlane"),
                                  .cluster = spec_text(rendered, "cluster"),
                                  .release = spec_text(rendered, "releaseName"),
+                                 .release_uid = spec_text(rendered, "releaseUID"),
                                  .binding = spec_text(rendered, "bindingName")};
     view_init(&v, s, arena);
     return deployment_render(&v.platform, &d, arena, s->programs, NULL, manifests, reason, err);

@@ -25,6 +25,13 @@ static bool is_back(const struct rollout *rollout)
     return rollout->reason != NULL && slice_eq_cstr(slice_of(rollout->reason), ROLLED_BACK);
 }
 
+static struct slice uid_of(const struct snapshot *s, const json_t *binding, struct slice release)
+{
+    const struct snapshot_entry *e =
+        snapshot_find(s, SNAPSHOT_RELEASE, object_ns(binding), release);
+    return e != NULL ? e->uid : (struct slice){0};
+}
+
 /* ---- choosing ---- */
 
 /* The rollback that holds for the spec as it is, or NULL. */
@@ -41,6 +48,7 @@ static void choose_former(const json_t *binding, const json_t *rollback, struct 
                           struct rollout *out)
 {
     out->release = json_text_at(rollback, "to");
+    out->uid = json_text_at(promotion_healthy(binding, out->release, SLICE("")), "uid");
     out->reason = ROLLED_BACK;
     out->message =
         arena_printf(&plan->arena,
@@ -55,14 +63,16 @@ void rollout_choose(const struct snapshot *s, const json_t *binding, struct plan
 {
     struct slice wanted = spec_text(binding, "releaseName");
     struct slice deployed = deployed_by(binding);
+    struct slice deployed_uid = json_text(json_at(binding, "status", "releaseUID", NULL));
     const json_t *rollback = rollback_of(binding);
-    *out = (struct rollout){.release = wanted};
+    *out = (struct rollout){.release = wanted, .uid = uid_of(s, binding, wanted)};
     if (rollback != NULL) {
         choose_former(binding, rollback, plan, out);
-    } else if (!slice_eq(wanted, deployed)) {
+    } else if (!slice_eq(wanted, deployed) || !promotion_same_uid(deployed_uid, out->uid)) {
         promotion_judge(s, binding, plan, &out->promotion);
         if (!out->promotion.open) {
             out->release = deployed;
+            out->uid = deployed_uid;
             out->reason = out->promotion.reason;
             out->message = arena_printf(&plan->arena, "release \"%.*s\" is not let in: %s",
                                         SLICE_ARG(wanted), out->promotion.message);
@@ -106,6 +116,9 @@ static json_t *new_entry(const struct snapshot *s, const json_t *binding,
 {
     json_t *entry = json_pack("{s:o, s:o, s:s}", "release", json_str(rollout->release), "startedAt",
                               promotion_time(s->now_ms), "outcome", "Progressing");
+    if (rollout->uid.len > 0) {
+        json_object_set_new(entry, "uid", json_str(rollout->uid));
+    }
     struct slice by = object_annotation(binding, PROMOTION_REQUESTED_BY);
     struct slice reason = spec_text(binding, "reason");
     if (is_back(rollout)) {
@@ -143,7 +156,8 @@ static json_t *current_entry(const struct snapshot *s, const json_t *binding, js
         status_set(edit, "history", history);
     }
     json_t *first = json_array_get(history, 0);
-    if (first != NULL && slice_eq(json_text_at(first, "release"), rollout->release)) {
+    if (first != NULL && slice_eq(json_text_at(first, "release"), rollout->release) &&
+        promotion_same_uid(json_text_at(first, "uid"), rollout->uid)) {
         return first;
     }
     if (first != NULL) {
@@ -188,8 +202,9 @@ static struct slice former(const struct snapshot *s, const json_t *binding, cons
     for (size_t i = 1; i < json_array_size(history); i++) {
         const json_t *entry = json_array_get(history, i);
         struct slice release = json_text_at(entry, "release");
-        if (json_text_at(entry, "healthyAt").len > 0 && !slice_eq(release, failed) &&
-            snapshot_find(s, SNAPSHOT_RELEASE, object_ns(binding), release) != NULL) {
+        struct slice uid = uid_of(s, binding, release);
+        if (json_text_at(entry, "healthyAt").len > 0 && !slice_eq(release, failed) && uid.len > 0 &&
+            promotion_same_uid(json_text_at(entry, "uid"), uid)) {
             return text_copy(plan, entry, "release");
         }
     }

@@ -21,6 +21,7 @@ enum { ROLLOUT_HISTORY_MAX = 10 };
 
 struct rollout {
     struct slice release; /* to deploy; empty: none was let in yet */
+    struct slice uid;     /* its uid, as it was let in; empty: not known */
     /* Why that is not spec.releaseName, as Ready's reason and message; NULL: it is. */
     const char *reason;
     const char *message;

@@ -54,7 +54,7 @@ static const char *refusal(struct fixture *f, const char *bindings, const char *
     const char *kept = NULL;
     *reason = NULL;
     if (promotion_refused(tree(f, PIPELINE), tree(f, bindings), slice_of(environment), SLICE("r"),
-                          &why, reason)) {
+                          SLICE("u1"), &why, reason)) {
         kept = arena_cstr(&f->arena, buf_slice(&why));
     }
     buf_free(&why);
@@ -70,6 +70,12 @@ static void what_cannot_be_is_refused_and_says_why(void **state)
     const char *tried = "[{'spec':{'environment':'qa'},'status':{'history':[{'release':'r'}]}}]";
     const char *was = "[{'spec':{'environment':'prod'},'status':{'history':[{'release':'r',"
                       "'healthyAt':'2026-01-01T00:00:00Z'}]}}]";
+    const char *another = "[{'spec':{'environment':'qa'},'status':{'history':[{'release':'r',"
+                          "'uid':'u0','healthyAt':'2026-01-01T00:00:00Z'}]}}]";
+    const char *same = "[{'spec':{'environment':'qa'},'status':{'history':[{'release':'r',"
+                       "'uid':'u1','healthyAt':'2026-01-01T00:00:00Z'}]}}]";
+    assert_non_null(refusal(f, another, "prod", &reason)); /* of that name, made anew */
+    assert_null(refusal(f, same, "prod", &reason));
     assert_null(refusal(f, "[]", "dev", &reason));
     assert_null(refusal(f, ran, "prod", &reason));
     assert_null(refusal(f, was, "prod", &reason));
