@@ -18,6 +18,11 @@
 #define RESOURCE_RENDERED "renderedreleases.choreo.dev"
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
+/* What components, releases and bindings are made of (reconcile/controllers/openchoreo.h). */
+#define RESOURCE_OC_COMPONENT "components.openchoreo.dev"
+#define RESOURCE_OC_WORKLOAD "workloads.openchoreo.dev"
+#define RESOURCE_OC_RELEASE "componentreleases.openchoreo.dev"
+#define RESOURCE_OC_BINDING "releasebindings.openchoreo.dev"
 
 /* An annotation that is as it was, whatever was sent. */
 static void annotation_keep(struct admit_result *result, const char *key)
@@ -36,21 +41,21 @@ static bool spec_same(const struct admit_result *result)
                                                 json_object_get(result->object, "spec"));
 }
 
-/* Is what the component was before in a release? */
-static bool is_released(const json_t *component)
-{
-    const json_t *released = object_condition(component, "Released");
-    const json_t *observed = json_object_get(released, "observedGeneration");
-    return object_condition_true(component, "Released") &&
-           json_integer_value(observed) == object_generation(component);
-}
-
 static void stamp_component(const struct admit_request *request, struct admit_result *result)
 {
     annotation_keep(result, PROMOTION_AUTHORS);
     if (!spec_same(result)) {
-        bool fresh = result->before == NULL || is_released(result->before);
+        bool fresh = result->before == NULL || promotion_is_released(result->before);
         promotion_add_author(result->object, request->author->user, fresh);
+    }
+}
+
+/* Who changed it last: what is made of it adds that to its own authors. */
+static void stamp_source(const struct admit_request *request, struct admit_result *result)
+{
+    annotation_keep(result, PROMOTION_AUTHORS);
+    if (!spec_same(result)) {
+        promotion_add_author(result->object, request->author->user, true);
     }
 }
 
@@ -119,7 +124,12 @@ static void stamp(const struct admit_request *request, struct admit_result *resu
         stamp_component(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_RELEASE)) {
         stamp_release(request, result);
-    } else if (slice_eq_cstr(resource, RESOURCE_BINDING)) {
+    } else if (slice_eq_cstr(resource, RESOURCE_OC_COMPONENT) ||
+               slice_eq_cstr(resource, RESOURCE_OC_WORKLOAD) ||
+               slice_eq_cstr(resource, RESOURCE_OC_RELEASE)) {
+        stamp_source(request, result);
+    } else if (slice_eq_cstr(resource, RESOURCE_BINDING) ||
+               slice_eq_cstr(resource, RESOURCE_OC_BINDING)) {
         stamp_binding(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_APPROVAL)) {
         stamp_record(request, result, true);

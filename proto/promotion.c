@@ -147,6 +147,26 @@ void promotion_add_author(json_t *object, struct slice user, bool fresh)
     json_decref(list);
 }
 
+void promotion_add_authors(json_t *object, const json_t *from)
+{
+    json_t *list = authors_of(from);
+    size_t i;
+    json_t *author;
+    json_array_foreach(list, i, author)
+    {
+        promotion_add_author(object, json_text(author), false);
+    }
+    json_decref(list);
+}
+
+bool promotion_is_released(const json_t *component)
+{
+    const json_t *released = object_condition(component, "Released");
+    const json_t *observed = json_object_get(released, "observedGeneration");
+    return object_condition_true(component, "Released") &&
+           json_integer_value(observed) == object_generation(component);
+}
+
 bool promotion_may_approve(const json_t *target, const json_t *groups)
 {
     const json_t *asked = json_object_get(target, "approverGroups");

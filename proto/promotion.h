@@ -58,6 +58,11 @@ bool promotion_is_author(const json_t *object, struct slice user);
 /* Adds a name to the authors of object, which begins anew with `fresh`. */
 void promotion_add_author(json_t *object, struct slice user, bool fresh);
 
+/* Adds the authors that `from` names to those of object. */
+void promotion_add_authors(json_t *object, const json_t *from);
+/* Is the spec of a Component, as it is, in a release? The next change begins with new authors. */
+bool promotion_is_released(const json_t *component);
+
 /* The latest of them, or empty. */
 struct slice promotion_last_author(struct arena *arena, const json_t *object);
 

@@ -46,6 +46,15 @@ static void add_ns(struct route *r, enum snapshot_kind kind, struct slice ns)
     add_list(r, kind, SNAPSHOT_BY_NS, ns, ns);
 }
 
+static void add_all(struct route *r, enum snapshot_kind kind)
+{
+    const struct snapshot_entry **all;
+    size_t count = snapshot_all(r->s, kind, &r->arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        r->add(r->user, kind, all[i]->ns, all[i]->name, 0);
+    }
+}
+
 static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
 {
     if (name.len > 0 && snapshot_find(r->s, kind, ns, name) != NULL) {
@@ -199,11 +208,13 @@ static void route_binding(struct route *r, struct slice ns, struct slice name, c
     struct slice environment = spec_text(o, "environment");
     add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
     add_waiting(r, ns, owner_text(o, "componentName"));
+    add_dependants(r, ns, owner_text(o, "componentName")); /* of the release that is deployed */
     if (r->whole) {
+        /* Of several in one environment the oldest counts. */
+        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, owner_text(o, "componentName"));
         add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
         add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
         add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, name);
-        add_dependants(r, ns, owner_text(o, "componentName"));
         /* The cell, which goes with its last binding. */
         add_cell(r, ns, owner_text(o, "projectName"), environment);
     }
@@ -378,6 +389,8 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         add_ns(&r, SNAPSHOT_RENDERED, ns);
         break;
     case SNAPSHOT_CLUSTER_TRAIT:
+        add_all(&r, SNAPSHOT_COMPONENT);
+        break;
     case SNAPSHOT_KIND_COUNT:
 #define X(id, kind, resource, cluster) case id:
         SNAPSHOT_OPENCHOREO_KINDS(X)

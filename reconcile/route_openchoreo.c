@@ -43,12 +43,12 @@ static void add_cell(struct route *r, enum snapshot_kind kind, struct slice ns,
         slice_of(arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment))));
 }
 
-static void add_all_cells(struct route *r)
+static void add_all(struct route *r, enum snapshot_kind kind)
 {
     const struct snapshot_entry **all;
-    size_t count = snapshot_all(r->s, SNAPSHOT_OC_CELL, &r->arena, &all);
+    size_t count = snapshot_all(r->s, kind, &r->arena, &all);
     for (size_t i = 0; i < count; i++) {
-        r->add(r->user, SNAPSHOT_OC_CELL, all[i]->ns, all[i]->name, TOLD_DELAY_MS);
+        r->add(r->user, kind, all[i]->ns, all[i]->name, TOLD_DELAY_MS);
     }
 }
 
@@ -73,7 +73,7 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
     } else if (kind == SNAPSHOT_ENVIRONMENT && whole) {
         add_list(&r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, ns, name);
     } else if ((kind == SNAPSHOT_PROJECT || kind == SNAPSHOT_DATAPLANE) && whole) {
-        add_all_cells(&r);
+        add_all(&r, SNAPSHOT_OC_CELL);
     } else if (kind == SNAPSHOT_OC_WORKLOAD && whole) {
         struct slice component = owner_text(o, "componentName");
         if (component.len > 0 && snapshot_find(s, SNAPSHOT_OC_COMPONENT, ns, component) != NULL) {
@@ -83,6 +83,15 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
         add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
     } else if (kind == SNAPSHOT_OC_TRAIT && whole) {
         add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_NS, ns, ns);
+    } else if (kind == SNAPSHOT_OC_CLUSTER_TRAIT && whole) {
+        add_all(&r, SNAPSHOT_COMPONENT);
+    } else if (kind == SNAPSHOT_OC_BINDING && whole) {
+        /* Of several in one environment the oldest counts; which release is kept to, it says. */
+        add_list(&r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns,
+                 owner_text(o, "componentName"));
+        if (snapshot_find(s, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName")) != NULL) {
+            add(user, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), TOLD_DELAY_MS);
+        }
     } else if (kind == SNAPSHOT_OC_CELL && whole) {
         add_cell(&r, SNAPSHOT_RENDERED, ns, owner_text(o, "projectName"),
                  spec_text(o, "environment"));

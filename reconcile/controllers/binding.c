@@ -49,6 +49,17 @@ static bool fail(struct work *w, bool keep, const char *reason, const char *form
     return false;
 }
 
+/* Two would place the same objects, each in place of the other's, for ever. */
+static bool is_first(struct work *w)
+{
+    const struct snapshot_entry *first = binding_before(w->s, w->entry, &w->plan->arena);
+    return first == NULL ||
+           fail(w, false, "Conflict",
+                "binding \"%.*s\" is there for component \"%.*s\" in environment \"%.*s\" "
+                "already: delete one of them",
+                SLICE_ARG(first->name), SLICE_ARG(w->component), SLICE_ARG(w->environment));
+}
+
 static bool find_place(struct work *w)
 {
     const struct snapshot_entry *env =
@@ -87,7 +98,6 @@ static bool find_release(struct work *w)
 {
     struct slice wanted = spec_text(w->binding, "releaseName");
     if (slice_eq_cstr(spec_text(w->binding, "state"), "Undeploy")) {
-        rollout_rest(w->edit);
         return fail(w, false, "Undeployed", "spec.state is Undeploy: it runs nowhere");
     }
     if (snapshot_find(w->s, SNAPSHOT_COMPONENT, w->entry->ns, w->component) == NULL) {
@@ -260,6 +270,9 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
             rollup_add(&roll, tree, spec_text(tree, "cluster"));
         }
     }
+    if (w->reason != NULL && !w->keep) {
+        rollout_rest(w->edit);
+    }
     status_places(w);
     status_endpoints(w);
     if (w->reason != NULL) {
@@ -337,7 +350,7 @@ void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     if (component != NULL && !object_deleting(component)) { /* one that goes may be orphaning it */
         object_add_owner(w.edit, component, true);
     }
-    if (find_place(&w) && find_release(&w)) {
+    if (is_first(&w) && find_place(&w) && find_release(&w)) {
         for (size_t i = 0; i < w.cluster_count; i++) {
             place(&w, &w.clusters[i], true);
             place(&w, &w.clusters[i], false);

@@ -277,6 +277,35 @@ void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, 
                   moving ? "work is under way" : "waiting for what stands in the way of Ready");
 }
 
+static int age_order(const struct snapshot *s, const struct snapshot_entry *a,
+                     const struct snapshot_entry *b)
+{
+    struct slice made_a =
+        json_text(json_at(snapshot_tree(s, a), "metadata", "creationTimestamp", NULL));
+    struct slice made_b =
+        json_text(json_at(snapshot_tree(s, b), "metadata", "creationTimestamp", NULL));
+    int order = slice_cmp(made_a, made_b);
+    return order != 0 ? order : slice_cmp(a->name, b->name);
+}
+
+const struct snapshot_entry *binding_before(const struct snapshot *s,
+                                            const struct snapshot_entry *entry, struct arena *arena)
+{
+    const json_t *binding = snapshot_tree(s, entry);
+    struct slice environment = spec_text(binding, "environment");
+    const struct snapshot_entry **all;
+    const struct snapshot_entry *first = entry;
+    size_t count = snapshot_list(s, entry->kind, SNAPSHOT_BY_COMPONENT, entry->ns,
+                                 owner_text(binding, "componentName"), arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(spec_text(snapshot_tree(s, all[i]), "environment"), environment) &&
+            age_order(s, all[i], first) < 0) {
+            first = all[i];
+        }
+    }
+    return first != entry ? first : NULL;
+}
+
 void binding_requested_by(json_t *edit, struct slice user)
 {
     if (user.len > 0) {

@@ -87,6 +87,12 @@ void rollup_add(struct rollup *r, const json_t *object, struct slice name);
 /* Ready and Progressing on edit: "3 of 4 components are ready; user-service: ...". */
 void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun);
 
+/* Of several bindings of one component in one environment the oldest counts; equal ages by name.
+ * kind: SNAPSHOT_BINDING, or OpenChoreo's. The one that counts before entry, or NULL: entry does.
+ */
+const struct snapshot_entry *
+binding_before(const struct snapshot *s, const struct snapshot_entry *entry, struct arena *arena);
+
 /* Notes who bound the release of a binding under edit; empty: the control plane. */
 void binding_requested_by(json_t *edit, struct slice user);
 

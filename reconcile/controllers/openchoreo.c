@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "proto/promotion.h"
+
 #define DISPLAY_NAME "openchoreo.dev/display-name"
 #define DESCRIPTION "openchoreo.dev/description"
 
@@ -36,23 +38,40 @@ void translation_fail(struct translation *t, const char *reason, const char *for
     buf_free(&text);
 }
 
-static void merge_spec(json_t *into, const json_t *spec)
+/* True if something changes. */
+static bool merge_spec(json_t *into, const json_t *spec)
 {
+    bool changed = false;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)spec, key, value)
     {
         if (json_is_null(value)) {
-            (void)json_object_del(into, key);
+            changed |= json_object_del(into, key) == 0;
         } else if (!json_equal(json_object_get(into, key), value)) {
             json_object_set(into, key, value);
+            changed = true;
         }
     }
+    return changed;
+}
+
+/* Nobody asked us but those who wrote what it is made of. */
+static void add_authors(const struct translation *t, json_t *counterpart)
+{
+    promotion_add_authors(counterpart, t->object);
+    promotion_add_authors(counterpart, t->beside);
 }
 
 void translation_merge(struct translation *t, const struct snapshot_entry *ours, json_t *spec)
 {
-    merge_spec(json_child(plan_edit(t->plan, t->s, ours), "spec"), spec);
+    json_t *edit = plan_edit(t->plan, t->s, ours);
+    if (merge_spec(json_child(edit, "spec"), spec) && ours->kind == SNAPSHOT_COMPONENT) {
+        if (promotion_is_released(snapshot_tree(t->s, ours))) {
+            object_remove_annotation(edit, PROMOTION_AUTHORS);
+        }
+        add_authors(t, edit);
+    }
     json_decref(spec);
 }
 
@@ -70,8 +89,11 @@ static void add_names(const struct translation *t, enum snapshot_kind kind, json
 static void create(struct translation *t, enum snapshot_kind kind, const json_t *spec)
 {
     json_t *o = object_new("choreo.dev/v1", snapshot_kind_name(kind), t->entry->ns, t->entry->name);
-    merge_spec(json_child(o, "spec"), spec);
+    (void)merge_spec(json_child(o, "spec"), spec);
     object_add_owner(o, t->object, true);
+    if (kind == SNAPSHOT_COMPONENT || kind == SNAPSHOT_RELEASE) {
+        add_authors(t, o);
+    }
     plan_create(t->plan, kind, o);
     translation_fail(t, "Progressing", "being taken up");
 }

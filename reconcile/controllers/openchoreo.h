@@ -16,6 +16,7 @@ struct translation {
     const struct snapshot *s;
     const struct snapshot_entry *entry;
     const json_t *object; /* OpenChoreo's */
+    const json_t *beside; /* what the counterpart is made of too (a Workload), or NULL */
     json_t *edit;
     struct plan *plan;
     struct buf ignored; /* the fields that nothing acts on */
@@ -30,7 +31,8 @@ void translation_ignore(struct translation *t, const char *field);
 void translation_fail(struct translation *t, const char *reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Makes the counterpart's spec what `spec` (taken) says; a null takes a field away, and fields that
- * spec does not name stay. NULL: it is not there yet, or not ours; Ready says so. */
+ * spec does not name stay. Who wrote what it is made of are the authors of a Component or a
+ * Release. NULL: it is not there yet, or not ours; Ready says so. */
 const json_t *translation_counterpart(struct translation *t, enum snapshot_kind kind, json_t *spec);
 /* The same, of an object that is ours already. */
 void translation_merge(struct translation *t, const struct snapshot_entry *ours, json_t *spec);

@@ -7,6 +7,8 @@
  * one, it stays with that. */
 #include "reconcile/controllers/openchoreo.h"
 
+#include "proto/promotion.h"
+
 #define OPENCHOREO_DEFAULT_TYPE_KIND "ComponentType"
 
 static json_t *copied(const json_t *value)
@@ -99,6 +101,7 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
     const json_t *counterpart = NULL;
     if (workload != NULL) {
         note_dependencies(&t, workload);
+        t.beside = workload;
         counterpart = translation_counterpart(&t, SNAPSHOT_COMPONENT, component_spec(&t, workload));
     }
     const json_t *latest = json_at(counterpart, "status", "latestRelease", NULL);
@@ -183,8 +186,22 @@ static void create_binding(struct translation *t, const json_t *component)
     json_object_set_new(o, "spec", spec);
     object_add_finalizer(o, FINALIZER);
     object_add_owner(o, component, true);
+    binding_requested_by(o, object_annotation(t->object, PROMOTION_REQUESTED_BY));
     plan_create(t->plan, SNAPSHOT_BINDING, o);
     translation_fail(t, "Progressing", "being taken up");
+}
+
+/* The binding says what OpenChoreo's says; whoever bound another release there asked for it. */
+static void merge_binding(struct translation *t, const struct snapshot_entry *binding)
+{
+    struct slice release = spec_text(t->object, "releaseName");
+    if (release.len > 0 &&
+        !slice_eq(release, spec_text(snapshot_tree(t->s, binding), "releaseName"))) {
+        json_t *edit = plan_edit(t->plan, t->s, binding);
+        binding_requested_by(edit, object_annotation(t->object, PROMOTION_REQUESTED_BY));
+        (void)json_object_del(json_object_get(edit, "spec"), "reason");
+    }
+    translation_merge(t, binding, binding_spec(t));
 }
 
 /* Our component of that name, made of OpenChoreo's; NULL with the condition set. */
@@ -227,6 +244,7 @@ void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_ent
     const struct snapshot_entry *binding = find_binding(&t, component, environment);
     if (entry->deleting) {
         if (object_has_finalizer(t.object, FINALIZER) && binding != NULL &&
+            binding_before(s, entry, &plan->arena) == NULL &&
             find_component(&t, component) != NULL) {
             plan_delete(plan, binding);
         }
@@ -234,14 +252,20 @@ void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_ent
         return;
     }
     object_add_finalizer(t.edit, FINALIZER);
-    const json_t *owner = find_component(&t, component);
+    const struct snapshot_entry *first = binding_before(s, entry, &plan->arena);
+    const json_t *owner = first == NULL ? find_component(&t, component) : NULL;
     const json_t *tree = NULL;
-    if (owner != NULL && binding == NULL) {
+    if (first != NULL) {
+        translation_fail(&t, "Conflict",
+                         "ReleaseBinding \"%.*s\" is there for component \"%.*s\" in environment "
+                         "\"%.*s\" already: delete one of them",
+                         SLICE_ARG(first->name), SLICE_ARG(component), SLICE_ARG(environment));
+    } else if (owner != NULL && binding == NULL) {
         create_binding(&t, owner);
     } else if (owner != NULL && binding->deleting) {
         translation_fail(&t, "Terminating", "what was bound before is being taken away first");
     } else if (owner != NULL) {
-        translation_merge(&t, binding, binding_spec(&t));
+        merge_binding(&t, binding);
         tree = snapshot_tree(s, binding);
         tell_places(&t, tree);
     }

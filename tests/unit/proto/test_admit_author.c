@@ -187,6 +187,16 @@ static void a_test_result_says_who_reported_it(void **state)
     assert_string_equal(stored_at(f, ".spec.at"), "'2023-11-14T22:13:20Z'");
 }
 
+static void nobody_is_an_author_by_leaving_the_spec_out(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(
+        write_as(f, "alice", "component", ADMIT_CREATE, ADMIT_MAIN,
+                 "{'metadata':{'name':'x','annotations':{'choreo.dev/authors':'[\\'eve\\']'}}}"),
+        &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\']'");
+}
+
 static void the_control_plane_says_itself_whose_it_is(void **state)
 {
     struct fixture *f = *state;
@@ -210,6 +220,7 @@ int main(void)
         TEST(what_goes_to_clusters_is_the_control_planes),
         TEST(an_approval_says_who_really_gave_it),
         TEST(a_test_result_says_who_reported_it),
+        TEST(nobody_is_an_author_by_leaving_the_spec_out),
         TEST(the_control_plane_says_itself_whose_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

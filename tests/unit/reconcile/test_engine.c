@@ -347,6 +347,44 @@ static void test_a_dependency_that_comes_later_is_waited_for(void **state)
     assert_true(happens(f, is_ready, LIMIT_MS));
 }
 
+static const char second[] = "apiVersion: choreo.dev/v1\nkind: ReleaseBinding\n"
+                             "metadata: {name: web-second, namespace: acme}\n"
+                             "spec:\n  owner: {projectName: default, componentName: web}\n"
+                             "  environment: development\n  releaseName: '%.*s'\n";
+
+static bool second_says(struct fixture *f, const char *reason)
+{
+    const json_t *binding = look(f, "releasebindings.choreo.dev", "acme", "web-second");
+    return slice_eq_cstr(json_text_at(object_condition(binding, "Ready"), "reason"), reason);
+}
+
+static bool second_waits(struct fixture *f)
+{
+    return second_says(f, "Conflict");
+}
+
+static bool second_runs(struct fixture *f)
+{
+    return second_says(f, "AllReady");
+}
+
+/* They are of one component and environment: the older counts, and the other when that is gone. */
+static void test_two_bindings_do_not_write_against_each_other(void **state)
+{
+    struct fixture *f = *state;
+    char yaml[512];
+    start_web(f);
+    struct slice release =
+        json_text(json_at(component(f), "status", "latestRelease", "name", NULL));
+    (void)snprintf(yaml, sizeof yaml, second, SLICE_ARG(release));
+    wait_ms(f, 1100); /* ages are in seconds */
+    put(f, yaml);
+    assert_true(happens(f, second_waits, LIMIT_MS));
+    settle(f);
+    change(f, ADMIT_DELETE, "releasebindings.choreo.dev", "acme", "web-development", "{}");
+    assert_true(happens(f, second_runs, LIMIT_MS));
+}
+
 static bool keeps_few_trees(struct fixture *f)
 {
     const struct engine_impl *e = f->engine.impl;
@@ -394,6 +432,7 @@ int main(void)
         TEST(test_a_bad_kubeconfig_is_explained),
         TEST(test_refused_writes_are_tried_again),
         TEST(test_a_dependency_that_comes_later_is_waited_for),
+        TEST(test_two_bindings_do_not_write_against_each_other),
         TEST(test_trees_of_a_burst_go_by_themselves),
     };
     signal(SIGPIPE, SIG_IGN); /* as the programs do */
