@@ -100,8 +100,10 @@ static json_t *dependency_address(const struct inputs *in, const json_t *depende
     struct slice component = json_text_at(dependency, "component");
     struct slice endpoint = json_text_at(dependency, "name");
     const json_t *binding = p->binding(p->user, in->d->ns, project, component, in->d->environment);
+    /* What runs; without a server, which alone tells that, what is asked for. */
+    const char *told = json_object_get(binding, "status") != NULL ? "status" : "spec";
     const json_t *release =
-        get(in, "Release", json_text(json_at(binding, "spec", "releaseName", NULL)));
+        get(in, "Release", json_text(json_at(binding, told, "releaseName", NULL)));
     const json_t *all = json_at(release, "spec", "workload", "endpoints", NULL);
     struct slice name = endpoint.len > 0 ? endpoint : first_member(all);
     const json_t *found = name.len > 0 ? json_object_getn(all, name.data, name.len) : NULL;

@@ -9,9 +9,10 @@
 #include "render/derived.h"
 #include "render/section.h"
 
-/* Variables that the place of deployment decides. */
-static const char *const later[] = {"environment",    "organization", "gateway",  "dataplane",
-                                    "configurations", "dependencies", "metadata", "oc_"};
+/* Variables that the place of deployment decides; a binding changes what is in the container. */
+static const char *const later[] = {"environment",    "organization", "gateway",
+                                    "dataplane",      "dependencies", "metadata",
+                                    "configurations", "container",    "oc_"};
 
 static bool settled(struct slice condition)
 {

@@ -44,13 +44,14 @@ static void keeps(const char *release, const char *expected)
     "    - {id: mesh, includeWhen: '${has(environment.mesh)}'}\n"                                  \
     "    - {id: some, includeWhen: '${environmentConfigs.?size.orValue(parameters.size) > 1}'}\n"  \
     "    - {id: wrong, includeWhen: '${parameters.nothing > 1}'}\n"                                \
+    "    - {id: files, includeWhen: '${has(workload.container.files)}'}\n"                         \
     "workload:\n"                                                                                  \
     "  container: {image: a}\n"
 
 static void what_can_never_be_made_is_left_out(void **state)
 {
     (void)state;
-    keeps(TYPE "componentProfile: {parameters: {}}\n", "always mesh some wrong");
+    keeps(TYPE "componentProfile: {parameters: {}}\n", "always mesh some wrong files");
 }
 
 static void what_is_asked_for_stays(void **state)
@@ -58,14 +59,14 @@ static void what_is_asked_for_stays(void **state)
     (void)state;
     keeps(TYPE "  endpoints: {rpc: {type: gRPC, port: 1}}\n"
                "componentProfile: {parameters: {slo: {}, size: 2}}\n",
-          "always slo many rpc mesh some wrong");
+          "always slo many rpc mesh some wrong files");
 }
 
 static void what_cannot_be_judged_stays(void **state)
 {
     (void)state;
     keeps(TYPE "componentProfile: {parameters: {size: large}}\n",
-          "always slo many rpc mesh some wrong");
+          "always slo many rpc mesh some wrong files");
 }
 
 static void a_type_that_would_make_nothing_is_left_alone(void **state)
