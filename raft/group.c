@@ -94,6 +94,8 @@ static void arm_next(struct group *g)
     next = other < next ? other : next;
     other = group__change_deadline(g);
     next = other < next ? other : next;
+    other = group__tell_deadline(g);
+    next = other < next ? other : next;
     if (g->early_election_ms != 0 && g->early_election_ms < next) {
         next = g->early_election_ms;
     }
@@ -305,6 +307,7 @@ void group__settle(struct group *g)
         tell_leadership(g);
         group__settle_reads(g);
         group__settle_change(g);
+        group__settle_commits(g);
         tell_leader(g);
         answer(g);
     } while (!g->dead && (g->again || something_is_done(g)));

@@ -21,6 +21,7 @@ enum {
     GROUP__TRAILING_BYTES = 4 << 20, /* of entries kept behind a snapshot */
     GROUP__TIMEOUT_GAP_MS = 5,       /* between two timeouts: libraft's may stay in the past */
     GROUP__INFLIGHT_ENTRIES = 16,    /* sent to a follower and not acknowledged */
+    GROUP__TELL_AFTER_MS = 1,        /* a commit that no entry has told of */
 };
 
 /* Written to the log and not yet known to be durable. */
@@ -49,6 +50,7 @@ struct group__peer {
     uint64_t snapshot_grace_ms; /* it may be installing what it was sent, until then */
     uint64_t snapshot_index;
     uint64_t read_number; /* the last round that it confirmed */
+    uint64_t told_commit; /* the greatest commit index that it was sent in our term */
 };
 
 enum group__change_kind {
@@ -131,6 +133,8 @@ struct group {
     uint64_t round_sent_ms;
     uint64_t confirmed_ms;
 
+    uint64_t tell_at_ms; /* followers are to be told what has committed; 0: they were */
+
     struct group__change change;
     struct list changes_done;
 
@@ -192,6 +196,13 @@ void group__lose_reads(struct group *g, int status);
 void group__receive_read(struct group *g, const char *from, const struct message *m);
 void group__retry_reads(struct group *g);
 uint64_t group__read_deadline(const struct group *g); /* UINT64_MAX: none */
+
+/* group_commit.c */
+void group__settle_commits(struct group *g);
+/* Tells that server what it holds and does not know to be committed, if there is any such. */
+void group__tell_commit(struct group *g, const struct group_server *s);
+void group__note_told(struct group *g, const struct message *m); /* an APPEND that goes out */
+uint64_t group__tell_deadline(const struct group *g);            /* UINT64_MAX: none */
 
 /* group_change.c */
 void group__settle_change(struct group *g);

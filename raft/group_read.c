@@ -75,6 +75,7 @@ static void ask(struct group *g)
                             .to = s->id,
                             .term = g->led_term,
                             .read = {.number = g->round_number, .round_term = g->led_term}};
+        group__tell_commit(g, s);
         group__emit(g, s->name, &m);
     }
 }

@@ -130,6 +130,7 @@ static void emit_append(struct group *g, struct message *m, const char *name, si
             bytes += e->data->len;
             next++;
         }
+        group__note_told(g, m);
         group__emit(g, name, m);
         m->append.prev_index = next - 1;
         m->append.prev_term = wal_term_at(g->log, next - 1);
@@ -263,6 +264,7 @@ static void note_leadership(struct group *g)
         g->round = false;
         for (size_t i = 0; i < GROUP_SERVERS_MAX; i++) {
             g->peers[i].read_number = 0;
+            g->peers[i].told_commit = 0;
             g->peers[i].heard = false;
         }
     }

@@ -1,8 +1,10 @@
 // watches.js: from a write sent to its event received, one writer, one watcher.
 //
 // Over REST as kube-apiserver is asked (watch_*), and over gRPC by the same client library for us and
-// for etcd (grpc_watch_*). Writer and watcher are at the node that leads; elsewhere an event comes as much
-// later as the news of a commit takes.
+// for etcd (grpc_watch_*). Writer and watcher are at the node that leads, where each write follows the one
+// before; then the watcher is at another (grpc_watch_far_*), where an event comes as much later as the news
+// of a commit takes, which no further write brings: each waits until the one before was seen. Last
+// (grpc_read_far_*), what was written at the leader is read at the other node, linearizably.
 'use strict';
 
 const https = require('node:https');
@@ -21,12 +23,17 @@ class Stopwatch {
   saw(name) {
     if (this.sent.has(name)) this.latencies.push(nowMs() - this.sent.get(name));
     this.sent.delete(name);
+    this.tell?.();
   }
-  async run(count, write) {
+  async seen(name) {
+    while (this.sent.has(name)) await new Promise(resolve => { this.tell = resolve; });
+  }
+  async run(count, write, apart = false) {
     for (let i = 0; i < count; i++) {
       const name = `watch-${i}`;
       this.sent.set(name, nowMs());
       await write(name);
+      if (apart) await this.seen(name);
     }
     await until('the last event', () => this.sent.size === 0);
     return this.latencies;
@@ -63,12 +70,14 @@ async function overRest(cluster, count) {
   return latencies;
 }
 
-async function overGrpc(cluster, count) {
-  const {node} = await place(cluster, 'watched-grpc');
-  const resources = grpc.client(grpc.proto.choreo.v1.ResourceService, cluster, {node});
+async function overGrpc(cluster, count, far) {
+  const namespace = far ? 'watched-far' : 'watched-grpc';
+  const {node} = await place(cluster, namespace);
+  const writer = grpc.client(grpc.proto.choreo.v1.ResourceService, cluster, {node});
+  const reader = grpc.client(grpc.proto.choreo.v1.ResourceService, cluster, {node: far ? (node + 1) % 3 : node});
   const stopwatch = new Stopwatch();
-  const ref = {version: 'v1', resource: 'configmaps', namespace: 'watched-grpc'};
-  const watch = resources.stub.Watch({ref, form: 'FORM_JSON'}, resources.metadata());
+  const ref = {version: 'v1', resource: 'configmaps', namespace};
+  const watch = reader.stub.Watch({ref, form: 'FORM_JSON'}, reader.metadata());
   const synced = new Promise((resolve, reject) => {
     watch.on('error', reject);
     watch.on('data', event => {
@@ -77,45 +86,69 @@ async function overGrpc(cluster, count) {
     });
   });
   await synced;
-  const latencies = await stopwatch.run(count, name => {
+  const write = name => {
     const object = configMap(name);
-    object.metadata.namespace = ref.namespace;
-    return resources.call('Create', {ref, object: grpc.json(object), form: 'FORM_JSON'});
-  });
+    object.metadata.namespace = namespace;
+    return writer.call('Create', {ref, object: grpc.json(object), form: 'FORM_JSON'});
+  };
+  const watched = await stopwatch.run(count, write, far);
   watch.on('error', () => {});
   watch.cancel();
-  resources.close();
+  const read = far ? await readBehind(count, write, name => reader.call('Get', {ref: {...ref, name}, form: 'FORM_JSON'})) : [];
+  reader.close();
+  writer.close();
+  return {watched, read};
+}
+
+// How long a read takes that begins when a write has just been acknowledged.
+async function readBehind(count, write, read) {
+  const latencies = [];
+  for (let i = 0; i < count; i++) {
+    await write(`read-${i}`);
+    const began = nowMs();
+    await read(`read-${i}`);
+    latencies.push(nowMs() - began);
+  }
   return latencies;
 }
 
-async function overEtcd(etcd, count) {
-  const member = await etcd.leader();
+async function overEtcd(etcd, count, far) {
+  const leader = await etcd.leader();
+  const reader = far ? etcd.members[(leader.number + 1) % etcd.members.length] : leader;
   const stopwatch = new Stopwatch();
-  const watch = member.client.watch();
+  const watch = reader.client.watch();
+  const prefix = far ? 'far-' : '';
   const created = new Promise((resolve, reject) => {
     watch.on('error', reject);
     watch.on('data', response => {
       if (response.created) resolve();
-      for (const event of response.events) stopwatch.saw(event.kv.key.toString());
+      for (const event of response.events) stopwatch.saw(event.kv.key.toString().slice(prefix.length));
     });
   });
-  watch.write({create_request: {key: Buffer.from('watch-'), range_end: Buffer.from('watch.')}});
+  watch.write({create_request: {key: Buffer.from(`${prefix}watch-`), range_end: Buffer.from(`${prefix}watch.`)}});
   await created;
   const value = JSON.stringify(configMap('watched'));
-  const latencies = await stopwatch.run(count, name => etcd.put(member, name, value));
+  const write = name => etcd.put(leader, prefix + name, value);
+  const watched = await stopwatch.run(count, write, far);
   watch.on('error', () => {});
   watch.cancel();
-  return latencies;
+  const read = far ? await readBehind(count, write, name => etcd.call(reader, 'range', {key: Buffer.from(prefix + name)})) : [];
+  return {watched, read};
 }
 
 module.exports = {
   name: 'watches', cluster: 'plain', peer: true,
-  figures: ['watch_p50_ms', 'watch_p99_ms', 'grpc_watch_p50_ms', 'grpc_watch_p99_ms'],
+  figures: ['watch', 'grpc_watch', 'grpc_watch_far', 'grpc_read_far'].flatMap(f => [`${f}_p50_ms`, `${f}_p99_ms`]),
   async run(bench) {
     const cluster = await bench.cluster(this);
     const etcd = await bench.etcd();
     const count = bench.quick ? 60 : 300;
     bench.report.latency('watch', await overRest(cluster, count));
-    bench.report.latency('grpc_watch', await overGrpc(cluster, count), etcd ? await overEtcd(etcd, count) : []);
+    for (const far of [false, true]) {
+      const ours = await overGrpc(cluster, count, far);
+      const theirs = etcd ? await overEtcd(etcd, count, far) : {watched: [], read: []};
+      bench.report.latency(far ? 'grpc_watch_far' : 'grpc_watch', ours.watched, theirs.watched);
+      if (far) bench.report.latency('grpc_read_far', ours.read, theirs.read);
+    }
   },
 };

@@ -39,6 +39,38 @@ static void test_elects_and_commits(void **state)
     finish(w);
 }
 
+static bool leader_has_applied_all(struct world *w)
+{
+    int leader = world_leader(w, 0);
+    struct group_status status;
+    if (leader < 0) {
+        return false;
+    }
+    group_status(w->nodes[leader].replicas[0].group, &status);
+    for (int i = 0; i < MACHINE_CLIENTS; i++) {
+        if (w->clients[i].busy) {
+            return false;
+        }
+    }
+    return status.applied == status.last;
+}
+
+/* A follower waits neither for the next entry nor for a heartbeat, which comes every 50 ms. */
+static void test_followers_learn_of_a_commit_at_once(void **state)
+{
+    (void)state;
+    struct world *w = quiet_world(3, 0);
+    assert_true(world_run_until(w, world_has_leader, 2000));
+    for (int round = 0; round < 20; round++) {
+        w->stop_clients = false;
+        world_run(w, 200);
+        w->stop_clients = true;
+        assert_true(world_run_until(w, leader_has_applied_all, 1000));
+        assert_true(world_run_until(w, world_converged, 15));
+    }
+    finish(w);
+}
+
 static void test_survives_restart_of_all(void **state)
 {
     (void)state;
@@ -352,6 +384,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elects_and_commits),
+        cmocka_unit_test(test_followers_learn_of_a_commit_at_once),
         cmocka_unit_test(test_survives_restart_of_all),
         cmocka_unit_test(test_leader_lost_and_back),
         cmocka_unit_test(test_single_node_grows),
