@@ -1,40 +1,34 @@
 /* h2.c: HTTP/2 by nghttp2, a library without I/O.
  *
  * Happy path: mem_recv() turns bytes into callbacks, which build streams; mem_send() is pulled once
- * per turn of the loop while the wire has room. A response's DATA frames are read from the stream's
- * own queue and go to the wire without passing through the library (NO_COPY). A stream without
- * ready bytes is deferred and resumed by wake().
+ * per turn of the loop while the wire has room (h2_send.c).
+ * So many requests of a connection begin in one turn of the loop: what came behind them waits in
+ * `left` for the next, unread, so that who opens and resets streams by the thousand does it between
+ * the requests of others.
  * Failure path: a malformed frame makes the library queue a GOAWAY, which is flushed before the
  * connection closes. What does no work is counted (flood.h). Too large a head resets its stream.
  * Invariants: stream_user_data is the http_stream until it is detached; mem_send() never runs
  * inside mem_recv(). */
-#include <assert.h>
-#include <nghttp2/nghttp2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/http/conn.h"
+#include "node/http/h2_internal.h"
 
 enum {
     WINDOW_STREAM_BYTES = 256 * 1024,
     WINDOW_CONN_BYTES = 1024 * 1024,
     DROPPED_MAX_BYTES = 8 * 1024 * 1024, /* of a body that was refused */
-    NV_MAX = 40
-};
-
-struct h2 {
-    nghttp2_session *session;
-    struct http_conn *conn;
-    struct http_stream *heading; /* whose head is coming */
-    struct slice target;
-    const char *flood; /* what there was too much of: the connection ends */
-    bool calmed;       /* and the client was told */
+    TURN_REQUESTS = 32,                  /* a millisecond's work */
 };
 
 static struct http_stream *stream_at(nghttp2_session *session, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(session, id);
+}
+
+static bool had_its_turn(const struct h2 *h)
+{
+    return h->begun > TURN_REQUESTS;
 }
 
 /* ---- requests ---- */
@@ -93,6 +87,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     s->id = frame->hd.stream_id;
     h->heading = s;
     h->target = (struct slice){0};
+    h->begun++;
     h->conn->head_ms = http_conn_now(h->conn);
     return nghttp2_session_set_stream_user_data(session, s->id, s);
 }
@@ -135,11 +130,13 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     }
     struct slice n = slice_make(name, name_len);
     struct slice v = slice_make(value, value_len);
-    if (name_len != 0 && name[0] == ':') {
-        return add_pseudo(h, s, n, v);
-    }
     struct err ignored = {0};
-    return http_stream_add_header(s, n, v, &ignored) == 0 ? 0 : too_large(h);
+    bool pseudo = name_len != 0 && name[0] == ':';
+    int rc = pseudo                                           ? add_pseudo(h, s, n, v)
+             : http_stream_add_header(s, n, v, &ignored) == 0 ? 0
+                                                              : too_large(h);
+    /* Only here may the library be told to stop for now. */
+    return rc == 0 && had_its_turn(h) ? NGHTTP2_ERR_PAUSE : rc;
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -217,122 +214,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return 0;
 }
 
-/* ---- responses ---- */
-
-static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t len,
-                         uint32_t *flags, nghttp2_data_source *source, void *user)
-{
-    (void)to;
-    (void)user;
-    struct http_stream *s = source->ptr;
-    struct slice ready = http_stream_ready(s);
-    size_t take = ready.len < len ? ready.len : len;
-    if (s->send.state == HTTP_SEND_GONE) {
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    }
-    bool ended = s->send.state == HTTP_SEND_ENDED;
-    if (take == 0 && !ended) {
-        s->deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    *flags = NGHTTP2_DATA_FLAG_NO_COPY;
-    if (ended && take == ready.len) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (s->trailer_count != 0) {
-            nghttp2_nv nv[NV_MAX];
-            size_t count = s->trailer_count < NV_MAX ? s->trailer_count : NV_MAX;
-            for (size_t i = 0; i < count; i++) {
-                const struct http_header *t = &s->trailers[i];
-                nv[i] = (nghttp2_nv){(uint8_t *)(uintptr_t)t->name.data,
-                                     (uint8_t *)(uintptr_t)t->value.data, t->name.len, t->value.len,
-                                     NGHTTP2_NV_FLAG_NONE};
-            }
-            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-            if (nghttp2_submit_trailer(session, id, nv, count) != 0) {
-                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-            }
-        }
-    }
-    return (ssize_t)take;
-}
-
-static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
-                     size_t len, nghttp2_data_source *source, void *user)
-{
-    (void)session;
-    (void)frame; /* we ask for no padding */
-    struct h2 *h = user;
-    struct http_stream *s = source->ptr;
-    if (http_conn_full(h->conn)) {
-        return NGHTTP2_ERR_WOULDBLOCK;
-    }
-    flood_answered(&h->conn->flood);
-    http_conn_write(h->conn, slice_make(head, 9));
-    http_conn_write(h->conn, slice_sub(http_stream_ready(s), 0, len));
-    http_stream_sent(s, len);
-    return 0;
-}
-
-static void set_nv(nghttp2_nv *nv, struct slice name, struct slice value)
-{
-    *nv = (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.len,
-                       value.len, NGHTTP2_NV_FLAG_NONE};
-}
-
-static void h2_head(struct http_conn *conn, struct http_stream *s, int status,
-                    const struct http_header *headers, size_t count, bool whole)
-{
-    struct h2 *h = conn->impl;
-    assert(count + 3 <= NV_MAX);
-    nghttp2_nv nv[NV_MAX];
-    char code[12];
-    char length[24];
-    size_t n = 0;
-    (void)snprintf(code, sizeof(code), "%d", status);
-    set_nv(&nv[n++], SLICE(":status"), slice_of(code));
-    set_nv(&nv[n++], SLICE("date"), http_conn_date(conn));
-    for (size_t i = 0; i < count; i++) {
-        set_nv(&nv[n++], headers[i].name, headers[i].value);
-    }
-    bool no_body = status == 204 || status == 304 || (s->head_only && whole);
-    if (whole && status != 204 && status != 304) {
-        (void)snprintf(length, sizeof(length), "%zu", s->out.len);
-        set_nv(&nv[n++], SLICE("content-length"), slice_of(length));
-    }
-    flood_answered(&conn->flood);
-    nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
-    bool ends = no_body || (whole && s->out.len == 0);
-    if (nghttp2_submit_response(h->session, s->id, nv, n, ends ? NULL : &body) != 0) {
-        (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id,
-                                        NGHTTP2_INTERNAL_ERROR);
-    }
-}
-
-static void h2_wake(struct http_conn *conn, struct http_stream *s)
-{
-    struct h2 *h = conn->impl;
-    if (s->deferred) {
-        s->deferred = false;
-        (void)nghttp2_session_resume_data(h->session, s->id);
-    }
-    http_conn_dirty(conn);
-}
-
-static void h2_reset(struct http_conn *conn, struct http_stream *s)
-{
-    struct h2 *h = conn->impl;
-    /* gRPC reads the first as RESOURCE_EXHAUSTED: of bandwidth. */
-    uint32_t code = s->slow ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
-    (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, code);
-    http_conn_dirty(conn);
-}
-
-static void h2_consumed(struct http_conn *conn, struct http_stream *s, size_t bytes)
-{
-    struct h2 *h = conn->impl;
-    (void)nghttp2_session_consume_stream(h->session, s->id, bytes);
-    http_conn_dirty(conn);
-}
+/* ---- turns ---- */
 
 /* Says why the connection ends, as the client's library may understand it. */
 static int calm(struct h2 *h, struct err *err)
@@ -344,6 +226,38 @@ static int calm(struct h2 *h, struct err *err)
             NGHTTP2_ENHANCE_YOUR_CALM, (const uint8_t *)h->flood, strlen(h->flood));
     }
     return err_set(err, ERR_BUSY, "%s", h->flood);
+}
+
+/* Hands bytes to the library, until enough requests have begun; *taken says how many it took. */
+static int take(struct h2 *h, struct slice bytes, size_t *taken, struct err *err)
+{
+    ssize_t len = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.data, bytes.len);
+    *taken = len > 0 ? (size_t)len : 0;
+    if (len < 0 && h->flood != NULL) {
+        return calm(h, err);
+    }
+    return len >= 0 ? 0 : err_set(err, ERR_INVALID, "HTTP/2: %s", nghttp2_strerror((int)len));
+}
+
+/* A new turn: first what the last one left. The library may hold a head that lacks no more bytes.
+ */
+static int take_left(struct h2 *h, struct err *err)
+{
+    bool held = had_its_turn(h);
+    size_t taken = 0;
+    h->begun = 0;
+    if (!held) {
+        return 0;
+    }
+    struct slice left = slice_sub(buf_slice(&h->left), h->left_taken, h->left.len);
+    int rc = take(h, left.len > 0 ? left : SLICE(""), &taken, err);
+    h->left_taken += taken;
+    if (!had_its_turn(h)) {
+        buf_free(&h->left);
+        h->left_taken = 0;
+    }
+    http_conn_dirty(h->conn);
+    return rc;
 }
 
 static int h2_pump(struct http_conn *conn, struct err *err)
@@ -370,8 +284,13 @@ static int h2_pump(struct http_conn *conn, struct err *err)
         return err_set(err, ERR_CLOSED, "the session has ended");
     }
     /* Who does not read what we say is not listened to: its frames would only queue up answers. */
-    conn->wire->ops->read(conn->wire, !http_conn_full(conn));
-    return 0;
+    if (http_conn_full(conn)) {
+        conn->wire->ops->read(conn->wire, false);
+        return 0;
+    }
+    int rc = take_left(h, err);
+    conn->wire->ops->read(conn->wire, !had_its_turn(h));
+    return rc;
 }
 
 /* ---- the session ---- */
@@ -385,7 +304,7 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
-    nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+    nghttp2_session_callbacks_set_send_data_callback(cb, h2__send_data);
 }
 
 static int h2_open(struct http_conn *conn, struct err *err)
@@ -428,14 +347,13 @@ static int h2_input(struct http_conn *conn, struct slice bytes, struct err *err)
         return err->code;
     }
     struct h2 *h = conn->impl;
-    ssize_t len = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.data, bytes.len);
-    if (len < 0) {
-        if (h->flood != NULL) {
-            return calm(h, err);
-        }
-        return err_set(err, ERR_INVALID, "HTTP/2: %s", nghttp2_strerror((int)len));
+    size_t taken = 0;
+    int rc = had_its_turn(h) ? 0 : take(h, bytes, &taken, err);
+    if (rc == 0 && had_its_turn(h)) {
+        buf_add(&h->left, slice_sub(bytes, taken, bytes.len));
+        conn->wire->ops->read(conn->wire, false);
     }
-    return 0;
+    return rc;
 }
 
 static void h2_drain(struct http_conn *conn)
@@ -456,6 +374,7 @@ static void h2_free(struct http_conn *conn)
 {
     struct h2 *h = conn->impl;
     nghttp2_session_del(h->session);
+    buf_free(&h->left);
     free(h);
     conn->impl = NULL;
 }
@@ -463,10 +382,10 @@ static void h2_free(struct http_conn *conn)
 const struct http_proto http_h2 = {
     .input = h2_input,
     .pump = h2_pump,
-    .head = h2_head,
-    .wake = h2_wake,
-    .reset = h2_reset,
-    .consumed = h2_consumed,
+    .head = h2__head,
+    .wake = h2__wake,
+    .reset = h2__reset,
+    .consumed = h2__consumed,
     .drain = h2_drain,
     .ping = h2_ping,
     .free = h2_free,

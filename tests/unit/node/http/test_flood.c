@@ -187,16 +187,16 @@ static void streams_that_the_client_has_us_reset_are_counted(void **state)
 static void the_reason_comes_behind_what_is_queued(void **state)
 {
     struct fixture *f = *state;
-    struct http_stream *streams[100];
+    struct http_stream *streams[30]; /* one turn */
     f->server.limits.resets_per_minute = 20;
     f->manual = true;
-    for (uint32_t i = 0; i < 100; i++) {
+    for (uint32_t i = 0; i < 30; i++) {
         open_stream(f, 2 * i + 1, END_STREAM);
         streams[i] = f->stream;
         send_frame(f, WINDOW_UPDATE, 0, 2 * i + 1, SLICE("\x7f\xff\xff\xff"));
     }
     expect_goaway(f, "too_many_resets");
-    for (size_t i = 0; i < 100; i++) {
+    for (size_t i = 0; i < 30; i++) {
         http_stream_release(streams[i]);
     }
 }
@@ -352,6 +352,84 @@ static void heads_that_grow_while_they_are_read_are_soon_too_many(void **state)
     buf_free(&block);
 }
 
+/* ---- turns ---- */
+
+static void add_request(struct buf *to, uint32_t id)
+{
+    buf_add_be32(to, (uint32_t)(sizeof request_block - 1) << 8 | HEADERS);
+    buf_add_u8(to, END_HEADERS | END_STREAM);
+    buf_add_be32(to, id);
+    buf_add(to, slice_make(request_block, sizeof request_block - 1));
+}
+
+/* How many are routed by the time that the connection reads again; each turn is a pump. */
+static int turns_of(struct fixture *f, int each)
+{
+    int turns = 0;
+    for (; !f->wire.reading; turns++) {
+        int before = f->routed;
+        http_conn_pump(&f->conn);
+        assert_true(f->routed - before <= each);
+    }
+    return turns;
+}
+
+static void requests_that_come_together_begin_in_turns(void **state)
+{
+    struct fixture *f = *state;
+    struct buf many = {0};
+    for (uint32_t i = 0; i < 200; i++) {
+        add_request(&many, 2 * i + 1);
+    }
+    http_conn_input(&f->conn, buf_slice(&many));
+    int each = f->routed;
+    assert_true(each > 0 && each < 100);
+    assert_false(f->wire.reading);
+    assert_int_equal(turns_of(f, each + 1), (200 - each + each) / (each + 1));
+    assert_int_equal(f->routed, 200);
+    expect_peace(f);
+    buf_free(&many);
+}
+
+/* The last byte of the last head has come, but its turn has not. */
+static void a_whole_head_that_waits_is_not_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    for (int count = 30; count < 40; count++) {
+        struct buf some = {0};
+        uint32_t first = f->routed > 0 ? (uint32_t)f->routed : 0;
+        for (uint32_t i = 0; i < (uint32_t)count; i++) {
+            add_request(&some, 2 * (first + i) + 1);
+        }
+        http_conn_input(&f->conn, buf_slice(&some));
+        (void)turns_of(f, 40);
+        http_conn_pump(&f->conn);
+        assert_int_equal(f->routed, first + (uint32_t)count);
+        buf_free(&some);
+    }
+    expect_peace(f);
+}
+
+static void what_comes_meanwhile_waits_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct buf many = {0};
+    for (uint32_t i = 0; i < 40; i++) {
+        add_request(&many, 2 * i + 1);
+    }
+    http_conn_input(&f->conn, buf_slice(&many));
+    int before = f->routed;
+    assert_true(before < 40);
+    for (uint32_t id = 81; id < 161; id += 2) { /* bytes that had been on their way */
+        open_stream(f, id, END_STREAM);
+    }
+    assert_int_equal(f->routed, before);
+    (void)turns_of(f, 40);
+    assert_int_equal(f->routed, 80);
+    expect_peace(f);
+    buf_free(&many);
+}
+
 /* ---- who does not read ---- */
 
 static void who_does_not_read_is_not_listened_to(void **state)
@@ -408,6 +486,7 @@ static void many_streams_share_what_may_be_queued(void **state)
         open_stream(f, 2 * i + 1, END_STREAM);
         streams[i] = f->stream;
         http_stream_start(f->stream, 200, NULL, 0);
+        http_conn_pump(&f->conn);
     }
     f->wire.pending = SIZE_MAX; /* the kernel takes nothing */
     for (size_t i = 0; i < 250; i++) {
@@ -440,6 +519,9 @@ int main(void)
         TEST(a_client_that_takes_what_is_sent_is_not_dropped),
         TEST(continuations_end),
         TEST(heads_that_grow_while_they_are_read_are_soon_too_many),
+        TEST(requests_that_come_together_begin_in_turns),
+        TEST(a_whole_head_that_waits_is_not_forgotten),
+        TEST(what_comes_meanwhile_waits_behind),
         TEST(who_does_not_read_is_not_listened_to),
         TEST(a_dribbled_window_is_no_progress),
         TEST(many_streams_share_what_may_be_queued),
