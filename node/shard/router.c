@@ -2,11 +2,11 @@
  *
  * Happy path: a read wants the freshness that was asked for (front.h) of its shard, or of all of
  * them, and is then answered from the front's own databases. Writes are submit.c's.
- * A list is read in turns, one of all that are under way with each wake, so that a long one delays
- * nobody. A list over all namespaces takes the greatest clock T of all leaders, each confirmed
- * after the list came, has every shard close T, and reads each as of T. A stale one reads at once,
- * as of the least present of the shards; only where history does not reach back to that, they are
- * asked.
+ * A list is read in turns, and all that are under way share SCANS_US of each wake, so that neither
+ * a long one nor many short ones delay a read or write. A list over all namespaces takes the
+ * greatest clock T of all leaders, each confirmed after the list came, has every shard close T, and
+ * reads each as of T. A stale one reads at once, as of the least present of the shards; only where
+ * history does not reach back to that, they are asked.
  *
  * Failure path: at the deadline a read is ERR_TIMEOUT, or ERR_UNAVAILABLE without a leader.
  *
@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "proto/selector.h"
+
+enum { SCANS_US = 500 };
 
 /* ---- where things live ---- */
 
@@ -153,17 +156,18 @@ static struct run *next_scan(struct front *f)
     return NULL;
 }
 
-/* One turn of one list; those that come after it in the runs have theirs before it has another. */
+/* Turns of lists until they have had their time; each has one before any has another. */
 static void scan_some(struct front *f)
 {
-    struct run *run = next_scan(f);
-    if (run != NULL) {
+    uint64_t until_ns = clock_mono_ns() + SCANS_US * UINT64_C(1000);
+    for (struct run *run = next_scan(f); run != NULL; run = next_scan(f)) {
+        if (clock_mono_ns() >= until_ns) {
+            front_wake(f);
+            return;
+        }
         list_remove(&run->link);
         list_push_back(&f->runs, &run->link);
         scan_turn(run);
-    }
-    if (run != NULL && next_scan(f) != NULL) {
-        front_wake(f);
     }
 }
 
@@ -242,7 +246,7 @@ static void router_cancel(struct backend *b, void *request)
 static void read_now(struct run *run)
 {
     if (run->kind == RUN_LIST) {
-        scan_turn(run);
+        run->scanning = true; /* by the wake that this is part of */
         return;
     }
     struct view *view = &run->front->shards[run->shard].view;
@@ -351,7 +355,7 @@ static void on_one_reached(struct want *want, int rc, const struct err *err)
         return;
     }
     if (run->closing) {
-        scan_turn(run);
+        run->scanning = true;
     } else {
         want_all(run, WANT_CLOSED, run->version, true);
     }
