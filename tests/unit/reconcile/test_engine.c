@@ -123,6 +123,25 @@ static void test_new_credentials_may_lead_elsewhere(void **state)
     buf_free(&patch);
 }
 
+static bool misses_cilium(struct fixture *f)
+{
+    const json_t *c = object_condition(component(f), "Ready");
+    return slice_find(json_text_at(c, "message"), SLICE("CiliumNetworkPolicy")) != SIZE_MAX;
+}
+
+/* They count no generation, and templates read them. */
+static void test_annotations_of_a_plane_reach_what_runs(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    assert_non_null(on_cluster(&f->kube, "NetworkPolicy"));
+    change(
+        f, ADMIT_PATCH_MERGE, "dataplanes.choreo.dev", "", "development",
+        "{\"metadata\": {\"annotations\": {\"choreo.dev/network-policy-provider\": \"cilium\"}}}");
+    assert_true(happens(f, misses_cilium, LIMIT_MS));
+}
+
 static bool unreachable(struct fixture *f)
 {
     const json_t *c = object_condition(component(f), "Ready");
@@ -421,6 +440,7 @@ int main(void)
         TEST(test_deleting_removes_everything),
         TEST(test_deleting_the_organization_drains_it),
         TEST(test_new_credentials_may_lead_elsewhere),
+        TEST(test_annotations_of_a_plane_reach_what_runs),
         TEST(test_a_dead_cluster_delays_no_other),
         TEST(test_a_refused_manifest_is_told_and_tried_again),
         TEST(test_a_kind_that_the_cluster_lacks_is_named_and_keeps_nothing_back),
