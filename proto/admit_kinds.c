@@ -287,7 +287,10 @@ int admit_scale(const struct kind *kind, const struct backend_object *object, st
     if (kind->scale_spec_replicas.len == 0) {
         return err_set(err, ERR_METHOD, "%.*s have no scale", SLICE_ARG(kind->resource));
     }
-    int rc = object_parse(object->body, object->version, &tree, err);
+    struct buf room = {0};
+    struct backend_object read = object_as_read(kind, object, &room);
+    int rc = object_parse(read.body, object->version, &tree, err);
+    buf_free(&room);
     if (rc != 0) {
         return rc;
     }

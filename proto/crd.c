@@ -14,6 +14,8 @@
 #include "proto/schema_build.h"
 #include "proto/tree_internal.h"
 
+enum { SETTLE_MS = 5000, VERSION_MS_SHIFT = 21 /* a resourceVersion's milliseconds stand there */ };
+
 static void release(struct shared_value *value)
 {
     struct crd *crd = CONTAINER_OF(value, struct crd, shared);
@@ -152,6 +154,28 @@ static void compile_warning(struct crd *crd, const json_t *version, struct kind 
                                              SLICE_ARG(k->api_version), SLICE_ARG(k->kind)));
 }
 
+static bool has_default(const struct schema *s)
+{
+    if (s == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < s->field_count; i++) {
+        if (s->fields[i].default_json.len > 0 || has_default(s->fields[i].schema)) {
+            return true;
+        }
+    }
+    return has_default(s->values) || has_default(s->items);
+}
+
+/* A write that a node with the former definition let in may come after the new one. An object that
+ * is stored as another version has that one's defaults. */
+static uint64_t defaults_until(const struct kind *k, uint64_t version)
+{
+    bool as_stored = slice_eq(k->stored_as, k->api_version);
+    uint64_t until = as_stored ? version + ((uint64_t)SETTLE_MS << VERSION_MS_SHIFT) : UINT64_MAX;
+    return has_default(k->schema) ? until : 0;
+}
+
 static void compile_version(struct crd *crd, const json_t *version, const struct kind *names,
                             const struct expressions *x, struct kind *k)
 {
@@ -165,6 +189,7 @@ static void compile_version(struct crd *crd, const json_t *version, const struct
     }
     k->schema = schema_build(&crd->arena, schema, x);
     k->doc = k->schema->doc;
+    k->defaults_until = defaults_until(k, names->defaults_until);
     compile_columns(crd, version, k);
     compile_selectables(crd, version, k);
     compile_subresources(crd, version, k);
@@ -190,7 +215,8 @@ static struct kind shared_names(struct crd *crd, const json_t *object)
     const json_t *spec = json_object_get(object, "spec");
     const json_t *names = json_at(object, "status", "acceptedNames", NULL);
     const json_t *versions = json_object_get(spec, "versions");
-    struct kind k = {.group = keep(crd, json_text_at(spec, "group")),
+    struct kind k = {.defaults_until = object_version(object), /* the definition's, to begin with */
+                     .group = keep(crd, json_text_at(spec, "group")),
                      .kind = keep(crd, json_text_at(names, "kind")),
                      .list_kind = keep(crd, json_text_at(names, "listKind")),
                      .plural = keep(crd, json_text_at(names, "plural")),

@@ -41,7 +41,8 @@ struct crd {
     struct arena arena;
 };
 
-/* One reference. x may be NULL: expressions are then not enforced. */
+/* One reference. The object has its resourceVersion, which is where defaults that it has gained
+ * begin to be stored. x may be NULL: expressions are then not enforced. */
 struct crd *crd_compile(const json_t *object, const struct expressions *x);
 
 /* ---- judging ---- */

@@ -72,6 +72,9 @@ struct kind {
     bool strategic;  /* takes strategic merge patches: Kubernetes' own kinds only */
     bool answered;   /* created to be answered, never stored; it has no name of its own */
     enum schema_format name_format; /* of metadata.name; NONE: an RFC 1123 subdomain */
+    /* Objects whose version is below it may lack defaults, and are given them as they are read
+     * (object_as_read()): the schema was another when they were written. 0: none do. */
+    uint64_t defaults_until;
     bool lenient; /* unknown fields are kept, not pruned (kinds known in part or not at all) */
     bool ending;  /* its definition is being deleted: no object is created any more */
     /* scale subresource: JSONPaths; spec_replicas empty: none */

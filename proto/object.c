@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "proto/backend.h"
 #include "proto/kind.h"
+#include "proto/schema.h"
 #include "proto/tree_internal.h"
 
 static const struct slice uid_key = {"\"uid\":", 6};
@@ -83,7 +84,25 @@ void object_emit(struct buf *out, struct slice body, uint32_t splice, uint64_t v
     buf_add(out, slice_sub(body, splice, SIZE_MAX));
 }
 
-void object_emit_as(struct buf *out, const struct kind *kind, const struct backend_object *object)
+struct backend_object object_as_read(const struct kind *kind, const struct backend_object *object,
+                                     struct buf *room)
+{
+    struct backend_object read = *object;
+    json_t *tree = NULL;
+    if (object->version >= kind->defaults_until || kind->schema == NULL ||
+        object_parse(object->body, 0, &tree, NULL) != 0) {
+        return read;
+    }
+    schema_default(kind->schema, tree);
+    if (object_canonical(tree, room, &read.splice, NULL) == 0) {
+        read.body = buf_slice(room);
+    }
+    json_decref(tree);
+    return read;
+}
+
+static void emit_renamed(struct buf *out, const struct kind *kind,
+                         const struct backend_object *object)
 {
     struct slice body = object->body;
     struct slice value;
@@ -102,6 +121,14 @@ void object_emit_as(struct buf *out, const struct kind *kind, const struct backe
     uint32_t splice = object->splice + (object->splice > from ? (uint32_t)grown : 0);
     object_emit(out, buf_slice(&renamed), splice, object->version);
     buf_free(&renamed);
+}
+
+void object_emit_as(struct buf *out, const struct kind *kind, const struct backend_object *object)
+{
+    struct buf room = {0};
+    struct backend_object read = object_as_read(kind, object, &room);
+    emit_renamed(out, kind, &read);
+    buf_free(&room);
 }
 
 int object_parse(struct slice body, uint64_t version, json_t **tree, struct err *err)

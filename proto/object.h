@@ -27,8 +27,12 @@ int object_canonical(json_t *tree, struct buf *body, uint32_t *splice, struct er
 int object_splice(struct slice body, uint32_t *splice, struct err *err);
 /* Stored bytes to what clients see. */
 void object_emit(struct buf *out, struct slice body, uint32_t splice, uint64_t version);
-/* The same, as an object of this kind: where that has several versions, the stored one's name is
- * replaced. Version 0 (a dry run's) is left out. */
+/* The object as it is read: with the defaults that its kind has and it was not written with, in
+ * bytes of room's; else itself. */
+struct backend_object object_as_read(const struct kind *kind, const struct backend_object *object,
+                                     struct buf *room);
+/* The same as object_emit(), as an object of this kind is read: where that has several versions,
+ * the stored one's name is replaced. Version 0 (a dry run's) is left out. */
 void object_emit_as(struct buf *out, const struct kind *kind, const struct backend_object *object);
 /* Stored bytes to a tree with its resourceVersion (0: without). Errors: ERR_CORRUPT. */
 int object_parse(struct slice body, uint64_t version, json_t **tree, struct err *err);

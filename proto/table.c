@@ -288,7 +288,10 @@ int table_row(const struct kind *kind, const struct backend_object *object,
               const struct table_form *form, struct buf *out, struct err *err)
 {
     json_t *tree = NULL;
-    int rc = parse_light(object->body, &tree, err);
+    struct buf room = {0};
+    struct backend_object read = object_as_read(kind, object, &room);
+    int rc = parse_light(read.body, &tree, err);
+    buf_free(&room);
     if (rc != 0) {
         return rc;
     }

@@ -112,6 +112,8 @@ check('created on one node, read on the others, by REST and gRPC', async () => {
 
 check('a changed schema holds on every node', async () => {
   const changed = definition({size: {type: 'string', default: 'm', enum: ['s', 'm', 'l']}});
+  const older = await insist(0, 'POST', objects, widget('older', 1));
+  assert.equal(older.status, 201, JSON.stringify(older.body));
   const answer = await insist(2, 'PATCH', `${crdPath}/${plural}.${group}`, {spec: changed.spec}, 'application/merge-patch+json');
   assert.equal(answer.status, 200, JSON.stringify(answer.body));
   for (const node of [0, 1, 2]) {
@@ -119,7 +121,17 @@ check('a changed schema holds on every node', async () => {
       const made = await ask(node, 'POST', `${objects}?dryRun=All`, widget('dry', 1));
       return made.body.spec?.size === 'm';
     }, 2000);
+    const one = await ask(node, 'GET', `${objects}/older`); // written without it, and not written since
+    assert.equal(one.body.spec.size, 'm');
+    assert.equal(one.body.metadata.resourceVersion, older.body.metadata.resourceVersion);
+    const all = await ask(node, 'GET', objects);
+    assert.equal(all.body.items.find(o => o.metadata.name === 'older').spec.size, 'm');
   }
+  const resources = client(proto.choreo.v1.ResourceService, cluster);
+  const got = await resources.call('Get', {ref: {group, version, resource: plural, namespace, name: 'older'}, form: 'FORM_JSON'});
+  assert.equal(parse(got.object).spec.size, 'm');
+  resources.close();
+  assert.equal((await insist(0, 'DELETE', `${objects}/older`)).status, 200);
   const wrong = await ask(1, 'POST', objects, {...widget('xl', 1), spec: {n: 1, size: 'xl'}});
   assert.match(wrong.body.message, /spec.size: Unsupported value: "xl": supported values: "s", "m", "l"/);
 });

@@ -183,6 +183,13 @@ static void one_object_has_several_versions(void **state)
     shared_value_unref(&crd->shared);
 }
 
+static void store_as_v1(json_t *object)
+{
+    json_t *versions = json_at(object, "spec", "versions", NULL);
+    json_object_set_new(json_array_get(versions, 0), "storage", json_false());
+    json_object_set_new(json_array_get(versions, 1), "storage", json_true());
+}
+
 static void a_change_of_the_storage_version_is_taken_up_by_the_next_write(void **state)
 {
     struct fixture *f = *state;
@@ -192,10 +199,7 @@ static void a_change_of_the_storage_version_is_taken_up_by_the_next_write(void *
         request_of(f, "configmaps", ADMIT_CREATE, tree(f, "{'metadata':{'name':'x'},'spec':{}}"));
     request.kind = &before->kinds[0];
     assert_ok(write_request(f, &request), &f->err);
-    json_object_set_new(json_array_get(json_at(object, "spec", "versions", NULL), 0), "storage",
-                        json_false());
-    json_object_set_new(json_array_get(json_at(object, "spec", "versions", NULL), 1), "storage",
-                        json_true());
+    store_as_v1(object);
     struct crd *after = crd_compile(object, NULL);
     request = request_of(f, "configmaps", ADMIT_PATCH_MERGE, tree(f, "{}"));
     request.kind = &after->kinds[0];
@@ -204,6 +208,55 @@ static void a_change_of_the_storage_version_is_taken_up_by_the_next_write(void *
     assert_string_equal(stored_at(f, ".apiVersion"), "'example.com/v1'");
     shared_value_unref(&before->shared);
     shared_value_unref(&after->shared);
+}
+
+/* What a client reads of f->old. */
+static void expect_read(struct fixture *f, const struct kind *kind, const char *n)
+{
+    struct buf out = {0};
+    json_t *seen = NULL;
+    object_emit_as(&out, kind, &f->old);
+    assert_ok(json_parse(buf_slice(&out), &seen, &f->err), &f->err);
+    const json_t *value = object_path(seen, SLICE(".spec.n"));
+    struct buf text = {0};
+    if (value != NULL) {
+        json_canonical(value, &text);
+    }
+    assert_string_equal(buf_cstr(&text), n);
+    assert_int_equal(object_version(seen), f->old.version);
+    json_decref(seen);
+    buf_free(&text);
+    buf_free(&out);
+}
+
+static void defaults_that_come_later_are_read(void **state)
+{
+    struct fixture *f = *state;
+    json_t *object = established(f, two_versions);
+    store_as_v1(object);
+    json_t *n = json_at(json_array_get(json_at(object, "spec", "versions", NULL), 1), "schema",
+                        "openAPIV3Schema", "properties", "spec", "properties", "n", NULL);
+    json_t *seven = json_incref(json_object_get(n, "default"));
+    json_object_del(n, "default");
+    json_object_set_new(json_object_get(object, "metadata"), "resourceVersion", json_string("40"));
+    struct crd *crd = crd_compile(object, NULL);
+    struct admit_request request =
+        request_of(f, "configmaps", ADMIT_CREATE, tree(f, "{'metadata':{'name':'x'},'spec':{}}"));
+    request.kind = &crd->kinds[0];
+    assert_ok(write_request(f, &request), &f->err);
+    expect_read(f, &crd->kinds[0], "");
+    shared_value_unref(&crd->shared);
+
+    json_object_set_new(n, "default", seven);
+    char version[24];
+    (void)snprintf(version, sizeof version, "%llu", (unsigned long long)f->old.version + 1);
+    json_object_set_new(json_object_get(object, "metadata"), "resourceVersion",
+                        json_string(version));
+    crd = crd_compile(object, NULL);
+    expect_read(f, &crd->kinds[0], "7");
+    f->old.version += UINT64_C(60000) << 21; /* written long after: as it was stored */
+    expect_read(f, &crd->kinds[0], "");
+    shared_value_unref(&crd->shared);
 }
 
 static void nothing_is_created_of_a_kind_that_ends(void **state)
@@ -447,6 +500,7 @@ int main(void)
         T(a_definition_becomes_its_served_versions),
         T(one_object_has_several_versions),
         T(a_change_of_the_storage_version_is_taken_up_by_the_next_write),
+        T(defaults_that_come_later_are_read),
         T(nothing_is_created_of_a_kind_that_ends),
         T(what_no_longer_fits_can_still_go),
         T(printer_columns_are_filled),
