@@ -14,6 +14,7 @@
 #include "proto/object.h"
 #include "render/builtin.h"
 #include "render/release.h"
+#include "render/resource_release.h"
 
 /* ---- objects ---- */
 
@@ -172,6 +173,48 @@ static const json_t *platform_binding(void *user, struct slice ns, struct slice 
     return binding;
 }
 
+static struct slice made_resource_release(struct offline *o, struct slice ns, struct slice resource)
+{
+    const json_t *status = json_at(find(o, "Resource", ns, resource), "status", NULL);
+    return json_text(json_at(status, "latestRelease", "name", NULL));
+}
+
+static json_t *given_resource_binding(struct offline *o, struct slice ns, struct slice resource,
+                                      struct slice environment)
+{
+    json_t **bindings;
+    size_t count = list(o, "ResourceReleaseBinding", &bindings);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *spec = json_object_get(bindings[i], "spec");
+        if (slice_eq(object_ns(bindings[i]), ns) &&
+            slice_eq(json_text(json_at(spec, "owner", "resourceName", NULL)), resource) &&
+            slice_eq(json_text_at(spec, "environment"), environment)) {
+            return bindings[i];
+        }
+    }
+    return NULL;
+}
+
+/* As platform_binding(), of a resource. */
+static const json_t *platform_resource_binding(void *user, struct slice ns, struct slice resource,
+                                               struct slice environment)
+{
+    struct offline *o = user;
+    struct slice made = made_resource_release(o, ns, resource);
+    json_t *binding = given_resource_binding(o, ns, resource, environment);
+    struct slice named = json_text(json_at(binding, "spec", "resourceRelease", NULL));
+    const json_t *release = find(o, "ResourceRelease", ns, made);
+    if (binding != NULL && find(o, "ResourceRelease", ns, named) == NULL && made.len > 0) {
+        json_object_set_new(json_object_get(binding, "spec"), "resourceRelease", json_str(made));
+    } else if (binding == NULL && release != NULL) {
+        struct slice name = resource_binding_name(&o->arena, resource, environment);
+        binding = object_new("choreo.dev/v1", "ResourceReleaseBinding", ns, name);
+        json_object_set_new(binding, "spec", resource_binding(&o->platform, release, environment));
+        add(o, binding, -1);
+    }
+    return binding;
+}
+
 /* ---- what the control plane adds ---- */
 
 static void add_builtin(struct offline *o)
@@ -182,6 +225,12 @@ static void add_builtin(struct offline *o)
     for (size_t i = 0; i < builtin_count(); i++) {
         json_t *type;
         if (builtin_load(builtin_name(i), &type, NULL) == 0) {
+            add_missing(o, type);
+        }
+    }
+    for (size_t i = 0; i < builtin_resource_count(); i++) {
+        json_t *type;
+        if (builtin_load(builtin_resource_name(i), &type, NULL) == 0) {
             add_missing(o, type);
         }
     }
@@ -257,6 +306,36 @@ static void add_release(struct offline *o, json_t *component)
                         json_pack("{s:i, s:s}", "code", why.code, "message", why.message));
 }
 
+/* The resources that a component names alone. */
+static void add_resources(struct offline *o, const json_t *component)
+{
+    struct slice project = platform_project(&o->platform, component).name;
+    const json_t *dependencies = json_at(component, "spec", "dependencies", NULL);
+    for (size_t i = 0; i < json_array_size(dependencies); i++) {
+        const json_t *one = json_array_get(dependencies, i);
+        if (dependency_is_resource(one) && json_text_at(one, "resource").len == 0) {
+            add_missing(o, dependency_resource_new(&o->arena, object_ns(component), project, one));
+        }
+    }
+}
+
+static void add_resource_release(struct offline *o, json_t *resource)
+{
+    const char *reason = NULL;
+    struct err why = {0};
+    json_t *spec;
+    if (resource_release_make(&o->platform, resource, &spec, &reason, &why) != 0) {
+        print_err("note: resource %.*s: %s\n", SLICE_ARG(object_name(resource)), why.message);
+        return;
+    }
+    struct slice name = release_name(&o->arena, object_name(resource), spec);
+    json_t *release = object_new("choreo.dev/v1", "ResourceRelease", object_ns(resource), name);
+    json_object_set_new(release, "spec", spec);
+    json_object_set_new(resource, "status",
+                        json_pack("{s:{s:o}}", "latestRelease", "name", json_str(name)));
+    add_missing(o, release);
+}
+
 /* ---- reading ---- */
 
 /* What a server put into an exported object is not what its writer says; a uid is kept. */
@@ -308,7 +387,8 @@ int offline_open(struct offline *o, const struct cli *c, struct err *err)
                                     .get = platform_get,
                                     .uid = platform_uid,
                                     .listing = platform_listing,
-                                    .binding = platform_binding};
+                                    .binding = platform_binding,
+                                    .resource_binding = platform_resource_binding};
     int rc = read_all(o, c, err);
     if (rc != 0) {
         offline_free(o);
@@ -320,7 +400,13 @@ int offline_open(struct offline *o, const struct cli *c, struct err *err)
     json_t **components;
     size_t count = list(o, "Component", &components);
     for (size_t i = 0; i < count; i++) {
+        add_resources(o, components[i]);
         add_release(o, components[i]);
+    }
+    json_t **resources;
+    count = list(o, "Resource", &resources);
+    for (size_t i = 0; i < count; i++) {
+        add_resource_release(o, resources[i]);
     }
     return 0;
 }

@@ -5,29 +5,50 @@
 #include "base/yaml.h"
 #include "render/builtin_internal.h"
 
-static bool is_type(size_t file)
+static bool is_type(size_t file, bool resource)
 {
     return !slice_eq_cstr(builtin_files[file].name, "cell") &&
-           !slice_eq_cstr(builtin_files[file].name, "openchoreo-policy");
+           !slice_eq_cstr(builtin_files[file].name, "openchoreo-policy") &&
+           builtin_files[file].resource == resource;
 }
 
-size_t builtin_count(void)
+static size_t count_of(bool resource)
 {
     size_t count = 0;
     for (size_t i = 0; i < builtin_file_count; i++) {
-        count += is_type(i) ? 1 : 0;
+        count += is_type(i, resource) ? 1 : 0;
     }
     return count;
 }
 
-struct slice builtin_name(size_t index)
+static struct slice name_of(size_t index, bool resource)
 {
     for (size_t i = 0; i < builtin_file_count; i++) {
-        if (is_type(i) && index-- == 0) {
+        if (is_type(i, resource) && index-- == 0) {
             return builtin_files[i].name;
         }
     }
     return SLICE("");
+}
+
+size_t builtin_count(void)
+{
+    return count_of(false);
+}
+
+struct slice builtin_name(size_t index)
+{
+    return name_of(index, false);
+}
+
+size_t builtin_resource_count(void)
+{
+    return count_of(true);
+}
+
+struct slice builtin_resource_name(size_t index)
+{
+    return name_of(index, true);
 }
 
 struct slice builtin_yaml(struct slice name)

@@ -1,4 +1,5 @@
-/* builtin.h: the component types and the cell's template that are compiled in.
+/* builtin.h: the types of components and of resources, and the cell's template, that are compiled
+ * in.
  *
  * The YAML files of render/builtin/, parsed once per call. Thread: any. */
 #ifndef RENDER_BUILTIN_H
@@ -10,6 +11,9 @@
  * worker. */
 size_t builtin_count(void);
 struct slice builtin_name(size_t index);
+/* Names of the built-in ClusterResourceTypes, sorted: nats, postgres, redis. */
+size_t builtin_resource_count(void);
+struct slice builtin_resource_name(size_t index);
 /* The YAML of one, as its file reads; empty if there is none of that name. "cell" is the cell's
  * ClusterProjectType. */
 struct slice builtin_yaml(struct slice name);

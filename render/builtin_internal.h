@@ -7,6 +7,7 @@
 struct builtin_file {
     struct slice name; /* of the file, without ".yaml" */
     struct slice bytes;
+    bool resource; /* a type of resources */
 };
 
 extern const struct builtin_file builtin_files[];

@@ -381,10 +381,15 @@ void check_resource_type(const json_t *spec, struct causes *causes)
     const json_t *resources = json_object_get(spec, "resources");
     const json_t *outputs = json_object_get(spec, "outputs");
     start(&c, causes);
+    template_set(&c.scope, SLICE("organization"), unknown);
     check_schemas(&c, spec);
     check_unique(&c, spec, "resources", "id");
     check_unique(&c, spec, "outputs", "name");
+    check_unique(&c, spec, "credentials", "name");
+    struct template_scope without = c.scope; /* outputs are seen by everybody */
+    template_set(&c.scope, SLICE("credentials"), unknown);
     check_templates(&c, spec, "resources");
+    c.scope = without;
     template_set(&c.scope, SLICE("applied"), unknown);
     for (size_t i = 0; i < json_array_size(resources); i++) {
         const json_t *one = json_array_get(resources, i);

@@ -264,8 +264,10 @@ void context_resource(struct arena *arena, const struct render_resource *in,
     context->host = (struct oc_host){.derived = context->derived};
     struct slice name = name_component(arena, in->id.resource, in->id.environment);
     json_object_set_new(context->variables, "metadata", metadata_of(&in->id, name, context->cell));
+    json_object_set_new(context->variables, "organization",
+                        organization_of(in->organization, in->environment));
     add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
-                                in->dataplane_annotations, NULL},
+                                in->dataplane_annotations, in->organization},
                context->variables);
 }
 

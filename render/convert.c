@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "render/resource_release.h"
+
 static void set_text(json_t *object, const char *key, struct slice text)
 {
     json_object_set_new(object, key, json_str(text));
@@ -174,7 +176,27 @@ static json_t *convert_connection(const json_t *given)
     return result;
 }
 
-static int convert_dependencies(const json_t *spec, json_t *workload, struct err *err)
+/* {ref, type, name} of a dependency on a resource, with OpenChoreo's bindings where it says any. */
+static json_t *convert_resource(struct slice project, const json_t *given)
+{
+    static const char *const bindings[][2] = {{"env", "envBindings"}, {"files", "fileBindings"}};
+    struct arena arena = {0};
+    json_t *result = json_object();
+    set_text(result, "ref", dependency_resource(&arena, project, given));
+    set_text(result, "type", json_text_at(given, "type"));
+    set_text(result, "name", json_text_at(given, "name"));
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *bound = json_object_get(given, bindings[i][0]);
+        if (json_object_size(bound) > 0) {
+            json_object_set_new(result, bindings[i][1], json_deep_copy(bound));
+        }
+    }
+    arena_free(&arena);
+    return result;
+}
+
+static int convert_dependencies(const json_t *spec, struct slice project, json_t *workload,
+                                struct err *err)
 {
     const json_t *given = json_object_get(spec, "dependencies");
     json_t *endpoints = json_array();
@@ -182,17 +204,12 @@ static int convert_dependencies(const json_t *spec, json_t *workload, struct err
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(given); i++) {
         const json_t *one = json_array_get(given, i);
-        struct slice type = json_text_at(one, "type");
         if (json_text_at(one, "name").len == 0) {
             rc = wrong(err, "dependencies", i, ".name: is required");
-        } else if (slice_eq_cstr(type, "component") || slice_eq_cstr(type, "service") ||
-                   json_object_get(one, "component") != NULL) {
+        } else if (!dependency_is_resource(one)) {
             json_array_append_new(endpoints, convert_connection(one));
         } else {
-            json_t *resource = json_object();
-            set_text(resource, "ref", json_text_at(one, "name"));
-            set_text(resource, "type", type);
-            json_array_append_new(resources, resource);
+            json_array_append_new(resources, convert_resource(project, one));
         }
     }
     json_t *dependencies = json_object();
@@ -211,7 +228,8 @@ static int convert_dependencies(const json_t *spec, json_t *workload, struct err
     return rc;
 }
 
-int convert_workload(const json_t *spec, struct slice image, json_t **workload, struct err *err)
+int convert_workload(const json_t *spec, struct slice project, struct slice image,
+                     json_t **workload, struct err *err)
 {
     json_t *container = json_object();
     *workload = json_pack("{s:o}", "container", container);
@@ -220,7 +238,7 @@ int convert_workload(const json_t *spec, struct slice image, json_t **workload, 
         rc = convert_endpoints(spec, *workload, err);
     }
     if (rc == 0) {
-        rc = convert_dependencies(spec, *workload, err);
+        rc = convert_dependencies(spec, project, *workload, err);
     }
     if (rc != 0) {
         json_decref(*workload);

@@ -13,7 +13,10 @@
  *                                          -> endpoints.NAME {port, targetPort, basePath, type,
  *                                             visibility[], metrics}; public is external,
  *                                             organization is namespace, type defaults to HTTP
- *     spec.dependencies[] {name, type}     -> dependencies.resources[] {ref, type}; with type
+ *     spec.dependencies[] {name, type, resource, env, files}
+ *                                          -> dependencies.resources[] {ref, type, name,
+ *                                             envBindings, fileBindings}, ref being PROJECT-NAME
+ *                                             unless `resource` says otherwise; with type
  *                                             component or service, or with `component`:
  *                                             dependencies.endpoints[], by default with the
  *                                             variables NAME_HOST, NAME_PORT, NAME_ADDRESS
@@ -29,10 +32,11 @@
 
 #include "base/json.h"
 
-/* spec is Component.spec; image overrides spec.image when not empty (a build's result). *workload
- * is a new tree. Errors: ERR_UNPROCESSABLE, naming the field ("spec.endpoints[1].name: ..."); no
- * image is one of them. */
-int convert_workload(const json_t *spec, struct slice image, json_t **workload, struct err *err);
+/* spec is Component.spec, of the project; image overrides spec.image when not empty (a build's
+ * result). *workload is a new tree. Errors: ERR_UNPROCESSABLE, naming the field
+ * ("spec.endpoints[1].name: ..."); no image is one of them. */
+int convert_workload(const json_t *spec, struct slice project, struct slice image,
+                     json_t **workload, struct err *err);
 
 /* componentProfile {parameters, traits}: a new tree. Errors: ERR_UNPROCESSABLE. */
 int convert_profile(const json_t *spec, json_t **profile, struct err *err);

@@ -2,8 +2,9 @@
  *
  * An address of another component is its Service's, in the cell of that component's project in the
  * same environment. A resource's outputs become variables (its literal values, and references to
- * Secrets and ConfigMaps that are on the data plane already) and mounted files; a resource that
- * nothing provides yet is left out, as the component runs without it. */
+ * Secrets and ConfigMaps that are on the data plane already) and mounted files. Which goes where,
+ * the dependency's bindings say, or convention: of "database" the output "host" is DATABASE_HOST,
+ * and "uri" is DATABASE_URL too, which is what most programs look for. */
 #include "render/derived.h"
 
 #include "render/members.h"
@@ -146,30 +147,62 @@ static int no_output(const struct wiring *w, const char *bindings, struct slice 
                    bindings, SLICE_ARG(output), SLICE_ARG(json_text_at(w->dependency, "ref")), why);
 }
 
-static int add_variables(const struct wiring *w)
+static void add_variable(const struct wiring *w, struct slice variable, const json_t *output)
 {
     static const char *const kinds[] = {"secretKeyRef", "configMapKeyRef"};
+    json_t *env = json_object();
+    set_text(env, "name", variable);
+    for (size_t k = 0; k < 2; k++) {
+        json_t *ref = json_object_get(output, kinds[k]);
+        if (ref != NULL) {
+            json_object_set_new(env, "valueFrom",
+                                json_pack("{s:o}", kinds[k], json_deep_copy(ref)));
+        }
+    }
+    if (json_object_get(env, "valueFrom") == NULL) {
+        set_text(env, "value", json_text_at(output, "value"));
+    }
+    json_array_append_new(w->envs, env);
+}
+
+/* "order-db" and "host" as "ORDER_DB_HOST". */
+static struct slice conventional(const struct wiring *w, struct slice name, struct slice output)
+{
+    char *text = arena_printf(w->arena, "%.*s_%.*s", SLICE_ARG(name), SLICE_ARG(output));
+    for (char *c = text; *c != '\0'; c++) {
+        bool alnum = (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z');
+        *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : alnum ? *c : '_';
+    }
+    return slice_of(text);
+}
+
+static void add_conventional(const struct wiring *w, struct slice name)
+{
+    for (size_t i = 0; i < json_array_size(w->outputs); i++) {
+        const json_t *output = json_array_get(w->outputs, i);
+        struct slice is = json_text_at(output, "name");
+        add_variable(w, conventional(w, name, is), output);
+        if (slice_eq_cstr(is, "uri") && find_named(w->outputs, "name", SLICE("url")) == NULL) {
+            add_variable(w, conventional(w, name, SLICE("url")), output);
+        }
+    }
+}
+
+static int add_variables(const struct wiring *w)
+{
+    const json_t *bindings = json_object_get(w->dependency, "envBindings");
+    struct slice name = json_text_at(w->dependency, "name");
     struct member *members;
-    size_t count =
-        members_sorted(w->arena, json_object_get(w->dependency, "envBindings"), &members);
+    size_t count = members_sorted(w->arena, bindings, &members);
+    if (count == 0 && name.len > 0) {
+        add_conventional(w, name);
+    }
     for (size_t i = 0; i < count; i++) {
         const json_t *output = find_named(w->outputs, "name", members[i].key);
         if (output == NULL) {
             return no_output(w, "envBindings", members[i].key, "has no such output");
         }
-        json_t *env = json_object();
-        set_text(env, "name", json_text(members[i].value));
-        for (size_t k = 0; k < 2; k++) {
-            json_t *ref = json_object_get(output, kinds[k]);
-            if (ref != NULL) {
-                json_object_set_new(env, "valueFrom",
-                                    json_pack("{s:o}", kinds[k], json_deep_copy(ref)));
-            }
-        }
-        if (json_object_get(env, "valueFrom") == NULL) {
-            set_text(env, "value", json_text_at(output, "value"));
-        }
-        json_array_append_new(w->envs, env);
+        add_variable(w, json_text(members[i].value), output);
     }
     return 0;
 }

@@ -5,43 +5,8 @@
 
 #include "base/crypto.h"
 #include "proto/object.h"
+#include "render/deployment_internal.h"
 #include "render/name.h"
-#include "render/pipeline.h"
-
-struct inputs {
-    const struct platform *platform;
-    const struct deployment *d;
-    struct arena *arena;
-    struct cel_cache *programs;
-    struct trace *trace;
-    struct render_identity id;
-    const json_t *environment; /* specs, or NULL */
-    const json_t *plane;
-    const json_t *cluster;
-    const json_t *organization;
-    const json_t *annotations; /* of the plane */
-    const json_t *binding;
-    const json_t *release;
-};
-
-static const json_t *get(const struct inputs *in, const char *kind, struct slice name)
-{
-    const struct platform *p = in->platform;
-    return p->get(p->user, kind, in->d->ns, name);
-}
-
-static const json_t *get_global(const struct inputs *in, const char *kind, struct slice name)
-{
-    const struct platform *p = in->platform;
-    return p->get(p->user, kind, SLICE(""), name);
-}
-
-static struct slice uid_in(const struct inputs *in, const char *kind, struct slice ns,
-                           struct slice name)
-{
-    const struct platform *p = in->platform;
-    return name.len > 0 ? p->uid(p->user, kind, ns, name) : SLICE("");
-}
 
 /* The cluster's own entry in its plane, or NULL. */
 static const json_t *cluster_of(const struct inputs *in, const json_t *plane)
@@ -62,96 +27,25 @@ static void identify(struct inputs *in)
     in->id = (struct render_identity){.ns = d->ns,
                                       .project = d->project,
                                       .component = d->component,
+                                      .resource = d->resource,
                                       .environment = d->environment,
                                       .dataplane = d->plane};
-    in->id.project_uid = uid_in(in, "Project", d->ns, d->project);
-    in->id.component_uid = uid_in(in, "Component", d->ns, d->component);
-    in->id.environment_uid = uid_in(in, "Environment", d->ns, d->environment);
-    in->id.dataplane_uid = uid_in(in, "DataPlane", SLICE(""), d->plane);
-    const json_t *plane = get_global(in, "DataPlane", d->plane);
-    in->environment = json_object_get(get(in, "Environment", d->environment), "spec");
+    in->id.project_uid = deployment__uid(in, "Project", d->ns, d->project);
+    in->id.component_uid = deployment__uid(in, "Component", d->ns, d->component);
+    in->id.resource_uid = deployment__uid(in, "Resource", d->ns, d->resource);
+    in->id.environment_uid = deployment__uid(in, "Environment", d->ns, d->environment);
+    in->id.dataplane_uid = deployment__uid(in, "DataPlane", SLICE(""), d->plane);
+    const json_t *plane = deployment__get_global(in, "DataPlane", d->plane);
+    in->environment = json_object_get(deployment__get(in, "Environment", d->environment), "spec");
     in->plane = json_object_get(plane, "spec");
     in->annotations = json_at(plane, "metadata", "annotations", NULL);
     in->cluster = cluster_of(in, plane);
-    in->organization = json_object_get(get_global(in, "Organization", d->ns), "spec");
-}
-
-/* The least key of an object: what a dependency that names no endpoint means. */
-static struct slice first_member(const json_t *object)
-{
-    struct slice first = {0};
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
-        if (first.len == 0 || slice_cmp(slice_of(key), first) < 0) {
-            first = slice_of(key);
-        }
-    }
-    return first;
-}
-
-/* The address of one endpoint of another component in the same environment; NULL if there is none.
- */
-static json_t *dependency_address(const struct inputs *in, const json_t *dependency,
-                                  struct slice project)
-{
-    const struct platform *p = in->platform;
-    struct slice component = json_text_at(dependency, "component");
-    struct slice endpoint = json_text_at(dependency, "name");
-    const json_t *binding = p->binding(p->user, in->d->ns, project, component, in->d->environment);
-    /* What runs; without a server, which alone tells that, what is asked for. */
-    const char *told = json_object_get(binding, "status") != NULL ? "status" : "spec";
-    const json_t *release =
-        get(in, "Release", json_text(json_at(binding, told, "releaseName", NULL)));
-    const json_t *all = json_at(release, "spec", "workload", "endpoints", NULL);
-    struct slice name = endpoint.len > 0 ? endpoint : first_member(all);
-    const json_t *found = name.len > 0 ? json_object_getn(all, name.data, name.len) : NULL;
-    if (found == NULL) {
-        return NULL;
-    }
-    struct slice cell = name_cell(in->arena, in->d->ns, project, in->d->environment);
-    const char *host = arena_printf(in->arena, "%.*s.%.*s.svc.cluster.local", SLICE_ARG(component),
-                                    SLICE_ARG(cell));
-    json_t *port = json_object_get(found, "port");
-    json_t *target = json_object_get(found, "targetPort");
-    return json_pack("{s:o, s:o, s:o, s:s, s:O, s:O, s:o, s:o}", "component", json_str(component),
-                     "project", json_str(project), "name", json_str(name), "host", host, "port",
-                     port, "targetPort", target != NULL ? target : port, "basePath",
-                     json_str(json_text_at(found, "basePath")), "type",
-                     json_str(json_text_at(found, "type")));
-}
-
-static int resolve(const struct inputs *in, json_t **out, const char **reason, struct err *err)
-{
-    *out = json_array();
-    size_t i;
-    json_t *dependency;
-    json_array_foreach(json_at(in->release, "spec", "workload", "dependencies", "endpoints", NULL),
-                       i, dependency)
-    {
-        struct slice project = json_text_at(dependency, "project");
-        if (project.len == 0) {
-            project = in->d->project;
-        }
-        json_t *address = dependency_address(in, dependency, project);
-        if (address == NULL) {
-            *reason = "DependencyNotFound";
-            return err_set(err, ERR_NOT_FOUND,
-                           "it depends on endpoint \"%.*s\" of component \"%.*s\", which is not "
-                           "deployed in environment \"%.*s\"",
-                           SLICE_ARG(json_text_at(dependency, "name")),
-                           SLICE_ARG(json_text_at(dependency, "component")),
-                           SLICE_ARG(in->d->environment));
-        }
-        json_array_append_new(*out, address);
-    }
-    return 0;
+    in->organization = json_object_get(deployment__get_global(in, "Organization", d->ns), "spec");
 }
 
 static void add_source(const struct inputs *in, const char *kind, struct slice name, json_t *out)
 {
-    const json_t *found = name.len > 0 ? get(in, kind, name) : NULL;
+    const json_t *found = name.len > 0 ? deployment__get(in, kind, name) : NULL;
     for (size_t i = 0; i < json_array_size(out); i++) {
         if (json_array_get(out, i) == found) {
             return;
@@ -205,8 +99,8 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
                            struct err *err)
 {
     struct slice name = in->d->release;
-    in->binding = get(in, "ReleaseBinding", in->d->binding);
-    in->release = get(in, "Release", name);
+    in->binding = deployment__get(in, "ReleaseBinding", in->d->binding);
+    in->release = deployment__get(in, "Release", name);
     if (in->release == NULL) {
         *reason = "ReleaseNotFound";
         return err_set(err, ERR_NOT_FOUND, "there is no release \"%.*s\"", SLICE_ARG(name));
@@ -217,11 +111,11 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
                        "release \"%.*s\" is another one than was let in here: that was deleted",
                        SLICE_ARG(name));
     }
-    json_t *dependencies = NULL;
+    struct deployment_needs needs = {0};
     json_t *needed = NULL;
-    int rc = resolve(in, &dependencies, reason, err);
+    int rc = deployment__resolve(in, &needs, reason, err);
     if (rc == 0) {
-        const json_t *of = get(in, "Component", in->d->component);
+        const json_t *of = deployment__get(in, "Component", in->d->component);
         bool openchoreo = slice_eq_cstr(
             json_text(json_at(of, "spec", "componentType", "group", NULL)), OPENCHOREO_GROUP);
         needed = sources(in);
@@ -234,7 +128,8 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
             .dataplane = in->plane,
             .dataplane_annotations = in->annotations,
             .organization = in->organization,
-            .dependencies = dependencies,
+            .dependencies = needs.endpoints,
+            .resources = needs.resources,
             .sources = needed,
             .openchoreo = openchoreo,
             .tolerant = openchoreo,
@@ -244,7 +139,7 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
         rc = render_component(&component, manifests, err);
         *reason = rc == ERR_NOT_FOUND ? "ReferenceNotFound" : "RenderFailed";
     }
-    json_decref(dependencies);
+    deployment__needs_free(&needs);
     json_decref(needed);
     return rc;
 }
@@ -259,6 +154,9 @@ static int render(struct inputs *in, json_t **manifests, const char **reason, st
     if (in->d->component.len > 0) {
         return render_workload(in, manifests, reason, err);
     }
+    if (in->d->resource.len > 0) {
+        return deployment__render_resource(in, manifests, reason, err);
+    }
     *reason = "RenderFailed";
     const struct render_cell cell = {.id = in->id,
                                      .environment = in->environment,
@@ -268,14 +166,22 @@ static int render(struct inputs *in, json_t **manifests, const char **reason, st
     return render_cell(&cell, manifests, err);
 }
 
+void deployment__inputs(struct inputs *in, const struct platform *p, const struct deployment *d,
+                        struct arena *arena)
+{
+    *in = (struct inputs){.platform = p, .d = d, .arena = arena};
+    identify(in);
+}
+
 int deployment_render(const struct platform *p, const struct deployment *d, struct arena *arena,
                       struct cel_cache *programs, struct trace *trace, json_t **manifests,
                       const char **reason, struct err *err)
 {
-    struct inputs in = {
-        .platform = p, .d = d, .arena = arena, .programs = programs, .trace = trace};
+    struct inputs in;
+    deployment__inputs(&in, p, d, arena);
+    in.programs = programs;
+    in.trace = trace;
     *manifests = NULL;
-    identify(&in);
     return render(&in, manifests, reason, err);
 }
 
@@ -292,13 +198,33 @@ void deployment_hash(const json_t *manifests, char out[65])
     buf_free(&hex);
 }
 
+bool deployment_is_cell(const struct deployment *d)
+{
+    return d->component.len == 0 && d->resource.len == 0;
+}
+
+/* Names of components have no dots, so that what has one is nobody else's. A component that is
+ * called as a cell could be is told from it in the same way. */
+static struct slice first_part(struct arena *arena, const struct deployment *d)
+{
+    if (deployment_is_cell(d)) {
+        return SLICE("cell");
+    }
+    if (d->resource.len > 0) {
+        return slice_of(arena_printf(arena, "resource.%.*s", SLICE_ARG(d->resource)));
+    }
+    bool cell_like =
+        slice_eq_cstr(d->component, "cell") || slice_starts_with(d->component, SLICE("cell-"));
+    return cell_like ? slice_of(arena_printf(arena, "component.%.*s", SLICE_ARG(d->component)))
+                     : d->component;
+}
+
 struct slice deployment_name(struct arena *arena, const struct deployment *d)
 {
-    const struct slice parts[] = {d->component.len > 0 ? d->component : SLICE("cell"),
-                                  d->component.len > 0 ? d->environment : d->project,
-                                  d->component.len > 0 ? d->cluster : d->environment, d->cluster};
-    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, d->component.len > 0 ? 3 : 4,
-                           d->plane);
+    bool cell = deployment_is_cell(d);
+    const struct slice parts[] = {first_part(arena, d), cell ? d->project : d->environment,
+                                  cell ? d->environment : d->cluster, d->cluster};
+    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, cell ? 4 : 3, d->plane);
 }
 
 struct slice deployment_binding_name(struct arena *arena, struct slice component,

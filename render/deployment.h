@@ -1,5 +1,5 @@
-/* deployment.h: what one release, or its cell, is on one cluster: the manifests of a
- * RenderedRelease.
+/* deployment.h: what one release of a component or of a resource, or their cell, is on one cluster:
+ * the manifests of a RenderedRelease.
  *
  * Gathers everything from the platform: the release frozen with its type, the binding's overrides,
  * the environment, the plane, the organization, the addresses of the components that it depends on,
@@ -11,14 +11,13 @@
 
 #include "base/arena.h"
 #include "render/platform.h"
-
-struct cel_cache;
-struct trace;
+#include "render/resource_type.h"
 
 struct deployment {
     struct slice ns;
     struct slice project;
-    struct slice component; /* empty: the cell */
+    struct slice component; /* with neither, the cell */
+    struct slice resource;  /* a database or the like, instead of a component */
     struct slice environment;
     struct slice plane;
     struct slice cluster;
@@ -27,12 +26,28 @@ struct deployment {
     struct slice binding;
 };
 
+bool deployment_is_cell(const struct deployment *d);
+
 /* The objects in order of application. programs and trace may be NULL (pipeline.h). On failure
  * reason is a condition's. Errors: ERR_NOT_FOUND (something it refers to is not there),
  * ERR_UNPROCESSABLE and ERR_TOO_LARGE (rendering). */
 int deployment_render(const struct platform *p, const struct deployment *d, struct arena *arena,
                       struct cel_cache *programs, struct trace *trace, json_t **manifests,
                       const char **reason, struct err *err);
+/* What render_resource() and its like take of a resource's deployment; borrowed from the platform
+ * and the arena. Errors: ERR_NOT_FOUND, with a condition's reason. */
+int deployment_resource(const struct platform *p, const struct deployment *d, struct arena *arena,
+                        struct render_resource *out, const char **reason, struct err *err);
+
+/* Why what the release of a component depends on cannot be said on this cluster yet: rows
+ * {dependency, reason, message}, a new array, empty if all of it can. */
+json_t *deployment_unresolved(const struct platform *p, const struct deployment *d,
+                              struct arena *arena);
+/* "web -> api -> web" if components that are deployed there need each other in a circle, of which
+ * this is one; empty: none. The arena's. */
+struct slice deployment_cycle(const struct platform *p, const struct deployment *d,
+                              struct arena *arena);
+
 /* The revision: SHA-256 in hex of the manifests' canonical JSON. */
 void deployment_hash(const json_t *manifests, char out[65]);
 

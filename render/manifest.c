@@ -2,8 +2,9 @@
  *
  * An object without a namespace is put into the cell; one that names another is refused (but for
  * the cell's own template: some controllers take orders in one namespace only), as is every kind
- * that belongs to no namespace: those of Kubernetes are listed, and any kind called Cluster...
- * counts as one. The driver makes URLs of apiVersion and kind, so they are checked to the letter.
+ * that belongs to no namespace: those of Kubernetes are listed, and any kind called
+ * ClusterSomething counts as one (a plain Cluster, of databases or machines, is in a namespace).
+ * The driver makes URLs of apiVersion and kind, so they are checked to the letter.
  *
  * Network policies and Services select pods by our labels, so a pod that carried another
  * component's would get its traffic: templates may repeat our labels, also on pods, but not
@@ -54,7 +55,7 @@ static const char *const cluster_scoped[] = {"APIService",
 
 bool manifest_cluster_scoped(struct slice kind)
 {
-    if (slice_starts_with(kind, SLICE("Cluster"))) {
+    if (slice_starts_with(kind, SLICE("Cluster")) && kind.len > sizeof "Cluster" - 1) {
         return true;
     }
     for (size_t i = 0; i < sizeof cluster_scoped / sizeof *cluster_scoped; i++) {

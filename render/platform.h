@@ -22,6 +22,9 @@ struct platform {
     /* The component's ReleaseBinding in an environment, if it is one of that project's; or NULL. */
     const json_t *(*binding)(void *user, struct slice ns, struct slice project,
                              struct slice component, struct slice environment);
+    /* The resource's ResourceReleaseBinding in an environment; or NULL. */
+    const json_t *(*resource_binding)(void *user, struct slice ns, struct slice resource,
+                                      struct slice environment);
 };
 
 /* The project of a component: spec.project, else the sole project that lists it, else "default". */

@@ -197,7 +197,8 @@ static int add_own(struct freezing *f, json_t *spec)
     json_t *profile = NULL;
     struct err why = {0};
     const json_t *given = json_object_get(from, "workload");
-    int rc = given != NULL ? 0 : convert_workload(from, SLICE(""), &workload, &why);
+    struct slice project = json_text(json_at(spec, "owner", "projectName", NULL));
+    int rc = given != NULL ? 0 : convert_workload(from, project, SLICE(""), &workload, &why);
     if (given != NULL) {
         workload = json_deep_copy(given);
     }

@@ -87,6 +87,56 @@ static int finish_resource(struct provisioning *p, json_t **manifests, json_t **
     return rc;
 }
 
+static void bind_credentials(struct provisioning *p)
+{
+    json_t *credentials =
+        p->in->credentials != NULL ? json_deep_copy(p->in->credentials) : json_object();
+    json_object_set_new(p->context.variables, "credentials", credentials);
+    template_set(&p->scope, SLICE("credentials"), cel_of_json(&p->arena, credentials));
+}
+
+/* Does any text below say it? Manifests are no deeper than templates may be. */
+static bool says(const json_t *value, struct slice secret)
+{
+    const char *key;
+    json_t *member;
+    if (json_is_string(value)) {
+        return slice_find(json_text(value), secret) != SIZE_MAX;
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        if (slice_find(slice_of(key), secret) != SIZE_MAX || says(member, secret)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        if (says(json_array_get(value, i), secret)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Anybody who may look at a cluster sees what is not in a Secret. */
+static int keep_secret(const struct provisioning *p, struct err *err)
+{
+    for (size_t i = 0; i < p->list.count; i++) {
+        const struct resource *r = &p->list.items[i];
+        const char *name;
+        json_t *text;
+        json_object_foreach((json_t *)(uintptr_t)p->in->credentials, name, text)
+        {
+            if (!slice_eq_cstr(json_text_at(r->object, "kind"), "Secret") &&
+                says(r->object, json_text(text))) {
+                return err_set(err, ERR_UNPROCESSABLE,
+                               "%.*s.template: says the credential %s, which only a Secret may",
+                               SLICE_ARG(r->place), name);
+            }
+        }
+    }
+    return 0;
+}
+
 int render_resource(const struct render_resource *in, json_t **manifests, json_t **ids,
                     struct err *err)
 {
@@ -97,9 +147,11 @@ int render_resource(const struct render_resource *in, json_t **manifests, json_t
     }
     int rc = start(&p, in, err);
     if (rc == 0) {
+        bind_credentials(&p);
         rc = resources_render(&p.scope, json_object_get(in->type, "resources"), SLICE("resources"),
                               &p.list, err);
     }
+    rc = rc == 0 ? keep_secret(&p, err) : rc;
     if (rc == 0) {
         rc = finish_resource(&p, manifests, ids, err);
     }

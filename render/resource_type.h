@@ -2,8 +2,9 @@
  *
  * Beside pipeline.h, and as pure. Templates see metadata (resourceName, resourceNamespace,
  * resourceUID instead of a component's), parameters, environmentConfigs, environment, dataplane and
- * gateway; outputs and readyWhen see `applied` too: applied.ID.status is the status of what the
- * template of that id made. Owner: results are the caller's to json_decref(). Thread: any. */
+ * gateway, organization and credentials; outputs and readyWhen see `applied` too: applied.ID.status
+ * is the status of what the template of that id made, and no credentials. Owner: results are the
+ * caller's to json_decref(). Thread: any. */
 #ifndef RENDER_RESOURCE_TYPE_H
 #define RENDER_RESOURCE_TYPE_H
 
@@ -18,6 +19,9 @@ struct render_resource {
     const json_t *cluster;
     const json_t *dataplane;
     const json_t *dataplane_annotations;
+    const json_t *organization; /* as a component's */
+    /* {name: text}, or NULL: what templates of Secrets, and nothing else, may say. */
+    const json_t *credentials;
     const json_t *labels;
     const json_t *annotations;
     /* Of what was applied, by the id of its template: {ID: status}. Only outputs and readiness see

@@ -66,7 +66,9 @@ static json_t *release_of(struct slice type, const char *component)
     json_t *spec = parsed(component);
     struct err err;
     int rc = builtin_load(type, &object, &err);
-    rc = rc != 0 ? rc : convert_workload(spec, json_text_at(spec, "image"), &workload, &err);
+    rc = rc != 0
+             ? rc
+             : convert_workload(spec, SLICE("shop"), json_text_at(spec, "image"), &workload, &err);
     rc = rc != 0 ? rc : convert_profile(spec, &profile, &err);
     if (rc != 0) {
         die(&err);

@@ -1,5 +1,6 @@
 # cmake -DOUT=file.c -DFILES="a.yaml;b.yaml" -P embed.cmake
-# Writes the files' bytes as C, sorted by name: struct builtin_file builtin_files[]. What several of
+# Writes the files' bytes as C, sorted by path: struct builtin_file builtin_files[]; those in a folder
+# "resources" are types of resources. What several of
 # them have in common is a file in pieces/, which stands there instead of a line "    #include NAME";
 # pieces may include others.
 list(SORT FILES)
@@ -28,7 +29,9 @@ foreach(file IN LISTS FILES)
     string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
     string(APPEND text "static const unsigned char file_${index}[] = {\n${hex}\n};\n\n")
-    string(APPEND table "    {{\"${name}\", sizeof \"${name}\" - 1}, {(const char *)file_${index}, ${size}}},\n")
+    get_filename_component(kind ${folder} NAME)
+    string(COMPARE EQUAL "${kind}" "resources" resource)
+    string(APPEND table "    {{\"${name}\", sizeof \"${name}\" - 1}, {(const char *)file_${index}, ${size}}, ${resource}},\n")
     math(EXPR index "${index} + 1")
 endforeach()
 string(APPEND text "const struct builtin_file builtin_files[] = {\n${table}};\nconst size_t builtin_file_count = ${index};\n")

@@ -75,6 +75,19 @@ static void every_built_in_type_is_right(void **state)
         buf_free(&out);
         json_decref(object);
     }
+    assert_int_equal(builtin_resource_count(), 3);
+    for (size_t i = 0; i < builtin_resource_count(); i++) {
+        json_t *object;
+        struct buf out = {0};
+        assert_ok(builtin_load(builtin_resource_name(i), &object, &err), &err);
+        assert_slice(json_text_at(object, "kind"), "ClusterResourceType");
+        assert_true(slice_eq(json_text(json_at(object, "metadata", "name", NULL)),
+                             builtin_resource_name(i)));
+        faults_of(json_object_get(object, "spec"), check_resource_type, &out);
+        assert_string_equal(buf_cstr(&out), "");
+        buf_free(&out);
+        json_decref(object);
+    }
     json_t *object;
     assert_err(builtin_load(SLICE("nothing"), &object, &err), &err, ERR_NOT_FOUND,
                "no built-in type nothing");

@@ -11,7 +11,7 @@ static void workload_gives(const char *spec_yaml, const char *image, const char 
     json_t *spec;
     json_t *workload;
     assert_ok(yaml_parse(slice_of(spec_yaml), "spec", &spec, &err), &err);
-    assert_ok(convert_workload(spec, slice_of(image), &workload, &err), &err);
+    assert_ok(convert_workload(spec, SLICE("shop"), slice_of(image), &workload, &err), &err);
     json_canonical(workload, &out);
     assert_slice(buf_slice(&out), expected);
     json_decref(workload);
@@ -25,8 +25,8 @@ static void workload_fails(const char *spec_yaml, const char *message)
     json_t *spec;
     json_t *workload;
     assert_ok(yaml_parse(slice_of(spec_yaml), "spec", &spec, &err), &err);
-    assert_err(convert_workload(spec, SLICE(""), &workload, &err), &err, ERR_UNPROCESSABLE,
-               message);
+    assert_err(convert_workload(spec, SLICE("shop"), SLICE(""), &workload, &err), &err,
+               ERR_UNPROCESSABLE, message);
     assert_null(workload);
     json_decref(spec);
 }
@@ -69,7 +69,8 @@ static void dependencies_are_endpoints_or_resources(void **state)
         "{\"container\":{\"image\":\"a\"},\"dependencies\":{\"endpoints\":[{\"component\":"
         "\"billing\",\"envBindings\":{\"address\":\"BILLING_ADDRESS\",\"host\":\"BILLING_HOST\","
         "\"port\":\"BILLING_PORT\"},\"name\":\"\",\"project\":\"finance\",\"visibility\":"
-        "\"namespace\"}],\"resources\":[{\"ref\":\"order-db\",\"type\":\"postgres\"}]}}");
+        "\"namespace\"}],\"resources\":[{\"name\":\"order-db\",\"ref\":\"shop-order-db\",\"type\":"
+        "\"postgres\"}]}}");
 }
 
 static void what_is_impossible_is_named(void **state)

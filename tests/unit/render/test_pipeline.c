@@ -3,7 +3,8 @@
  * An input says: id {namespace, project, component, environment, ...uids}, type (the name of a
  * built-in one, or a ComponentType's spec), component (a Component's spec) or release (a
  * Release's), `outputs` of resources, and what else struct render_component holds; with `cell:
- * true` it is the cell that is rendered. An output is the manifests in order, or `error` with the
+ * true` it is the cell that is rendered, with `resource: {parameters, configs, credentials}` a
+ * resource, whose outputs come last. An output is the manifests in order, or `error` with the
  * message. RENDER_GOLDEN=update writes outputs anew: read the difference before you commit it. */
 #include "tests/lib/test.h"
 
@@ -15,6 +16,7 @@
 #include "render/builtin.h"
 #include "render/convert.h"
 #include "render/pipeline.h"
+#include "render/resource_type.h"
 
 enum { CASES_MAX = 200, FILE_MAX_BYTES = 256 * 1024 };
 
@@ -44,6 +46,7 @@ static struct render_identity identity_of(const json_t *id)
         .ns = json_text_at(id, "namespace"),
         .project = json_text_at(id, "project"),
         .component = json_text_at(id, "component"),
+        .resource = json_text_at(id, "resource"),
         .environment = json_text_at(id, "environment"),
         .dataplane = json_text_at(id, "dataplane"),
         .project_uid = json_text_at(id, "projectUID"),
@@ -81,7 +84,8 @@ static int release_of(const json_t *input, json_t **release, struct err *err)
         }
         return 0;
     }
-    int rc = convert_workload(component, json_text_at(input, "image"), &workload, err);
+    int rc =
+        convert_workload(component, SLICE("shop"), json_text_at(input, "image"), &workload, err);
     if (rc == 0) {
         rc = convert_profile(component, &profile, err);
     }
@@ -96,9 +100,38 @@ static int release_of(const json_t *input, json_t **release, struct err *err)
     return rc;
 }
 
+static int render_case_resource(const json_t *input, json_t **manifests, struct err *err)
+{
+    const json_t *resource = json_object_get(input, "resource");
+    json_t *type = type_of(input);
+    json_t *outputs;
+    size_t missing = 0;
+    const struct render_resource in = {.id = identity_of(json_object_get(input, "id")),
+                                       .type = type,
+                                       .parameters = json_object_get(resource, "parameters"),
+                                       .configs = json_object_get(resource, "configs"),
+                                       .credentials = json_object_get(resource, "credentials"),
+                                       .applied = json_object_get(resource, "applied"),
+                                       .environment = json_object_get(input, "environment"),
+                                       .dataplane_annotations =
+                                           json_object_get(input, "annotationsOfPlane"),
+                                       .organization = json_object_get(input, "organization")};
+    int rc = render_resource(&in, manifests, NULL, err);
+    rc = rc == 0 ? render_outputs(&in, &outputs, &missing, err) : rc;
+    if (rc == 0) {
+        json_array_append_new(*manifests,
+                              json_pack("{s:o, s:i}", "outputs", outputs, "missing", (int)missing));
+    }
+    json_decref(type);
+    return rc;
+}
+
 static int render_case(const json_t *input, json_t **manifests, struct err *err)
 {
     const struct render_identity id = identity_of(json_object_get(input, "id"));
+    if (json_object_get(input, "resource") != NULL) {
+        return render_case_resource(input, manifests, err);
+    }
     if (json_is_true(json_object_get(input, "cell"))) {
         const struct render_cell in = {.id = id,
                                        .environment = json_object_get(input, "environment"),
