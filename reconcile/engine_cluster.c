@@ -130,8 +130,10 @@ bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
         *out = (struct world_object){.missing = true, .message = ""};
         return driver_kubernetes.synced(c->driver);
     }
-    *out = (struct world_object){
-        .fingerprint = seen->fingerprint, .health = seen->health, .message = seen->message};
+    *out = (struct world_object){.fingerprint = seen->fingerprint,
+                                 .health = seen->health,
+                                 .message = seen->message,
+                                 .status = seen->status};
     return true;
 }
 

@@ -217,6 +217,9 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
 /* Those of it that are OpenChoreo's, or that one of OpenChoreo's concerns. */
 void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                       struct slice name, bool whole, route_add add, void *user);
+/* Those of it that are resources', or that a resource concerns. */
+void route_resources(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                     struct slice name, bool whole, route_add add, void *user);
 
 /* ---- feed_store.c ---- */
 void feed_store_init(struct feed *feed, const struct engine_config *config);

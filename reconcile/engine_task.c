@@ -15,6 +15,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "proto/admit.h"
+#include "reconcile/credentials.h"
 #include "reconcile/engine_internal.h"
 
 struct task {
@@ -245,6 +246,9 @@ static void write_next(struct task *t)
     write.kind = kind_by_resource(s->e->config.kinds->fixed, slice_of(snapshot_resource(w->kind)));
     t->verb = w->verb;
     t->written = on_written;
+    if (w->credentials != NULL) {
+        credentials_make(w->object, w->credentials);
+    }
     if (write.kind == NULL) {
         rc = err_set(&err, ERR_INTERNAL, "kind %s is not served", snapshot_kind_name(w->kind));
     } else if (w->verb != PLAN_CREATE) {

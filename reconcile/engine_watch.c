@@ -155,7 +155,8 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
     if (accepted) {
         accept_change(s, e, object->key, fingerprint);
     }
-    if (change != CHANGE_FITS || deleted || accepted || !told(snapshot_tree(s->snap, e), object)) {
+    if (change != CHANGE_FITS || deleted || accepted || object->status_changed ||
+        !told(snapshot_tree(s->snap, e), object)) {
         shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
     }
 }

@@ -34,6 +34,7 @@ void plan_free(struct plan *plan)
 {
     for (size_t i = 0; i < plan->write_count; i++) {
         json_decref(plan->writes[i].object);
+        json_decref(plan->writes[i].credentials);
     }
     for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {
         json_decref(e->after);
@@ -61,6 +62,12 @@ void plan_create(struct plan *plan, enum snapshot_kind kind, json_t *object)
                                            .ns = object_ns(object),
                                            .name = object_name(object),
                                            .object = object};
+}
+
+void plan_create_secret(struct plan *plan, json_t *secret, const json_t *wanted)
+{
+    plan_create(plan, SNAPSHOT_SECRET, secret);
+    plan->writes[plan->write_count - 1].credentials = json_deep_copy(wanted);
 }
 
 /* A deep copy but for one member, which is shared. */
@@ -170,6 +177,9 @@ static json_t *write_tree(const struct plan_write *w)
     json_object_set_new(tree, "verb", json_string(verbs[w->verb]));
     if (w->object != NULL) {
         json_object_set(tree, "object", w->object);
+        if (w->credentials != NULL) {
+            json_object_set(tree, "credentials", w->credentials);
+        }
         return tree;
     }
     json_object_set_new(tree, "kind", json_string(snapshot_kind_name(w->kind)));
@@ -238,6 +248,8 @@ static const controller controllers[SNAPSHOT_KIND_COUNT] = {
     [SNAPSHOT_RELEASE] = release_plan,
     [SNAPSHOT_BINDING] = binding_plan,
     [SNAPSHOT_RENDERED] = rendered_plan,
+    [SNAPSHOT_RESOURCE] = resource_plan,
+    [SNAPSHOT_RESOURCE_BINDING] = resource_binding_plan,
     [SNAPSHOT_OC_PROJECT] = openchoreo_project_plan,
     [SNAPSHOT_OC_ENVIRONMENT] = openchoreo_environment_plan,
     [SNAPSHOT_OC_PIPELINE] = openchoreo_pipeline_plan,

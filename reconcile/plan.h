@@ -23,6 +23,7 @@ struct plan_write {
     struct slice name;
     uint64_t if_version; /* 0: none */
     json_t *object;      /* NULL for PLAN_DELETE */
+    json_t *credentials; /* of a Secret to create: what is made up for it as it is written */
 };
 
 enum plan_action { PLAN_NOTHING, PLAN_APPLY, PLAN_REMOVE };
@@ -65,6 +66,9 @@ void plan_free(struct plan *plan);
 
 /* Takes object. */
 void plan_create(struct plan *plan, enum snapshot_kind kind, json_t *object);
+/* Takes secret, whose data gets random texts for those that are wanted ([{name, length}]) when the
+ * plan is carried out, and not before. */
+void plan_create_secret(struct plan *plan, json_t *secret, const json_t *wanted);
 /* A copy of entry's object to be changed at will: written by plan_finish() if it came to differ.
  * The same entry gives the same copy. */
 json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry);
@@ -84,7 +88,7 @@ int plan_run(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
 
 bool plan_has_controller(enum snapshot_kind kind);
 /* What a cluster starts with, created if absent: the Organization `default` and the built-in
- * ClusterComponentTypes. For the system shard's leader. */
+ * ClusterComponentTypes and ClusterResourceTypes. For the system shard's leader. */
 void bootstrap_plan(const struct snapshot *s, struct plan *plan);
 
 /* The controllers: entry is of their kind, and there. */
@@ -99,6 +103,9 @@ void environment_plan(const struct snapshot *s, const struct snapshot_entry *ent
                       struct plan *plan);
 void pipeline_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void resource_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                           struct plan *plan);
 void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 /* Those of OpenChoreo's kinds (controllers/openchoreo.h). */

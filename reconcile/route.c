@@ -99,6 +99,24 @@ static void add_project(struct route *r, struct slice ns, struct slice name)
     r->add(r->user, SNAPSHOT_PROJECT, ns, name, project->deleting ? 0 : delay_ms);
 }
 
+/* What depends on a component's endpoints is rendered with their addresses. */
+static void add_dependants(struct route *r, struct slice ns, struct slice component)
+{
+    const struct snapshot_entry **releases;
+    size_t count = component.len > 0 ? snapshot_list(r->s, SNAPSHOT_RELEASE, SNAPSHOT_BY_DEPENDENCY,
+                                                     ns, component, &r->arena, &releases)
+                                     : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct snapshot_entry **bindings;
+        size_t n = snapshot_list(r->s, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, releases[i]->name,
+                                 &r->arena, &bindings);
+        for (size_t k = 0; k < n; k++) {
+            r->add(r->user, SNAPSHOT_BINDING, ns, bindings[k]->name, 0);
+            add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, bindings[k]->name);
+        }
+    }
+}
+
 static void route_component(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct membership m;
@@ -106,6 +124,7 @@ static void route_component(struct route *r, struct slice ns, struct slice name,
         add_list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
         add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
         add_list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
+        add_dependants(r, ns, name);
     }
     if (o != NULL && component_membership(r->s, o, &r->arena, &m)) {
         add_project(r, ns, m.project);
@@ -186,23 +205,6 @@ static void add_cell(struct route *r, struct slice ns, struct slice project,
     add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell));
 }
 
-/* What depends on a component's endpoints is rendered with their addresses. */
-static void add_dependants(struct route *r, struct slice ns, struct slice component)
-{
-    const struct snapshot_entry **releases;
-    size_t count = component.len > 0 ? snapshot_list(r->s, SNAPSHOT_RELEASE, SNAPSHOT_BY_DEPENDENCY,
-                                                     ns, component, &r->arena, &releases)
-                                     : 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct snapshot_entry **bindings;
-        size_t n = snapshot_list(r->s, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, releases[i]->name,
-                                 &r->arena, &bindings);
-        for (size_t k = 0; k < n; k++) {
-            add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, bindings[k]->name);
-        }
-    }
-}
-
 static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct slice environment = spec_text(o, "environment");
@@ -233,9 +235,12 @@ static void add_members(struct route *r, struct slice ns, const json_t *cell)
 static void route_rendered(struct route *r, struct slice ns, const json_t *o)
 {
     /* A cell's status concerns its components only while they wait for it. */
-    bool is_cell = owner_text(o, "componentName").len == 0 &&
+    bool of_resource = owner_text(o, "resourceName").len > 0;
+    bool is_cell = owner_text(o, "componentName").len == 0 && !of_resource &&
                    (r->whole || json_at(o, "status", "appliedHash", NULL) == NULL);
-    add_summary(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"), o);
+    if (!of_resource) {
+        add_summary(r, SNAPSHOT_BINDING, ns, spec_text(o, "bindingName"), o);
+    }
     if (o == NULL || !(r->whole || is_cell)) {
         return;
     }
@@ -327,6 +332,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     const json_t *o = read ? snapshot_get(s, kind, ns, name) : NULL;
     add_own(&r, kind, ns, name);
     route_openchoreo(s, kind, ns, name, whole, add, user);
+    route_resources(s, kind, ns, name, whole, add, user);
     if (whole) {
         route_owner(&r, ns);
     }
@@ -391,6 +397,12 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     case SNAPSHOT_CLUSTER_TRAIT:
         add_all(&r, SNAPSHOT_COMPONENT);
         break;
+    case SNAPSHOT_RESOURCE:
+    case SNAPSHOT_RESOURCE_TYPE:
+    case SNAPSHOT_CLUSTER_RESOURCE_TYPE:
+    case SNAPSHOT_RESOURCE_RELEASE:
+    case SNAPSHOT_RESOURCE_BINDING:
+        break; /* route_resource.c */
     case SNAPSHOT_KIND_COUNT:
 #define X(id, kind, resource, cluster) case id:
         SNAPSHOT_OPENCHOREO_KINDS(X)

@@ -67,7 +67,8 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
     if (kind == SNAPSHOT_BINDING || (kind == SNAPSHOT_COMPONENT && whole)) {
         add_list(&r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns,
                  kind == SNAPSHOT_COMPONENT ? name : owner_text(o, "componentName"));
-    } else if (kind == SNAPSHOT_RENDERED && owner_text(o, "componentName").len == 0) {
+    } else if (kind == SNAPSHOT_RENDERED && owner_text(o, "componentName").len == 0 &&
+               owner_text(o, "resourceName").len == 0) {
         add_cell(&r, SNAPSHOT_OC_CELL, ns, owner_text(o, "projectName"),
                  spec_text(o, "environmentName"));
     } else if (kind == SNAPSHOT_ENVIRONMENT && whole) {

@@ -36,6 +36,13 @@ struct cel_cache;
     X(SNAPSHOT_CLUSTER_TRAIT, "ClusterTrait", "clustertraits.choreo.dev", true)                    \
     X(SNAPSHOT_TYPE, "ComponentType", "componenttypes.choreo.dev", false)                          \
     X(SNAPSHOT_TRAIT, "Trait", "traits.choreo.dev", false)                                         \
+    X(SNAPSHOT_CLUSTER_RESOURCE_TYPE, "ClusterResourceType", "clusterresourcetypes.choreo.dev",    \
+      true)                                                                                        \
+    X(SNAPSHOT_RESOURCE_TYPE, "ResourceType", "resourcetypes.choreo.dev", false)                   \
+    X(SNAPSHOT_RESOURCE, "Resource", "resources.choreo.dev", false)                                \
+    X(SNAPSHOT_RESOURCE_RELEASE, "ResourceRelease", "resourcereleases.choreo.dev", false)          \
+    X(SNAPSHOT_RESOURCE_BINDING, "ResourceReleaseBinding", "resourcereleasebindings.choreo.dev",   \
+      false)                                                                                       \
     X(SNAPSHOT_PROJECT, "Project", "projects.choreo.dev", false)                                   \
     X(SNAPSHOT_COMPONENT, "Component", "components.choreo.dev", false)                             \
     X(SNAPSHOT_ENVIRONMENT, "Environment", "environments.choreo.dev", false)                       \
@@ -128,19 +135,20 @@ enum snapshot_kind snapshot_kind_named(struct slice kind);
 /* What objects refer to, by which they can be listed. */
 enum snapshot_index {
     SNAPSHOT_BY_NS,          /* every kind: its namespace */
-    SNAPSHOT_BY_PROJECT,     /* Component ("-": names none), Release, Binding, Rendered */
+    SNAPSHOT_BY_PROJECT,     /* Component ("-": names none), Release, Binding, Rendered; Resource */
     SNAPSHOT_BY_LISTED,      /* Project: each component that it lists */
     SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered; OpenChoreo's Workload, Binding */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
     SNAPSHOT_BY_RELEASE,     /* Binding, Approval, Test */
     SNAPSHOT_BY_PIPELINE,    /* Project */
-    SNAPSHOT_BY_BINDING,     /* Rendered */
-    SNAPSHOT_BY_PLANE,       /* Environment, Rendered, over all namespaces */
-    SNAPSHOT_BY_CELL,        /* Binding, and Rendered of cells: "PROJECT/ENVIRONMENT" */
-    SNAPSHOT_BY_MEMBER,      /* Rendered of components: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
-    SNAPSHOT_BY_CLUSTER,     /* Rendered, over all namespaces: "PLANE/CLUSTER" */
-    SNAPSHOT_BY_DEPENDENCY,  /* Release: each component that it depends on */
-    SNAPSHOT_BY_TYPE,        /* Component, over all namespaces: spec.type's name */
+    SNAPSHOT_BY_RESOURCE,   /* Resource's Release, Binding, Rendered; Release: each that it needs */
+    SNAPSHOT_BY_BINDING,    /* Rendered; of a resource: "resource/NAME" */
+    SNAPSHOT_BY_PLANE,      /* Environment, Rendered, over all namespaces */
+    SNAPSHOT_BY_CELL,       /* both Bindings, and Rendered of cells: "PROJECT/ENVIRONMENT" */
+    SNAPSHOT_BY_MEMBER,     /* Rendered of what is in cells: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
+    SNAPSHOT_BY_CLUSTER,    /* Rendered, over all namespaces: "PLANE/CLUSTER" */
+    SNAPSHOT_BY_DEPENDENCY, /* Release: each component that it depends on */
+    SNAPSHOT_BY_TYPE,       /* Component, Resource, over all namespaces: spec.type's name */
     SNAPSHOT_INDEX_COUNT
 };
 
@@ -174,6 +182,7 @@ struct world_object {
     uint64_t fingerprint; /* of what it is like; compared with the inventory's hash */
     enum world_health health;
     const char *message; /* why it is not healthy; "" */
+    const char *status;  /* of a resource's object: its status as JSON; NULL: not known */
 };
 
 /* What this process did for a RenderedRelease since it leads the shard. */

@@ -27,8 +27,15 @@ static const struct {
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environmentName", NULL}},
-    {SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, {"spec", "bindingName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
+    {SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, {"spec", "project", NULL}},
+    {SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, {"spec", "type", NULL}},
+    {SNAPSHOT_RESOURCE_RELEASE, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "resourceRelease", NULL}},
     {SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
@@ -84,41 +91,54 @@ static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice 
 {
     static const char *const project[] = {"spec", "owner", "projectName"};
     static const char *const component[] = {"spec", "owner", "componentName"};
+    static const char *const resource[] = {"spec", "owner", "resourceName"};
+    static const char *const binding[] = {"spec", "bindingName", NULL};
     static const char *const environment[] = {"spec", "environmentName", NULL};
     static const char *const bound[] = {"spec", "environment", NULL};
     static const char *const plane[] = {"spec", "dataPlane", NULL};
     static const char *const cluster[] = {"spec", "cluster", NULL};
-    if (kind == SNAPSHOT_BINDING || kind == SNAPSHOT_OC_CELL) {
+    if (kind != SNAPSHOT_RENDERED) {
         gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, body, project), scan(g, body, bound)));
         return;
     }
     struct slice cell = joined(g, scan(g, body, project), scan(g, body, environment));
     struct slice place = joined(g, scan(g, body, plane), scan(g, body, cluster));
     gather_add(g, SNAPSHOT_BY_CLUSTER, place);
-    if (scan(g, body, component).len == 0) {
+    bool of_resource = scan(g, body, resource).len > 0;
+    struct slice bound_by = scan(g, body, binding);
+    gather_add(g, SNAPSHOT_BY_BINDING,
+               of_resource ? joined(g, SLICE("resource"), bound_by) : bound_by);
+    if (scan(g, body, component).len == 0 && !of_resource) {
         gather_add(g, SNAPSHOT_BY_CELL, cell);
     } else {
         gather_add(g, SNAPSHOT_BY_MEMBER, joined(g, cell, place));
     }
 }
 
-/* The components that a release depends on: most have none, so only that part is parsed. */
+/* What a release depends on: most depend on nothing, so only that part is parsed. */
 static void gather_dependencies(struct gather *g, struct slice body)
 {
-    struct slice raw;
-    json_t *list = NULL;
-    size_t i;
-    json_t *item;
-    if (!json_scan(body, &raw, "spec", "workload", "dependencies", "endpoints", NULL) ||
-        json_parse(raw, &list, NULL) != 0) {
-        return;
+    static const struct {
+        const char *list;
+        const char *key;
+        enum snapshot_index index;
+    } kinds[] = {{"endpoints", "component", SNAPSHOT_BY_DEPENDENCY},
+                 {"resources", "ref", SNAPSHOT_BY_RESOURCE}};
+    for (size_t k = 0; k < 2; k++) {
+        struct slice raw;
+        json_t *list = NULL;
+        size_t i;
+        json_t *item;
+        if (!json_scan(body, &raw, "spec", "workload", "dependencies", kinds[k].list, NULL) ||
+            json_parse(raw, &list, NULL) != 0) {
+            continue;
+        }
+        json_array_foreach(list, i, item)
+        {
+            gather_add(g, kinds[k].index, arena_copy(&g->arena, json_text_at(item, kinds[k].key)));
+        }
+        json_decref(list);
     }
-    json_array_foreach(list, i, item)
-    {
-        gather_add(g, SNAPSHOT_BY_DEPENDENCY,
-                   arena_copy(&g->arena, json_text_at(item, "component")));
-    }
-    json_decref(list);
 }
 
 static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice body)
@@ -167,7 +187,7 @@ void gather_refs(struct gather *g, const struct snapshot_entry *e)
         gather_add(g, SNAPSHOT_BY_PROJECT, SLICE("-"));
     }
     if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING ||
-        e->kind == SNAPSHOT_OC_CELL) {
+        e->kind == SNAPSHOT_RESOURCE_BINDING || e->kind == SNAPSHOT_OC_CELL) {
         gather_cell(g, e->kind, e->body);
     }
     if (e->kind == SNAPSHOT_RELEASE) {

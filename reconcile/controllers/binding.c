@@ -5,10 +5,9 @@
  * Which release that is, rollout.h decides: a promotion that waits leaves what runs alone.
  * When the plane or the release cannot be found, what runs stays; when the environment goes, the
  * binding is undeployed, or a cluster leaves the plane, its RenderedReleases are deleted. */
-#include "reconcile/controllers/common.h"
+#include "reconcile/controllers/place.h"
 
 #include "reconcile/controllers/rollout.h"
-#include "render/deployment.h"
 #include "render/name.h"
 
 struct work {
@@ -58,6 +57,22 @@ static bool is_first(struct work *w)
                 "binding \"%.*s\" is there for component \"%.*s\" in environment \"%.*s\" "
                 "already: delete one of them",
                 SLICE_ARG(first->name), SLICE_ARG(w->component), SLICE_ARG(w->environment));
+}
+
+/* The component's own word on its project decides, and nobody else's: in another's cell it would be
+ * behind that one's quota and policies. */
+static bool is_of_the_project(struct work *w)
+{
+    const json_t *component = snapshot_get(w->s, SNAPSHOT_COMPONENT, w->entry->ns, w->component);
+    struct membership m;
+    if (component == NULL || !component_membership(w->s, component, &w->plan->arena, &m) ||
+        slice_eq(m.project, w->project)) {
+        return true;
+    }
+    return fail(w, true, "ProjectOfAnother",
+                "spec.owner.projectName is \"%.*s\", but component \"%.*s\" is one of project "
+                "\"%.*s\"",
+                SLICE_ARG(w->project), SLICE_ARG(w->component), SLICE_ARG(m.project));
 }
 
 static bool find_place(struct work *w)
@@ -120,56 +135,18 @@ static bool find_release(struct work *w)
     return slice_eq(w->release, wanted) || check_release(w, w->release);
 }
 
-static json_t *rendered_spec(const struct work *w, const struct plane_cluster *c, bool cell)
+/* The component on one cluster, and the cell that it is in. */
+static struct deployment deployment_on(const struct work *w, struct slice cluster)
 {
-    json_t *owner = json_pack("{s:o}", "projectName", json_str(w->project));
-    json_t *spec = json_pack("{s:o, s:o, s:o, s:o, s:o}", "owner", owner, "environmentName",
-                             json_str(w->environment), "dataPlane", json_str(w->plane), "cluster",
-                             json_str(c->name), "namespace", json_str(w->cell));
-    if (!cell) {
-        json_object_set_new(owner, "componentName", json_str(w->component));
-        json_object_set_new(spec, "releaseName", json_str(w->release));
-        if (w->uid.len > 0) {
-            json_object_set_new(spec, "releaseUID", json_str(w->uid));
-        }
-        json_object_set_new(spec, "bindingName", json_str(w->entry->name));
-    }
-    return spec;
-}
-
-/* Creates or corrects the RenderedRelease of one cluster. */
-static void place(struct work *w, const struct plane_cluster *c, bool cell)
-{
-    struct arena *arena = &w->plan->arena;
-    const struct deployment d = {.project = w->project,
-                                 .component = cell ? SLICE("") : w->component,
-                                 .environment = w->environment,
-                                 .plane = w->plane,
-                                 .cluster = c->name};
-    struct slice name = deployment_name(arena, &d);
-    const struct snapshot_entry *there = snapshot_find(w->s, SNAPSHOT_RENDERED, w->entry->ns, name);
-    json_t *spec = rendered_spec(w, c, cell);
-    if (there == NULL) {
-        json_t *o = object_new("choreo.dev/v1", "RenderedRelease", w->entry->ns, name);
-        json_object_set_new(o, "spec", spec);
-        object_add_finalizer(o, FINALIZER);
-        if (!cell) {
-            object_add_owner(o, w->binding, true);
-        }
-        plan_create(w->plan, SNAPSHOT_RENDERED, o);
-        return;
-    }
-    const json_t *is = json_at(snapshot_tree(w->s, there), "spec", NULL);
-    const char *key;
-    json_t *value;
-    json_object_foreach(spec, key, value)
-    {
-        if (!there->deleting && !json_equal(json_object_get(is, key), value)) {
-            json_t *into = json_object_get(plan_edit(w->plan, w->s, there), "spec");
-            json_object_set(into, key, value);
-        }
-    }
-    json_decref(spec);
+    return (struct deployment){.ns = w->entry->ns,
+                               .project = w->project,
+                               .component = w->component,
+                               .environment = w->environment,
+                               .plane = w->plane,
+                               .cluster = cluster,
+                               .release = w->release,
+                               .release_uid = w->uid,
+                               .binding = w->entry->name};
 }
 
 static bool wanted_on(const struct work *w, const json_t *rendered)
@@ -260,6 +237,48 @@ static struct rollout_health health_of(const struct work *w, const struct snapsh
     return health;
 }
 
+/* Whether what the release depends on can be said on every cluster. What cannot holds back what is
+ * to be sent, and takes nothing away. */
+static void report_dependencies(struct work *w)
+{
+    struct view v;
+    view_init(&v, w->s, &w->plan->arena);
+    size_t depends = 0;
+    for (size_t i = 0; w->reason == NULL && i < w->cluster_count; i++) {
+        const struct deployment d = deployment_on(w, w->clusters[i].name);
+        const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release);
+        const json_t *all = json_at(release, "spec", "workload", "dependencies", NULL);
+        depends = json_array_size(json_object_get(all, "endpoints")) +
+                  json_array_size(json_object_get(all, "resources"));
+        if (depends == 0) {
+            break;
+        }
+        json_t *problems = deployment_unresolved(&v.platform, &d, &w->plan->arena);
+        size_t count = json_array_size(problems);
+        const json_t *first = json_array_get(problems, 0);
+        const char *reason = arena_cstr(&w->plan->arena, json_text_at(first, "reason"));
+        const char *message = arena_cstr(&w->plan->arena, json_text_at(first, "message"));
+        json_decref(problems);
+        if (count > 0) {
+            condition_set(w->edit, w->s, DEPENDENCIES_READY, STATUS_FALSE, reason,
+                          "%zu of %zu dependencies cannot be reached; %s", count, depends, message);
+            return;
+        }
+    }
+    if (depends == 0) {
+        condition_drop(w->edit, DEPENDENCIES_READY);
+        return;
+    }
+    const struct deployment d = deployment_on(w, w->clusters[0].name);
+    struct slice cycle = deployment_cycle(&v.platform, &d, &w->plan->arena);
+    condition_set(w->edit, w->s, DEPENDENCIES_READY, STATUS_TRUE,
+                  cycle.len > 0 ? "Cycle" : "Resolved", "all of %zu%s%.*s", depends,
+                  cycle.len > 0 ? "; they need each other in a circle, so none can be there before "
+                                  "the others: "
+                                : "",
+                  SLICE_ARG(cycle));
+}
+
 static void report(struct work *w, const struct snapshot_entry **rendered, size_t count)
 {
     struct rollup roll = {0};
@@ -275,6 +294,7 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
     }
     status_places(w);
     status_endpoints(w);
+    report_dependencies(w);
     if (w->reason != NULL) {
         condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
         condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
@@ -350,10 +370,11 @@ void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     if (component != NULL && !object_deleting(component)) { /* one that goes may be orphaning it */
         object_add_owner(w.edit, component, true);
     }
-    if (is_first(&w) && find_place(&w) && find_release(&w)) {
+    if (is_first(&w) && is_of_the_project(&w) && find_place(&w) && find_release(&w)) {
         for (size_t i = 0; i < w.cluster_count; i++) {
-            place(&w, &w.clusters[i], true);
-            place(&w, &w.clusters[i], false);
+            const struct deployment d = deployment_on(&w, w.clusters[i].name);
+            place_cell(s, plan, &d);
+            place(s, plan, &d, binding);
         }
     }
     size_t kept = 0;

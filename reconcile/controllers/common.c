@@ -135,13 +135,31 @@ static const json_t *view_binding(void *user, struct slice ns, struct slice proj
     return NULL;
 }
 
+static const json_t *view_resource_binding(void *user, struct slice ns, struct slice resource,
+                                           struct slice environment)
+{
+    const struct view *v = user;
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(v->s, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns,
+                                 resource, v->arena, &bindings);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *binding = snapshot_tree(v->s, bindings[i]);
+        if (slice_eq(spec_text(binding, "environment"), environment) &&
+            binding_before(v->s, bindings[i], v->arena) == NULL) {
+            return binding;
+        }
+    }
+    return NULL;
+}
+
 void view_init(struct view *v, const struct snapshot *s, struct arena *arena)
 {
     *v = (struct view){.platform = {.user = v,
                                     .get = view_get,
                                     .uid = view_uid,
                                     .listing = view_listing,
-                                    .binding = view_binding},
+                                    .binding = view_binding,
+                                    .resource_binding = view_resource_binding},
                        .s = s,
                        .arena = arena};
 }
@@ -295,8 +313,10 @@ const struct snapshot_entry *binding_before(const struct snapshot *s,
     struct slice environment = spec_text(binding, "environment");
     const struct snapshot_entry **all;
     const struct snapshot_entry *first = entry;
-    size_t count = snapshot_list(s, entry->kind, SNAPSHOT_BY_COMPONENT, entry->ns,
-                                 owner_text(binding, "componentName"), arena, &all);
+    bool of_resource = owner_text(binding, "resourceName").len > 0;
+    size_t count = snapshot_list(
+        s, entry->kind, of_resource ? SNAPSHOT_BY_RESOURCE : SNAPSHOT_BY_COMPONENT, entry->ns,
+        owner_text(binding, of_resource ? "resourceName" : "componentName"), arena, &all);
     for (size_t i = 0; i < count; i++) {
         if (slice_eq(spec_text(snapshot_tree(s, all[i]), "environment"), environment) &&
             age_order(s, all[i], first) < 0) {
@@ -304,6 +324,38 @@ const struct snapshot_entry *binding_before(const struct snapshot *s,
         }
     }
     return first != entry ? first : NULL;
+}
+
+struct slice first_environment(const struct snapshot *s, struct slice ns,
+                               const struct snapshot_entry *project, struct arena *arena,
+                               const char **reason, const char **message)
+{
+    struct slice name =
+        project != NULL ? spec_text(snapshot_tree(s, project), "deploymentPipeline") : SLICE("");
+    name = name.len > 0 ? name : SLICE("default");
+    const json_t *pipeline = snapshot_get(s, SNAPSHOT_PIPELINE, ns, name);
+    struct slice first = pipeline_first(pipeline);
+    const struct snapshot_entry *env =
+        first.len > 0 ? snapshot_find(s, SNAPSHOT_ENVIRONMENT, ns, first) : NULL;
+    if (env != NULL && !env->deleting) {
+        return first;
+    }
+    *reason = pipeline == NULL ? "PipelineNotFound"
+              : first.len == 0 ? "PipelineInvalid"
+                               : "EnvironmentNotFound";
+    *message =
+        pipeline == NULL
+            ? arena_printf(arena, "there is no deployment pipeline \"%.*s\" in namespace \"%.*s\"",
+                           SLICE_ARG(name), SLICE_ARG(ns))
+        : first.len == 0
+            ? arena_printf(arena,
+                           "deployment pipeline \"%.*s\" has no environment that releases "
+                           "start in",
+                           SLICE_ARG(name))
+            : arena_printf(arena, "environment \"%.*s\", where pipeline \"%.*s\" starts, %s",
+                           SLICE_ARG(first), SLICE_ARG(name),
+                           env == NULL ? "does not exist" : "is being deleted");
+    return SLICE("");
 }
 
 void binding_requested_by(json_t *edit, struct slice user)

@@ -17,6 +17,8 @@
 
 #define READY "Ready"
 #define PROGRESSING "Progressing"
+/* Of a ReleaseBinding: whether what its release depends on can be said. */
+#define DEPENDENCIES_READY "DependenciesReady"
 
 enum condition_status { STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN };
 
@@ -88,10 +90,17 @@ void rollup_add(struct rollup *r, const json_t *object, struct slice name);
 void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun);
 
 /* Of several bindings of one component in one environment the oldest counts; equal ages by name.
- * kind: SNAPSHOT_BINDING, or OpenChoreo's. The one that counts before entry, or NULL: entry does.
+ * kind: SNAPSHOT_BINDING, a resource's, or OpenChoreo's. The one that counts before entry, or NULL:
+ * entry does.
  */
 const struct snapshot_entry *
 binding_before(const struct snapshot *s, const struct snapshot_entry *entry, struct arena *arena);
+
+/* The environment that releases of a project start in, by its pipeline; on failure empty, with a
+ * condition's reason and message, the arena's. project NULL: there is none of that name. */
+struct slice first_environment(const struct snapshot *s, struct slice ns,
+                               const struct snapshot_entry *project, struct arena *arena,
+                               const char **reason, const char **message);
 
 /* Notes who bound the release of a binding under edit; empty: the control plane. */
 void binding_requested_by(json_t *edit, struct slice user);

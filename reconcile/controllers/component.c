@@ -13,6 +13,10 @@
 #include "proto/promotion.h"
 #include "render/deployment.h"
 #include "render/release.h"
+#include "render/resource_release.h"
+
+/* Whether the resources that it depends on are there. */
+#define PROVISIONED "DependenciesProvisioned"
 
 /* What one run finds out, step by step. */
 struct work {
@@ -136,33 +140,11 @@ static bool make_release(struct work *w)
 
 static bool find_environment(struct work *w)
 {
-    struct slice name = {0};
-    if (w->membership.entry != NULL) {
-        name = spec_text(snapshot_tree(w->s, w->membership.entry), "deploymentPipeline");
-    }
-    if (name.len == 0) {
-        name = SLICE("default");
-    }
-    const json_t *pipeline = snapshot_get(w->s, SNAPSHOT_PIPELINE, w->entry->ns, name);
-    if (pipeline == NULL) {
-        return fail(w, "Bound", "PipelineNotFound",
-                    "there is no deployment pipeline \"%.*s\" in namespace \"%.*s\"",
-                    SLICE_ARG(name), SLICE_ARG(w->entry->ns));
-    }
-    w->first = pipeline_first(pipeline);
-    if (w->first.len == 0) {
-        return fail(w, "Bound", "PipelineInvalid",
-                    "deployment pipeline \"%.*s\" has no environment that releases start in",
-                    SLICE_ARG(name));
-    }
-    const struct snapshot_entry *env =
-        snapshot_find(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, w->first);
-    if (env == NULL || env->deleting) {
-        return fail(w, "Bound", "EnvironmentNotFound",
-                    "environment \"%.*s\", where pipeline \"%.*s\" starts, %s", SLICE_ARG(w->first),
-                    SLICE_ARG(name), env == NULL ? "does not exist" : "is being deleted");
-    }
-    return true;
+    const char *reason = NULL;
+    const char *message = NULL;
+    w->first = first_environment(w->s, w->entry->ns, w->membership.entry, &w->plan->arena, &reason,
+                                 &message);
+    return w->first.len > 0 || fail(w, "Bound", reason, "%s", message);
 }
 
 static const struct snapshot_entry *find_binding(struct work *w)
@@ -221,28 +203,77 @@ static bool bind(struct work *w)
     return true;
 }
 
-/* Names what the component asks for and nothing provides yet. */
-static void note_unprovided(struct work *w)
+/* A resource that a component names alone belongs to all that name it, and goes with the last. */
+static void share(struct work *w, const struct snapshot_entry *resource)
 {
-    struct buf named = {0};
+    const json_t *first = json_array_get(
+        json_at(snapshot_tree(w->s, resource), "metadata", "ownerReferences", NULL), 0);
+    if (slice_eq_cstr(json_text_at(first, "kind"), "Component") && !resource->deleting) {
+        object_add_owner(plan_edit(w->plan, w->s, resource), w->component, false);
+    }
+}
+
+/* Makes the resource that a dependency means if it is not there; one that is there is left as it
+ * is. False, with the reason, if it is not what the component asks for. */
+static bool provide(struct work *w, const json_t *dependency)
+{
+    struct slice type = json_text_at(dependency, "type");
+    struct slice name = dependency_resource(&w->plan->arena, w->membership.project, dependency);
+    const struct snapshot_entry *there = snapshot_find(w->s, SNAPSHOT_RESOURCE, w->entry->ns, name);
+    if (there == NULL && json_text_at(dependency, "resource").len > 0) {
+        condition_set(w->edit, w->s, PROVISIONED, STATUS_FALSE, "ResourceNotFound",
+                      "there is no resource \"%.*s\"", SLICE_ARG(name));
+        return false;
+    }
+    if (there == NULL) {
+        json_t *o = dependency_resource_new(&w->plan->arena, w->entry->ns, w->membership.project,
+                                            dependency);
+        object_add_owner(o, w->component, false);
+        plan_create(w->plan, SNAPSHOT_RESOURCE, o);
+        plan_event(w->plan, w->component, false, "ResourceCreated",
+                   "created resource \"%.*s\" of type %.*s", SLICE_ARG(name), SLICE_ARG(type));
+        return true;
+    }
+    const json_t *resource = snapshot_tree(w->s, there);
+    if (!slice_eq(spec_text(resource, "project"), w->membership.project)) {
+        condition_set(w->edit, w->s, PROVISIONED, STATUS_FALSE, "ResourceOfAnother",
+                      "resource \"%.*s\" is one of project \"%.*s\"", SLICE_ARG(name),
+                      SLICE_ARG(spec_text(resource, "project")));
+        return false;
+    }
+    if (!slice_eq(spec_text(resource, "type"), type)) {
+        condition_set(w->edit, w->s, PROVISIONED, STATUS_FALSE, "ResourceOfAnotherType",
+                      "resource \"%.*s\" is of type %.*s, and not %.*s", SLICE_ARG(name),
+                      SLICE_ARG(spec_text(resource, "type")), SLICE_ARG(type));
+        return false;
+    }
+    share(w, there);
+    return true;
+}
+
+static void provide_all(struct work *w)
+{
+    bool all = true;
+    size_t needed = 0;
     size_t i;
     json_t *dependency;
     json_array_foreach(json_at(w->component, "spec", "dependencies", NULL), i, dependency)
     {
-        struct slice type = json_text_at(dependency, "type");
-        if (!slice_eq_cstr(type, "component") && !slice_eq_cstr(type, "service") &&
-            json_text_at(dependency, "component").len == 0) {
-            buf_addf(&named, "%s%.*s (%.*s)", named.len > 0 ? ", " : "",
-                     SLICE_ARG(json_text_at(dependency, "name")), SLICE_ARG(type));
+        if (dependency_is_resource(dependency)) {
+            needed++;
+            all = provide(w, dependency) && all;
         }
     }
-    if (named.len > 0) {
-        condition_set(w->edit, w->s, "DependenciesProvisioned", STATUS_FALSE, "NotProvisioned",
-                      "nothing provides these yet: %s; the component runs without them",
-                      buf_cstr(&named));
-    } else {
-        condition_drop(w->edit, "DependenciesProvisioned");
+    if (needed == 0) {
+        condition_drop(w->edit, PROVISIONED);
+    } else if (all) {
+        condition_set(w->edit, w->s, PROVISIONED, STATUS_TRUE, "Provisioned",
+                      "%zu resource%s for it", needed, needed == 1 ? " is there" : "s are there");
     }
+}
+
+static void note_build(struct work *w)
+{
     if (json_is_true(json_at(w->component, "spec", "autoBuild", NULL)) ||
         (json_at(w->component, "spec", "build", NULL) != NULL && w->reason == NULL)) {
         condition_set(w->edit, w->s, "BuildSupported", STATUS_FALSE, "NoBuildPlane",
@@ -250,7 +281,6 @@ static void note_unprovided(struct work *w)
     } else {
         condition_drop(w->edit, "BuildSupported");
     }
-    buf_free(&named);
 }
 
 static json_t *environment_row(const json_t *binding)
@@ -351,9 +381,12 @@ void component_plan(const struct snapshot *s, const struct snapshot_entry *entry
     }
     w.edit = plan_edit(plan, s, entry);
     object_add_finalizer(w.edit, FINALIZER);
-    if (find_project(&w) && find_image(&w) && make_release(&w)) {
-        bind(&w);
+    if (find_project(&w)) {
+        provide_all(&w);
+        if (find_image(&w) && make_release(&w)) {
+            bind(&w);
+        }
     }
-    note_unprovided(&w);
+    note_build(&w);
     report(&w);
 }

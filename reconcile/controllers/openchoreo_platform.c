@@ -2,7 +2,7 @@
  * a counterpart that says the same in our words; and cells, which are made as they are. */
 #include "reconcile/controllers/openchoreo.h"
 
-#include "render/deployment.h"
+#include "reconcile/controllers/place.h"
 #include "render/name.h"
 
 /* spec.KEY.name, or null. */
@@ -113,30 +113,6 @@ void openchoreo_release_plan(const struct snapshot *s, const struct snapshot_ent
 
 /* ---- cells ---- */
 
-static void place_cell(struct translation *t, struct slice project, struct slice environment,
-                       struct slice plane, const struct plane_cluster *cluster)
-{
-    struct arena *arena = &t->plan->arena;
-    const struct deployment cell = {.ns = t->entry->ns,
-                                    .project = project,
-                                    .environment = environment,
-                                    .plane = plane,
-                                    .cluster = cluster->name};
-    struct slice name = deployment_name(arena, &cell);
-    if (snapshot_find(t->s, SNAPSHOT_RENDERED, t->entry->ns, name) != NULL) {
-        return;
-    }
-    json_t *o = object_new("choreo.dev/v1", "RenderedRelease", t->entry->ns, name);
-    json_object_set_new(o, "spec",
-                        json_pack("{s:{s:o}, s:o, s:o, s:o, s:o}", "owner", "projectName",
-                                  json_str(project), "environmentName", json_str(environment),
-                                  "dataPlane", json_str(plane), "cluster", json_str(cluster->name),
-                                  "namespace",
-                                  json_str(name_cell(arena, t->entry->ns, project, environment))));
-    object_add_finalizer(o, FINALIZER);
-    plan_create(t->plan, SNAPSHOT_RENDERED, o);
-}
-
 static void report_cells(struct translation *t, struct slice cell, size_t wanted)
 {
     const struct snapshot_entry **found;
@@ -181,7 +157,12 @@ static void plan_cells(struct translation *t)
     struct plane_cluster *clusters;
     size_t count = plane_clusters(there, arena, &clusters);
     for (size_t i = 0; i < count; i++) {
-        place_cell(t, project, environment, plane, &clusters[i]);
+        const struct deployment d = {.ns = t->entry->ns,
+                                     .project = project,
+                                     .environment = environment,
+                                     .plane = plane,
+                                     .cluster = clusters[i].name};
+        place_cell(t->s, t->plan, &d);
     }
     status_set(t->edit, "namespace",
                json_str(name_cell(arena, t->entry->ns, project, environment)));

@@ -99,9 +99,13 @@ static const enum snapshot_kind drained[] = {
     SNAPSHOT_OC_CELL,
     SNAPSHOT_PROJECT,
     SNAPSHOT_COMPONENT,
+    SNAPSHOT_RESOURCE,
     SNAPSHOT_BINDING,
+    SNAPSHOT_RESOURCE_BINDING,
     SNAPSHOT_RENDERED,
     SNAPSHOT_RELEASE,
+    SNAPSHOT_RESOURCE_RELEASE,
+    SNAPSHOT_RESOURCE_TYPE,
     SNAPSHOT_TYPE,
     SNAPSHOT_TRAIT,
     SNAPSHOT_PIPELINE,
@@ -133,6 +137,21 @@ static const enum snapshot_kind drained[] = {
     SNAPSHOT_OC_ALERT_CHANNEL,
 };
 
+/* What resources made is their bindings' to take away, or to retain, and what they need for that
+ * stays as long as they do. */
+static bool is_held(const struct snapshot *s, const struct snapshot_entry *e, bool bound)
+{
+    switch ((int)e->kind) {
+    case SNAPSHOT_RENDERED:
+        return owner_text(snapshot_tree(s, e), "resourceName").len > 0;
+    case SNAPSHOT_SECRET:
+    case SNAPSHOT_RESOURCE_RELEASE:
+        return bound;
+    default:
+        return false;
+    }
+}
+
 static void plan_drain(const struct snapshot *s, const struct snapshot_entry *entry,
                        struct plan *plan)
 {
@@ -142,12 +161,17 @@ static void plan_drain(const struct snapshot *s, const struct snapshot_entry *en
     }
     size_t left = 0;
     const struct snapshot_entry *first = NULL;
+    const struct snapshot_entry **bindings;
+    bool bound = snapshot_list(s, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_NS, entry->name,
+                               entry->name, &plan->arena, &bindings) > 0;
     for (size_t i = 0; i < sizeof(drained) / sizeof(drained[0]); i++) {
         const struct snapshot_entry **found;
         size_t count = snapshot_list(s, drained[i], SNAPSHOT_BY_NS, entry->name, entry->name,
                                      &plan->arena, &found);
         for (size_t k = 0; k < count; k++) {
-            plan_delete(plan, found[k]);
+            if (!is_held(s, found[k], bound)) {
+                plan_delete(plan, found[k]);
+            }
         }
         first = count > 0 && first == NULL ? found[0] : first;
         left += count;
@@ -184,6 +208,16 @@ void organization_plan(const struct snapshot *s, const struct snapshot_entry *en
     plan_report(s, org, edit);
 }
 
+static void create_builtin(const struct snapshot *s, enum snapshot_kind kind, struct slice name,
+                           struct plan *plan)
+{
+    json_t *type = NULL;
+    if (snapshot_find(s, kind, (struct slice){0}, name) == NULL &&
+        builtin_load(name, &type, NULL) == 0) {
+        plan_create(plan, kind, type);
+    }
+}
+
 void bootstrap_plan(const struct snapshot *s, struct plan *plan)
 {
     struct slice none = {0};
@@ -194,11 +228,9 @@ void bootstrap_plan(const struct snapshot *s, struct plan *plan)
         plan_create(plan, SNAPSHOT_ORGANIZATION, org);
     }
     for (size_t i = 0; i < builtin_count(); i++) {
-        json_t *type = NULL;
-        struct slice name = builtin_name(i);
-        if (snapshot_find(s, SNAPSHOT_CLUSTER_TYPE, none, name) == NULL &&
-            builtin_load(name, &type, NULL) == 0) {
-            plan_create(plan, SNAPSHOT_CLUSTER_TYPE, type);
-        }
+        create_builtin(s, SNAPSHOT_CLUSTER_TYPE, builtin_name(i), plan);
+    }
+    for (size_t i = 0; i < builtin_resource_count(); i++) {
+        create_builtin(s, SNAPSHOT_CLUSTER_RESOURCE_TYPE, builtin_resource_name(i), plan);
     }
 }

@@ -79,16 +79,24 @@ static void plan_end(const struct snapshot *s, const struct snapshot_entry *entr
     for (size_t i = 0; i < count; i++) {
         plan_delete(plan, members[i]);
     }
+    const struct snapshot_entry **resources;
+    size_t owned = snapshot_list(s, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
+                                 &plan->arena, &resources);
+    for (size_t i = 0; i < owned; i++) {
+        plan_delete(plan, resources[i]);
+    }
     const struct snapshot_entry **rendered;
-    size_t left = count + snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, entry->ns,
-                                        entry->name, &plan->arena, &rendered);
+    size_t left = count + owned +
+                  snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
+                                &plan->arena, &rendered);
     json_t *edit = plan_edit(plan, s, entry);
     if (left == 0) {
         object_remove_finalizer(edit, FINALIZER);
     } else {
-        condition_set(edit, s, READY, STATUS_FALSE, "Terminating",
-                      "being deleted; waiting for %zu component%s and their clusters", count,
-                      count == 1 ? "" : "s");
+        condition_set(
+            edit, s, READY, STATUS_FALSE, "Terminating",
+            "being deleted; waiting for %zu component%s, %zu resource%s and their clusters", count,
+            count == 1 ? "" : "s", owned, owned == 1 ? "" : "s");
     }
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "reconcile/controllers/openchoreo.h"
+#include "reconcile/controllers/rendered_resource.h"
 #include "reconcile/drivers/driver.h"
 #include "render/deployment.h"
 
@@ -32,8 +33,9 @@ struct work {
     struct slice plane;
     struct slice cluster;
     struct world_release world;
-    const json_t *inventory; /* the newest known */
-    const char *applied;     /* hash, or "" */
+    const json_t *inventory;              /* the newest known */
+    const struct rendered_resource *type; /* of a resource, while it is reported on; or NULL */
+    const char *applied;                  /* hash, or "" */
 };
 
 static void look(struct work *w)
@@ -123,7 +125,7 @@ static void plan_end(struct work *w)
     }
     if (shared(w)) {
         not_ready(w, STATUS_FALSE, true, "Terminating",
-                  SLICE("being deleted; waiting for the components of its cell"));
+                  SLICE("being deleted; waiting for what is in its cell"));
         return;
     }
     if (w->world.busy) {
@@ -173,7 +175,10 @@ static enum world_health health_of(const struct work *w, const json_t *resource,
     if (world != NULL && world->object != NULL &&
         world->object(world->user, w->plane, w->cluster, resource, &object)) {
         *why = object.message;
-        return object.health;
+        return w->type == NULL || object.missing
+                   ? object.health
+                   : rendered_resource_health(w->type, resource, object.health, &w->plan->arena,
+                                              why);
     }
     /* Not seen by this leader yet: what the one before it saw. */
     size_t i;
@@ -281,13 +286,30 @@ static void tell_failure(struct work *w, const char *reason, const char *message
     }
 }
 
+/* The inventory and its health; of a resource, what it puts out too. */
+static void report_objects(struct work *w, json_t *edit, struct health *sum)
+{
+    struct rendered_resource type;
+    if (rendered_is_resource(w->rendered) &&
+        rendered_resource_open(&type, w->s, w->rendered, w->inventory, &w->plan->arena)) {
+        w->type = &type;
+        json_t *outputs =
+            rendered_resource_outputs(&type, json_at(w->rendered, "status", "outputs", NULL));
+        status_set(edit, "outputs", outputs);
+        status_set(edit, "resources", resources_with_health(w, sum));
+        w->type = NULL;
+        rendered_resource_close(&type);
+        return;
+    }
+    status_set(edit, "resources", resources_with_health(w, sum));
+}
+
 static void report(struct work *w, const char *hash)
 {
     tell_applied(w, hash);
     json_t *edit = plan_edit(w->plan, w->s, w->entry);
     struct health sum;
-    json_t *rows = resources_with_health(w, &sum);
-    status_set(edit, "resources", rows);
+    report_objects(w, edit, &sum);
     status_set(edit, "appliedHash", json_string(hash));
     if (w->world.epoch[0] != '\0' && strcmp(w->world.hash, hash) == 0) {
         status_set(edit, "epoch", json_string(w->world.epoch));
@@ -444,18 +466,23 @@ static bool orphaned(const struct work *w)
 {
     struct arena *arena = &w->plan->arena;
     if (!w->cell) {
-        const struct snapshot_entry *binding = snapshot_find(w->s, SNAPSHOT_BINDING, w->entry->ns,
-                                                             spec_text(w->rendered, "bindingName"));
+        enum snapshot_kind kind =
+            rendered_is_resource(w->rendered) ? SNAPSHOT_RESOURCE_BINDING : SNAPSHOT_BINDING;
+        const struct snapshot_entry *binding =
+            snapshot_find(w->s, kind, w->entry->ns, spec_text(w->rendered, "bindingName"));
         return binding == NULL || (has_owner(w->rendered) && !owned_by(w->rendered, binding->uid));
     }
     const char *cell =
         arena_printf(arena, "%.*s/%.*s", SLICE_ARG(w->project), SLICE_ARG(w->environment));
-    const struct snapshot_entry **bindings;
-    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_CELL, w->entry->ns,
-                                 slice_of(cell), arena, &bindings);
-    for (size_t i = 0; i < count; i++) {
-        if (!bindings[i]->deleting) {
-            return false;
+    static const enum snapshot_kind kinds[] = {SNAPSHOT_BINDING, SNAPSHOT_RESOURCE_BINDING};
+    for (size_t k = 0; k < 2; k++) {
+        const struct snapshot_entry **bindings;
+        size_t count = snapshot_list(w->s, kinds[k], SNAPSHOT_BY_CELL, w->entry->ns, slice_of(cell),
+                                     arena, &bindings);
+        for (size_t i = 0; i < count; i++) {
+            if (!bindings[i]->deleting) {
+                return false;
+            }
         }
     }
     return !openchoreo_cell_wanted(w->s, w->entry->ns, slice_of(cell), arena) && !shared(w);

@@ -6,9 +6,12 @@
 #include "reconcile/controllers/common.h"
 #include "render/deployment.h"
 
-/* deployment_render() of a RenderedRelease (a component's, or a cell's). */
+/* What it says it is: texts are the object's. */
+struct deployment rendered_deployment(const json_t *rendered);
+/* deployment_render() of a RenderedRelease (a component's, a resource's or a cell's). */
 int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,
                        json_t **manifests, const char **reason, struct err *err);
 bool rendered_is_cell(const json_t *rendered);
+bool rendered_is_resource(const json_t *rendered);
 
 #endif

@@ -1,24 +1,35 @@
 /* rendered_inputs.c: which deployment a RenderedRelease is, and its manifests. */
 #include "reconcile/controllers/rendered.h"
 
+bool rendered_is_resource(const json_t *rendered)
+{
+    return owner_text(rendered, "resourceName").len > 0;
+}
+
 bool rendered_is_cell(const json_t *rendered)
 {
-    return owner_text(rendered, "componentName").len == 0;
+    return owner_text(rendered, "componentName").len == 0 && !rendered_is_resource(rendered);
+}
+
+struct deployment rendered_deployment(const json_t *rendered)
+{
+    return (struct deployment){.ns = object_ns(rendered),
+                               .project = owner_text(rendered, "projectName"),
+                               .component = owner_text(rendered, "componentName"),
+                               .resource = owner_text(rendered, "resourceName"),
+                               .environment = spec_text(rendered, "environmentName"),
+                               .plane = spec_text(rendered, "dataPlane"),
+                               .cluster = spec_text(rendered, "cluster"),
+                               .release = spec_text(rendered, "releaseName"),
+                               .release_uid = spec_text(rendered, "releaseUID"),
+                               .binding = spec_text(rendered, "bindingName")};
 }
 
 int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,
                        json_t **manifests, const char **reason, struct err *err)
 {
     struct view v;
-    const struct deployment d = {.ns = object_ns(rendered),
-                                 .project = owner_text(rendered, "projectName"),
-                                 .component = owner_text(rendered, "componentName"),
-                                 .environment = spec_text(rendered, "environmentName"),
-                                 .plane = spec_text(rendered, "dataPlane"),
-                                 .cluster = spec_text(rendered, "cluster"),
-                                 .release = spec_text(rendered, "releaseName"),
-                                 .release_uid = spec_text(rendered, "releaseUID"),
-                                 .binding = spec_text(rendered, "bindingName")};
+    const struct deployment d = rendered_deployment(rendered);
     view_init(&v, s, arena);
     return deployment_render(&v.platform, &d, arena, s->programs, NULL, manifests, reason, err);
 }

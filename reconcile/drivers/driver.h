@@ -21,6 +21,8 @@
 /* Labels and annotations of every object that choreod puts on a cluster. */
 #define DRIVER_LABEL_CONTROL_PLANE "choreo.dev/control-plane" /* cluster id */
 #define DRIVER_LABEL_SHARD "choreo.dev/shard"
+/* Of objects of resources: their statuses are kept. */
+#define DRIVER_LABEL_RESOURCE "openchoreo.dev/resource"
 #define DRIVER_ANNOTATION_EPOCH "choreo.dev/epoch"       /* cluster id/incarnation/shard/term */
 #define DRIVER_ANNOTATION_RELEASE "choreo.dev/release"   /* NAMESPACE/NAME of the RenderedRelease */
 #define DRIVER_ANNOTATION_REVISION "choreo.dev/revision" /* hash of what it was rendered to */
@@ -56,7 +58,8 @@ struct driver_seen {
     uint64_t fingerprint;
     enum world_health health;
     char *message;
-    uint64_t at; /* private: which sight of all this was */
+    char *status; /* of a resource's object: as JSON; NULL: of others, or none */
+    uint64_t at;  /* private: which sight of all this was */
 };
 
 /* One object on a cluster, as its watch or an answer shows it. */
@@ -67,7 +70,8 @@ struct driver_object {
     uint64_t fingerprint; /* of all but status and the server's own bookkeeping */
     enum world_health health;
     const char *message;
-    const json_t *live; /* the whole object; borrowed for the call */
+    bool status_changed; /* of a resource's object, whose type may ask for it */
+    const json_t *live;  /* the whole object; borrowed for the call */
 };
 
 struct driver_config {

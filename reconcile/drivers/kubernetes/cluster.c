@@ -22,6 +22,7 @@ static void seen_free(struct driver_seen *s)
     free(s->version);
     free(s->release);
     free(s->message);
+    free(s->status);
     free(s);
 }
 
@@ -33,6 +34,21 @@ static bool replace(char **owned, struct slice value)
     free(*owned);
     *owned = slice_dup(value);
     return true;
+}
+
+/* Keeps the status of a resource's object, which its type may ask for. True if it changed. */
+static bool keep_status(struct driver_seen *s, const json_t *live)
+{
+    const json_t *labels = json_at(live, "metadata", "labels", NULL);
+    const json_t *status = json_object_get(live, "status");
+    struct buf text = {0};
+    if (json_object_get(labels, DRIVER_LABEL_RESOURCE) == NULL || status == NULL) {
+        return false;
+    }
+    json_canonical(status, &text);
+    bool changed = replace(&s->status, buf_slice(&text));
+    buf_free(&text);
+    return changed;
 }
 
 /* Is a resourceVersion later than another? A guess where versions are not numbers; it only decides
@@ -79,6 +95,8 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
     news |= replace(&s->release, object_annotation(live, DRIVER_ANNOTATION_RELEASE));
     /* Progress in numbers is told while it lasts, and is no news by itself. */
     replace(&s->message, buf_slice(why));
+    bool status_changed = keep_status(s, live);
+    news |= status_changed;
     s->fingerprint = fingerprint;
     s->health = health;
     s->at = ++c->sights;
@@ -88,6 +106,7 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
                                    .fingerprint = fingerprint,
                                    .health = health,
                                    .message = s->message,
+                                   .status_changed = status_changed,
                                    .live = live};
     if (out != NULL) {
         *out = object;

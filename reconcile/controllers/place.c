@@ -1,0 +1,64 @@
+/* place.c: what a RenderedRelease says, from a deployment. */
+#include "reconcile/controllers/place.h"
+
+#include "render/name.h"
+
+static void set_text(json_t *object, const char *key, struct slice text)
+{
+    if (text.len > 0) {
+        json_object_set_new(object, key, json_str(text));
+    }
+}
+
+static json_t *rendered_spec(const struct deployment *d, struct slice cell)
+{
+    json_t *owner = json_pack("{s:o}", "projectName", json_str(d->project));
+    json_t *spec = json_pack("{s:o, s:o, s:o, s:o, s:o}", "owner", owner, "environmentName",
+                             json_str(d->environment), "dataPlane", json_str(d->plane), "cluster",
+                             json_str(d->cluster), "namespace", json_str(cell));
+    set_text(owner, "componentName", d->component);
+    set_text(owner, "resourceName", d->resource);
+    set_text(spec, "releaseName", d->release);
+    set_text(spec, "releaseUID", d->release_uid);
+    set_text(spec, "bindingName", d->binding);
+    return spec;
+}
+
+void place(const struct snapshot *s, struct plan *plan, const struct deployment *d,
+           const json_t *binding)
+{
+    struct slice name = deployment_name(&plan->arena, d);
+    const struct snapshot_entry *there = snapshot_find(s, SNAPSHOT_RENDERED, d->ns, name);
+    json_t *spec = rendered_spec(d, name_cell(&plan->arena, d->ns, d->project, d->environment));
+    if (there == NULL) {
+        json_t *o = object_new("choreo.dev/v1", "RenderedRelease", d->ns, name);
+        json_object_set_new(o, "spec", spec);
+        object_add_finalizer(o, FINALIZER);
+        if (binding != NULL) {
+            object_add_owner(o, binding, true);
+        }
+        plan_create(plan, SNAPSHOT_RENDERED, o);
+        return;
+    }
+    const json_t *is = json_at(snapshot_tree(s, there), "spec", NULL);
+    const char *key;
+    json_t *value;
+    json_object_foreach(spec, key, value)
+    {
+        if (!there->deleting && !json_equal(json_object_get(is, key), value)) {
+            json_t *into = json_object_get(plan_edit(plan, s, there), "spec");
+            json_object_set(into, key, value);
+        }
+    }
+    json_decref(spec);
+}
+
+void place_cell(const struct snapshot *s, struct plan *plan, const struct deployment *d)
+{
+    const struct deployment cell = {.ns = d->ns,
+                                    .project = d->project,
+                                    .environment = d->environment,
+                                    .plane = d->plane,
+                                    .cluster = d->cluster};
+    place(s, plan, &cell, NULL);
+}

@@ -1,0 +1,322 @@
+/* resource_binding.c: one release of a resource in one environment: its credentials, on which
+ * clusters it is, and what it puts out there.
+ *
+ * As with a component's binding there is a RenderedRelease for each cluster of the environment's
+ * plane, in the same cell. Each cluster has a database of its own: nothing is copied between them.
+ *
+ * Credentials are made up once, as a Secret of the control plane, before anything is sent; the
+ * status names it from then on. Should it be lost, nothing is made in its place, because the
+ * database on the cluster would not know it: what runs stays, and Ready says what to bring back.
+ *
+ * While the policy is Retain, deleting it takes nothing away: it stays, being deleted, and holds
+ * what it is in (cell, environment, project), until the policy is Delete. */
+#include "reconcile/controllers/place.h"
+
+#include "render/name.h"
+#include "render/resource_release.h"
+
+#define CREDENTIALS_TYPE "choreo.dev/resource-credentials" /* of the Secret */
+#define UP_TO_DATE "UpToDate"
+#define OUTPUTS_RESOLVED "OutputsResolved"
+
+struct work {
+    const struct snapshot *s;
+    const struct snapshot_entry *entry;
+    const json_t *binding;
+    json_t *edit;
+    struct plan *plan;
+    struct slice project;
+    struct slice resource;
+    struct slice environment;
+    const json_t *release; /* the object, or NULL */
+    struct slice plane;
+    struct plane_cluster *clusters;
+    size_t cluster_count;
+    bool keep; /* leave the RenderedReleases as they are */
+    const char *reason;
+    const char *message;
+};
+
+static bool fail(struct work *w, bool keep, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool fail(struct work *w, bool keep, const char *reason, const char *format, ...)
+{
+    struct buf text = {0};
+    va_list args;
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    w->keep = keep;
+    w->reason = reason;
+    w->message = arena_cstr(&w->plan->arena, buf_slice(&text));
+    buf_free(&text);
+    return false;
+}
+
+static bool retains(const struct work *w)
+{
+    return render_retains(json_at(w->release, "spec", "resourceType", "spec", NULL),
+                          json_object_get(w->binding, "spec"));
+}
+
+/* ---- what is bound, and where ---- */
+
+static bool find_resource(struct work *w)
+{
+    const json_t *resource = snapshot_get(w->s, SNAPSHOT_RESOURCE, w->entry->ns, w->resource);
+    const struct snapshot_entry *first = binding_before(w->s, w->entry, &w->plan->arena);
+    if (first != NULL) {
+        return fail(w, true, "Conflict",
+                    "binding \"%.*s\" is there for resource \"%.*s\" in environment \"%.*s\" "
+                    "already: delete one of them",
+                    SLICE_ARG(first->name), SLICE_ARG(w->resource), SLICE_ARG(w->environment));
+    }
+    if (resource == NULL) {
+        return fail(w, true, "ResourceNotFound", "there is no resource \"%.*s\"",
+                    SLICE_ARG(w->resource));
+    }
+    if (!slice_eq(spec_text(resource, "project"), w->project)) {
+        return fail(w, true, "ProjectOfAnother",
+                    "spec.owner.projectName is \"%.*s\", but resource \"%.*s\" is one of project "
+                    "\"%.*s\"",
+                    SLICE_ARG(w->project), SLICE_ARG(w->resource),
+                    SLICE_ARG(spec_text(resource, "project")));
+    }
+    if (!object_deleting(resource)) {
+        object_add_owner(w->edit, resource, true);
+    }
+    return true;
+}
+
+static bool find_place(struct work *w)
+{
+    const struct snapshot_entry *env =
+        snapshot_find(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, w->environment);
+    if (env == NULL || env->deleting) {
+        return fail(w, retains(w), "EnvironmentNotFound", "environment \"%.*s\" %s",
+                    SLICE_ARG(w->environment), env == NULL ? "does not exist" : "is being deleted");
+    }
+    w->plane = spec_text(snapshot_tree(w->s, env), "dataPlane");
+    const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
+    if (plane == NULL) {
+        return fail(w, true, "DataPlaneNotFound",
+                    "there is no data plane \"%.*s\", which environment \"%.*s\" is on",
+                    SLICE_ARG(w->plane), SLICE_ARG(w->environment));
+    }
+    w->cluster_count = plane_clusters(plane, &w->plan->arena, &w->clusters);
+    return true;
+}
+
+static bool find_release(struct work *w)
+{
+    struct slice name = spec_text(w->binding, "resourceRelease");
+    if (name.len == 0) {
+        return fail(w, true, "NoRelease",
+                    "spec.resourceRelease is empty: set it to the release to deploy here");
+    }
+    if (w->release == NULL) {
+        return fail(w, true, "ReleaseNotFound", "there is no resource release \"%.*s\"",
+                    SLICE_ARG(name));
+    }
+    struct slice of = owner_text(w->release, "resourceName");
+    return slice_eq(of, w->resource) ||
+           fail(w, true, "ReleaseOfAnother",
+                "resource release \"%.*s\" is one of resource \"%.*s\"", SLICE_ARG(name),
+                SLICE_ARG(of));
+}
+
+/* ---- credentials ---- */
+
+static json_t *new_secret(const struct work *w, struct slice name)
+{
+    json_t *o = object_new("v1", "Secret", w->entry->ns, name);
+    object_set_label(o, "openchoreo.dev/resource", w->resource);
+    object_set_label(o, "openchoreo.dev/environment", w->environment);
+    json_object_set_new(o, "type", json_string(CREDENTIALS_TYPE));
+    return o;
+}
+
+static bool have_credentials(struct work *w)
+{
+    const json_t *wanted = json_at(w->release, "spec", "resourceType", "spec", "credentials", NULL);
+    struct slice told = json_text(json_at(w->binding, "status", "credentialsSecret", NULL));
+    struct slice name = resource_credentials_name(&w->plan->arena, w->entry->name);
+    const struct snapshot_entry *there = snapshot_find(w->s, SNAPSHOT_SECRET, w->entry->ns, name);
+    if (json_array_size(wanted) == 0) {
+        return true;
+    }
+    if (there == NULL && told.len > 0) {
+        return fail(w, true, "CredentialsLost",
+                    "Secret \"%.*s\" with its credentials is gone: bring it back, with what they "
+                    "were; others would not be let in",
+                    SLICE_ARG(name));
+    }
+    if (there == NULL) {
+        plan_create_secret(w->plan, new_secret(w, name), wanted);
+        return fail(w, true, "Progressing", "its credentials are being made up");
+    }
+    status_set(w->edit, "credentialsSecret", json_str(name));
+    return true;
+}
+
+/* ---- the report ---- */
+
+static bool wanted_on(const struct work *w, const json_t *rendered)
+{
+    if (w->reason != NULL || !slice_eq(spec_text(rendered, "dataPlane"), w->plane)) {
+        return w->keep || retains(w);
+    }
+    for (size_t i = 0; i < w->cluster_count; i++) {
+        if (slice_eq(w->clusters[i].name, spec_text(rendered, "cluster"))) {
+            return true;
+        }
+    }
+    return retains(w);
+}
+
+static void report_places(struct work *w, const json_t *outputs)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; w->reason == NULL && i < w->cluster_count; i++) {
+        json_array_append_new(names, json_str(w->clusters[i].name));
+    }
+    status_set(w->edit, "clusters", json_array_size(names) > 0 ? json_incref(names) : NULL);
+    json_decref(names);
+    status_set(w->edit, "outputs", outputs != NULL ? json_deep_copy(outputs) : NULL);
+    size_t wanted =
+        json_array_size(json_at(w->release, "spec", "resourceType", "spec", "outputs", NULL));
+    size_t known = json_array_size(outputs);
+    bool all = outputs != NULL && known >= wanted;
+    condition_set(w->edit, w->s, OUTPUTS_RESOLVED, all ? STATUS_TRUE : STATUS_FALSE,
+                  all ? "Resolved" : "Pending", "%zu of %zu outputs are known", known, wanted);
+}
+
+static void report_age(struct work *w)
+{
+    const json_t *resource = snapshot_get(w->s, SNAPSHOT_RESOURCE, w->entry->ns, w->resource);
+    struct slice latest = json_text(json_at(resource, "status", "latestRelease", "name", NULL));
+    struct slice is = spec_text(w->binding, "resourceRelease");
+    if (latest.len == 0) {
+        condition_drop(w->edit, UP_TO_DATE);
+    } else if (slice_eq(latest, is)) {
+        condition_set(w->edit, w->s, UP_TO_DATE, STATUS_TRUE, "Newest",
+                      "bound to the newest release");
+    } else {
+        condition_set(w->edit, w->s, UP_TO_DATE, STATUS_FALSE, "NewerRelease",
+                      "the resource or its type has changed since: spec.resourceRelease \"%.*s\" "
+                      "takes that up here",
+                      SLICE_ARG(latest));
+    }
+}
+
+static void report(struct work *w, const struct snapshot_entry **rendered, size_t count)
+{
+    struct rollup roll = {0};
+    const json_t *outputs = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *tree = snapshot_tree(w->s, rendered[i]);
+        outputs = outputs != NULL ? outputs : json_at(tree, "status", "outputs", NULL);
+        rollup_add(&roll, tree, spec_text(tree, "cluster"));
+    }
+    report_places(w, outputs);
+    report_age(w);
+    if (w->reason != NULL) {
+        bool moving = slice_eq_cstr(slice_of(w->reason), "Progressing");
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
+        condition_set(w->edit, w->s, PROGRESSING, moving ? STATUS_TRUE : STATUS_FALSE,
+                      moving ? "Progressing" : "Stuck",
+                      moving ? "work is under way" : "waiting for what stands in the way of Ready");
+    } else if (roll.total < w->cluster_count) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Progressing",
+                      "being placed on %zu cluster%s", w->cluster_count,
+                      w->cluster_count == 1 ? "" : "s");
+        condition_set(w->edit, w->s, PROGRESSING, STATUS_TRUE, "Progressing", "work is under way");
+    } else {
+        rollup_set(w->edit, w->s, &roll, "cluster");
+    }
+    status_observe(w->edit);
+}
+
+/* ---- the end ---- */
+
+static void plan_end(struct work *w, const struct snapshot_entry **rendered, size_t count)
+{
+    if (!object_has_finalizer(w->binding, FINALIZER)) {
+        return;
+    }
+    w->edit = plan_edit(w->plan, w->s, w->entry);
+    if (count > 0 && retains(w)) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Retained",
+                      "being deleted, but what it made in environment \"%.*s\" stays on %zu "
+                      "cluster%s, data and all: its retainPolicy is Retain; once that is Delete, "
+                      "it goes",
+                      SLICE_ARG(w->environment), count, count == 1 ? "" : "s");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        plan_delete(w->plan, rendered[i]);
+    }
+    if (count > 0) {
+        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Terminating",
+                      "being deleted; waiting for %zu cluster%s to be clean", count,
+                      count == 1 ? "" : "s");
+        return;
+    }
+    struct slice name = resource_credentials_name(&w->plan->arena, w->entry->name);
+    const struct snapshot_entry *secret = snapshot_find(w->s, SNAPSHOT_SECRET, w->entry->ns, name);
+    if (secret != NULL &&
+        slice_eq_cstr(json_text_at(snapshot_tree(w->s, secret), "type"), CREDENTIALS_TYPE)) {
+        plan_delete(w->plan, secret);
+    }
+    object_remove_finalizer(w->edit, FINALIZER);
+}
+
+void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                           struct plan *plan)
+{
+    const json_t *binding = snapshot_tree(s, entry);
+    struct work w = {.s = s,
+                     .entry = entry,
+                     .binding = binding,
+                     .plan = plan,
+                     .project = owner_text(binding, "projectName"),
+                     .resource = owner_text(binding, "resourceName"),
+                     .environment = spec_text(binding, "environment")};
+    const char *key = arena_printf(&plan->arena, "resource/%.*s", SLICE_ARG(entry->name));
+    const struct snapshot_entry **rendered;
+    size_t count = snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, entry->ns,
+                                 slice_of(key), &plan->arena, &rendered);
+    struct slice release = spec_text(binding, "resourceRelease");
+    w.release = snapshot_get(s, SNAPSHOT_RESOURCE_RELEASE, entry->ns, release);
+    if (entry->deleting) {
+        plan_end(&w, rendered, count);
+        return;
+    }
+    w.edit = plan_edit(plan, s, entry);
+    object_add_finalizer(w.edit, FINALIZER);
+    if (find_resource(&w) && find_place(&w) && find_release(&w) && have_credentials(&w)) {
+        for (size_t i = 0; i < w.cluster_count; i++) {
+            const struct deployment d = {.ns = entry->ns,
+                                         .project = w.project,
+                                         .resource = w.resource,
+                                         .environment = w.environment,
+                                         .plane = w.plane,
+                                         .cluster = w.clusters[i].name,
+                                         .release = release,
+                                         .release_uid = object_uid(w.release),
+                                         .binding = entry->name};
+            place_cell(s, plan, &d);
+            place(s, plan, &d, binding);
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (wanted_on(&w, snapshot_tree(s, rendered[i]))) {
+            rendered[kept++] = rendered[i];
+        } else {
+            plan_delete(plan, rendered[i]);
+        }
+    }
+    report(&w, rendered, kept);
+}
