@@ -348,7 +348,7 @@ static void test_refused_writes_are_tried_again(void **state)
 static bool waits_for_api(struct fixture *f)
 {
     const json_t *c = object_condition(component(f), "Ready");
-    return slice_eq_cstr(json_text_at(c, "reason"), "DependencyNotFound");
+    return slice_eq_cstr(json_text_at(c, "reason"), "ComponentNotFound");
 }
 
 static void test_a_dependency_that_comes_later_is_waited_for(void **state)

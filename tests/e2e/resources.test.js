@@ -1,0 +1,165 @@
+// Databases that components name, on three nodes and two simulated clusters: made, told to the
+// component, kept through the deaths of leaders, promoted, retained, and gone in the end.
+'use strict';
+
+const {test, before, after} = require('node:test');
+const assert = require('node:assert/strict');
+const {execFile} = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const {promisify} = require('node:util');
+const {start, until} = require('../lib/cluster.js');
+
+let cluster, failed = false, password;
+
+before(async () => {
+  // Two shards: all of the tenant is in the second, whose leader is the one that matters.
+  cluster = await start({nodes: 3, shards: 2, planes: 'development:us-west-2,production:eu-west-1'});
+}, {timeout: 90000});
+after(async () => assert.equal(await cluster.stop(failed), 0));
+
+const check = (name, run) => test(name, {timeout: 90000}, async () => {
+  try { await run(); } catch (error) { failed = true; throw error; }
+});
+
+const get = async (...words) => JSON.parse(await cluster.choreo('get', ...words, '-o', 'json'));
+const condition = (object, type) => object.status?.conditions?.find(c => c.type === type);
+const absent = async (...words) => get(...words).then(() => false, error => /not found/.test(error.stderr));
+const apply = async (...objects) => {
+  const file = path.join(cluster.dir, 'apply.json');
+  fs.writeFileSync(file, JSON.stringify({apiVersion: 'v1', kind: 'List', items: objects}));
+  return cluster.choreo('apply', '-f', file);
+};
+
+// What is on a cluster.
+async function on(plane, kind, name) {
+  const {kubeconfig} = cluster.dev.planes.find(p => p.name === plane);
+  const {stdout} = await promisify(execFile)('kubectl',
+      ['--kubeconfig', kubeconfig, 'get', kind, '-A', '-o', 'json'], {maxBuffer: 64 << 20});
+  const items = JSON.parse(stdout).items;
+  return name === undefined ? items : items.find(o => o.metadata.name.startsWith(name));
+}
+const credentials = async plane =>
+  (await on(plane, 'secrets')).find(s => s.data?.uri && s.metadata.name.startsWith('shop-database'));
+const decoded = (secret, key) => Buffer.from(secret.data[key], 'base64').toString();
+const environment = deployment =>
+  Object.fromEntries(deployment.spec.template.spec.containers[0].env.map(({name, ...rest}) => [name, rest]));
+
+const component = (name, more = {}) => ({
+  apiVersion: 'choreo.dev/v1', kind: 'Component', metadata: {name, namespace: 'default'},
+  spec: {project: 'shop', type: 'service', image: 'nginx:1.27', endpoints: [{name: 'api', port: 8080}], ...more},
+});
+const user = component('user-service', {
+  dependencies: [{name: 'database', type: 'postgres'}, {name: 'redis', type: 'redis'}],
+});
+
+check('a component that names a database and a cache becomes ready with them', async () => {
+  await apply(
+      {apiVersion: 'choreo.dev/v1', kind: 'DataPlane', metadata: {name: 'development'}, spec: {type: 'single-cluster'}},
+      {apiVersion: 'choreo.dev/v1', kind: 'DataPlane', metadata: {name: 'production'}, spec: {type: 'single-cluster'}},
+      {apiVersion: 'choreo.dev/v1', kind: 'Environment', metadata: {name: 'development', namespace: 'default'},
+       spec: {dataPlane: 'development'}},
+      {apiVersion: 'choreo.dev/v1', kind: 'Environment', metadata: {name: 'production', namespace: 'default'},
+       spec: {dataPlane: 'production', isProduction: true}},
+      {apiVersion: 'choreo.dev/v1', kind: 'DeploymentPipeline', metadata: {name: 'straight', namespace: 'default'},
+       spec: {promotionPaths: [{sourceEnvironmentRef: {name: 'development'},
+                                targetEnvironmentRefs: [{name: 'production'}]}]}},
+      {apiVersion: 'choreo.dev/v1', kind: 'Project', metadata: {name: 'shop', namespace: 'default'},
+       spec: {deploymentPipeline: 'straight'}});
+  await apply(user);
+  const victim = (await cluster.leaders())[1]; // before all of it is done
+  await cluster.kill(victim);
+  await cluster.restart(victim);
+  await until('it to be ready', async () => condition(await get('component', 'user-service'), 'Ready')?.status === 'True', 40000);
+  const env = environment(await on('development', 'deployments', 'user-service'));
+  assert.match(env.DATABASE_HOST.value, /^shop-database-development-\w+\.dp-default-shop-development-\w+\.svc\.cluster\.local$/);
+  assert.equal(env.DATABASE_PORT.value, '5432');
+  assert.equal(env.DATABASE_USERNAME.value, 'app');
+  assert.equal(env.DATABASE_PASSWORD.valueFrom.secretKeyRef.key, 'password');
+  assert.deepEqual(env.DATABASE_URL, env.DATABASE_URI);
+  assert.equal(env.REDIS_PORT.value, '6379');
+  assert.equal(condition(await get('releasebinding', 'user-service-development'), 'DependenciesReady').status, 'True');
+  assert.equal(condition(await get('resource', 'shop-database'), 'Ready').status, 'True');
+});
+
+check('its password is the one on the cluster, and nowhere else to be read', async () => {
+  const secret = await credentials('development');
+  assert.match(decoded(secret, 'uri'), /^postgresql:\/\/app:[A-Za-z0-9]{32}@shop-database-development-/);
+  password = decoded(secret, 'password');
+  assert.equal(decoded(await get('secret', 'shop-database.development.credentials'), 'password'), password);
+  const encoded = Buffer.from(password).toString('base64');
+  for (const kind of ['components', 'resources', 'resourcereleases', 'resourcereleasebindings', 'releasebindings',
+                      'renderedreleases', 'releases', 'events']) {
+    const text = await cluster.choreo('get', kind, '-o', 'json');
+    assert.ok(!text.includes(password) && !text.includes(encoded), kind);
+  }
+  for (const name of fs.readdirSync(path.join(cluster.dir, 'log'))) {
+    const log = fs.readFileSync(path.join(cluster.dir, 'log', name), 'utf8');
+    assert.ok(!log.includes(password) && !log.includes(encoded), name);
+  }
+});
+
+check('a second component shares it, and two leaders that die do not change it', async () => {
+  await apply(component('billing', {dependencies: [{name: 'database', type: 'postgres', env: {uri: 'DSN'}}]}));
+  for (let deaths = 0; deaths < 2; deaths++) {
+    const victim = (await cluster.leaders())[1];
+    await cluster.kill(victim);
+    await until('another leader', async () => {
+      const leader = await cluster.leaders().then(all => all[1], () => undefined);
+      return leader && leader !== victim;
+    }, 20000);
+    await cluster.restart(victim);
+  }
+  await until('billing to be ready', async () => condition(await get('component', 'billing'), 'Ready')?.status === 'True', 40000);
+  const env = environment(await on('development', 'deployments', 'billing'));
+  assert.deepEqual(Object.keys(env), ['DSN']);
+  const secret = (await on('development', 'secrets')).find(s => s.metadata.name === env.DSN.valueFrom.secretKeyRef.name);
+  assert.equal(decoded(secret, 'password'), password);
+  const sets = await on('development', 'statefulsets');
+  assert.deepEqual(sets.map(s => s.metadata.labels['openchoreo.dev/resource']).sort(), ['shop-database', 'shop-redis']);
+  assert.equal((await get('resource', 'shop-database')).metadata.ownerReferences.length, 2);
+});
+
+check('a component waits for what it depends on, and says for what', async () => {
+  await apply(component('web', {dependencies: [{name: 'api', type: 'component', component: 'later'},
+                                               {name: 'store', type: 'postgres', resource: 'nowhere'}]}));
+  const waiting = await until('it to wait', async () => {
+    const binding = await get('releasebinding', 'web-development').catch(() => ({}));
+    return condition(binding, 'DependenciesReady')?.status === 'False' && binding;
+  });
+  assert.equal(condition(waiting, 'DependenciesReady').reason, 'ComponentNotFound');
+  assert.match(condition(waiting, 'DependenciesReady').message, /2 of 2 dependencies .*component "later", which is not there/);
+  assert.equal(await on('development', 'deployments', 'web'), undefined);
+  await apply(component('web', {dependencies: [{name: 'api', type: 'component', component: 'later'}]}), component('later'));
+  await until('it to be ready', async () => condition(await get('component', 'web'), 'Ready')?.status === 'True', 30000);
+  assert.match(environment(await on('development', 'deployments', 'web')).API_HOST.value, /^later\.dp-default-shop-/);
+});
+
+check('promoted, it has databases of its own there, which are retained', async () => {
+  await cluster.choreo('promote', 'user-service', '--to', 'production', '--wait');
+  const binding = await get('resourcereleasebinding', 'shop-database.production');
+  assert.equal(binding.spec.retainPolicy, 'Retain');
+  assert.notEqual(decoded(await credentials('production'), 'password'), password);
+});
+
+check('deleting the project cleans up, but for what is retained, until that may go too', async () => {
+  await cluster.choreo('delete', 'project', 'shop');
+  await until('development to be clean', async () =>
+    !(await on('development', 'namespaces')).some(n => n.metadata.name.startsWith('dp-default-shop')), 40000);
+  const held = await until('production to be held', async () => {
+    const binding = await get('resourcereleasebinding', 'shop-database.production');
+    return condition(binding, 'Ready')?.reason === 'Retained' && binding;
+  }, 20000);
+  assert.match(condition(held, 'Ready').message, /stays on 1 cluster, data and all/);
+  assert.ok(await on('production', 'statefulsets', 'shop-database'));
+  assert.ok(await absent('secret', 'shop-database.development.credentials'));
+  for (const name of ['shop-database', 'shop-redis']) {
+    await cluster.choreo('patch', 'resourcereleasebinding', `${name}.production`, '-p', '{"spec":{"retainPolicy":"Delete"}}');
+  }
+  await until('production to be clean', async () =>
+    !(await on('production', 'namespaces')).some(n => n.metadata.name.startsWith('dp-default-shop')), 40000);
+  await until('the project to be gone', () => absent('project', 'shop'), 20000);
+  assert.deepEqual((await get('resources')).items, []);
+  assert.deepEqual((await get('resourcereleases')).items, []);
+  assert.ok(await absent('secret', 'shop-database.production.credentials'));
+});
