@@ -220,10 +220,11 @@ static int print_all(struct explaining *e, const struct deployment *d, struct er
         rc = err_set(err, ERR_NOT_FOUND, "nothing that is rendered has the field %s",
                      e->cli->args.items[0]);
     } else if (output_is_tree(&e->cli->output)) {
-        json_t *tree =
-            json_pack("{s:o, s:o, s:o, s:o, s:O}", "namespace", json_str(d->ns), "component",
-                      json_str(d->component), "environment", json_str(d->environment), "cluster",
-                      json_str(d->cluster), "objects", objects);
+        json_t *tree = json_pack("{s:o, s:o, s:o, s:o, s:O}", "namespace", json_str(d->ns),
+                                 d->resource.len > 0 ? "resource" : "component",
+                                 json_str(d->resource.len > 0 ? d->resource : d->component),
+                                 "environment", json_str(d->environment), "cluster",
+                                 json_str(d->cluster), "objects", objects);
         if (all) {
             json_object_set(tree, "parameters", e->trace.values);
         }
@@ -251,10 +252,13 @@ static int choose(struct explaining *e, struct offline_target **target, struct e
     if (rc != 0) {
         return rc;
     }
+    const struct deployment *first = &(*target)[0].deployment;
     for (size_t i = 1; i < count; i++) {
-        if (!slice_eq((*target)[i].deployment.component, (*target)[0].deployment.component)) {
+        const struct deployment *other = &(*target)[i].deployment;
+        if (!slice_eq(other->component, first->component) ||
+            !slice_eq(other->resource, first->resource)) {
             return err_set(err, ERR_INVALID,
-                           "--component NAME is required: there are several components");
+                           "--component NAME or --resource NAME is required: there are several");
         }
     }
     return count > 0 ? 0 : err_set(err, ERR_NOT_FOUND, "it is not deployed in this environment");
@@ -298,9 +302,10 @@ static int run(struct cli *c, struct err *err)
 const struct command command_explain_render = {
     .name = "explain-render",
     .summary = "which template made each field; who set each parameter",
-    .usage = "-f PATH --component NAME [KIND[/NAME][.PATH]] [OPTION...]",
+    .usage = "-f PATH --component NAME|--resource NAME [KIND[/NAME][.PATH]] [OPTION...]",
     .about =
-        "Renders one component as `choreo render` does and tells, for every field of every\n"
+        "Renders one component or resource as `choreo render` does and tells, for every field of "
+        "every\n"
         "object, which template made it (the type's, a trait's, or one of ours), the path in\n"
         "that template, and the expression. Then every parameter: its effective value, which\n"
         "layer set it (a default, the component, the environment, the binding), and the values\n"
@@ -309,8 +314,8 @@ const struct command command_explain_render = {
                 "  choreo explain-render -f platform --component web deployment.spec.replicas\n"
                 "  choreo explain-render -f platform --component web --environment production \\\n"
                 "      -o json | jq '.parameters[] | select(.layer == \"binding\")'",
-    .options = {OPTION_filename, OPTION_recursive, OPTION_component, OPTION_environment,
-                OPTION_cluster, OPTION_no_headers},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_component, OPTION_resource,
+                OPTION_environment, OPTION_cluster, OPTION_no_headers},
     .forms = OUTPUT_TREES | 1 << OUTPUT_TABLE,
     .offline = true,
     .run = run,

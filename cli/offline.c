@@ -325,7 +325,7 @@ static void add_resource_release(struct offline *o, json_t *resource)
     struct err why = {0};
     json_t *spec;
     if (resource_release_make(&o->platform, resource, &spec, &reason, &why) != 0) {
-        print_err("note: resource %.*s: %s\n", SLICE_ARG(object_name(resource)), why.message);
+        json_object_set_new(resource, "status", json_pack("{s:s}", "fault", why.message));
         return;
     }
     struct slice name = release_name(&o->arena, object_name(resource), spec);
@@ -426,7 +426,8 @@ void offline_free(struct offline *o)
 struct choosing {
     struct offline *o;
     const struct options *options;
-    const json_t *component;
+    const json_t *component; /* or */
+    const json_t *resource;
     struct slice ns;
     struct slice project;
     const char *place;
@@ -475,14 +476,8 @@ static void fail(struct choosing *c, int code, const char *format, ...)
     buf_free(&text);
 }
 
-static void add_target(struct choosing *c, struct slice environment, struct slice plane,
-                       struct slice cluster)
+static struct offline_target *target_new(struct choosing *c)
 {
-    struct slice component = object_name(c->component);
-    const json_t *binding = platform_binding(c->o, c->ns, c->project, component, environment);
-    if (slice_eq_cstr(json_text(json_at(binding, "spec", "state", NULL)), "Undeploy")) {
-        return;
-    }
     if (c->count == c->cap) {
         c->cap = c->cap == 0 ? 16 : c->cap * 2;
         struct offline_target *more = arena_alloc(&c->o->arena, c->cap * sizeof *more);
@@ -491,14 +486,30 @@ static void add_target(struct choosing *c, struct slice environment, struct slic
         }
         c->targets = more;
     }
-    c->targets[c->count++] = (struct offline_target){
+    return &c->targets[c->count++];
+}
+
+static void add_target(struct choosing *c, struct slice environment, struct slice plane,
+                       struct slice cluster)
+{
+    bool of_resource = c->resource != NULL;
+    struct slice name = object_name(of_resource ? c->resource : c->component);
+    const json_t *binding = of_resource
+                                ? platform_resource_binding(c->o, c->ns, name, environment)
+                                : platform_binding(c->o, c->ns, c->project, name, environment);
+    const char *release = of_resource ? "resourceRelease" : "releaseName";
+    if (slice_eq_cstr(json_text(json_at(binding, "spec", "state", NULL)), "Undeploy")) {
+        return;
+    }
+    *target_new(c) = (struct offline_target){
         .deployment = {.ns = c->ns,
                        .project = c->project,
-                       .component = component,
+                       .component = of_resource ? SLICE("") : name,
+                       .resource = of_resource ? name : SLICE(""),
                        .environment = environment,
                        .plane = plane,
                        .cluster = cluster,
-                       .release = json_text(json_at(binding, "spec", "releaseName", NULL)),
+                       .release = json_text(json_at(binding, "spec", release, NULL)),
                        .binding = object_name(binding)},
         .place = c->place};
 }
@@ -565,6 +576,7 @@ static void choose_component(struct choosing *c, const json_t *component)
     const json_t *fault = json_object_get(c->o->faults, member_key(c->o, component));
     bool asked = c->options->component != NULL;
     c->component = component;
+    c->resource = NULL;
     c->ns = object_ns(component);
     c->project = platform_project(&c->o->platform, component).name;
     c->place = place_text(c->o, component, SLICE(""));
@@ -580,28 +592,60 @@ static void choose_component(struct choosing *c, const json_t *component)
     }
 }
 
+static void choose_resource(struct choosing *c, const json_t *resource)
+{
+    const char *fault = json_string_value(json_at(resource, "status", "fault", NULL));
+    c->component = NULL;
+    c->resource = resource;
+    c->ns = object_ns(resource);
+    c->project = json_text(json_at(resource, "spec", "project", NULL));
+    c->place = place_text(c->o, resource, SLICE(""));
+    if (fault != NULL) {
+        fail(c, ERR_UNPROCESSABLE, "%s", fault);
+    } else if (c->options->resource != NULL ||
+               !json_is_false(json_at(resource, "spec", "autoDeploy", NULL))) {
+        choose_environments(c);
+    }
+}
+
+/* Those of a kind that are called so (NULL: all), in the namespace that is asked for. */
+static size_t choose_all(struct choosing *c, const char *kind, const char *name,
+                         void (*choose)(struct choosing *c, const json_t *object))
+{
+    json_t **objects;
+    size_t all = list(c->o, kind, &objects);
+    size_t chosen = 0;
+    for (size_t i = 0; i < all; i++) {
+        bool named = name == NULL || slice_eq_cstr(object_name(objects[i]), name);
+        bool here = c->options->ns == NULL || slice_eq_cstr(object_ns(objects[i]), c->options->ns);
+        if (named && here) {
+            chosen++;
+            choose(c, objects[i]);
+        }
+    }
+    return chosen;
+}
+
 int offline_targets(struct offline *o, const struct cli *c, struct offline_target **targets,
                     size_t *count, struct err *err)
 {
     struct choosing choosing = {.o = o, .options = &c->options};
-    json_t **components;
-    size_t all = list(o, "Component", &components);
+    const char *component = c->options.component;
+    const char *resource = c->options.resource;
     size_t chosen = 0;
-    for (size_t i = 0; i < all; i++) {
-        bool named = c->options.component == NULL ||
-                     slice_eq_cstr(object_name(components[i]), c->options.component);
-        bool here = c->options.ns == NULL || slice_eq_cstr(object_ns(components[i]), c->options.ns);
-        if (named && here) {
-            chosen++;
-            choose_component(&choosing, components[i]);
-        }
+    if (component == NULL) {
+        chosen += choose_all(&choosing, "Resource", resource, choose_resource);
+    }
+    if (resource == NULL || component != NULL) {
+        chosen += choose_all(&choosing, "Component", component, choose_component);
     }
     *targets = choosing.targets;
     *count = choosing.count;
     if (chosen == 0) {
-        return err_set(err, ERR_NOT_FOUND, "there is no component%s%s among the manifests",
-                       c->options.component != NULL ? " " : "",
-                       c->options.component != NULL ? c->options.component : "");
+        const char *name = component != NULL ? component : resource;
+        return err_set(err, ERR_NOT_FOUND, "there is no %s%s%s among the manifests",
+                       resource != NULL ? "resource" : "component", name != NULL ? " " : "",
+                       name != NULL ? name : "");
     }
     if (choosing.first.code != 0) {
         *err = choosing.first;
@@ -646,8 +690,10 @@ static struct slice path_of(struct slice message)
 int offline_place(struct offline *o, const struct offline_target *target, struct err *err)
 {
     const struct deployment *d = &target->deployment;
-    const json_t *release = find(o, "Release", d->ns, d->release);
-    const json_t *type = json_at(release, "spec", "componentType", NULL);
+    bool of_resource = d->resource.len > 0;
+    const json_t *release = find(o, of_resource ? "ResourceRelease" : "Release", d->ns, d->release);
+    const json_t *type =
+        json_at(release, "spec", of_resource ? "resourceType" : "componentType", NULL);
     const char *kind = arena_cstr(&o->arena, json_text_at(type, "kind"));
     bool of_cluster = slice_starts_with(slice_of(kind), SLICE("Cluster"));
     struct slice message = slice_of(arena_cstr(&o->arena, slice_of(err->message)));
@@ -666,7 +712,8 @@ int offline_place(struct offline *o, const struct offline_target *target, struct
                        SLICE_ARG(d->environment), SLICE_ARG(message));
     }
     const char *field = arena_printf(&o->arena, "spec.%.*s", SLICE_ARG(path));
-    return err_set(err, err->code, "%s: %.*s (component %.*s in environment %.*s)",
+    return err_set(err, err->code, "%s: %.*s (%s %.*s in environment %.*s)",
                    place_text(o, object, slice_of(field)), SLICE_ARG(message),
-                   SLICE_ARG(d->component), SLICE_ARG(d->environment));
+                   of_resource ? "resource" : "component",
+                   SLICE_ARG(of_resource ? d->resource : d->component), SLICE_ARG(d->environment));
 }

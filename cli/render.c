@@ -16,11 +16,15 @@ struct rendering {
 
 static void show_yaml(const struct deployment *d, const json_t *manifests, const char *revision)
 {
-    bool cell = d->component.len == 0;
-    print_out("# %s %.*s in environment %.*s of %.*s, on cluster %.*s/%.*s; revision %.12s\n",
-              cell ? "the cell of project" : "component",
-              SLICE_ARG(cell ? d->project : d->component), SLICE_ARG(d->environment),
-              SLICE_ARG(d->ns), SLICE_ARG(d->plane), SLICE_ARG(d->cluster), revision);
+    const char *what = deployment_is_cell(d) ? "the cell of project"
+                       : d->resource.len > 0 ? "resource"
+                                             : "component";
+    struct slice name = deployment_is_cell(d) ? d->project
+                        : d->resource.len > 0 ? d->resource
+                                              : d->component;
+    print_out("# %s %.*s in environment %.*s of %.*s, on cluster %.*s/%.*s; revision %.12s\n", what,
+              SLICE_ARG(name), SLICE_ARG(d->environment), SLICE_ARG(d->ns), SLICE_ARG(d->plane),
+              SLICE_ARG(d->cluster), revision);
     for (size_t i = 0; i < json_array_size(manifests); i++) {
         print_out("---\n");
         print_yaml(json_array_get(manifests, i));
@@ -33,7 +37,8 @@ static void show_row(struct rendering *r, const struct deployment *d, const json
     struct arena *arena = &r->offline.arena;
     const char *const cells[] = {
         arena_cstr(arena, d->ns),
-        arena_cstr(arena, d->component.len > 0 ? d->component : SLICE("-")),
+        d->resource.len > 0 ? arena_printf(arena, "resource/%.*s", SLICE_ARG(d->resource))
+                            : arena_cstr(arena, d->component.len > 0 ? d->component : SLICE("-")),
         arena_cstr(arena, d->environment),
         arena_printf(arena, "%.*s/%.*s", SLICE_ARG(d->plane), SLICE_ARG(d->cluster)),
         arena_cstr(arena, deployment_name(arena, d)),
@@ -76,6 +81,7 @@ static void show_target(struct rendering *r, const struct offline_target *target
 {
     struct deployment cell = target->deployment;
     cell.component = SLICE("");
+    cell.resource = SLICE("");
     cell.release = SLICE("");
     cell.binding = SLICE("");
     struct arena *arena = &r->offline.arena;
@@ -143,14 +149,16 @@ const struct command command_render = {
         "Takes manifests of the whole platform, or as much of it as matters: organizations, data\n"
         "planes, environments, pipelines, projects, components, and component types, traits,\n"
         "bindings, Secrets and ConfigMaps of yours. Prints, byte for byte, the objects that the\n"
-        "server would apply for each component in the first environment of its pipeline, the\n"
-        "cell that they live in first. The built-in types, and what an organization and a\n"
+        "server would apply for each resource and component in the first environment of its\n"
+        "pipeline, the cell that they live in first. The built-in types, and what an organization "
+        "and a\n"
         "project bring along, are there by themselves.\n\n"
         "Labels with uids are made of the uids that manifests say in metadata.uid, as those that\n"
         "`get -o yaml` prints do; without them they are left out. The labels and annotations of\n"
         "choreo.dev/, by which the server finds its objects again, are not part of it. -o table\n"
         "shows a line for each RenderedRelease, with the revision that its status.appliedHash\n"
-        "has when it is applied.\n\n"
+        "has when it is applied. A resource's credentials are made up when it is deployed: they\n"
+        "read made-when-deployed, unless the Secret that holds them is among the manifests.\n\n"
         "An error names the file and line of the type, trait or component that it is in, the\n"
         "path in its template and the column of the expression. What can be rendered is printed\n"
         "all the same.",
@@ -158,8 +166,8 @@ const struct command command_render = {
                 "  choreo render -f platform -f web.yaml --environment production --cluster eu\n"
                 "  choreo render -f platform --all -o table\n"
                 "  choreo render -f platform -o json | jq '.items[].kind'",
-    .options = {OPTION_filename, OPTION_recursive, OPTION_component, OPTION_environment,
-                OPTION_everywhere, OPTION_cluster, OPTION_no_headers},
+    .options = {OPTION_filename, OPTION_recursive, OPTION_component, OPTION_resource,
+                OPTION_environment, OPTION_everywhere, OPTION_cluster, OPTION_no_headers},
     .forms = 1 << OUTPUT_YAML | 1 << OUTPUT_JSON | 1 << OUTPUT_TABLE,
     .offline = true,
     .run = run,

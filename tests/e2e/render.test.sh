@@ -58,7 +58,7 @@ export_as() {
     mkdir -p "$DIR/export"
     k get "$2" -A -o yaml >"$DIR/export/$1.yaml"
 }
-platform=organizations,dataplanes,environments,deploymentpipelines,projects,components
+platform=organizations,dataplanes,environments,deploymentpipelines,projects,components,resources
 platform=$platform,clustercomponenttypes,componenttypes,traits,clustertraits,configmaps,secrets
 
 # Revisions as clusters have them, and as they are rendered: NAMESPACE NAME HASH.
@@ -115,15 +115,22 @@ PY
 check "the samples" k apply -f "$samples"
 check "all of them run" becomes all_ready acme-corp 7 || finish
 export_as platform "$platform"
-check "the same revisions" same acme-corp 15
-export_as bindings releasebindings,releases
-check "and of the releases as they were frozen" same acme-corp 15
+check "the same revisions" same acme-corp 17
+export_as bindings releasebindings,releases,resourcereleasebindings,resourcereleases
+check "and of the releases as they were frozen" same acme-corp 17
 check "the objects are on the cluster" on_cluster development/development --component user-service &&
     says "8 objects"
+check "and those of a database" on_cluster development/development \
+    --resource e-commerce-platform-database && says "11 objects"
 
 check "without uids" c render -f "$samples" --component user-service && says \
     "# component user-service in environment development of acme-corp" "kind: Deployment" &&
     hides -uid
+check "a resource, whose password nobody knows yet" c render -f "$samples" --resource e-commerce-platform-redis &&
+    says "# resource e-commerce-platform-redis in environment development" "kind: StatefulSet" \
+        "password: $(printf made-when-deployed | base64)"
+check "and where its fields come from" c explain-render -f "$samples" -n acme-corp \
+    --resource e-commerce-platform-redis statefulset.spec.replicas && says "resources[statefulset].template.spec.replicas"
 
 # ---- a platform of its own ----
 
