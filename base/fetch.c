@@ -106,6 +106,9 @@ static void finish_by_curl(struct fetch_impl *i, CURLcode rc)
         finish_with(i, ERR_CANCELED, "canceled");
     } else if (i->too_large) {
         finish_with(i, ERR_TOO_LARGE, "the response is larger than allowed");
+    } else if (rc != CURLE_OK && i->local) {
+        finish_with(i, ERR_FORBIDDEN,
+                    "its address is this machine's, its link's or a metadata service's");
     } else if (rc != CURLE_OK) {
         finish_with(i, code_of(rc, i->why), i->why[0] != '\0' ? i->why : curl_easy_strerror(rc));
     } else {
@@ -386,6 +389,7 @@ int fetcher_init(struct fetcher *f, struct loop *loop, const struct fetcher_conf
     o->loop = loop;
     o->multi = multi;
     o->insecure = config->insecure;
+    o->refuse_local = config->refuse_local;
     o->connect_timeout_ms =
         config->connect_timeout_ms > 0 ? config->connect_timeout_ms : CONNECT_DEFAULT_MS;
     buf_add(&o->ca, config->ca_pem);

@@ -17,6 +17,7 @@ struct fetcher_config {    /* copied */
     struct slice cert_pem; /* client certificate, may be empty */
     struct slice key_pem;
     bool insecure;
+    bool refuse_local; /* connect to no address that address_is_local(), whatever its name */
     uint32_t connect_timeout_ms; /* 0: 10 s */
     uint32_t connections_max;    /* 0: no limit */
 };
@@ -41,8 +42,8 @@ struct fetch {
     void (*on_data)(struct fetch *f, struct slice in);
     /* rc 0: an HTTP response came whole (status tells); else err says why not. Errors: ERR_INVALID
      * (url), ERR_UNAVAILABLE (no connection, or it broke), ERR_UNAUTHENTICATED (TLS refused one of
-     * the two), ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELED, ERR_CLOSED (started while closing). What
-     * came before an error is in the results. */
+     * the two), ERR_FORBIDDEN (a local address), ERR_TIMEOUT, ERR_TOO_LARGE, ERR_CANCELED,
+     * ERR_CLOSED (started while closing). What came before an error is in the results. */
     void (*done)(struct fetch *f, int rc, const struct err *err);
     /* results */
     int status;

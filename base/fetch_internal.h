@@ -16,6 +16,7 @@ struct fetcher_impl {
     struct buf cert;
     struct buf key;
     bool insecure;
+    bool refuse_local;
     uint32_t connect_timeout_ms;
     struct list queued;   /* fetch_impl: not yet given to curl */
     struct list active;   /* fetch_impl: curl's */
@@ -38,6 +39,7 @@ struct fetch_impl {
     struct curl_slist *headers;
     bool canceled;
     bool too_large;
+    bool local;   /* its name is a local address, which is refused */
     bool in_body; /* headers that come now are trailers */
     uint64_t last_byte_ms;
     char why[CURL_ERROR_SIZE];

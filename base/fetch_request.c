@@ -9,6 +9,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/address.h"
+
 enum { HEADERS_MAX_BYTES = 256 * 1024 };
 
 static size_t on_body(char *data, size_t one, size_t len, void *user)
@@ -123,6 +125,26 @@ static bool set_tls(const struct fetcher_impl *o, CURL *e)
     return ok && curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
 }
 
+/* Asked with the address that is about to be connected to, after its name was looked up: a name
+ * that means something else the second time gains nothing. */
+static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct fetch_impl *i = user;
+    (void)purpose;
+    if (address_is_local(&address->addr)) {
+        i->local = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static bool set_addresses(struct fetch_impl *i, CURL *e)
+{
+    return !i->owner->refuse_local ||
+           (curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
+            curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, i) == CURLE_OK);
+}
+
 static bool set_request(struct fetch_impl *i, CURL *e)
 {
     const struct fetch *f = i->fetch;
@@ -169,7 +191,8 @@ static bool set_transfer(struct fetch_impl *i, CURL *e)
 bool fetch__prepare(struct fetch_impl *i)
 {
     add_headers(i);
-    return set_transfer(i, i->easy) && set_tls(i->owner, i->easy) && set_request(i, i->easy);
+    return set_transfer(i, i->easy) && set_addresses(i, i->easy) && set_tls(i->owner, i->easy) &&
+           set_request(i, i->easy);
 }
 
 struct slice fetch_header(const struct fetch *f, const char *name)
