@@ -140,6 +140,9 @@ static void on_row(void *arg, const struct feed_row *row)
         return;
     }
     route(f, kind, row->ns, row->name, whole);
+    if (kind == SNAPSHOT_SECRET && f->only != NULL) {
+        source_secret_changed(f->only, row->ns, row->name);
+    }
     if (kind == SNAPSHOT_RENDERED && f->only != NULL) {
         work_forget(f->only, row->ns, row->name);
     }
@@ -408,6 +411,10 @@ static void register_metrics(struct engine_metrics *m)
     m->drifts = metric_counter("choreod_reconcile_drifts_total", "",
                                "Objects that somebody changed on a cluster.");
     m->swept = metric_counter("choreod_reconcile_swept_total", "", "Left-over objects deleted.");
+    m->lookups = metric_counter("choreod_reconcile_source_lookups_total", "",
+                                "Times that a git repository was asked for a commit.");
+    m->lookup_failures = metric_counter("choreod_reconcile_source_lookup_failures_total", "",
+                                        "Those that did not find one.");
     m->waiting = metric_gauge("choreod_reconcile_queue_keys", "", "Keys that wait to be planned.");
 }
 
@@ -449,9 +456,22 @@ int engine_start(struct engine *engine, const struct engine_config *config, stru
     return 0;
 }
 
+static void on_git_closed(struct git_client *git)
+{
+    struct engine_impl *e = CONTAINER_OF(git, struct engine_impl, git);
+    e->git_open = false;
+    engine_check_stopped(e);
+}
+
 void engine_check_stopped(struct engine_impl *e)
 {
     if (!e->stopping || e->shards_open > 0) {
+        return;
+    }
+    if (e->git_open) {
+        if (!e->git.closing) {
+            git_client_close(&e->git, on_git_closed);
+        }
         return;
     }
     struct engine *engine = e->engine;

@@ -5,6 +5,7 @@
  *   engine_task.c    a task carries one plan out: writes, then what should be on a cluster
  *   engine_apply.c   what was done for a RenderedRelease, and doing it
  *   engine_cluster.c connections to clusters, probes
+ *   engine_source.c  commits of git repositories
  *   engine_watch.c   drift and left-overs
  *   route.c          which keys an object's change concerns
  *
@@ -12,6 +13,7 @@
 #ifndef RECONCILE_ENGINE_INTERNAL_H
 #define RECONCILE_ENGINE_INTERNAL_H
 
+#include "base/git.h"
 #include "base/metrics.h"
 #include "reconcile/drivers/driver.h"
 #include "reconcile/engine.h"
@@ -44,6 +46,8 @@ struct engine_metrics {
     struct metric *apply_failures;
     struct metric *drifts;
     struct metric *swept;
+    struct metric *lookups; /* in git repositories */
+    struct metric *lookup_failures;
     struct metric *waiting; /* keys */
 };
 
@@ -66,7 +70,9 @@ struct engine_impl {
     bool system_loaded;
     uint64_t system_version;
     struct engine_shard *shards[ENGINE_SHARDS_MAX];
-    size_t shards_open; /* those that are closing too */
+    size_t shards_open;    /* those that are closing too */
+    struct git_client git; /* from the first lookup on */
+    bool git_open;
     bool stopping;
     void (*stopped)(struct engine *e);
 };
@@ -109,6 +115,17 @@ struct work {
     uint64_t conflict_at_ms; /* monotonic: confirm again before the next try; 0: no need */
 };
 
+enum { SOURCE_LOOKUPS_MAX = 8 }; /* at a time for a shard */
+
+/* What a led shard wants to know of git repositories. */
+struct sources {
+    struct map questions; /* -> struct question, owned */
+    struct map wishes;    /* of keys -> struct wish, owned */
+    struct question *busy[SOURCE_LOOKUPS_MAX];
+    size_t busy_count;
+    struct loop_timer timer; /* when one is due */
+};
+
 struct engine_shard {
     struct engine_impl *e;
     uint32_t id;
@@ -121,8 +138,9 @@ struct engine_shard {
     bool loaded;      /* the snapshot was read whole once; an empty shard's has version 0 */
     uint64_t version; /* of the snapshot */
     struct queue queue;
-    struct map works;       /* "ns/name" -> struct work */
-    struct map clusters;    /* "plane/cluster" -> struct engine_cluster */
+    struct map works;    /* "ns/name" -> struct work */
+    struct map clusters; /* "plane/cluster" -> struct engine_cluster */
+    struct sources sources;
     struct list settling;   /* tasks that wait to see their own writes */
     struct loop_timer tick; /* the queue's next due time, or more work now */
     struct loop_timer probe_tick;
@@ -198,6 +216,20 @@ json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster
 /* Watches the kinds of these manifests on the cluster. */
 void cluster_watch(struct engine_cluster *c, const json_t *manifests);
 void clusters_watch_inventories(struct engine_shard *s);
+
+/* ---- engine_source.c ---- */
+void sources_open(struct engine_shard *s);
+void sources_close(struct engine_shard *s); /* timers_open and sources.busy_count go to 0 */
+void sources_free(struct engine_shard *s);
+/* What the newest plan of the entry asks, which may be nothing. */
+void source_wish(struct engine_shard *s, const struct snapshot_entry *entry,
+                 const struct plan_source *source);
+void source_forget(struct engine_shard *s, enum snapshot_kind kind, struct slice ns,
+                   struct slice name);
+/* Is there an answer that the entry does not show? Then plan writes it, finished. */
+bool source_answer(struct engine_shard *s, const struct snapshot_entry *entry, struct plan *plan);
+/* What was refused with it is asked again. */
+void source_secret_changed(struct engine_shard *s, struct slice ns, struct slice name);
 
 /* ---- engine_watch.c ---- */
 void cluster_on_object(void *user, const struct driver_object *object, bool deleted);

@@ -57,6 +57,7 @@ struct engine_shard *shard_open(struct engine_impl *e, uint32_t id, uint64_t ter
     s->bootstrap_due_ms = id == 0 ? 0 : UINT64_MAX;
     e->shards_open++;
     clusters_tick_start(s);
+    sources_open(s);
     return s;
 }
 
@@ -77,16 +78,19 @@ void shard_close(struct engine_shard *s)
     }
     loop_timer_close(&s->tick, on_timer_closed);
     clusters_close(s);
+    sources_close(s);
     tasks_settle(s);
 }
 
 void shard_check_closed(struct engine_shard *s)
 {
-    if (!s->closing || s->tasks > 0 || s->clusters_open > 0 || s->timers_open > 0) {
+    if (!s->closing || s->tasks > 0 || s->clusters_open > 0 || s->timers_open > 0 ||
+        s->sources.busy_count > 0) {
         return;
     }
     struct engine_impl *e = s->e;
     works_free(s);
+    sources_free(s);
     map_free(&s->clusters);
     queue_free(&s->queue);
     snapshot_free(&s->own);
@@ -218,6 +222,22 @@ static bool is_empty(const struct plan *plan)
            plan->desired.action == PLAN_NOTHING;
 }
 
+/* Writes what was found for the key's object in a git repository, if that is news to it: the write
+ * brings the key back. */
+static bool run_answer(struct engine_shard *s, const struct queue_item *item,
+                       const struct snapshot_entry *entry)
+{
+    struct plan *plan = mem_zero(sizeof(*plan));
+    plan_init(plan);
+    if (source_answer(s, entry, plan)) {
+        task_start(s, item, entry->kind, plan);
+        return true;
+    }
+    plan_free(plan);
+    free(plan);
+    return false;
+}
+
 static void run_one(struct engine_shard *s, const struct queue_item *item)
 {
     enum snapshot_kind kind;
@@ -228,6 +248,11 @@ static void run_one(struct engine_shard *s, const struct queue_item *item)
     const struct snapshot_entry *entry = snapshot_find(s->snap, kind, ns, name);
     /* An entry of another snapshot has no memory of plans on this one. */
     bool own = entry != NULL && (s->snap->system == s->snap || !snapshot_cluster_scoped(kind));
+    if (entry == NULL) {
+        source_forget(s, kind, ns, name);
+    } else if (s->sources.wishes.count > 0 && run_answer(s, item, entry)) {
+        return;
+    }
     if (own && snapshot_unchanged(s->snap, entry)) {
         metric_add(s->e->metrics.skipped, 1);
         queue_done(&s->queue, item, QUEUE_DONE, engine_mono_ms(s->e));
@@ -240,6 +265,9 @@ static void run_one(struct engine_shard *s, const struct queue_item *item)
     s->snap->now_ms = engine_wall_ms(s->e);
     if (plan_run(s->snap, kind, ns, name, plan, &err) != 0) {
         log_error("reconcile.plan", "shard=%u error=%s", s->id, log_q(err.message));
+    }
+    if (entry != NULL) {
+        source_wish(s, entry, &plan->source);
     }
     bool nothing = is_empty(plan) && plan->requeue_after_ms == 0;
     snapshot_trace_end(s->snap, entry, own && nothing);

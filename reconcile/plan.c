@@ -147,6 +147,28 @@ void plan_requeue(struct plan *plan, uint64_t after_ms)
     }
 }
 
+void plan_follow(struct plan *plan, struct slice repository, struct slice ref, struct slice secret,
+                 uint64_t every_ms)
+{
+    plan->source = (struct plan_source){.repository = arena_copy(&plan->arena, repository),
+                                        .ref = arena_copy(&plan->arena, ref),
+                                        .secret = arena_copy(&plan->arena, secret),
+                                        .every_ms = every_ms};
+}
+
+void plan_resolve(struct plan *plan, struct slice repository, struct slice ref, struct slice secret)
+{
+    plan_follow(plan, repository, ref, secret, 0);
+}
+
+const json_t *plan_source_of(const json_t *object, struct slice repository, struct slice ref)
+{
+    const json_t *source = json_at(object, "status", "source", NULL);
+    bool same = slice_eq(json_text_at(source, "repository"), repository) &&
+                slice_eq(json_text_at(source, "ref"), ref);
+    return same ? source : NULL;
+}
+
 static void finish_edit(struct plan *plan, struct plan_edit *e)
 {
     if (!json_equal(e->before, e->after)) {
@@ -207,6 +229,25 @@ static void desired_tree(const struct plan_desired *d, json_t *tree)
     json_object_set_new(tree, d->action == PLAN_APPLY ? "apply" : "remove", o);
 }
 
+static void source_tree(const struct plan_source *source, json_t *tree)
+{
+    if (source->repository.len == 0) {
+        return;
+    }
+    json_t *o = json_object();
+    json_object_set_new(o, "repository", json_str(source->repository));
+    if (source->ref.len > 0) {
+        json_object_set_new(o, "ref", json_str(source->ref));
+    }
+    if (source->secret.len > 0) {
+        json_object_set_new(o, "secret", json_str(source->secret));
+    }
+    if (source->every_ms > 0) {
+        json_object_set_new(o, "everyMs", json_integer((json_int_t)source->every_ms));
+    }
+    json_object_set_new(tree, "source", o);
+}
+
 json_t *plan_tree(const struct plan *plan)
 {
     json_t *tree = json_object();
@@ -218,6 +259,7 @@ json_t *plan_tree(const struct plan *plan)
         json_object_set_new(tree, "writes", writes);
     }
     desired_tree(&plan->desired, tree);
+    source_tree(&plan->source, tree);
     if (plan->event_count > 0) {
         json_t *events = json_array();
         for (size_t i = 0; i < plan->event_count; i++) {

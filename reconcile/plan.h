@@ -39,6 +39,14 @@ struct plan_desired {
     bool all;          /* apply even those whose state on the cluster is known to be right */
 };
 
+/* A question to a git repository: which commit is that? */
+struct plan_source {
+    struct slice repository; /* empty: nothing is asked */
+    struct slice ref;        /* a branch, else a tag; "refs/..." exactly that; empty: the default */
+    struct slice secret;     /* with credentials, in the key's namespace; may be empty */
+    uint64_t every_ms;       /* asked again so often; 0: until it is answered */
+};
+
 struct plan_event {
     const json_t *regarding; /* the snapshot's */
     bool warning;
@@ -51,6 +59,7 @@ struct plan {
     struct plan_write *writes;
     size_t write_count;
     struct plan_desired desired;
+    struct plan_source source;
     struct plan_event *events;
     size_t event_count;
     uint64_t requeue_after_ms; /* 0: not by time */
@@ -75,10 +84,25 @@ json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snap
 void plan_delete(struct plan *plan, const struct snapshot_entry *entry);
 void plan_event(struct plan *plan, const json_t *regarding, bool warning, const char *reason,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Has the engine look a place of a git repository up for the object of the key, and write into its
+ * status what was found (SourceStatus: repository and ref as asked, commit, resolvedAt; or error
+ * {message, at}, beside the commit of the same place that was found before). That write brings the
+ * key back. To be asked in every plan for as long as the answer is wanted: the engine spaces its
+ * tries, tells an error once, and forgets what no plan asks any more. One question for a plan: the
+ * last. */
+void plan_resolve(struct plan *plan, struct slice repository, struct slice ref,
+                  struct slice secret);
+/* The same, again about every every_ms: a write comes of it only when the commit changed. */
+void plan_follow(struct plan *plan, struct slice repository, struct slice ref, struct slice secret,
+                 uint64_t every_ms);
+/* status.source of object if it speaks of that place, else NULL. */
+const json_t *plan_source_of(const json_t *object, struct slice repository, struct slice ref);
 void plan_requeue(struct plan *plan, uint64_t after_ms); /* the soonest wins */
 /* Turns edits into writes, dropping those that change nothing. */
 void plan_finish(struct plan *plan);
-/* The plan as a tree, for tests and `choreo plan`: {writes, apply, remove, events, requeue}. */
+/* The plan as a tree, for tests and `choreo plan`: {writes, apply, remove, source, events,
+ * requeue}.
+ */
 json_t *plan_tree(const struct plan *plan);
 
 /* Finds the controller of the key's kind, runs it, finishes the plan. An absent object is an empty
