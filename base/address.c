@@ -14,8 +14,8 @@ static const struct net4 local4[] = {
     {0x00000000, 8},  /* this network: 0.0.0.0 reaches this machine */
     {0x7f000000, 8},  /* loopback */
     {0xa9fe0000, 16}, /* link-local: metadata services of most clouds */
-    {0x6464c800, 24}, /* 100.100.200.0: Alibaba's metadata service is 100.100.200.200 */
-    {0xc0000000, 24}, /* 192.0.0.0: Oracle's metadata service is 192.0.0.192 */
+    {0x64646400, 24}, /* Alibaba's metadata service is 100.100.100.200 */
+    {0xc0000000, 24}, /* Oracle's metadata service is 192.0.0.192 */
     {0xe0000000, 4},  /* multicast */
     {0xf0000000, 4},  /* reserved, broadcast */
 };
