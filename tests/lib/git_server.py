@@ -16,6 +16,7 @@ first part of a path says how one is served:
 
     POST /push/shop/main    makes a commit on a branch, answers its id
 
+DIRECTORY/shop.refs has "NAME COMMIT" a line for each ref of shop.
 DIRECTORY/requests.log has "METHOD PATH host=... protocol=... user=..." a line for each request.
 """
 import base64
@@ -51,7 +52,15 @@ def push(repository, branch, message='more'):
     message = f'{message} {os.urandom(8).hex()}'
     commit = git(repository, 'commit-tree', tree, '-m', message, *parents)
     git(repository, 'update-ref', f'refs/heads/{branch}', commit)
+    tell_refs(repository)
     return commit
+
+
+def tell_refs(repository):
+    commit = '%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)'
+    refs = git(repository, 'for-each-ref', f'--format=%(refname) {commit}')
+    with open(f'{ROOT}/{repository}.refs', 'w') as out:
+        out.write(refs + '\n')
 
 
 def make():
@@ -64,6 +73,7 @@ def make():
     push('shop', 'dev')
     push('shop', 'both')
     git('shop', 'tag', 'both', first)
+    tell_refs('shop')
     commit = push('big', 'main')
     with open(f'{ROOT}/big.git/packed-refs', 'w') as refs:
         refs.write('# pack-refs with: peeled fully-peeled sorted\n')
