@@ -1,0 +1,184 @@
+/* workflow_run.c: from a component to the run that builds it. */
+#include "proto/workflow_run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "proto/object.h"
+
+enum { COMMIT_SHOWN = 12, NAME_MAX_BYTES = 63, TAIL_MAX = 24, HASH_SHOWN = 8 };
+
+#define DOCKERFILE_BUILDER "dockerfile-builder"
+#define BUILDPACKS_BUILDER "buildpacks-builder"
+
+/* ---- the source ---- */
+
+/* "./a/" and "b" are "a/b"; "." is nothing. */
+static void add_path(struct buf *path, struct slice more)
+{
+    struct slice part;
+    while (slice_split(&more, '/', &part)) {
+        if (part.len > 0 && !slice_eq_cstr(part, ".")) {
+            buf_addf(path, "%s%.*s", path->len > 0 ? "/" : "", SLICE_ARG(part));
+        }
+    }
+}
+
+json_t *workflow_run_source(const json_t *component, const json_t *project)
+{
+    const json_t *own = json_at(component, "spec", "source", NULL);
+    const json_t *shared = json_at(project, "spec", "source", NULL);
+    const json_t *git = json_object_get(own, "git");
+    bool inherited = json_text_at(git, "repository").len == 0;
+    if (inherited) {
+        git = json_object_get(shared, "git");
+    }
+    if (json_text_at(git, "repository").len == 0) {
+        return NULL;
+    }
+    struct buf path = {0};
+    json_t *result = json_deep_copy(git);
+    if (inherited) {
+        add_path(&path, json_text_at(git, "path"));
+        add_path(&path, json_text_at(shared, "path"));
+    } else {
+        add_path(&path, json_text_at(git, "path"));
+    }
+    add_path(&path, json_text_at(own, "path"));
+    json_object_del(result, "path");
+    if (path.len > 0) {
+        json_object_set_new(result, "path", json_str(buf_slice(&path)));
+    }
+    buf_free(&path);
+    return json_pack("{s:o}", "git", result);
+}
+
+/* ---- what builds it ---- */
+
+static void set_text(json_t *parameters, const char *group, const char *key, struct slice text)
+{
+    if (text.len > 0) {
+        json_t *into = group != NULL ? json_child(parameters, group) : parameters;
+        json_object_set_new(into, key, json_str(text));
+    }
+}
+
+/* Values alone: what comes of a Secret is no build's to bake into an image. */
+static void set_env(json_t *parameters, const json_t *env)
+{
+    json_t *list = json_array();
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)env, i, item)
+    {
+        if (json_object_get(item, "valueFrom") == NULL) {
+            json_array_append_new(list, json_pack("{s:o, s:o}", "name",
+                                                  json_str(json_text_at(item, "name")), "value",
+                                                  json_str(json_text_at(item, "value"))));
+        }
+    }
+    if (json_array_size(list) > 0) {
+        json_object_set(parameters, "buildEnv", list);
+    }
+    json_decref(list);
+}
+
+json_t *workflow_run_target(const json_t *component)
+{
+    const json_t *named = json_at(component, "spec", "workflow", NULL);
+    if (json_text_at(named, "name").len > 0) {
+        return json_deep_copy(named);
+    }
+    const json_t *build = json_at(component, "spec", "build", NULL);
+    const json_t *dockerfile = json_object_get(build, "dockerfile");
+    struct slice runtime = json_text(json_at(component, "spec", "runtime", NULL));
+    bool packs = dockerfile == NULL && (json_is_true(json_object_get(build, "buildpacks")) ||
+                                        json_text_at(build, "builder").len > 0 || runtime.len > 0);
+    json_t *parameters = json_object();
+    if (packs) {
+        set_text(parameters, NULL, "builder", json_text_at(build, "builder"));
+    } else {
+        set_text(parameters, "docker", "filePath", json_text_at(dockerfile, "path"));
+        set_text(parameters, "docker", "context", json_text_at(dockerfile, "context"));
+    }
+    set_env(parameters, json_object_get(build, "env"));
+    return json_pack("{s:s, s:s, s:o}", "kind", "ClusterWorkflow", "name",
+                     packs ? BUILDPACKS_BUILDER : DOCKERFILE_BUILDER, "parameters", parameters);
+}
+
+/* ---- the run ---- */
+
+static void hash_text(struct slice text, struct buf *out)
+{
+    uint8_t digest[SHA256_BYTES];
+    crypto_sha256(text, digest);
+    hex_encode(out, slice_make(digest, sizeof(digest)));
+}
+
+static void name_run(const struct workflow_run_request *r, struct slice commit, const json_t *spec,
+                     struct buf *name)
+{
+    struct buf hash = {0};
+    struct buf text = {0};
+    struct slice component = object_name(r->component);
+    if (commit.len == 0) {
+        json_canonical(spec, &text);
+        hash_text(buf_slice(&text), &hash);
+        commit = buf_slice(&hash);
+    }
+    char tail[TAIL_MAX + COMMIT_SHOWN];
+    snprintf(tail, sizeof(tail), "-build-%.*s%s%.*s",
+             COMMIT_SHOWN < (int)commit.len ? COMMIT_SHOWN : (int)commit.len, commit.data,
+             r->suffix.len > 0 ? "-" : "",
+             (int)(r->suffix.len < TAIL_MAX - 9 ? r->suffix.len : TAIL_MAX - 9), r->suffix.data);
+    size_t room = NAME_MAX_BYTES - strlen(tail);
+    if (component.len <= room) {
+        buf_add(name, component);
+    } else { /* cut, and told from others that begin alike */
+        struct buf whole = {0};
+        hash_text(component, &whole);
+        buf_addf(name, "%.*s-%.*s", (int)(room - HASH_SHOWN - 1), component.data, HASH_SHOWN,
+                 buf_cstr(&whole));
+        buf_free(&whole);
+    }
+    buf_add_cstr(name, tail);
+    buf_free(&text);
+    buf_free(&hash);
+}
+
+json_t *workflow_run_of(const struct workflow_run_request *r)
+{
+    json_t *source = workflow_run_source(r->component, r->project);
+    if (source == NULL) {
+        return NULL;
+    }
+    json_t *git = json_object_get(source, "git");
+    if (r->branch.len > 0) {
+        json_object_del(git, "tag");
+        json_object_del(git, "commit");
+        json_object_set_new(git, "branch", json_str(r->branch));
+    }
+    if (r->commit.len > 0) {
+        json_object_set_new(git, "commit", json_str(r->commit));
+    }
+    json_t *owner = json_pack("{s:o}", "componentName", json_str(object_name(r->component)));
+    if (r->project_name.len > 0) {
+        json_object_set_new(owner, "projectName", json_str(r->project_name));
+    }
+    json_t *spec = json_pack("{s:o, s:o, s:o}", "workflow", workflow_run_target(r->component),
+                             "owner", owner, "source", source);
+    struct buf name = {0};
+    name_run(r, json_text_at(git, "commit"), spec, &name);
+    if (r->triggered_by.len > 0) {
+        json_object_set_new(spec, "triggeredBy", json_str(r->triggered_by));
+    }
+    json_t *run =
+        object_new("choreo.dev/v1", "WorkflowRun", object_ns(r->component), buf_slice(&name));
+    buf_free(&name);
+    json_object_set_new(run, "spec", spec);
+    if (object_uid(r->component).len > 0) {
+        object_add_owner(run, r->component, true);
+    }
+    return run;
+}

@@ -1,0 +1,35 @@
+/* workflow_run.h: the WorkflowRun that builds a component's image.
+ *
+ * The component's controller, webhooks and `choreo build` make runs by this alone, so that all of
+ * them mean the same build by the same name. Pure. Owner: results are the caller's to
+ * json_decref(). Thread: any. */
+#ifndef PROTO_WORKFLOW_RUN_H
+#define PROTO_WORKFLOW_RUN_H
+
+#include "base/arena.h"
+#include "base/json.h"
+
+struct workflow_run_request {
+    const json_t *component;
+    const json_t *project; /* the Project object, whose source may be the component's; or NULL */
+    struct slice project_name;
+    struct slice branch; /* empty: the component's */
+    struct slice commit; /* empty: the component's, else whatever branch or tag leads to then */
+    struct slice triggered_by;
+    struct slice suffix; /* tells several runs of one commit apart; most often empty */
+};
+
+/* Where the component's source is: {git: {repository, branch | tag | commit, path, secretRef}}, a
+ * new tree; NULL: it names no repository, and neither does its project. */
+json_t *workflow_run_source(const json_t *component, const json_t *project);
+
+/* "COMPONENT-build-FIRST 12 OF COMMIT"; without a commit, of a hash of what is to be built. The
+ * object has no more than 63 characters in its name, and the component as its owner if that has a
+ * uid. NULL: it has no source. */
+json_t *workflow_run_of(const struct workflow_run_request *request);
+
+/* What builds it: {kind, name, parameters}, a new tree. spec.workflow, else what spec.build says,
+ * else buildpacks for a component with a runtime and a Dockerfile for others. */
+json_t *workflow_run_target(const json_t *component);
+
+#endif
