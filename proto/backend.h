@@ -82,6 +82,7 @@ struct backend_list {
     size_t limit;         /* rows wanted in this page, 1..BACKEND_PAGE_ROWS_MAX */
     size_t bytes;         /* and of bodies, but for the first row's; 0: BACKEND_PAGE_BYTES_MAX */
     bool count_remaining; /* fill remaining (only without selector) */
+    uint64_t whose;       /* a hash of the caller: where many wait, callers take turns */
     uint64_t deadline_ms;
     void *user;
     void (*row)(struct backend_list *list, const struct backend_object *object);

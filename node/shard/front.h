@@ -16,6 +16,8 @@
 #include "store/merge.h"
 #include "store/view.h"
 
+enum { FRONT_CALLERS = 64 };
+
 enum want_kind { WANT_CLOCK, WANT_FRESH, WANT_CLOSED };
 
 struct want {
@@ -66,8 +68,10 @@ struct front {
     struct front_shard *shards;
     uint32_t shard_count;
     struct merge merge;
-    struct list ready; /* wants whose done is due */
-    struct list runs;  /* the router's requests under way */
+    struct list ready;               /* wants whose done is due */
+    struct list runs;                /* the router's requests under way */
+    uint64_t scans;                  /* turns of lists so far */
+    uint64_t scanned[FRONT_CALLERS]; /* the last one of each caller, by hash */
     struct loop_msg wake;
     bool wake_posted;
     struct loop_timer timer;

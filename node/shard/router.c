@@ -3,10 +3,10 @@
  * Happy path: a read wants the freshness that was asked for (front.h) of its shard, or of all of
  * them, and is then answered from the front's own databases. Writes are submit.c's.
  * A list is read in turns, and all that are under way share SCANS_US of each wake, so that neither
- * a long one nor many short ones delay a read or write. A list over all namespaces takes the
- * greatest clock T of all leaders, each confirmed after the list came, has every shard close T, and
- * reads each as of T. A stale one reads at once, as of the least present of the shards; only where
- * history does not reach back to that, they are asked.
+ * a long one nor many short ones delay a read or write; who has many waits behind who has one. A
+ * list over all namespaces takes the greatest clock T of all leaders, each confirmed after the list
+ * came, has every shard close T, and reads each as of T. A stale one reads at once, as of the least
+ * present of the shards; only where history does not reach back to that, they are asked.
  *
  * Failure path: at the deadline a read is ERR_TIMEOUT, or ERR_UNAVAILABLE without a leader.
  *
@@ -144,19 +144,28 @@ void run_later(struct run *run, int rc, const struct err *err)
 
 static void scan_turn(struct run *run);
 
+static uint64_t *last_turn_of(struct front *f, const struct run *run)
+{
+    const struct backend_list *list = run->request;
+    return &f->scanned[list->whose % FRONT_CALLERS];
+}
+
+/* Of the caller whose last turn is longest ago, the list that has waited longest. */
 static struct run *next_scan(struct front *f)
 {
+    struct run *next = NULL;
     LIST_FOREACH(link, &f->runs)
     {
         struct run *run = CONTAINER_OF(link, struct run, link);
-        if (run->scanning && !run->over) {
-            return run;
+        if (run->scanning && !run->over &&
+            (next == NULL || *last_turn_of(f, run) < *last_turn_of(f, next))) {
+            next = run;
         }
     }
-    return NULL;
+    return next;
 }
 
-/* Turns of lists until they have had their time; each has one before any has another. */
+/* Turns of lists until they have had their time. Callers take turns, and the lists of each do. */
 static void scan_some(struct front *f)
 {
     uint64_t until_ns = clock_mono_ns() + SCANS_US * UINT64_C(1000);
@@ -167,6 +176,7 @@ static void scan_some(struct front *f)
         }
         list_remove(&run->link);
         list_push_back(&f->runs, &run->link);
+        *last_turn_of(f, run) = ++f->scans;
         scan_turn(run);
     }
 }

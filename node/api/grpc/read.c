@@ -223,6 +223,7 @@ void resource_list(struct grpc_call *call, const ProtobufCMessage *message)
                                     .version = request->resource_version,
                                     .limit = limit,
                                     .count_remaining = selector == NULL,
+                                    .whose = slice_hash(call->subject.user),
                                     .deadline_ms = deadline_of(call),
                                     .user = l,
                                     .row = on_row,

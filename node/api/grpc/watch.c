@@ -204,6 +204,7 @@ void resource_watch(struct grpc_call *call, const ProtobufCMessage *message)
                                     .consistency = BACKEND_LINEARIZABLE,
                                     .limit = WATCH_PAGE_ROWS,
                                     .bytes = BACKEND_PAGE_BYTES_FEW,
+                                    .whose = slice_hash(call->subject.user),
                                     .user = w,
                                     .row = on_row,
                                     .done = on_listed};

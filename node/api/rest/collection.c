@@ -167,6 +167,7 @@ void rest_delete_collection(struct rest_call *call)
     job->list.ns = call->path.ns;
     job->list.selector = job->selector;
     job->list.consistency = BACKEND_LINEARIZABLE;
+    job->list.whose = slice_hash(call->subject->user);
     job->list.user = job;
     job->list.row = on_row;
     job->list.done = on_page;

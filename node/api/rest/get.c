@@ -77,6 +77,7 @@ int rest_read_query(struct rest_call *call, struct backend_list *list, struct se
                     struct err *err)
 {
     const struct rest_query *q = &call->query;
+    list->whose = slice_hash(call->subject->user);
     unsigned forms = (1U << REST_OBJECT) | (1U << REST_TABLE) | (1U << REST_PARTIAL);
     int rc =
         rest_accept_parse(http_stream_header(call->stream, "accept"), forms, &call->accept, err);

@@ -276,6 +276,69 @@ static void old_events_go(void **state)
     cluster_end(&c);
 }
 
+/* ---- lists that wait together ---- */
+
+enum { HOARD = 300 };
+
+struct queueing {
+    struct cluster *c;
+    struct backend_list lists[HOARD + 1];
+    size_t ended;
+    size_t place; /* of the last one, which is another caller's */
+};
+
+static void no_row(struct backend_list *list, const struct backend_object *object)
+{
+    (void)list;
+    (void)object;
+}
+
+static void on_queued(struct backend_list *list, int rc, const struct err *err)
+{
+    (void)rc;
+    (void)err;
+    struct queueing *q = list->user;
+    if (list == &q->lists[HOARD]) {
+        q->place = q->ended;
+    }
+    if (++q->ended == HOARD + 1) {
+        onloop_done(&q->c->members[0].front);
+    }
+}
+
+static void start_all(void *arg)
+{
+    struct queueing *q = arg;
+    struct member *m = &q->c->members[0];
+    struct backend *b = node_backend(&m->node);
+    for (size_t i = 0; i <= HOARD; i++) {
+        q->lists[i] = (struct backend_list){.loop = &m->front.loop,
+                                            .resource = SLICE("configmaps"),
+                                            .ns = SLICE("default"),
+                                            .limit = BACKEND_PAGE_ROWS_MAX,
+                                            .whose = i < HOARD ? 1 : 2,
+                                            .user = q,
+                                            .row = no_row,
+                                            .done = on_queued};
+        b->ops->list(b, &q->lists[i]);
+    }
+}
+
+static void who_has_one_list_does_not_wait_behind_who_has_many(void **state)
+{
+    (void)state;
+    struct cluster c;
+    struct queueing *q = mem_zero(sizeof *q);
+    cluster_found(&c, 1, 1, NULL);
+    await_default(&c);
+    q->c = &c;
+    onloop_post(&c.members[0].front, start_all, q);
+    onloop_wait(&c.members[0].front, "all lists");
+    assert_in_range(q->place, 0, 10);
+    cluster_end(&c);
+    free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +346,7 @@ int main(void)
         cmocka_unit_test(old_versions_and_requests_are_forgotten),
         cmocka_unit_test(old_events_go),
         cmocka_unit_test(writes_through_any_node_are_read_on_all),
+        cmocka_unit_test(who_has_one_list_does_not_wait_behind_who_has_many),
         cmocka_unit_test(a_watch_on_a_follower_sees_every_change_in_order),
         cmocka_unit_test(the_leader_is_lost_and_writes_go_on),
         cmocka_unit_test(an_orderly_stop_hands_over_and_a_whole_restart_keeps_all),
