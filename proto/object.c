@@ -133,7 +133,7 @@ void object_emit_as(struct buf *out, const struct kind *kind, const struct backe
 
 int object_parse(struct slice body, uint64_t version, json_t **tree, struct err *err)
 {
-    if (json_parse(body, tree, err) != 0) {
+    if (json_read(body, tree, err) != 0) {
         if (err != NULL) {
             err->code = ERR_CORRUPT;
         }

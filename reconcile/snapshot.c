@@ -427,7 +427,7 @@ static void hang_in(struct snapshot_entry *e)
     struct snapshot_shared *shared = e->shared;
     struct err err;
     if (shared->tree == NULL &&
-        json_parse(slice_make(shared->raw, shared->len), &shared->tree, &err) != 0) {
+        json_read(slice_make(shared->raw, shared->len), &shared->tree, &err) != 0) {
         return;
     }
     json_object_set(json_at(e->tree, "spec", "componentType", NULL), "spec", shared->tree);

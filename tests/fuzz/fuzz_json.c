@@ -1,6 +1,6 @@
-/* Any bytes: parsing, scanning and unquoting never crash. A document that parses has a canonical
- * form which parses to the same tree and is its own canonical form, and in which every member of
- * the root is found by scanning. */
+/* Any bytes: parsing, reading, scanning and unquoting never crash; reading is parsing. A document
+ * that parses has a canonical form which parses to the same tree and is its own canonical form, and
+ * in which every member of the root is found by scanning. */
 #include <string.h>
 
 #include "base/json.h"
@@ -49,7 +49,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf quoted = {0};
     struct err err;
     json_t *tree;
-    if (json_parse(text, &tree, &err) == 0) {
+    json_t *read;
+    int rc = json_read(text, &read, NULL);
+    PROPERTY(json_parse(text, &tree, &err) == rc);
+    PROPERTY(rc != 0 || json_equal(read, tree));
+    json_decref(read);
+    if (rc == 0) {
         check_tree(tree);
         json_decref(tree);
     } else {

@@ -334,6 +334,67 @@ static void scan_survives_bytes_cut_anywhere(void **state)
     }
 }
 
+static void assert_read_as_parsed(struct slice text)
+{
+    json_t *parsed;
+    json_t *read;
+    struct err parse_err = {0};
+    struct err read_err = {0};
+    int rc = json_parse(text, &parsed, &parse_err);
+    assert_int_equal(json_read(text, &read, &read_err), rc);
+    assert_string_equal(read_err.message, parse_err.message);
+    assert_int_equal(read != NULL, parsed != NULL);
+    assert_true(rc != 0 || json_equal(read, parsed));
+    json_decref(parsed);
+    json_decref(read);
+}
+
+/* Canonical or not, whole or not, it is read to what parsing makes of it. */
+static void reading_comes_to_what_parsing_does(void **state)
+{
+    (void)state;
+    static const char *const documents[] = {
+        "{\"a\":{\"b\":[],\"c\":[1,-2,0,10,true,false,null]},\"b\":{},\"longer than eight\":\"\"}",
+        "{\"\\\"k\":\"\\u0001\\\\ caf\xc3\xa9 "
+        "\\ud83d\\ude00\",\"plain\":\"1234567\\n\",\"\xc3\xa9\":2}",
+        "[1.5,-0.0,1e+300,9223372036854775807,-9223372036854775808,\"12345678\"]",
+        " { \"b\" : 1 , \"a\" : [ 2 , \"x, y\" ] } ",
+        "\"text\"",
+        "7",
+        "{\"a\":1,\"a\":2}"};
+    static const char others[] = "\"\\{}[],:019-. \n\x01\x7f\xc3\xff\0";
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+        struct slice whole = slice_of(documents[i]);
+        assert_read_as_parsed(whole);
+        for (size_t at = 0; at < whole.len; at++) {
+            char *copy = slice_dup(whole);
+            for (size_t k = 0; k < sizeof others; k++) {
+                copy[at] = others[k];
+                assert_read_as_parsed(slice_make(copy, whole.len));
+            }
+            free(copy);
+            copy = mem_alloc(at); /* the sanitizer watches its end */
+            memcpy(copy, whole.data, at);
+            assert_read_as_parsed(slice_make(copy, at));
+            free(copy);
+        }
+    }
+}
+
+static void reading_is_bounded_in_depth_as_parsing_is(void **state)
+{
+    (void)state;
+    struct buf deep = {0};
+    for (int depth = JSON_DEPTH_MAX - 1; depth <= JSON_DEPTH_MAX + 1; depth++) {
+        buf_clear(&deep);
+        for (int i = 0; i < 2 * depth; i++) {
+            buf_add_char(&deep, i < depth ? '[' : ']');
+        }
+        assert_read_as_parsed(buf_slice(&deep));
+    }
+    buf_free(&deep);
+}
+
 /* Wherever it stands, and whatever stands around it. */
 static void every_byte_is_quoted_by_itself(void **state)
 {
@@ -409,6 +470,8 @@ int main(void)
         cmocka_unit_test(strings_from_anywhere_become_utf8),
         cmocka_unit_test(scan_finds_members_in_stored_bytes),
         cmocka_unit_test(scan_survives_bytes_cut_anywhere),
+        cmocka_unit_test(reading_comes_to_what_parsing_does),
+        cmocka_unit_test(reading_is_bounded_in_depth_as_parsing_is),
         cmocka_unit_test(every_byte_is_quoted_by_itself),
         cmocka_unit_test(unquote_undoes_quote),
     };
