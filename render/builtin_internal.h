@@ -12,5 +12,7 @@ struct builtin_file {
 
 extern const struct builtin_file builtin_files[];
 extern const size_t builtin_file_count;
+extern const struct builtin_file builtin_workflows[];
+extern const size_t builtin_workflow_count;
 
 #endif

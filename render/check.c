@@ -404,6 +404,33 @@ void check_resource_type(const json_t *spec, struct causes *causes)
     arena_free(&c.arena);
 }
 
+/* ---- workflows ---- */
+
+void check_workflow(const json_t *spec, struct causes *causes)
+{
+    static const char *const names[] = {"metadata",  "parameters",    "source",      "run",
+                                        "dataplane", "workflowplane", "externalRefs"};
+    static const char *const templates[] = {"runTemplate", "jobTemplate"};
+    struct checking c = {.causes = causes};
+    template_init(&c.scope, &c.arena, 0);
+    c.scope.functions = oc_functions();
+    c.scope.function_count = oc_function_count();
+    declare(&c, names, sizeof names / sizeof *names);
+    check_schemas(&c, spec);
+    check_rules(&c, spec);
+    check_unique(&c, spec, "resources", "id");
+    check_templates(&c, spec, "resources");
+    check_tree(&c, spec, "image", SLICE("spec"));
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *template = json_object_get(spec, templates[i]);
+        check_tree(&c, spec, templates[i], SLICE("spec"));
+        if (json_is_object(template)) {
+            check_literals(&c, template, below(&c, SLICE("spec"), templates[i]));
+        }
+    }
+    arena_free(&c.arena);
+}
+
 void check_object(const json_t *object, struct causes *causes)
 {
     static const struct {
@@ -416,6 +443,8 @@ void check_object(const json_t *object, struct causes *causes)
         {"ClusterTrait", check_trait},
         {"ResourceType", check_resource_type},
         {"ClusterResourceType", check_resource_type},
+        {"Workflow", check_workflow},
+        {"ClusterWorkflow", check_workflow},
     };
     bool ours = slice_eq_cstr(json_text_at(object, "apiVersion"), "choreo.dev/v1");
     for (size_t i = 0; ours && i < sizeof(kinds) / sizeof(kinds[0]); i++) {

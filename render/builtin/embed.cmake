@@ -1,6 +1,6 @@
-# cmake -DOUT=file.c -DFILES="a.yaml;b.yaml" -P embed.cmake
-# Writes the files' bytes as C, sorted by path: struct builtin_file builtin_files[]; those in a folder
-# "resources" are types of resources. What several of
+# cmake -DOUT=file.c -DFILES="a.yaml;b.yaml" [-DTABLE=name] -P embed.cmake
+# Writes the files' bytes as C, sorted by path: struct builtin_file builtin_files[] (or NAMEs[]); those in
+# a folder "resources" are types of resources. What several of
 # them have in common is a file in pieces/, which stands there instead of a line "    #include NAME";
 # pieces may include others.
 list(SORT FILES)
@@ -34,5 +34,8 @@ foreach(file IN LISTS FILES)
     string(APPEND table "    {{\"${name}\", sizeof \"${name}\" - 1}, {(const char *)file_${index}, ${size}}, ${resource}},\n")
     math(EXPR index "${index} + 1")
 endforeach()
-string(APPEND text "const struct builtin_file builtin_files[] = {\n${table}};\nconst size_t builtin_file_count = ${index};\n")
+if(NOT TABLE)
+    set(TABLE builtin_file)
+endif()
+string(APPEND text "const struct builtin_file ${TABLE}s[] = {\n${table}};\nconst size_t ${TABLE}_count = ${index};\n")
 file(WRITE ${OUT} "${text}")

@@ -1,0 +1,326 @@
+/* Runs of workflows as objects, in both forms: what is built in, and what may not leave. */
+#include "tests/lib/test.h"
+
+#include <string.h>
+
+#include "base/yaml.h"
+#include "proto/object.h"
+#include "render/check.h"
+#include "render/run.h"
+#include "render/run_builtin.h"
+
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+
+struct world {
+    json_t *objects;
+    struct platform platform;
+    struct arena arena;
+};
+
+static const json_t *get(void *user, const char *kind, struct slice ns, struct slice name)
+{
+    struct world *w = user;
+    size_t i;
+    json_t *o;
+    json_array_foreach(w->objects, i, o)
+    {
+        if (slice_eq_cstr(object_kind(o), kind) && slice_eq(object_ns(o), ns) &&
+            slice_eq(object_name(o), name)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static json_t *parse(const char *yaml)
+{
+    json_t *tree = NULL;
+    struct err err;
+    assert_ok(yaml_parse(slice_of(yaml), "test", &tree, &err), &err);
+    return tree;
+}
+
+static int setup(void **state)
+{
+    struct world *w = mem_zero(sizeof(*w));
+    struct err err;
+    w->objects = json_array();
+    w->platform = (struct platform){.user = w, .get = get};
+    arena_init(&w->arena);
+    for (size_t i = 0; i < run_builtin_count(); i++) {
+        json_t *workflow;
+        assert_ok(run_builtin_load(run_builtin_name(i), &workflow, &err), &err);
+        json_array_append_new(w->objects, workflow);
+    }
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    json_decref(w->objects);
+    arena_free(&w->arena);
+    free(w);
+    return 0;
+}
+
+static void add(struct world *w, const char *yaml)
+{
+    json_array_append_new(w->objects, parse(yaml));
+}
+
+static json_t *run_of(const char *workflow, const char *rest)
+{
+    struct buf yaml = {0};
+    buf_addf(&yaml,
+             "kind: WorkflowRun\n"
+             "metadata: {name: web-build-0123456789ab, namespace: acme}\n"
+             "spec:\n"
+             "  owner: {projectName: shop, componentName: web}\n"
+             "  source: {git: {repository: git.example.com/web, commit: " COMMIT
+             ", path: src, secretRef: git}}\n"
+             "  workflow: {%s}\n%s",
+             workflow, rest);
+    json_t *run = parse(buf_cstr(&yaml));
+    buf_free(&yaml);
+    return run;
+}
+
+static json_t *find(const json_t *manifests, const char *kind)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach((json_t *)(uintptr_t)manifests, i, m)
+    {
+        if (slice_eq_cstr(object_kind(m), kind)) {
+            return m;
+        }
+    }
+    fail_msg("no %s", kind);
+    return NULL;
+}
+
+static const char *const plane = "kind: DataPlane\nmetadata: {name: dev, annotations: "
+                                 "{choreo.dev/registry: registry.example.com/images}}\n";
+static const char *const argo_plane =
+    "kind: DataPlane\nmetadata: {name: dev, annotations: {choreo.dev/registry: "
+    "registry.example.com/images, choreo.dev/argo-workflows: 'true'}}\n";
+static const char *const secret =
+    "kind: Secret\nmetadata: {name: git, namespace: acme}\ndata: {password: c2VjcmV0}\n";
+
+static int render(struct world *w, json_t *run, json_t **manifests, struct slice *image,
+                  const char **reason, struct err *err)
+{
+    return run_render(&w->platform, run, SLICE("dev"), &w->arena, NULL, manifests, image, reason,
+                      err);
+}
+
+static bool has_argument(const json_t *container, const char *argument)
+{
+    size_t i;
+    json_t *a;
+    json_array_foreach(json_object_get(container, "args"), i, a)
+    {
+        if (slice_eq_cstr(json_text(a), argument)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_dockerfile_as_a_job(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+    json_t *manifests;
+    struct slice image;
+    const char *reason;
+    add(w, plane);
+    add(w, secret);
+    json_t *run =
+        run_of("name: dockerfile-builder, parameters: {docker: {filePath: '$(rm -rf /)'}, "
+               "buildArgs: [{name: A, value: '\"; exit'}]}",
+               "");
+    assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+    assert_slice(image, "registry.example.com/images/acme-shop-web:0123456789ab");
+    json_t *job = find(manifests, "Job");
+    json_t *pods = json_at(job, "spec", "template", NULL);
+    json_t *build = json_array_get(json_at(pods, "spec", "containers", NULL), 0);
+    /* What developers say is an argument of its own, and in no script. */
+    assert_true(has_argument(build, "--opt=filename=$(rm -rf /)"));
+    assert_true(has_argument(build, "--opt=build-arg:A=\"; exit"));
+    struct slice script = json_text(json_array_get(json_object_get(build, "command"), 2));
+    assert_int_equal(slice_find(script, SLICE("rm -rf")), SIZE_MAX);
+    assert_slice(json_text(json_at(pods, "metadata", "labels", RUN_LABEL, NULL)),
+                 "web-build-0123456789ab");
+    assert_int_equal(json_integer_value(json_at(job, "spec", "activeDeadlineSeconds", NULL)), 3600);
+    json_t *credentials = find(manifests, "Secret");
+    assert_slice(json_text(json_at(credentials, "data", "password", NULL)), "c2VjcmV0");
+    assert_slice(object_ns(job), arena_cstr(&w->arena, run_cell(&w->arena, SLICE("acme"))));
+    json_decref(manifests);
+    json_decref(run);
+}
+
+static void test_both_builders_in_both_forms(void **state)
+{
+    static const char *const builders[] = {"dockerfile-builder", "buildpacks-builder"};
+    struct world *w = *state;
+    add(w, secret);
+    for (size_t form = 0; form < 2; form++) {
+        add(w, form == 0 ? plane : argo_plane);
+        for (size_t i = 0; i < 2; i++) {
+            struct err err;
+            json_t *manifests;
+            struct slice image;
+            const char *reason;
+            char workflow[64];
+            snprintf(workflow, sizeof(workflow), "name: %s", builders[i]);
+            json_t *run = run_of(workflow, "");
+            assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+            json_t *made = find(manifests, form == 0 ? "Job" : "Workflow");
+            json_t *template = form == 0
+                                   ? json_at(made, "spec", "template", "spec", NULL)
+                                   : json_array_get(json_at(made, "spec", "templates", NULL), 0);
+            json_t *build = form == 0 ? json_array_get(json_object_get(template, "containers"), 0)
+                                      : json_object_get(template, "container");
+            assert_slice(json_text_at(build, "name"), "build");
+            assert_int_equal(json_array_size(json_object_get(template, "initContainers")), 1);
+            json_t *checkout = json_array_get(json_object_get(template, "initContainers"), 0);
+            assert_slice(json_text_at(json_array_get(json_object_get(checkout, "env"), 2), "value"),
+                         COMMIT);
+            json_decref(manifests);
+            json_decref(run);
+        }
+        json_array_remove(w->objects, json_array_size(w->objects) - 1);
+    }
+}
+
+static void test_a_command(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+    json_t *manifests;
+    struct slice image;
+    const char *reason;
+    add(w, secret);
+    json_t *run = run_of("name: run-command, parameters: {image: golang, command: [go, test]}",
+                         "  timeLimit: 1d2m\n");
+    assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+    assert_int_equal(image.len, 0);
+    json_t *job = find(manifests, "Job");
+    assert_int_equal(json_integer_value(json_at(job, "spec", "activeDeadlineSeconds", NULL)),
+                     24 * 3600 + 120);
+    json_decref(manifests);
+    json_decref(run);
+}
+
+static void refuses(struct world *w, const char *workflow, const char *reason_wanted, int code,
+                    const char *message)
+{
+    struct err err;
+    json_t *manifests;
+    struct slice image;
+    const char *reason = NULL;
+    json_t *run = run_of(workflow, "");
+    assert_err(render(w, run, &manifests, &image, &reason, &err), &err, code, message);
+    assert_string_equal(reason, reason_wanted);
+    assert_null(manifests);
+    json_decref(run);
+}
+
+static void test_what_cannot_run(void **state)
+{
+    struct world *w = *state;
+    refuses(w, "name: nothing", "WorkflowNotFound", ERR_NOT_FOUND,
+            "there is no ClusterWorkflow \"nothing\"");
+    refuses(w, "name: dockerfile-builder", "SecretNotFound", ERR_NOT_FOUND,
+            "there is no Secret \"git\"");
+    add(w, secret);
+    refuses(w, "name: dockerfile-builder", "InvalidParameters", ERR_UNPROCESSABLE,
+            "nobody says where images go");
+    add(w, plane);
+    refuses(w, "name: dockerfile-builder, parameters: {dokcer: 1}", "InvalidParameters",
+            ERR_UNPROCESSABLE, "parameters.dokcer: unknown field");
+    refuses(w, "name: run-command, parameters: {image: golang}", "InvalidParameters",
+            ERR_UNPROCESSABLE, "parameters.command");
+}
+
+/* A tenant's own workflow stays in its cell. */
+static void test_what_may_not_leave(void **state)
+{
+    struct world *w = *state;
+    add(w, secret);
+    add(w, "kind: Workflow\nmetadata: {name: roots, namespace: acme}\n"
+           "spec: {runTemplate: {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, "
+           "metadata: {name: root}}}\n");
+    add(w, "kind: Workflow\nmetadata: {name: elsewhere, namespace: acme}\n"
+           "spec: {runTemplate: {apiVersion: batch/v1, kind: Job, metadata: {name: j, namespace: "
+           "kube-system}, spec: {template: {}}}}\n");
+    add(w, "kind: Workflow\nmetadata: {name: disguised, namespace: acme}\n"
+           "spec: {runTemplate: {apiVersion: batch/v1, kind: Job, metadata: {name: j, labels: "
+           "{openchoreo.dev/component: other}}, spec: {template: {}}}}\n");
+    refuses(w, "kind: Workflow, name: roots", "RenderFailed", ERR_UNPROCESSABLE,
+            "belongs to no namespace");
+    refuses(w, "kind: Workflow, name: elsewhere", "RenderFailed", ERR_UNPROCESSABLE,
+            "not in kube-system");
+    refuses(w, "kind: Workflow, name: disguised", "RenderFailed", ERR_UNPROCESSABLE,
+            "not theirs to say");
+}
+
+static void faults_of(const json_t *object, struct buf *out)
+{
+    struct arena arena = {0};
+    struct causes causes = {.arena = &arena};
+    check_object(object, &causes);
+    for (size_t i = 0; i < causes.count; i++) {
+        buf_addf(out, "%.*s\n", SLICE_ARG(causes.items[i].field));
+    }
+    arena_free(&arena);
+}
+
+static void test_faults_are_told_when_it_is_applied(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    json_t *workflow = parse("apiVersion: choreo.dev/v1\nkind: Workflow\n"
+                             "spec: {image: '${nothing}', runTemplate: {apiVersion: v1, kind: "
+                             "Namespace, metadata: {name: '${run.'}}}\n");
+    faults_of(workflow, &out);
+    assert_string_equal(buf_cstr(&out), "spec.image\nspec.runTemplate.metadata.name\n"
+                                        "spec.runTemplate.kind\n");
+    buf_free(&out);
+    json_decref(workflow);
+}
+
+static void test_builtins(void **state)
+{
+    struct world *w = *state;
+    json_t *object;
+    struct err err;
+    struct buf out = {0};
+    for (size_t i = 0; i < run_builtin_count(); i++) {
+        faults_of(json_array_get(w->objects, i), &out);
+    }
+    assert_string_equal(buf_cstr(&out), "");
+    buf_free(&out);
+    assert_int_equal(run_builtin_count(), 3);
+    assert_slice(run_builtin_name(0), "buildpacks-builder");
+    assert_int_equal(run_builtin_name(3).len, 0);
+    assert_err(run_builtin_load(SLICE("nothing"), &object, &err), &err, ERR_NOT_FOUND,
+               "no built-in workflow nothing");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_dockerfile_as_a_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_both_builders_in_both_forms, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_cannot_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_may_not_leave, setup, teardown),
+        cmocka_unit_test(test_faults_are_told_when_it_is_applied),
+        cmocka_unit_test_setup_teardown(test_builtins, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
