@@ -59,7 +59,11 @@ static void on_idle(uv_idle_t *handle)
 
 static void on_before_sleep(uv_prepare_t *handle)
 {
-    run_deferred(handle->data);
+    struct loop *l = handle->data;
+    run_deferred(l);
+    if (l->until != NULL && *l->until) {
+        uv_stop(&l->uv); /* a timer has made it true: there may be nothing left to wake us */
+    }
 }
 
 static void on_after_sleep(uv_check_t *handle)
@@ -146,9 +150,11 @@ void loop_run_until(struct loop *l, const bool *done)
 {
     assert(current == NULL);
     current = l;
+    l->until = done;
     while (!*done) {
         (void)uv_run(&l->uv, UV_RUN_ONCE);
     }
+    l->until = NULL;
     current = NULL;
 }
 

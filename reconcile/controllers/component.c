@@ -12,6 +12,7 @@
 
 #include "proto/promotion.h"
 #include "render/deployment.h"
+#include "reconcile/controllers/tracking.h"
 #include "render/release.h"
 #include "render/resource_release.h"
 
@@ -388,5 +389,7 @@ void component_plan(const struct snapshot *s, const struct snapshot_entry *entry
         }
     }
     note_build(&w);
+    tracking_plan(s, entry,
+                  w.membership.entry != NULL ? snapshot_tree(s, w.membership.entry) : NULL, plan);
     report(&w);
 }

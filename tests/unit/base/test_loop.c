@@ -350,6 +350,38 @@ static void conditions_are_asked_until_they_hold(void **state)
     onloop_stop(&o);
 }
 
+/* ---- until ---- */
+
+struct until {
+    struct loop loop;
+    struct loop_timer timer;
+    bool done;
+};
+
+static void make_done(struct loop_timer *timer)
+{
+    CONTAINER_OF(timer, struct until, timer)->done = true;
+}
+
+/* The last timer fires before the loop sleeps, and nothing would wake it. */
+static void running_until_ends_with_the_last_timer(void **state)
+{
+    static struct until u;
+    struct err err;
+    (void)state;
+    alarm(20);
+    assert_ok(loop_init(&u.loop, "test", &err), &err);
+    loop_timer_init(&u.loop, &u.timer, make_done);
+    loop_timer_start(&u.timer, 0, 0);
+    loop_run_until(&u.loop, &u.done);
+    assert_true(u.done);
+    loop_timer_close(&u.timer, NULL);
+    loop_stop(&u.loop);
+    loop_run(&u.loop);
+    loop_join(&u.loop);
+    alarm(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +392,7 @@ int main(void)
         cmocka_unit_test(jobs_work_elsewhere_and_end_on_the_loop),
         cmocka_unit_test(conditions_are_asked_until_they_hold),
         cmocka_unit_test(put_off_work_runs_once_after_the_events),
+        cmocka_unit_test(running_until_ends_with_the_last_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
