@@ -103,7 +103,7 @@ static void test_an_error_is_told_once_and_tried_again(void **state)
     settle(f);
     assert_int_equal(f->memory.writes, writes);
     git_server_push(&server, "later", &commit);
-    assert_true(happens(f, has_commit, LIMIT_MS));
+    assert_true(happens(f, has_commit, 2 * LIMIT_MS));
 }
 
 static void test_one_question_for_many(void **state)
@@ -124,7 +124,7 @@ static void test_one_question_for_many(void **state)
         assert_true(happens(f, has_commit, LIMIT_MS));
     }
     /* Those that came while it was asked wanted another answer. */
-    assert_true(asked("v0/shop") - before <= 4);
+    assert_true(asked("v0/shop") - before <= 10);
 }
 
 static void test_a_new_leader_does_not_ask_at_once(void **state)
