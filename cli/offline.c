@@ -514,30 +514,69 @@ static void add_target(struct choosing *c, struct slice environment, struct slic
         .place = c->place};
 }
 
-/* On every cluster of the environment's plane, or the one that is asked for. */
+/* What an environment needs to be somewhere. */
+static bool find_place(struct choosing *c, struct slice name, struct environment *env,
+                       struct placement *placement)
+{
+    environment_read(&c->o->platform, c->ns, name, &c->o->arena, env);
+    struct slice plane = json_text_at(env->spec, "dataPlane");
+    const json_t *found = find(c->o, "DataPlane", SLICE(""), plane);
+    const char *kind = env->object == NULL    ? "environment"
+                       : env->missing.len > 0 ? "environment template"
+                                              : "data plane";
+    if (env->object == NULL || env->missing.len > 0 || found == NULL) {
+        struct slice missing = env->object == NULL    ? name
+                               : env->missing.len > 0 ? env->missing
+                                                      : plane;
+        fail(c, ERR_NOT_FOUND, "there is no %s \"%.*s\" among the manifests", kind,
+             SLICE_ARG(missing));
+        return false;
+    }
+    environment_place(env, found, &c->o->arena, placement);
+    if (placement->shortage != NULL && placement->count == 0) {
+        fail(c, ERR_NOT_FOUND, "environment \"%.*s\": %s", SLICE_ARG(name), placement->shortage);
+    }
+    return placement->count > 0;
+}
+
+static bool has_cluster(struct choosing *c, struct slice plane, struct slice name)
+{
+    struct plane_cluster *clusters;
+    size_t count =
+        plane_clusters(find(c->o, "DataPlane", SLICE(""), plane), &c->o->arena, &clusters);
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(clusters[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* On every cluster that the environment is on, or the one that is asked for. */
 static void choose_clusters(struct choosing *c, struct slice environment)
 {
-    const json_t *env = find(c->o, "Environment", c->ns, environment);
-    struct slice name = json_text(json_at(env, "spec", "dataPlane", NULL));
-    const json_t *plane = find(c->o, "DataPlane", SLICE(""), name);
     const char *wanted = c->options->cluster;
-    struct plane_cluster *clusters;
+    struct environment env;
+    struct placement placement;
     size_t before = c->count;
-    if (env == NULL || plane == NULL) {
-        fail(c, ERR_NOT_FOUND, "there is no %s \"%.*s\" among the manifests",
-             env == NULL ? "environment" : "data plane",
-             SLICE_ARG(env == NULL ? environment : name));
+    if (!find_place(c, environment, &env, &placement)) {
         return;
     }
-    size_t count = plane_clusters(plane, &c->o->arena, &clusters);
-    for (size_t i = 0; i < count; i++) {
-        if (wanted == NULL || slice_eq_cstr(clusters[i].name, wanted)) {
-            add_target(c, environment, name, clusters[i].name);
+    struct slice plane = json_text_at(env.spec, "dataPlane");
+    for (size_t i = 0; i < placement.count; i++) {
+        if (wanted == NULL || slice_eq_cstr(placement.clusters[i].name, wanted)) {
+            add_target(c, environment, plane, placement.clusters[i].name);
         }
     }
     if (wanted != NULL && c->count == before && !c->options->everywhere) {
-        fail(c, ERR_NOT_FOUND, "data plane \"%.*s\" has no cluster \"%s\"", SLICE_ARG(name),
-             wanted);
+        bool there = has_cluster(c, plane, slice_of(wanted));
+        if (there) {
+            fail(c, ERR_NOT_FOUND, "environment \"%.*s\" is not on cluster \"%s\"",
+                 SLICE_ARG(environment), wanted);
+        } else {
+            fail(c, ERR_NOT_FOUND, "data plane \"%.*s\" has no cluster \"%s\"", SLICE_ARG(plane),
+                 wanted);
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/manifest.h"
 #include "render/deployment.h"
+#include "render/environment.h"
 
 struct offline {
     struct manifests files;

@@ -184,10 +184,41 @@ static void route_pipeline(struct route *r, struct slice ns, struct slice name)
     }
 }
 
-static void route_environment(struct route *r, struct slice ns, struct slice name)
+/* What is decided by an environment's spec, and what is rendered by it. */
+static void add_environment_users(struct route *r, struct slice ns, struct slice name)
 {
     add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
     add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+}
+
+/* Where a spread was decides where it is. */
+static void route_environment_status(struct route *r, struct slice ns, struct slice name)
+{
+    struct environment env;
+    environment_find(r->s, ns, name, &r->arena, &env);
+    if (slice_eq_cstr(json_text(json_at(env.spec, "placement", "policy", NULL)), "spread")) {
+        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+    }
+}
+
+static void route_template(struct route *r, struct slice name)
+{
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(r->s, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_TEMPLATE,
+                                 (struct slice){0}, name, &r->arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        r->add(r->user, SNAPSHOT_ENVIRONMENT, found[i]->ns, found[i]->name, 0);
+        add_environment_users(r, found[i]->ns, found[i]->name);
+    }
+}
+
+static void route_environment(struct route *r, struct slice ns, struct slice name)
+{
+    if (!r->whole) {
+        route_environment_status(r, ns, name);
+        return;
+    }
+    add_environment_users(r, ns, name);
     const struct snapshot_entry **pipelines;
     size_t count = snapshot_list(r->s, SNAPSHOT_PIPELINE, SNAPSHOT_BY_ENVIRONMENT, ns, name,
                                  &r->arena, &pipelines);
@@ -337,8 +368,8 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         route_owner(&r, ns);
     }
     /* Whose status nobody reads. */
-    bool mute = kind == SNAPSHOT_PROJECT || kind == SNAPSHOT_PIPELINE ||
-                kind == SNAPSHOT_ENVIRONMENT || kind == SNAPSHOT_ORGANIZATION;
+    bool mute =
+        kind == SNAPSHOT_PROJECT || kind == SNAPSHOT_PIPELINE || kind == SNAPSHOT_ORGANIZATION;
     if (mute && !whole) {
         arena_free(&r.arena);
         return;
@@ -355,6 +386,9 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         break;
     case SNAPSHOT_ENVIRONMENT:
         route_environment(&r, ns, name);
+        break;
+    case SNAPSHOT_ENVIRONMENT_TEMPLATE:
+        route_template(&r, name);
         break;
     case SNAPSHOT_RELEASE:
         add_summary(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);

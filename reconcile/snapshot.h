@@ -46,6 +46,8 @@ struct cel_cache;
     X(SNAPSHOT_PROJECT, "Project", "projects.choreo.dev", false)                                   \
     X(SNAPSHOT_COMPONENT, "Component", "components.choreo.dev", false)                             \
     X(SNAPSHOT_ENVIRONMENT, "Environment", "environments.choreo.dev", false)                       \
+    X(SNAPSHOT_ENVIRONMENT_TEMPLATE, "EnvironmentTemplate", "environmenttemplates.choreo.dev",     \
+      true)                                                                                        \
     X(SNAPSHOT_PIPELINE, "DeploymentPipeline", "deploymentpipelines.choreo.dev", false)            \
     X(SNAPSHOT_RELEASE, "Release", "releases.choreo.dev", false)                                   \
     X(SNAPSHOT_BINDING, "ReleaseBinding", "releasebindings.choreo.dev", false)                     \
@@ -149,6 +151,7 @@ enum snapshot_index {
     SNAPSHOT_BY_CLUSTER,    /* Rendered, over all namespaces: "PLANE/CLUSTER" */
     SNAPSHOT_BY_DEPENDENCY, /* Release: each component that it depends on */
     SNAPSHOT_BY_TYPE,       /* Component, Resource, over all namespaces: spec.type's name */
+    SNAPSHOT_BY_TEMPLATE,   /* Environment, over all namespaces */
     SNAPSHOT_INDEX_COUNT
 };
 

@@ -16,6 +16,7 @@ static const struct {
     {SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, {"spec", "type", NULL}},
     {SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, {"spec", "deploymentPipeline", NULL}},
     {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
+    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_TEMPLATE, {"spec", "template", NULL}},
     {SNAPSHOT_RELEASE, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
     {SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},

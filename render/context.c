@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "render/derived.h"
+#include "render/environment.h"
 #include "render/name.h"
 #include "render/schema.h"
 
@@ -323,18 +324,16 @@ static void add_layer(struct arena *arena, struct layers *layers, const char *na
 void context_environment_configs(struct arena *arena, const struct render_component *in,
                                  const json_t *schema, struct layers *layers)
 {
-    const json_t *overrides = json_object_get(in->environment, "overrides");
-    const json_t *components = json_object_get(overrides, "components");
-    if (schema != NULL) {
-        add_layer(arena, layers, "environment", overrides, NULL, schema);
+    struct environment_level levels[ENVIRONMENT_LEVELS];
+    size_t count =
+        environment_levels(in->environment, in->environment_own, in->environment_template, levels);
+    for (size_t i = 0; schema != NULL && i < count; i++) {
+        add_layer(arena, layers, levels[i].name, levels[i].overrides, NULL, schema);
     }
-    for (size_t i = 0; i < json_array_size(components); i++) {
-        const json_t *one = json_array_get(components, i);
-        if (slice_eq(json_text_at(one, "name"), in->id.component)) {
-            add_layer(arena, layers, "environment.components", one,
-                      json_object_get(one, "parameters"), NULL);
-            break;
-        }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *one = environment_component(levels[i].overrides, in->id.component);
+        add_layer(arena, layers, levels[i].components, one, json_object_get(one, "parameters"),
+                  NULL);
     }
     add_layer(arena, layers, "binding.workloadOverrides",
               json_object_get(in->binding, "workloadOverrides"), NULL, NULL);

@@ -36,7 +36,7 @@ static void identify(struct inputs *in)
     in->id.environment_uid = deployment__uid(in, "Environment", d->ns, d->environment);
     in->id.dataplane_uid = deployment__uid(in, "DataPlane", SLICE(""), d->plane);
     const json_t *plane = deployment__get_global(in, "DataPlane", d->plane);
-    in->environment = json_object_get(deployment__get(in, "Environment", d->environment), "spec");
+    environment_read(in->platform, d->ns, d->environment, in->arena, &in->environment);
     in->plane = json_object_get(plane, "spec");
     in->annotations = json_at(plane, "metadata", "annotations", NULL);
     in->cluster = cluster_of(in, plane);
@@ -79,19 +79,14 @@ static json_t *sources(const struct inputs *in)
     json_t *out = json_array();
     const json_t *container = json_at(in->release, "spec", "workload", "container", NULL);
     const json_t *own = json_at(in->binding, "spec", "workloadOverrides", "container", NULL);
-    const json_t *overrides = json_object_get(in->environment, "overrides");
-    const json_t *components = json_object_get(overrides, "components");
+    const json_t *overrides = json_object_get(in->environment.spec, "overrides");
+    const json_t *here = environment_component(overrides, in->d->component);
     add_sources(in, json_object_get(container, "env"), out);
     add_sources(in, json_object_get(container, "files"), out);
     add_sources(in, json_object_get(own, "env"), out);
     add_sources(in, json_object_get(own, "files"), out);
     add_sources(in, json_object_get(overrides, "env"), out);
-    for (size_t i = 0; i < json_array_size(components); i++) {
-        const json_t *one = json_array_get(components, i);
-        if (slice_eq(json_text_at(one, "name"), in->d->component)) {
-            add_sources(in, json_object_get(one, "env"), out);
-        }
-    }
+    add_sources(in, json_object_get(here, "env"), out);
     return out;
 }
 
@@ -123,7 +118,9 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
             .id = in->id,
             .release = json_at(in->release, "spec", NULL),
             .binding = json_at(in->binding, "spec", NULL),
-            .environment = in->environment,
+            .environment = in->environment.spec,
+            .environment_own = in->environment.own,
+            .environment_template = in->environment.template,
             .cluster = in->cluster,
             .dataplane = in->plane,
             .dataplane_annotations = in->annotations,
@@ -144,12 +141,27 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
     return rc;
 }
 
-static int render(struct inputs *in, json_t **manifests, const char **reason, struct err *err)
+int deployment__check_environment(const struct inputs *in, const char **reason, struct err *err)
 {
-    if (in->environment == NULL) {
+    if (in->environment.object == NULL) {
         *reason = "EnvironmentNotFound";
         return err_set(err, ERR_NOT_FOUND, "there is no environment \"%.*s\"",
                        SLICE_ARG(in->d->environment));
+    }
+    if (in->environment.missing.len > 0) { /* without its quotas and policies? better not at all */
+        *reason = "TemplateNotFound";
+        return err_set(
+            err, ERR_NOT_FOUND,
+            "there is no environment template \"%.*s\", which environment \"%.*s\" names",
+            SLICE_ARG(in->environment.missing), SLICE_ARG(in->d->environment));
+    }
+    return 0;
+}
+
+static int render(struct inputs *in, json_t **manifests, const char **reason, struct err *err)
+{
+    if (deployment__check_environment(in, reason, err) != 0) {
+        return ERR_NOT_FOUND;
     }
     if (in->d->component.len > 0) {
         return render_workload(in, manifests, reason, err);
@@ -159,7 +171,7 @@ static int render(struct inputs *in, json_t **manifests, const char **reason, st
     }
     *reason = "RenderFailed";
     const struct render_cell cell = {.id = in->id,
-                                     .environment = in->environment,
+                                     .environment = in->environment.spec,
                                      .organization = in->organization,
                                      .dataplane_annotations = in->annotations,
                                      .trace = in->trace};

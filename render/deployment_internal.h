@@ -4,6 +4,7 @@
 #define RENDER_DEPLOYMENT_INTERNAL_H
 
 #include "render/deployment.h"
+#include "render/environment.h"
 
 struct inputs {
     const struct platform *platform;
@@ -12,8 +13,8 @@ struct inputs {
     struct cel_cache *programs;
     struct trace *trace;
     struct render_identity id;
-    const json_t *environment; /* specs, or NULL */
-    const json_t *plane;
+    struct environment environment;
+    const json_t *plane; /* specs, or NULL */
     const json_t *cluster;
     const json_t *organization;
     const json_t *annotations; /* of the plane */
@@ -27,6 +28,9 @@ const json_t *deployment__get(const struct inputs *in, const char *kind, struct 
 const json_t *deployment__get_global(const struct inputs *in, const char *kind, struct slice name);
 struct slice deployment__uid(const struct inputs *in, const char *kind, struct slice ns,
                              struct slice name);
+
+/* Errors: ERR_NOT_FOUND, of the environment or its template. */
+int deployment__check_environment(const struct inputs *in, const char **reason, struct err *err);
 
 /* What a component's release depends on, as render_component() takes it. */
 struct deployment_needs {

@@ -59,10 +59,8 @@ int deployment__resource(struct inputs *in, struct render_resource *out, const c
     in->binding = deployment__get(in, "ResourceReleaseBinding", in->d->binding);
     in->release = deployment__get(in, "ResourceRelease", name);
     *out = (struct render_resource){0};
-    if (in->environment == NULL) {
-        *reason = "EnvironmentNotFound";
-        return err_set(err, ERR_NOT_FOUND, "there is no environment \"%.*s\"",
-                       SLICE_ARG(in->d->environment));
+    if (deployment__check_environment(in, reason, err) != 0) {
+        return ERR_NOT_FOUND;
     }
     if (in->release == NULL) {
         *reason = "ReleaseNotFound";
@@ -78,7 +76,7 @@ int deployment__resource(struct inputs *in, struct render_resource *out, const c
         .type = json_object_get(type, "spec"),
         .parameters = json_at(in->release, "spec", "parameters", NULL),
         .configs = json_at(in->binding, "spec", "resourceTypeEnvironmentConfigs", NULL),
-        .environment = in->environment,
+        .environment = in->environment.spec,
         .cluster = in->cluster,
         .dataplane = in->plane,
         .dataplane_annotations = in->annotations,

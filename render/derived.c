@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "render/environment.h"
 #include "render/members.h"
 #include "render/name.h"
 #include "render/trace.h"
@@ -69,27 +70,26 @@ struct source {
     const json_t *entries;
 };
 
-enum { SOURCES_MAX = 4 };
+enum { SOURCES_MAX = 2 + 2 * ENVIRONMENT_LEVELS };
 
 static size_t sources_of(const struct deriving *d, const char *key, struct source *sources)
 {
     const struct render_component *in = d->in;
-    const json_t *overrides = json_object_get(in->environment, "overrides");
-    const json_t *components = json_object_get(overrides, "components");
-    bool env = strcmp(key, "env") == 0;
+    struct environment_level levels[ENVIRONMENT_LEVELS];
+    size_t level_count = strcmp(key, "env") != 0
+                             ? 0
+                             : environment_levels(in->environment, in->environment_own,
+                                                  in->environment_template, levels);
     size_t count = 0;
     sources[count++] =
         (struct source){"component", json_at(in->release, "workload", "container", key, NULL)};
-    if (env) {
-        sources[count++] = (struct source){"environment", json_object_get(overrides, "env")};
+    for (size_t i = 0; i < level_count; i++) {
+        sources[count++] =
+            (struct source){levels[i].name, json_object_get(levels[i].overrides, key)};
     }
-    for (size_t i = 0; env && i < json_array_size(components); i++) {
-        const json_t *one = json_array_get(components, i);
-        if (slice_eq(json_text_at(one, "name"), in->id.component)) {
-            sources[count++] =
-                (struct source){"environment.components", json_object_get(one, "env")};
-            break; /* names are unique in it */
-        }
+    for (size_t i = 0; i < level_count; i++) {
+        const json_t *one = environment_component(levels[i].overrides, in->id.component);
+        sources[count++] = (struct source){levels[i].components, json_object_get(one, key)};
     }
     sources[count++] = (struct source){
         "binding", json_at(in->binding, "workloadOverrides", "container", key, NULL)};

@@ -48,10 +48,14 @@ struct render_component {
     /* ReleaseBinding.spec or NULL: {componentTypeEnvironmentConfigs, traitEnvironmentConfigs,
      * workloadOverrides}. */
     const json_t *binding;
-    /* Environment.spec, the cluster's entry in DataPlane.spec.clusters, and DataPlane.spec, or
-     * NULL. Each reach of the gateway (external, internal) is of the first that has it; the
-     * environment's overrides change what the release says, and the binding's change both. */
+    /* What holds in the environment (environment.h), the cluster's entry in
+     * DataPlane.spec.clusters, and DataPlane.spec, or NULL. Each reach of the gateway (external,
+     * internal) is of the first that has it; the environment's overrides change what the release
+     * says, and the binding's change both. */
     const json_t *environment;
+    /* The specs that it is made of, if it has a template: the trace names them; else NULL. */
+    const json_t *environment_own;
+    const json_t *environment_template;
     const json_t *cluster;
     const json_t *dataplane;
     const json_t *dataplane_annotations; /* DataPlane.metadata.annotations, or NULL */

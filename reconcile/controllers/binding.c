@@ -77,22 +77,13 @@ static bool is_of_the_project(struct work *w)
 
 static bool find_place(struct work *w)
 {
-    const struct snapshot_entry *env =
-        snapshot_find(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, w->environment);
-    if (env == NULL || env->deleting) {
-        return fail(w, false, "EnvironmentNotFound", "environment \"%.*s\" %s",
-                    SLICE_ARG(w->environment), env == NULL ? "does not exist" : "is being deleted");
-    }
-    w->plane = spec_text(snapshot_tree(w->s, env), "dataPlane");
-    const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
-    if (plane == NULL) {
-        return fail(w, true, "DataPlaneNotFound",
-                    "there is no data plane \"%.*s\", which environment \"%.*s\" is on",
-                    SLICE_ARG(w->plane), SLICE_ARG(w->environment));
-    }
-    w->cluster_count = plane_clusters(plane, &w->plan->arena, &w->clusters);
+    struct site site;
+    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &site);
+    w->plane = site.plane;
+    w->clusters = site.clusters;
+    w->cluster_count = site.count;
     w->cell = name_cell(&w->plan->arena, w->entry->ns, w->project, w->environment);
-    return true;
+    return site.reason == NULL || fail(w, !site.gone, site.reason, "%s", site.message);
 }
 
 /* A release that is there, and one of the component. */

@@ -164,6 +164,22 @@ void view_init(struct view *v, const struct snapshot *s, struct arena *arena)
                        .arena = arena};
 }
 
+void environment_find(const struct snapshot *s, struct slice ns, struct slice name,
+                      struct arena *arena, struct environment *out)
+{
+    struct view v;
+    view_init(&v, s, arena);
+    environment_read(&v.platform, ns, name, arena, out);
+}
+
+const char *environment_lacks(const struct environment *e, struct arena *arena)
+{
+    return arena_printf(arena,
+                        "there is no EnvironmentTemplate \"%.*s\", which environment \"%.*s\" "
+                        "names: create it, or change spec.template; what runs stays as it is",
+                        SLICE_ARG(e->missing), SLICE_ARG(object_name(e->object)));
+}
+
 /* ---- memberships ---- */
 
 bool component_membership(const struct snapshot *s, const json_t *component, struct arena *arena,

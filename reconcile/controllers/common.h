@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "proto/object.h"
 #include "reconcile/plan.h"
-#include "render/platform.h"
+#include "render/environment.h"
 
 /* Held by whatever must clean up before it goes. */
 #define FINALIZER "choreo.dev/cleanup"
@@ -54,6 +54,12 @@ struct view {
     struct arena *arena;
 };
 void view_init(struct view *v, const struct snapshot *s, struct arena *arena);
+
+/* What holds in an environment, if it is there. */
+void environment_find(const struct snapshot *s, struct slice ns, struct slice name,
+                      struct arena *arena, struct environment *out);
+/* The sentence for one whose template is missing; the arena's. */
+const char *environment_lacks(const struct environment *e, struct arena *arena);
 
 /* The project of a component, as platform_project() says, with what the snapshot has of it. With
  * two that list it, both are named and false is returned. */

@@ -1,32 +1,15 @@
 /* environment.c: an environment's place, and its end.
  *
+ * Where it is, render/placement.h says: its bindings ask the same function, with the same status,
+ * and need not wait for this controller. A template that is missing leaves all as it is.
+ *
  * Deleting an environment deletes what is bound to it and waits until its clusters are clean, so
  * that no namespace is left behind. */
 #include "reconcile/controllers/common.h"
 
-#include <string.h>
-
-/* The parts of the spec that are stored, and that nothing acts on yet. */
-static void plan_unacted(const struct snapshot *s, const json_t *env, json_t *edit)
-{
-    static const char *const fields[] = {"template", "placement"};
-    struct buf named = {0};
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        const json_t *value = json_at(env, "spec", fields[i], NULL);
-        if (value != NULL && !json_is_null(value)) {
-            buf_addf(&named, "%sspec.%s", named.len > 0 ? ", " : "", fields[i]);
-        }
-    }
-    if (named.len > 0) {
-        condition_set(edit, s, "SpecActedOn", STATUS_FALSE, "NotYetSupported",
-                      "recorded, but nothing acts on it yet: %s (all of the plane's clusters are "
-                      "used)",
-                      buf_cstr(&named));
-    } else {
-        condition_drop(edit, "SpecActedOn");
-    }
-    buf_free(&named);
-}
+/* Conditions: whether as many clusters as wanted qualify, and (only if not) its template's. */
+#define PLACED "Placed"
+#define TEMPLATE_RESOLVED "TemplateResolved"
 
 static void plan_end(const struct snapshot *s, const struct snapshot_entry *entry,
                      struct plan *plan)
@@ -69,24 +52,60 @@ static void plan_end(const struct snapshot *s, const struct snapshot_entry *entr
     }
 }
 
-static void plan_place(const struct snapshot *s, const json_t *env, json_t *edit, struct plan *plan)
+static void report_acted_on(const struct snapshot *s, const struct environment *env, json_t *edit)
 {
-    struct slice name = spec_text(env, "dataPlane");
+    struct slice on_loss = json_text(json_at(env->spec, "placement", "onLoss", NULL));
+    if (slice_eq_cstr(on_loss, "failover")) {
+        condition_set(edit, s, "SpecActedOn", STATUS_FALSE, "NotYetSupported",
+                      "recorded, but nothing acts on it yet: placement.onLoss: what ran on a lost "
+                      "cluster waits for it");
+    } else {
+        condition_drop(edit, "SpecActedOn");
+    }
+}
+
+/* Where it is, and why it is not on as many clusters as it is to be. False: nowhere. */
+static bool report_place(const struct snapshot *s, const struct environment *env,
+                         const json_t *plane, json_t *edit, struct plan *plan)
+{
+    struct placement placement;
+    json_t *names = json_array();
+    environment_place(env, plane, &plan->arena, &placement);
+    for (size_t i = 0; i < placement.count; i++) {
+        json_array_append_new(names, json_str(placement.clusters[i].name));
+    }
+    if (placement.shortage == NULL) {
+        condition_set(edit, s, PLACED, STATUS_TRUE, "Placed", "on %zu cluster%s", placement.count,
+                      placement.count == 1 ? "" : "s");
+    } else if (placement.count > 0) {
+        condition_set(edit, s, PLACED, STATUS_FALSE, "TooFewClusters", "%s", placement.shortage);
+    } else {
+        condition_set(edit, s, PLACED, STATUS_FALSE, "NoClusterQualifies",
+                      "%s; what runs stays where it is", placement.shortage);
+        condition_set(edit, s, READY, STATUS_FALSE, "NoClusterQualifies", "%s", placement.shortage);
+        json_decref(names); /* where it was is where things run */
+        return false;
+    }
+    status_set(edit, "clusters", names);
+    return true;
+}
+
+static void plan_place(const struct snapshot *s, const struct environment *env, json_t *edit,
+                       struct plan *plan)
+{
+    struct slice name = json_text_at(env->spec, "dataPlane");
     const json_t *plane = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, name);
     if (plane == NULL) {
         status_set(edit, "clusters", NULL);
+        condition_drop(edit, PLACED);
         condition_set(edit, s, READY, STATUS_FALSE, "DataPlaneNotFound",
                       "there is no data plane \"%.*s\"", SLICE_ARG(name));
         return;
     }
-    struct plane_cluster *clusters;
-    size_t count = plane_clusters(plane, &plan->arena, &clusters);
-    json_t *names = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(names, json_str(clusters[i].name));
-    }
-    status_set(edit, "clusters", names);
     struct condition ready = condition_of(plane, READY);
+    if (!report_place(s, env, plane, edit, plan)) {
+        return;
+    }
     if (slice_eq_cstr(ready.status, "True")) {
         condition_set(edit, s, READY, STATUS_TRUE, "DataPlaneReady", "data plane \"%.*s\" is ready",
                       SLICE_ARG(name));
@@ -98,17 +117,41 @@ static void plan_place(const struct snapshot *s, const json_t *env, json_t *edit
     }
 }
 
+/* What holds, where that is not all in the spec. */
+static void report_effective(const struct environment *env, json_t *edit)
+{
+    json_t *inherited = json_array();
+    json_decref(environment_merge(env->own, env->template, inherited));
+    bool production = json_is_true(json_object_get(env->spec, "isProduction"));
+    status_set(edit, "isProduction", json_boolean(production));
+    if (json_array_size(inherited) > 0) {
+        status_set(edit, "inherited", inherited);
+    } else {
+        json_decref(inherited);
+        status_set(edit, "inherited", NULL);
+    }
+}
+
 void environment_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                       struct plan *plan)
 {
+    struct environment env;
     if (entry->deleting) {
         plan_end(s, entry, plan);
         return;
     }
-    const json_t *env = snapshot_tree(s, entry);
     json_t *edit = plan_edit(plan, s, entry);
     object_add_finalizer(edit, FINALIZER);
-    plan_place(s, env, edit, plan);
-    plan_unacted(s, env, edit);
+    environment_find(s, entry->ns, entry->name, &plan->arena, &env);
+    if (env.missing.len > 0) {
+        const char *lacks = environment_lacks(&env, &plan->arena);
+        condition_set(edit, s, TEMPLATE_RESOLVED, STATUS_FALSE, "TemplateNotFound", "%s", lacks);
+        condition_set(edit, s, READY, STATUS_FALSE, "TemplateNotFound", "%s", lacks);
+    } else {
+        condition_drop(edit, TEMPLATE_RESOLVED);
+        report_effective(&env, edit);
+        report_acted_on(s, &env, edit);
+        plan_place(s, &env, edit, plan);
+    }
     status_observe(edit);
 }

@@ -136,39 +136,29 @@ static void plan_cells(struct translation *t)
     struct arena *arena = &t->plan->arena;
     struct slice project = owner_text(t->object, "projectName");
     struct slice environment = spec_text(t->object, "environment");
-    const json_t *env = snapshot_get(t->s, SNAPSHOT_ENVIRONMENT, t->entry->ns, environment);
     if (snapshot_find(t->s, SNAPSHOT_PROJECT, t->entry->ns, project) == NULL) {
         translation_fail(t, "ProjectNotFound", "there is no project \"%.*s\"", SLICE_ARG(project));
         return;
     }
-    if (env == NULL || object_deleting(env)) {
-        translation_fail(t, "EnvironmentNotFound", "environment \"%.*s\" %s",
-                         SLICE_ARG(environment),
-                         env == NULL ? "does not exist" : "is being deleted");
+    struct site site;
+    site_find(t->s, t->entry->ns, environment, arena, &site);
+    if (site.reason != NULL) {
+        translation_fail(t, site.reason, "%s", site.message);
         return;
     }
-    struct slice plane = spec_text(env, "dataPlane");
-    const json_t *there = snapshot_get(t->s, SNAPSHOT_DATAPLANE, (struct slice){0}, plane);
-    if (there == NULL) {
-        translation_fail(t, "DataPlaneNotFound", "there is no data plane \"%.*s\"",
-                         SLICE_ARG(plane));
-        return;
-    }
-    struct plane_cluster *clusters;
-    size_t count = plane_clusters(there, arena, &clusters);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < site.count; i++) {
         const struct deployment d = {.ns = t->entry->ns,
                                      .project = project,
                                      .environment = environment,
-                                     .plane = plane,
-                                     .cluster = clusters[i].name};
+                                     .plane = site.plane,
+                                     .cluster = site.clusters[i].name};
         place_cell(t->s, t->plan, &d);
     }
     status_set(t->edit, "namespace",
                json_str(name_cell(arena, t->entry->ns, project, environment)));
     report_cells(
         t, slice_of(arena_printf(arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment))),
-        count);
+        site.count);
 }
 
 void openchoreo_cell_plan(const struct snapshot *s, const struct snapshot_entry *entry,

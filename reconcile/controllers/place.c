@@ -3,6 +3,44 @@
 
 #include "render/name.h"
 
+void site_find(const struct snapshot *s, struct slice ns, struct slice environment,
+               struct arena *arena, struct site *out)
+{
+    struct environment env;
+    struct placement placement;
+    *out = (struct site){0};
+    environment_find(s, ns, environment, arena, &env);
+    if (env.object == NULL || object_deleting(env.object)) {
+        out->gone = true;
+        out->reason = "EnvironmentNotFound";
+        out->message = arena_printf(arena, "environment \"%.*s\" %s", SLICE_ARG(environment),
+                                    env.object == NULL ? "does not exist" : "is being deleted");
+        return;
+    }
+    if (env.missing.len > 0) {
+        out->reason = "TemplateNotFound";
+        out->message = environment_lacks(&env, arena);
+        return;
+    }
+    out->plane = json_text_at(env.spec, "dataPlane");
+    const json_t *plane = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, out->plane);
+    if (plane == NULL) {
+        out->reason = "DataPlaneNotFound";
+        out->message =
+            arena_printf(arena, "there is no data plane \"%.*s\", which environment \"%.*s\" is on",
+                         SLICE_ARG(out->plane), SLICE_ARG(environment));
+        return;
+    }
+    environment_place(&env, plane, arena, &placement);
+    out->clusters = placement.clusters;
+    out->count = placement.count;
+    if (placement.count == 0) {
+        out->reason = "NoClusterQualifies";
+        out->message = arena_printf(arena, "%s: change spec.placement of environment \"%.*s\"",
+                                    placement.shortage, SLICE_ARG(environment));
+    }
+}
+
 static void set_text(json_t *object, const char *key, struct slice text)
 {
     if (text.len > 0) {

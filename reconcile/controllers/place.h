@@ -1,5 +1,5 @@
-/* place.h: a RenderedRelease for each cluster, of a cell and of what is in it: made, and kept
- * right.
+/* place.h: on which clusters something is, and a RenderedRelease for each, of a cell and of what is
+ * in it: made, and kept right.
  *
  * Pure, over a snapshot. Owner: texts are borrowed for the call. Thread: the snapshot's. */
 #ifndef RECONCILE_CONTROLLERS_PLACE_H
@@ -7,6 +7,18 @@
 
 #include "reconcile/controllers/common.h"
 #include "render/deployment.h"
+
+/* Where an environment is. */
+struct site {
+    struct slice plane;
+    struct plane_cluster *clusters;
+    size_t count;
+    const char *reason; /* why that cannot be told; NULL: it can */
+    const char *message;
+    bool gone; /* since there is no such environment, or will soon be none */
+};
+void site_find(const struct snapshot *s, struct slice ns, struct slice environment,
+               struct arena *arena, struct site *out);
 
 /* Asks for the RenderedRelease of d, which names a component's release, a resource's, or (neither)
  * a cell. binding, its object, owns it; NULL: nobody does, as with a cell. */

@@ -91,21 +91,13 @@ static bool find_resource(struct work *w)
 
 static bool find_place(struct work *w)
 {
-    const struct snapshot_entry *env =
-        snapshot_find(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, w->environment);
-    if (env == NULL || env->deleting) {
-        return fail(w, retains(w), "EnvironmentNotFound", "environment \"%.*s\" %s",
-                    SLICE_ARG(w->environment), env == NULL ? "does not exist" : "is being deleted");
-    }
-    w->plane = spec_text(snapshot_tree(w->s, env), "dataPlane");
-    const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
-    if (plane == NULL) {
-        return fail(w, true, "DataPlaneNotFound",
-                    "there is no data plane \"%.*s\", which environment \"%.*s\" is on",
-                    SLICE_ARG(w->plane), SLICE_ARG(w->environment));
-    }
-    w->cluster_count = plane_clusters(plane, &w->plan->arena, &w->clusters);
-    return true;
+    struct site site;
+    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &site);
+    w->plane = site.plane;
+    w->clusters = site.clusters;
+    w->cluster_count = site.count;
+    return site.reason == NULL ||
+           fail(w, !site.gone || retains(w), site.reason, "%s", site.message);
 }
 
 static bool find_release(struct work *w)

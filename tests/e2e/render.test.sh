@@ -58,7 +58,7 @@ export_as() {
     mkdir -p "$DIR/export"
     k get "$2" -A -o yaml >"$DIR/export/$1.yaml"
 }
-platform=organizations,dataplanes,environments,deploymentpipelines,projects,components,resources
+platform=organizations,dataplanes,environmenttemplates,environments,deploymentpipelines,projects,components,resources
 platform=$platform,clustercomponenttypes,componenttypes,traits,clustertraits,configmaps,secrets
 
 # Revisions as clusters have them, and as they are rendered: NAMESPACE NAME HASH.

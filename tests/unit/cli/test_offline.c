@@ -204,6 +204,53 @@ static void an_error_leads_to_the_line_of_the_type(void **state)
                "column 14: no such key: b (component web in environment development)");
 }
 
+static void an_environment_is_where_its_template_says(void **state)
+{
+    struct fixture *f = *state;
+    static const char rest[] = "apiVersion: choreo.dev/v1\n"
+                               "kind: Environment\n"
+                               "metadata: {name: half, namespace: default}\n"
+                               "spec: {dataPlane: main, template: only-b}\n"
+                               "---\n"
+                               "apiVersion: choreo.dev/v1\n"
+                               "kind: Environment\n"
+                               "metadata: {name: nowhere, namespace: default}\n"
+                               "spec: {dataPlane: main, placement: {regions: [mars]}}\n"
+                               "---\n"
+                               "apiVersion: choreo.dev/v1\n"
+                               "kind: Environment\n"
+                               "metadata: {name: bare, namespace: default}\n"
+                               "spec: {dataPlane: main, template: gone}\n"
+                               "---\n"
+                               "apiVersion: choreo.dev/v1\n"
+                               "kind: EnvironmentTemplate\n"
+                               "metadata: {name: only-b}\n"
+                               "spec: {placement: {clusters: [b]}}\n"
+                               "---\n"
+                               "apiVersion: choreo.dev/v1\n"
+                               "kind: Component\n"
+                               "metadata: {name: api, namespace: default}\n"
+                               "spec: {image: 'x:1'}\n";
+    struct buf text = {0};
+    buf_addf(&text, "%s%s", PLATFORM, rest);
+    assert_ok(open_text(f, buf_cstr(&text)), &f->err);
+    buf_free(&text);
+    f->cli.options.component = "api";
+    f->cli.options.environment = "half";
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "api half main/b\n");
+    f->cli.options.cluster = "a";
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND, "environment \"half\" is not on cluster \"a\"");
+    f->cli.options.cluster = NULL;
+    f->cli.options.environment = "nowhere";
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND,
+               "environment \"nowhere\": no cluster of data plane \"main\" qualifies: \"a\" states "
+               "no region, \"b\" states no region");
+    f->cli.options.environment = "bare";
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND,
+               "there is no environment template \"gone\" among the manifests");
+}
+
 static void faults_of_manifests_are_not_rendered(void **state)
 {
     struct fixture *f = *state;
@@ -224,6 +271,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_stands_in_the_way_is_said_with_its_place, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_error_leads_to_the_line_of_the_type, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_environment_is_where_its_template_says, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_of_manifests_are_not_rendered, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

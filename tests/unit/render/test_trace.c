@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include "base/yaml.h"
+#include "render/environment.h"
 #include "render/pipeline.h"
 #include "render/trace.h"
 
@@ -155,6 +156,65 @@ static void every_parameter_has_its_layer(void **state)
     trace_free(&trace);
 }
 
+/* The rows about one path, a line each: its layer, and those that it hides. */
+static void layers_of(const struct trace *trace, const char *path, struct buf *out)
+{
+    for (size_t i = 0; i < json_array_size(trace->values); i++) {
+        const json_t *row = json_array_get(trace->values, i);
+        const json_t *hides = json_object_get(row, "hides");
+        if (!slice_eq_cstr(json_text_at(row, "path"), path)) {
+            continue;
+        }
+        buf_add(out, json_text_at(row, "layer"));
+        for (size_t k = 0; k < json_array_size(hides); k++) {
+            buf_addf(out, " > %.*s", SLICE_ARG(json_text_at(json_array_get(hides, k), "layer")));
+        }
+        buf_add_char(out, '\n');
+    }
+}
+
+static void a_template_is_a_layer_of_its_own(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct trace trace;
+    struct buf out = {0};
+    json_t *manifests = NULL;
+    json_t *release =
+        json_pack("{s:{s:o}, s:[{s:s, s:o}], s:o}", "componentType", "spec", parse(type), "traits",
+                  "name", "notes", "spec", parse(trait), "workload",
+                  parse("{container: {image: u:1, env: [{key: A, value: a}]}}"));
+    json_t *own = parse("{overrides: {env: [{name: A, value: own}]}}");
+    json_t *template =
+        parse("{overrides: {replicas: 2, env: [{name: A, value: t}, {name: B, value: "
+              "t}], components: [{name: web, replicas: 3}]}}");
+    json_t *merged = environment_merge(own, template, NULL);
+    const struct render_component in = {.id = {.ns = SLICE("acme"),
+                                               .project = SLICE("shop"),
+                                               .component = SLICE("web"),
+                                               .environment = SLICE("dev")},
+                                        .release = release,
+                                        .environment = merged,
+                                        .environment_own = own,
+                                        .environment_template = template,
+                                        .trace = &trace};
+    trace_init(&trace);
+    assert_ok(render_component(&in, &manifests, &err), &err);
+    layers_of(&trace, "env.A", &out);
+    layers_of(&trace, "env.B", &out);
+    layers_of(&trace, "environmentConfigs.replicas", &out);
+    assert_string_equal(buf_cstr(&out), "environment > template > component\n"
+                                        "template\n"
+                                        "template.components > template > default\n");
+    buf_free(&out);
+    trace_free(&trace);
+    json_decref(manifests);
+    json_decref(release);
+    json_decref(own);
+    json_decref(template);
+    json_decref(merged);
+}
+
 static void what_is_rendered_is_the_same_with_and_without(void **state)
 {
     (void)state;
@@ -179,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_has_its_template),
         cmocka_unit_test(every_parameter_has_its_layer),
+        cmocka_unit_test(a_template_is_a_layer_of_its_own),
         cmocka_unit_test(what_is_rendered_is_the_same_with_and_without),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
