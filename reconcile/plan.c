@@ -300,6 +300,9 @@ static const controller controllers[SNAPSHOT_KIND_COUNT] = {
     [SNAPSHOT_OC_CELL] = openchoreo_cell_plan,
     [SNAPSHOT_OC_COMPONENT] = openchoreo_component_plan,
     [SNAPSHOT_OC_BINDING] = openchoreo_binding_plan,
+    [SNAPSHOT_OC_RESOURCE] = openchoreo_resource_plan,
+    [SNAPSHOT_OC_RESOURCE_RELEASE] = openchoreo_resource_release_plan,
+    [SNAPSHOT_OC_RESOURCE_BINDING] = openchoreo_resource_binding_plan,
 #define X(id, kind, resource, cluster) [id] = openchoreo_idle_plan,
     SNAPSHOT_OPENCHOREO_IDLE(X)
 #undef X

@@ -149,6 +149,12 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
                                struct plan *plan);
 void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                              struct plan *plan);
+void openchoreo_resource_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                              struct plan *plan);
+void openchoreo_resource_release_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                                      struct plan *plan);
+void openchoreo_resource_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                                      struct plan *plan);
 void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                           struct plan *plan);
 

@@ -12,9 +12,15 @@ static const struct {
     enum snapshot_kind ours;
     enum snapshot_kind theirs;
 } counterparts[] = {
-    {SNAPSHOT_PROJECT, SNAPSHOT_OC_PROJECT},         {SNAPSHOT_COMPONENT, SNAPSHOT_OC_COMPONENT},
-    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_OC_ENVIRONMENT}, {SNAPSHOT_PIPELINE, SNAPSHOT_OC_PIPELINE},
-    {SNAPSHOT_DATAPLANE, SNAPSHOT_OC_CLUSTER_PLANE}, {SNAPSHOT_RELEASE, SNAPSHOT_OC_RELEASE},
+    {SNAPSHOT_PROJECT, SNAPSHOT_OC_PROJECT},
+    {SNAPSHOT_COMPONENT, SNAPSHOT_OC_COMPONENT},
+    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_OC_ENVIRONMENT},
+    {SNAPSHOT_PIPELINE, SNAPSHOT_OC_PIPELINE},
+    {SNAPSHOT_DATAPLANE, SNAPSHOT_OC_CLUSTER_PLANE},
+    {SNAPSHOT_RELEASE, SNAPSHOT_OC_RELEASE},
+    {SNAPSHOT_RESOURCE, SNAPSHOT_OC_RESOURCE},
+    {SNAPSHOT_RESOURCE_RELEASE, SNAPSHOT_OC_RESOURCE_RELEASE},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_OC_RESOURCE_BINDING},
 };
 
 struct route {
@@ -64,7 +70,9 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
             add(user, counterparts[i].theirs, ns, name, TOLD_DELAY_MS);
         }
     }
-    if (kind == SNAPSHOT_BINDING || (kind == SNAPSHOT_COMPONENT && whole)) {
+    if (kind == SNAPSHOT_RESOURCE) { /* whose newest release a binding may take */
+        add_list(&r, SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);
+    } else if (kind == SNAPSHOT_BINDING || (kind == SNAPSHOT_COMPONENT && whole)) {
         add_list(&r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns,
                  kind == SNAPSHOT_COMPONENT ? name : owner_text(o, "componentName"));
     } else if (kind == SNAPSHOT_RENDERED && owner_text(o, "componentName").len == 0 &&

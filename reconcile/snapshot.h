@@ -81,6 +81,15 @@ struct cel_cache;
       false)                                                                                       \
     X(SNAPSHOT_OC_CELL, "openchoreo.dev/ProjectReleaseBinding",                                    \
       "projectreleasebindings.openchoreo.dev", false)                                              \
+    X(SNAPSHOT_OC_RESOURCE, "openchoreo.dev/Resource", "resources.openchoreo.dev", false)          \
+    X(SNAPSHOT_OC_RESOURCE_TYPE, "openchoreo.dev/ResourceType", "resourcetypes.openchoreo.dev",    \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE, "openchoreo.dev/ClusterResourceType",                     \
+      "clusterresourcetypes.openchoreo.dev", true)                                                 \
+    X(SNAPSHOT_OC_RESOURCE_RELEASE, "openchoreo.dev/ResourceRelease",                              \
+      "resourcereleases.openchoreo.dev", false)                                                    \
+    X(SNAPSHOT_OC_RESOURCE_BINDING, "openchoreo.dev/ResourceReleaseBinding",                       \
+      "resourcereleasebindings.openchoreo.dev", false)                                             \
     SNAPSHOT_OPENCHOREO_IDLE(X)
 /* Those that nothing acts on yet: read for the condition that says so. */
 #define SNAPSHOT_OPENCHOREO_IDLE(X)                                                                \
@@ -91,15 +100,6 @@ struct cel_cache;
       "clusterprojecttypes.openchoreo.dev", true)                                                  \
     X(SNAPSHOT_OC_PROJECT_RELEASE, "openchoreo.dev/ProjectRelease",                                \
       "projectreleases.openchoreo.dev", false)                                                     \
-    X(SNAPSHOT_OC_RESOURCE, "openchoreo.dev/Resource", "resources.openchoreo.dev", false)          \
-    X(SNAPSHOT_OC_RESOURCE_TYPE, "openchoreo.dev/ResourceType", "resourcetypes.openchoreo.dev",    \
-      false)                                                                                       \
-    X(SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE, "openchoreo.dev/ClusterResourceType",                     \
-      "clusterresourcetypes.openchoreo.dev", true)                                                 \
-    X(SNAPSHOT_OC_RESOURCE_RELEASE, "openchoreo.dev/ResourceRelease",                              \
-      "resourcereleases.openchoreo.dev", false)                                                    \
-    X(SNAPSHOT_OC_RESOURCE_BINDING, "openchoreo.dev/ResourceReleaseBinding",                       \
-      "resourcereleasebindings.openchoreo.dev", false)                                             \
     X(SNAPSHOT_OC_WORKFLOW, "openchoreo.dev/Workflow", "workflows.openchoreo.dev", false)          \
     X(SNAPSHOT_OC_CLUSTER_WORKFLOW, "openchoreo.dev/ClusterWorkflow",                              \
       "clusterworkflows.openchoreo.dev", true)                                                     \

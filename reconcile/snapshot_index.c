@@ -37,6 +37,7 @@ static const struct {
     {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
     {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
     {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "resourceRelease", NULL}},
+    {SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
     {SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},

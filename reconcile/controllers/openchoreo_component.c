@@ -78,15 +78,6 @@ static json_t *component_spec(struct translation *t, const json_t *workload)
                      workload_of(workload));
 }
 
-static void note_dependencies(struct translation *t, const json_t *workload)
-{
-    const json_t *resources = json_at(workload, "spec", "dependencies", "resources", NULL);
-    if (json_array_size(resources) > 0) {
-        buf_addf(&t->ignored, "%sspec.dependencies.resources of workload \"%.*s\"",
-                 t->ignored.len > 0 ? ", " : "", SLICE_ARG(object_name(workload)));
-    }
-}
-
 void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                                struct plan *plan)
 {
@@ -100,7 +91,6 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
     const json_t *workload = find_workload(&t);
     const json_t *counterpart = NULL;
     if (workload != NULL) {
-        note_dependencies(&t, workload);
         t.beside = workload;
         counterpart = translation_counterpart(&t, SNAPSHOT_COMPONENT, component_spec(&t, workload));
     }

@@ -66,9 +66,6 @@ static bool make_release(struct work *w)
     json_t *spec;
     const char *reason = NULL;
     struct err err;
-    if (json_is_false(json_at(w->resource, "spec", "autoDeploy", NULL))) {
-        return true;
-    }
     if (resource_release_make(&w->view.platform, w->resource, &spec, &reason, &err) != 0) {
         return fail(w, reason, "%s", err.message);
     }
@@ -176,7 +173,7 @@ static void bind_all(struct work *w)
 {
     const char *reason = NULL;
     const char *message = NULL;
-    if (w->release.len == 0) {
+    if (json_is_false(json_at(w->resource, "spec", "autoDeploy", NULL))) {
         return;
     }
     w->first =

@@ -83,7 +83,7 @@ static bool find_resource(struct work *w)
                     SLICE_ARG(w->project), SLICE_ARG(w->resource),
                     SLICE_ARG(spec_text(resource, "project")));
     }
-    if (!object_deleting(resource)) {
+    if (!object_deleting(resource) && !has_owner(w->binding)) {
         object_add_owner(w->edit, resource, true);
     }
     return true;
