@@ -24,6 +24,8 @@ const char *const workload_resources[WORKLOAD_KINDS] = {
     [WORKLOAD_POD] = "pods",
     [WORKLOAD_SERVICE] = "services",
     [WORKLOAD_CLAIM] = "persistentvolumeclaims",
+    [WORKLOAD_POSTGRES] = "clusters.postgresql.cnpg.io",
+    [WORKLOAD_REDIS] = "redisreplications.redis.redis.opstreelabs.in",
 };
 
 bool workload_matches(const char *pattern, struct slice text)
@@ -341,6 +343,32 @@ static void look_claim(json_t *object, const struct workload_view *view, uint64_
     }
 }
 
+/* Operators make pods of their own, which nobody here asks for. */
+static void look_postgres(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    int64_t wanted = workload__number(json_object_get(object, "spec"), "instances", 1);
+    bool ready = is_ready(WORKLOAD_POSTGRES, object, view, next_ms);
+    set_number(status, "instances", wanted);
+    set_count(status, "readyInstances", ready ? wanted : 0);
+    json_object_set_new(status, "phase",
+                        json_string(ready ? "Cluster in healthy state" : "Setting up primary"));
+    set_condition(object, "Ready", ready ? "True" : "False",
+                  ready ? "ClusterIsReady" : "ClusterIsNotReady",
+                  ready ? "Cluster is Ready" : "Cluster Is Not Ready", view->now_ms);
+}
+
+static void look_redis(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    json_t *status = json_child(object, "status");
+    if (is_ready(WORKLOAD_REDIS, object, view, next_ms)) {
+        struct buf name = {0};
+        buf_addf(&name, "%.*s-0", SLICE_ARG(object_name(object)));
+        json_object_set_new(status, "masterNode", json_str(buf_slice(&name)));
+        buf_free(&name);
+    }
+}
+
 static bool replicas_settled(const json_t *object, const char *ready)
 {
     const json_t *status = json_object_get(object, "status");
@@ -370,6 +398,10 @@ bool workload_settled(enum workload_kind kind, const json_t *object)
         return json_object_get(json_object_get(status, "loadBalancer"), "ingress") != NULL;
     case WORKLOAD_CLAIM:
         return slice_eq_cstr(json_text_at(status, "phase"), "Bound");
+    case WORKLOAD_POSTGRES:
+        return object_condition_true(object, "Ready");
+    case WORKLOAD_REDIS:
+        return json_text_at(status, "masterNode").len > 0;
     case WORKLOAD_CRON_JOB:
     case WORKLOAD_KINDS:
         break;
@@ -390,6 +422,8 @@ bool workload_look(enum workload_kind kind, json_t *object, const struct workloa
         [WORKLOAD_POD] = look_pod,
         [WORKLOAD_SERVICE] = look_service,
         [WORKLOAD_CLAIM] = look_claim,
+        [WORKLOAD_POSTGRES] = look_postgres,
+        [WORKLOAD_REDIS] = look_redis,
     };
     *next_ms = 0;
     if (looks[kind] == NULL || object_deleting(object) || json_child(object, "status") == NULL) {

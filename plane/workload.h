@@ -1,9 +1,9 @@
 /* workload.h: what becomes of workloads on a simulated cluster, as pure functions.
  *
- * A workload (and a Pod, a Service, a claim) is looked at whenever it or the time changes: its
- * status follows from its spec, from how long its present generation has been there, and from
- * whether its images exist. Nothing here waits, writes or knows a clock.
- * Thread: any. */
+ * A workload (and a Pod, a Service, a claim, an operator's database) is looked at whenever it or
+ * the time changes: its status follows from its spec, from how long its present generation has been
+ * there, and from whether its images exist. Nothing here waits, writes or knows a clock. Thread:
+ * any. */
 #ifndef PLANE_WORKLOAD_H
 #define PLANE_WORKLOAD_H
 
@@ -20,6 +20,8 @@ enum workload_kind {
     WORKLOAD_POD,
     WORKLOAD_SERVICE,
     WORKLOAD_CLAIM,
+    WORKLOAD_POSTGRES, /* CloudNativePG's, as if that were there */
+    WORKLOAD_REDIS,    /* the redis-operator's */
     WORKLOAD_KINDS,
 };
 

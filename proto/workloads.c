@@ -31,6 +31,11 @@ static const struct kind_column gateway[] = {
     COLUMN("Class", ".spec.gatewayClassName"), COLUMN("Address", ".status.addresses[0].value"),
     COLUMN("Programmed", ".status.conditions[?(@.type==\"Programmed\")].status"), AGE};
 
+static const struct kind_column postgres[] = {COLUMN("Instances", ".status.instances"),
+                                              COLUMN("Ready", ".status.readyInstances"),
+                                              COLUMN("Status", ".status.phase"), AGE};
+static const struct kind_column redis[] = {COLUMN("Master", ".status.masterNode"), AGE};
+
 struct row {
     const char *api_version;
     const char *kind;
@@ -58,6 +63,10 @@ static const struct row rows[] = {
     {"gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", NULL, C(route), .status = true},
     {"gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes", NULL, C(route), .status = true},
     {"external-secrets.io/v1", "ExternalSecret", "externalsecrets", "es", C(policy),
+     .status = true},
+    {"generators.external-secrets.io/v1alpha1", "Password", "passwords", NULL, C(policy)},
+    {"postgresql.cnpg.io/v1", "Cluster", "clusters", NULL, C(postgres), .status = true},
+    {"redis.redis.opstreelabs.in/v1beta2", "RedisReplication", "redisreplications", NULL, C(redis),
      .status = true},
     {"cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies", "cnp", C(policy),
      .status = true},

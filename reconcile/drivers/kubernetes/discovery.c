@@ -41,6 +41,8 @@ static const char *product_of(struct slice group)
                     {"monitoring.coreos.com", "the Prometheus Operator"},
                     {"cilium.io", "Cilium"},
                     {"istio.io", "Istio"},
+                    {"cnpg.io", "CloudNativePG"},
+                    {"redis.opstreelabs.in", "OpsTree's redis-operator"},
                     {"velero.io", "Velero"}};
     for (size_t i = 0; i < sizeof(products) / sizeof(products[0]); i++) {
         if (slice_ends_with(group, slice_of(products[i].suffix))) {

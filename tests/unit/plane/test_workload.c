@@ -112,6 +112,8 @@ static void the_other_kinds_get_where_they_belong(void **state)
         {WORKLOAD_POD, "{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}", "{.status.phase}",
          "\"Running\""},
         {WORKLOAD_CLAIM, "{}", "{.status.phase}", "\"Bound\""},
+        {WORKLOAD_POSTGRES, "{\"instances\":3}", "{.status.readyInstances}", "3"},
+        {WORKLOAD_REDIS, "{\"clusterSize\":3}", "{.status.masterNode}", "\"x-0\""},
         {WORKLOAD_SERVICE, "{\"type\":\"LoadBalancer\"}", "{.status.loadBalancer.ingress[0].ip}",
          NULL},
     };
