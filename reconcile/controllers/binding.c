@@ -263,8 +263,7 @@ static void report_dependencies(struct work *w)
     const struct deployment d = deployment_on(w, w->clusters[0].name);
     struct slice cycle = deployment_cycle(&v.platform, &d, &w->plan->arena);
     condition_set(w->edit, w->s, DEPENDENCIES_READY, STATUS_TRUE,
-                  cycle.len > 0 ? "Cycle" : "Resolved", "%zu of its dependencies are known%s%.*s",
-                  depends,
+                  cycle.len > 0 ? "Cycle" : "Resolved", "what it depends on is known%s%.*s",
                   cycle.len > 0 ? "; they need each other in a circle, so none can be there before "
                                   "the others: "
                                 : "",

@@ -160,6 +160,66 @@ check "is ready" becomes True ready releasebindings greeter-service-staging
 check "where it is" k get releasebindings.openchoreo.dev greeter-service-staging -o yaml &&
     says "host: greeter-service.dp-default-default-staging-1362f732.svc.cluster.local"
 
+# ---- resources ----
+
+check "a database and who uses it" k apply -f - <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: Resource
+metadata: {name: orders}
+spec:
+  owner: {projectName: default}
+  type: {kind: ClusterResourceType, name: postgres}
+  parameters: {database: orders}
+---
+apiVersion: openchoreo.dev/v1alpha1
+kind: Component
+metadata: {name: shop}
+spec:
+  owner: {projectName: default}
+  autoDeploy: true
+  componentType: {kind: ClusterComponentType, name: deployment/service}
+---
+apiVersion: openchoreo.dev/v1alpha1
+kind: Workload
+metadata: {name: shop}
+spec:
+  owner: {projectName: default, componentName: shop}
+  container: {image: "shop:1"}
+  endpoints: {http: {type: HTTP, port: 80}}
+  dependencies:
+    resources:
+      - ref: orders
+        envBindings: {host: DB_HOST, password: DB_PASSWORD}
+YAML
+waits() {
+    k get releasebindings.choreo.dev shop-development \
+        -o 'jsonpath={.status.conditions[?(@.type=="DependenciesReady")].reason}'
+}
+check "it waits for it to be bound" becomes ResourceNotBound waits
+check "binding it" k apply -f - <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: ResourceReleaseBinding
+metadata: {name: orders-development}
+spec:
+  owner: {projectName: default, resourceName: orders}
+  environment: development
+  resourceTypeEnvironmentConfigs: {memory: 1Gi}
+YAML
+check "the database" becomes True ready resourcereleasebindings orders-development
+check "the resource" becomes True ready resources orders
+check "who uses it" becomes True ready components shop
+orders=orders-development-c6d944db
+check "its memory" is 1Gi statefulset "$orders" '{.spec.template.spec.containers[0].resources.limits.memory}'
+check "its variables" is "DB_HOST $orders.$cell.svc.cluster.local DB_PASSWORD $orders-creds password" deployment \
+    "$(cluster -n "$cell" get deployment -l openchoreo.dev/component=shop -o 'jsonpath={.items[0].metadata.name}')" \
+    '{.spec.template.spec.containers[0].env[0].name} {.spec.template.spec.containers[0].env[0].value} {.spec.template.spec.containers[0].env[1].name} {.spec.template.spec.containers[0].env[1].valueFrom.secretKeyRef.name} {.spec.template.spec.containers[0].env[1].valueFrom.secretKeyRef.key}'
+check "what it puts out is told" k get resourcereleasebindings.openchoreo.dev orders-development -o yaml &&
+    says "name: adminURL" "name: $orders-creds" && hides NotSupported
+check "they go" k delete components.openchoreo.dev/shop resourcereleasebindings.openchoreo.dev/orders-development \
+    resources.openchoreo.dev/orders
+gone() { cluster -n "$cell" get statefulset,deployment -l openchoreo.dev/resource=orders -o name; }
+check "and the database" becomes "" gone
+
 check "a component goes" k delete components.openchoreo.dev greeter-service
 left() { cluster get "$kinds" -A -l openchoreo.dev/component=greeter-service -o name; }
 check "and all that was made of it" becomes "" left

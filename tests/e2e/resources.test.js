@@ -56,7 +56,8 @@ const user = component('user-service', {
 check('a component that names a database and a cache becomes ready with them', async () => {
   await apply(
       {apiVersion: 'choreo.dev/v1', kind: 'DataPlane', metadata: {name: 'development'}, spec: {type: 'single-cluster'}},
-      {apiVersion: 'choreo.dev/v1', kind: 'DataPlane', metadata: {name: 'production'}, spec: {type: 'single-cluster'}},
+      {apiVersion: 'choreo.dev/v1', kind: 'DataPlane', spec: {type: 'single-cluster'},
+       metadata: {name: 'production', annotations: {'choreo.dev/postgres-provider': 'cloudnative-pg'}}},
       {apiVersion: 'choreo.dev/v1', kind: 'Environment', metadata: {name: 'development', namespace: 'default'},
        spec: {dataPlane: 'development'}},
       {apiVersion: 'choreo.dev/v1', kind: 'Environment', metadata: {name: 'production', namespace: 'default'},
@@ -135,10 +136,15 @@ check('a component waits for what it depends on, and says for what', async () =>
   assert.match(environment(await on('development', 'deployments', 'web')).API_HOST.value, /^later\.dp-default-shop-/);
 });
 
-check('promoted, it has databases of its own there, which are retained', async () => {
+check('promoted, it has databases of its own there, as that plane makes them, which are retained', async () => {
   await cluster.choreo('promote', 'user-service', '--to', 'production', '--wait');
   const binding = await get('resourcereleasebinding', 'shop-database.production');
   assert.equal(binding.spec.retainPolicy, 'Retain');
+  const [postgres] = await on('production', 'clusters.postgresql.cnpg.io');
+  assert.equal(postgres.spec.bootstrap.initdb.secret.name, (await credentials('production')).metadata.name);
+  const env = environment(await on('production', 'deployments', 'user-service'));
+  assert.equal(env.DATABASE_HOST.value.split('.')[0], `${postgres.metadata.name}-rw`);
+  assert.deepEqual((await on('production', 'statefulsets')).map(s => s.metadata.labels['openchoreo.dev/resource']), ['shop-redis']);
   assert.notEqual(decoded(await credentials('production'), 'password'), password);
 });
 
@@ -151,7 +157,7 @@ check('deleting the project cleans up, but for what is retained, until that may 
     return condition(binding, 'Ready')?.reason === 'Retained' && binding;
   }, 20000);
   assert.match(condition(held, 'Ready').message, /stays on 1 cluster, data and all/);
-  assert.ok(await on('production', 'statefulsets', 'shop-database'));
+  assert.equal((await on('production', 'clusters.postgresql.cnpg.io')).length, 1);
   assert.ok(await absent('secret', 'shop-database.development.credentials'));
   for (const name of ['shop-database', 'shop-redis']) {
     await cluster.choreo('patch', 'resourcereleasebinding', `${name}.production`, '-p', '{"spec":{"retainPolicy":"Delete"}}');
