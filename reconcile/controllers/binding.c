@@ -225,6 +225,8 @@ static struct rollout_health health_of(const struct work *w, const struct snapsh
                              slice_eq_cstr(ready.reason, "ClusterUnreachable") ||
                              slice_eq_cstr(ready.reason, "NotConnected");
     }
+    const json_t *needs = object_condition(w->edit, DEPENDENCIES_READY);
+    health.unreachable |= slice_eq_cstr(json_text_at(needs, "status"), "False");
     return health;
 }
 

@@ -115,9 +115,9 @@ PY
 check "the samples" k apply -f "$samples"
 check "all of them run" becomes all_ready acme-corp 7 || finish
 export_as platform "$platform"
-check "the same revisions" same acme-corp 17
+check "the same revisions" same acme-corp 18
 export_as bindings releasebindings,releases,resourcereleasebindings,resourcereleases
-check "and of the releases as they were frozen" same acme-corp 17
+check "and of the releases as they were frozen" same acme-corp 18
 check "the objects are on the cluster" on_cluster development/development --component user-service &&
     says "8 objects"
 check "and those of a database" on_cluster development/development \
