@@ -35,8 +35,8 @@ void rollout_choose(const struct snapshot *s, const json_t *binding, struct plan
 /* How the release that is deployed is doing. */
 struct rollout_health {
     bool healthy;     /* on all clusters, and of this release */
-    bool unreachable; /* a cluster does not answer, or what it depends on is not there: it is not the
-                       * release's fault */
+    bool unreachable; /* a cluster does not answer, or what it depends on is not there: it is not
+                       * the release's fault */
 };
 
 /* Keeps status.history and the conditions Promoted and RolledBack of binding's edit, and decides
