@@ -148,6 +148,21 @@ check('promoted, it has databases of its own there, as that plane makes them, wh
   assert.notEqual(decoded(await credentials('production'), 'password'), password);
 });
 
+check('a resource goes with the last component that names it', async () => {
+  const pair = ['first', 'second'];
+  await apply(...pair.map(name => component(name, {dependencies: [{name: 'scratch', type: 'nats'}]})));
+  for (const name of pair) {
+    await until(`${name} to be ready`, async () => condition(await get('component', name), 'Ready')?.status === 'True', 30000);
+  }
+  await cluster.choreo('delete', 'component', 'first', '--wait');
+  assert.ok(await on('development', 'statefulsets', 'shop-scratch'));
+  assert.equal((await get('resource', 'shop-scratch')).metadata.deletionTimestamp, undefined);
+  await cluster.choreo('delete', 'component', 'second', '--wait');
+  await until('the resource to be gone', () => absent('resource', 'shop-scratch'), 20000);
+  assert.equal(await on('development', 'statefulsets', 'shop-scratch'), undefined);
+  assert.ok(await absent('secret', 'shop-scratch.development.credentials'));
+});
+
 check('deleting the project cleans up, but for what is retained, until that may go too', async () => {
   await cluster.choreo('delete', 'project', 'shop');
   await until('development to be clean', async () =>

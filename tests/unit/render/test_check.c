@@ -292,6 +292,21 @@ static void resource_types_have_outputs_of_one_kind(void **state)
         "spec.outputs[b]: Invalid value: needs exactly one of value, secretKeyRef");
 }
 
+static void credentials_are_for_templates_alone(void **state)
+{
+    (void)state;
+    has_faults("credentials: [{name: password}, {name: password}]\n"
+               "resources:\n"
+               "- {id: s, readyWhen: '${credentials.password == \"\"}', template: " OBJECT(
+                   "{a: '${credentials.password}'}") "}\n"
+                                                     "outputs: [{name: a, value: "
+                                                     "'${credentials.password}'}]",
+               check_resource_type,
+               "spec.credentials[1].name: Duplicate value: \"password\"\n"
+               "spec.resources[s].readyWhen: Invalid value: column 3: undeclared reference\n"
+               "spec.outputs[a].value: Invalid value: column 3: undeclared reference");
+}
+
 static size_t causes_of(const char *yaml, struct causes *causes)
 {
     json_t *object;
@@ -339,6 +354,7 @@ int main(void)
         cmocka_unit_test(embedded_traits_have_names_of_their_own),
         cmocka_unit_test(schemas_must_be_able_to_mean_something),
         cmocka_unit_test(resource_types_have_outputs_of_one_kind),
+        cmocka_unit_test(credentials_are_for_templates_alone),
         cmocka_unit_test(an_objects_cause_names_field_and_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
