@@ -124,9 +124,11 @@ static void index_key(struct buf *out, enum snapshot_index index, enum snapshot_
     buf_add(out, value);
 }
 
-static void read_key(struct buf *out, enum snapshot_kind kind, struct slice ns, struct slice name)
+/* what: 'K', the object, or 'S', its spec. */
+static void read_key(struct buf *out, char what, enum snapshot_kind kind, struct slice ns,
+                     struct slice name)
 {
-    buf_add_char(out, 'K');
+    buf_add_char(out, what);
     buf_add_u8(out, (uint8_t)kind);
     entry_key(out, ns, name);
 }
@@ -181,12 +183,16 @@ static struct snapshot_shared *shared_get(struct snapshot *s, struct slice raw)
     return shared;
 }
 
-/* Everything by which the entry may have been read. */
-static void stamp_entry(struct snapshot *s, const struct snapshot_entry *e)
+/* Everything by which the entry may have been read; spec: that too. */
+static void stamp_entry(struct snapshot *s, const struct snapshot_entry *e, bool spec)
 {
     struct buf key = {0};
-    read_key(&key, e->kind, e->ns, e->name);
+    read_key(&key, 'K', e->kind, e->ns, e->name);
     snapshot_stamp(s, buf_slice(&key));
+    if (spec) {
+        key.data[0] = 'S';
+        snapshot_stamp(s, buf_slice(&key));
+    }
     buf_clear(&key);
     all_key(&key, e->kind);
     snapshot_stamp(s, buf_slice(&key));
@@ -200,6 +206,7 @@ static void entry_free(struct snapshot *s, struct snapshot_entry *e)
 {
     shared_drop(s, e->shared);
     free(e->memo);
+    free(e->computed);
     tree_drop(s, e);
     for (size_t i = 0; i < e->ref_count; i++) {
         ref_drop(s, &e->refs[i]);
@@ -335,6 +342,48 @@ struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice bo
     return shape;
 }
 
+static struct snapshot_entry *stored(const struct snapshot *s, enum snapshot_kind kind,
+                                     struct slice ns, struct slice name)
+{
+    struct buf key = {0};
+    entry_key(&key, ns, name);
+    struct snapshot_entry *e = map_get(&s->kinds[kind], buf_slice(&key));
+    buf_free(&key);
+    return e;
+}
+
+static void remove_entry(struct snapshot *s, struct snapshot_entry *e, bool spec)
+{
+    struct buf key = {0};
+    entry_key(&key, e->ns, e->name);
+    map_remove(&s->kinds[e->kind], buf_slice(&key));
+    buf_free(&key);
+    s->clock++;
+    stamp_entry(s, e, spec);
+    entry_free(s, e);
+}
+
+/* Puts e in the place of what is there under its name. */
+static void replace(struct snapshot *s, struct snapshot_entry *e)
+{
+    struct snapshot_entry *before = stored(s, e->kind, e->ns, e->name);
+    bool spec = true;
+    if (before != NULL) {
+        spec = e->generation == 0 || e->generation != before->generation ||
+               e->deleting != before->deleting || !slice_eq(e->uid, before->uid);
+        e->computed = before->computed;
+        before->computed = NULL;
+        remove_entry(s, before, spec);
+    }
+    struct buf key = {0};
+    entry_key(&key, e->ns, e->name);
+    map_put(&s->kinds[e->kind], buf_slice(&key), e);
+    buf_free(&key);
+    s->body_bytes += e->body.len;
+    s->clock++;
+    stamp_entry(s, e, spec);
+}
+
 int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
                  struct slice body, uint64_t version, struct err *err)
 {
@@ -346,7 +395,6 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
                        kinds[kind].kind, SLICE_ARG(ns), SLICE_ARG(name));
     }
     uid = json_unquote(uid, &g.arena);
-    snapshot_remove(s, kind, ns, name);
     struct snapshot_shape shape = snapshot_shape_of(kind, body);
     if (is_passing(s, kind)) {
         body = SLICE("{}");
@@ -369,13 +417,7 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
     e->settled = shape.settled;
     gather_refs(&g, e);
     link_refs(s, e, &g);
-    struct buf key = {0};
-    entry_key(&key, ns, name);
-    map_put(&s->kinds[kind], buf_slice(&key), e);
-    s->body_bytes += e->body.len;
-    s->clock++;
-    stamp_entry(s, e);
-    buf_free(&key);
+    replace(s, e);
     free(g.items);
     arena_free(&g.arena);
     return 0;
@@ -384,15 +426,10 @@ int snapshot_put(struct snapshot *s, enum snapshot_kind kind, struct slice ns, s
 void snapshot_remove(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name)
 {
-    struct buf key = {0};
-    entry_key(&key, ns, name);
-    struct snapshot_entry *e = map_remove(&s->kinds[kind], buf_slice(&key));
+    struct snapshot_entry *e = stored(s, kind, ns, name);
     if (e != NULL) {
-        s->clock++;
-        stamp_entry(s, e);
-        entry_free(s, e);
+        remove_entry(s, e, true);
     }
-    buf_free(&key);
 }
 
 void snapshot_trim(struct snapshot *s, size_t max_bytes)
@@ -405,12 +442,13 @@ void snapshot_trim(struct snapshot *s, size_t max_bytes)
     }
 }
 
-const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
-                                           struct slice ns, struct slice name)
+static const struct snapshot_entry *find(const struct snapshot *s, char what,
+                                         enum snapshot_kind kind, struct slice ns,
+                                         struct slice name)
 {
     const struct snapshot *home = home_of(s, kind, ns);
     struct buf key = {0};
-    read_key(&key, kind, ns, name);
+    read_key(&key, what, kind, ns, name);
     if (s->trace != NULL) {
         snapshot_read(s, home, buf_slice(&key));
     }
@@ -419,6 +457,18 @@ const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapsh
         map_get(&home->kinds[kind], slice_sub(buf_slice(&key), 2, key.len));
     buf_free(&key);
     return e;
+}
+
+const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
+                                           struct slice ns, struct slice name)
+{
+    return find(s, 'K', kind, ns, name);
+}
+
+const struct snapshot_entry *snapshot_find_spec(const struct snapshot *s, enum snapshot_kind kind,
+                                                struct slice ns, struct slice name)
+{
+    return find(s, 'S', kind, ns, name);
 }
 
 /* Hangs the shared part into a tree that was parsed without it. */

@@ -173,7 +173,8 @@ struct snapshot_entry {
     size_t ref_count;
     struct snapshot_shared *shared; /* cut out of body at `cut`, or NULL */
     size_t cut;
-    struct snapshot_memo *memo;
+    struct snapshot_memo *memo;     /* of a plan that came to nothing */
+    struct snapshot_memo *computed; /* outlives what changes the status alone */
 };
 
 /* How the world looks, beside the objects: what drivers know. NULL functions know nothing. */
@@ -275,6 +276,16 @@ bool snapshot_unchanged(const struct snapshot *s, const struct snapshot_entry *e
 void snapshot_forget(struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name);
 
+/* Memory of what was computed for an entry, a short text: what is read between begin and end is
+ * noted with it, and snapshot_computed() gives it as long as none of that has changed, nor the
+ * entry's spec; whatever else went in is the caller's to compare. A plan under way has then read
+ * what it was computed from. An empty text is not remembered. */
+void snapshot_compute_begin(const struct snapshot *s, const struct snapshot_entry *entry);
+void snapshot_compute_end(const struct snapshot *s, const struct snapshot_entry *entry,
+                          struct slice text);
+/* Empty: nothing. Borrowed until the snapshot is fed. */
+struct slice snapshot_computed(const struct snapshot *s, const struct snapshot_entry *entry);
+
 /* What of an object a plan that reads it from elsewhere depends on, beside its status. */
 struct snapshot_shape {
     uint64_t generation;
@@ -287,6 +298,10 @@ struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice bo
 /* Reading. NULL if absent. */
 const struct snapshot_entry *snapshot_find(const struct snapshot *s, enum snapshot_kind kind,
                                            struct slice ns, struct slice name);
+/* The same by one that reads of it no more than its identity and its spec: changes of nothing else
+ * are not news to it. */
+const struct snapshot_entry *snapshot_find_spec(const struct snapshot *s, enum snapshot_kind kind,
+                                                struct slice ns, struct slice name);
 /* The parsed object with its resourceVersion; borrowed, never to be changed, valid until the next
  * put, remove or trim. NULL if it went from the source meanwhile: its removal is on its way. */
 const json_t *snapshot_tree(const struct snapshot *s, const struct snapshot_entry *entry);

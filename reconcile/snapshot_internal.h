@@ -1,5 +1,6 @@
 /* snapshot_internal.h: between snapshot.c, snapshot_index.c and snapshot_trace.c.
- * Keys of what can be read: "K<kind>ns/name", an index key, "A<kind>". Thread: the snapshot's. */
+ * Keys of what can be read: "K<kind>ns/name" and "S<kind>ns/name" (its spec), an index key,
+ * "A<kind>". Thread: the snapshot's. */
 #ifndef RECONCILE_SNAPSHOT_INTERNAL_H
 #define RECONCILE_SNAPSHOT_INTERNAL_H
 

@@ -91,17 +91,46 @@ struct slice owner_text(const json_t *object, const char *key)
 
 /* ---- the snapshot as a platform ---- */
 
-static const json_t *view_get(void *user, const char *kind, struct slice ns, struct slice name)
+/* Those of which render/ reads the spec, and at most who they are. (An environment's status says
+ * where it was, from which follows where it is.) */
+static bool read_for_spec(enum snapshot_kind kind)
+{
+    static const enum snapshot_kind kinds[] = {SNAPSHOT_ORGANIZATION,
+                                               SNAPSHOT_COMPONENT,
+                                               SNAPSHOT_RELEASE,
+                                               SNAPSHOT_BINDING,
+                                               SNAPSHOT_TYPE,
+                                               SNAPSHOT_TRAIT,
+                                               SNAPSHOT_CLUSTER_TYPE,
+                                               SNAPSHOT_CLUSTER_TRAIT,
+                                               SNAPSHOT_OC_TYPE,
+                                               SNAPSHOT_OC_TRAIT,
+                                               SNAPSHOT_OC_CLUSTER_TYPE,
+                                               SNAPSHOT_OC_CLUSTER_TRAIT};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (kinds[i] == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const json_t *view_get(void *user, const char *named, struct slice ns, struct slice name)
 {
     const struct view *v = user;
-    return snapshot_get(v->s, snapshot_kind_named(slice_of(kind)), ns, name);
+    enum snapshot_kind kind = snapshot_kind_named(slice_of(named));
+    if (!read_for_spec(kind)) {
+        return snapshot_get(v->s, kind, ns, name);
+    }
+    const struct snapshot_entry *e = snapshot_find_spec(v->s, kind, ns, name);
+    return e != NULL ? snapshot_tree(v->s, e) : NULL;
 }
 
 static struct slice view_uid(void *user, const char *kind, struct slice ns, struct slice name)
 {
     const struct view *v = user;
     const struct snapshot_entry *e =
-        snapshot_find(v->s, snapshot_kind_named(slice_of(kind)), ns, name);
+        snapshot_find_spec(v->s, snapshot_kind_named(slice_of(kind)), ns, name);
     return e != NULL ? e->uid : (struct slice){0};
 }
 

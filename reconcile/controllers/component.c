@@ -114,6 +114,45 @@ static void create_release(struct work *w, json_t *spec)
                SLICE_ARG(w->release));
 }
 
+/* The name of the release that the component amounts to, if it was found out before and is there.
+ * What goes into a release beside specs (its project, an image that is not in the spec) is part of
+ * what is remembered. */
+static bool known_release(struct work *w, struct slice from)
+{
+    struct slice text = snapshot_computed(w->s, w->entry);
+    if (text.len <= from.len || !slice_starts_with(text, from)) {
+        return false;
+    }
+    w->release = arena_copy(&w->plan->arena, slice_sub(text, from.len, SIZE_MAX));
+    return snapshot_find(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release) != NULL;
+}
+
+static bool compute_release(struct work *w, struct slice from)
+{
+    json_t *spec;
+    const char *reason = NULL;
+    struct err err;
+    struct view v;
+    struct slice text = {0};
+    view_init(&v, w->s, &w->plan->arena);
+    snapshot_compute_begin(w->s, w->entry);
+    int rc = release_make(&v.platform, w->component, w->membership.project, &spec, &reason, &err);
+    if (rc == 0) {
+        w->release = release_name(&w->plan->arena, w->entry->name, spec);
+        text = slice_of(
+            arena_printf(&w->plan->arena, "%.*s%.*s", SLICE_ARG(from), SLICE_ARG(w->release)));
+    }
+    snapshot_compute_end(w->s, w->entry, text);
+    if (rc != 0) {
+        return fail(w, "Released", reason, "%s", err.message);
+    }
+    if (snapshot_find(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release) == NULL) {
+        create_release(w, spec);
+    }
+    json_decref(spec);
+    return true;
+}
+
 static bool make_release(struct work *w)
 {
     if (json_is_false(json_at(w->component, "spec", "autoDeploy", NULL))) {
@@ -121,19 +160,12 @@ static bool make_release(struct work *w)
                       "spec.autoDeploy is false: no release is made of changes");
         return true;
     }
-    json_t *spec;
-    const char *reason = NULL;
-    struct err err;
-    struct view v;
-    view_init(&v, w->s, &w->plan->arena);
-    if (release_make(&v.platform, w->component, w->membership.project, &spec, &reason, &err) != 0) {
-        return fail(w, "Released", reason, "%s", err.message);
+    struct slice from =
+        slice_of(arena_printf(&w->plan->arena, "%.*s %.*s ", SLICE_ARG(w->membership.project),
+                              SLICE_ARG(json_text(json_at(w->edit, "status", "image", NULL)))));
+    if (!known_release(w, from) && !compute_release(w, from)) {
+        return false;
     }
-    w->release = release_name(&w->plan->arena, w->entry->name, spec);
-    if (snapshot_find(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release) == NULL) {
-        create_release(w, spec);
-    }
-    json_decref(spec);
     condition_set(w->edit, w->s, "Released", STATUS_TRUE, "Released", "release \"%.*s\"",
                   SLICE_ARG(w->release));
     return true;

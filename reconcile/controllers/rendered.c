@@ -1,10 +1,10 @@
 /* rendered.c: one release (or cell) on one cluster: apply, watch over it, take it away.
  *
- * What should be there is rendered anew each time and told apart by its hash. If the hash is the
- * one that was applied last, by this leader or one before it, nothing is sent. Otherwise the plan
- * asks the engine to apply; the engine does, tells the outcome through the snapshot's world, and
- * the next plan writes it down. A status is written when a condition, the inventory or an object's
- * health changes, never for numbers in flux.
+ * What should be there is rendered anew when what it is made of changes, and told apart by its
+ * hash. If the hash is the one that was applied last, by this leader or one before it, nothing is
+ * sent. Otherwise the plan asks the engine to apply; the engine does, tells the outcome through the
+ * snapshot's world, and the next plan writes it down. A status is written when a condition, the
+ * inventory or an object's health changes, never for numbers in flux.
  *
  * Deleting always ends: when all of the inventory is gone; at once when there are no credentials to
  * reach the cluster with; after abandon_after_ms when the cluster does not answer. What is
@@ -434,10 +434,9 @@ static bool cell_is_there(struct work *w)
     return false;
 }
 
-static void plan_apply(struct work *w, json_t *manifests)
+/* manifests: NULL while only their hash is known. */
+static void plan_apply(struct work *w, const char *hash, json_t *manifests)
 {
-    char hash[65];
-    deployment_hash(manifests, hash);
     bool current = strcmp(hash, w->applied) == 0;
     if (current && !w->world.drifted && !changed_there(w)) {
         report(w, hash);
@@ -459,7 +458,14 @@ static void plan_apply(struct work *w, json_t *manifests)
         plan_requeue(w->plan, w->world.retry_at_ms - w->s->now_ms);
         return;
     }
-    want(w, manifests, hash);
+    const char *reason = NULL;
+    struct err err;
+    json_t *made = json_incref(manifests);
+    if (made != NULL || rendered_manifests(w->s, w->rendered, &w->plan->arena, &made, &reason,
+                                           &err) == 0) { /* it was before */
+        want(w, made, hash);
+    }
+    json_decref(made);
 }
 
 static bool orphaned(const struct work *w)
@@ -515,7 +521,8 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     json_t *manifests = NULL;
     const char *reason = NULL;
     struct err err;
-    if (rendered_manifests(s, rendered, &plan->arena, &manifests, &reason, &err) != 0) {
+    char hash[65];
+    if (rendered_hash(s, entry, &plan->arena, hash, &manifests, &reason, &err) != 0) {
         json_t *edit = plan_edit(plan, s, entry);
         tell_failure(&w, reason, err.message);
         condition_set(edit, s, APPLIED, STATUS_FALSE, reason, "%s", err.message);
@@ -528,7 +535,7 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                                   "choreo-system/cluster-%.*s-%.*s",
                                   SLICE_ARG(w.cluster), SLICE_ARG(w.plane), SLICE_ARG(w.cluster))));
     } else {
-        plan_apply(&w, manifests);
+        plan_apply(&w, hash, manifests);
     }
     json_decref(manifests);
 }

@@ -1,6 +1,8 @@
 /* rendered_inputs.c: which deployment a RenderedRelease is, and its manifests. */
 #include "reconcile/controllers/rendered.h"
 
+#include <string.h>
+
 bool rendered_is_resource(const json_t *rendered)
 {
     return owner_text(rendered, "resourceName").len > 0;
@@ -32,4 +34,23 @@ int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct 
     const struct deployment d = rendered_deployment(rendered);
     view_init(&v, s, arena);
     return deployment_render(&v.platform, &d, arena, s->programs, NULL, manifests, reason, err);
+}
+
+int rendered_hash(const struct snapshot *s, const struct snapshot_entry *entry, struct arena *arena,
+                  char hash[65], json_t **manifests, const char **reason, struct err *err)
+{
+    struct slice known = snapshot_computed(s, entry);
+    *manifests = NULL;
+    if (known.len == 64) {
+        memcpy(hash, known.data, known.len);
+        hash[known.len] = '\0';
+        return 0;
+    }
+    snapshot_compute_begin(s, entry);
+    int rc = rendered_manifests(s, snapshot_tree(s, entry), arena, manifests, reason, err);
+    if (rc == 0) {
+        deployment_hash(*manifests, hash);
+    }
+    snapshot_compute_end(s, entry, rc == 0 ? slice_of(hash) : (struct slice){0});
+    return rc;
 }

@@ -210,6 +210,93 @@ static void test_what_a_plan_has_read_is_known(void **state)
     assert_false(snapshot_unchanged(&f->shard, e));
 }
 
+/* An object with this generation of its spec, of one uid always. */
+static void put_generation(struct snapshot *s, enum snapshot_kind kind, const char *name,
+                           uint64_t version, int generation)
+{
+    struct buf body = {0};
+    struct err err;
+    buf_addf(&body, "{\"metadata\":{\"generation\":%d,\"uid\":\"%s\"},\"status\":{\"v\":%d}}",
+             generation, name, (int)version);
+    struct slice ns = snapshot_cluster_scoped(kind) ? (struct slice){0} : SLICE("a");
+    assert_ok(snapshot_put(s, kind, ns, slice_of(name), buf_slice(&body), version, &err), &err);
+    buf_free(&body);
+}
+
+static const struct snapshot_entry *component_web(struct fixture *f)
+{
+    return snapshot_find(&f->shard, SNAPSHOT_COMPONENT, SLICE("a"), SLICE("web"));
+}
+
+/* Computes the component's text from a project, an environment's spec and a type's. */
+static const struct snapshot_entry *compute(struct fixture *f)
+{
+    const struct snapshot_entry *e = component_web(f);
+    assert_int_equal(snapshot_computed(&f->shard, e).len, 0);
+    snapshot_compute_begin(&f->shard, e);
+    snapshot_find(&f->shard, SNAPSHOT_PROJECT, SLICE("a"), SLICE("shop"));
+    snapshot_find_spec(&f->shard, SNAPSHOT_ENVIRONMENT, SLICE("a"), SLICE("dev"));
+    snapshot_find_spec(&f->shard, SNAPSHOT_CLUSTER_TYPE, (struct slice){0}, SLICE("service"));
+    snapshot_compute_end(&f->shard, e, SLICE("text"));
+    assert_slice(snapshot_computed(&f->shard, e), "text");
+    return e;
+}
+
+static void test_what_was_computed_holds_while_its_specs_do(void **state)
+{
+    struct fixture *f = *state;
+    put_generation(&f->shard, SNAPSHOT_COMPONENT, "web", 1, 1);
+    put_generation(&f->shard, SNAPSHOT_PROJECT, "shop", 2, 1);
+    put_generation(&f->shard, SNAPSHOT_ENVIRONMENT, "dev", 3, 1);
+    put_generation(&f->system, SNAPSHOT_CLUSTER_TYPE, "service", 4, 1);
+    compute(f);
+    /* Statuses, its own too. */
+    put_generation(&f->shard, SNAPSHOT_COMPONENT, "web", 5, 1);
+    put_generation(&f->shard, SNAPSHOT_ENVIRONMENT, "dev", 6, 1);
+    put_generation(&f->system, SNAPSHOT_CLUSTER_TYPE, "service", 7, 1);
+    assert_slice(snapshot_computed(&f->shard, component_web(f)), "text");
+    /* What was read whole; specs, near and far; its own. */
+    put_generation(&f->shard, SNAPSHOT_PROJECT, "shop", 8, 1);
+    compute(f);
+    put_generation(&f->shard, SNAPSHOT_ENVIRONMENT, "dev", 9, 2);
+    compute(f);
+    put_generation(&f->system, SNAPSHOT_CLUSTER_TYPE, "service", 10, 2);
+    compute(f);
+    put_generation(&f->shard, SNAPSHOT_COMPONENT, "web", 11, 2);
+    compute(f);
+    /* One that goes, comes back, or is another of the same name. */
+    snapshot_remove(&f->shard, SNAPSHOT_ENVIRONMENT, SLICE("a"), SLICE("dev"));
+    compute(f);
+    put_generation(&f->shard, SNAPSHOT_ENVIRONMENT, "dev", 12, 2);
+    compute(f);
+    put(&f->shard, SNAPSHOT_COMPONENT, "a", "web", 13, json_object());
+    const struct snapshot_entry *e = compute(f);
+    snapshot_compute_begin(&f->shard, e);
+    snapshot_compute_end(&f->shard, e, SLICE(""));
+    assert_int_equal(snapshot_computed(&f->shard, e).len, 0);
+}
+
+/* Computed or remembered, a plan has read what the text is made of. */
+static void test_a_plan_reads_what_it_remembers(void **state)
+{
+    struct fixture *f = *state;
+    put_generation(&f->shard, SNAPSHOT_COMPONENT, "web", 1, 1);
+    put_generation(&f->shard, SNAPSHOT_ENVIRONMENT, "dev", 2, 1);
+    for (int round = 1; round <= 2; round++) {
+        snapshot_trace_begin(&f->shard);
+        const struct snapshot_entry *e = round == 1 ? compute(f) : component_web(f);
+        assert_slice(snapshot_computed(&f->shard, e), "text");
+        snapshot_trace_end(&f->shard, e, true);
+        put_generation(&f->shard, SNAPSHOT_ENVIRONMENT, "dev", 2 * (uint64_t)round + 1, round);
+        assert_true(snapshot_unchanged(&f->shard, e));
+        put_generation(&f->shard, SNAPSHOT_ENVIRONMENT, "dev", 2 * (uint64_t)round + 2, round + 1);
+        assert_false(snapshot_unchanged(&f->shard, e));
+        if (round == 1) {
+            compute(f);
+        }
+    }
+}
+
 static json_t *release_spec(void)
 {
     json_t *resources = json_array();
@@ -308,6 +395,8 @@ int main(void)
         TEST(test_damaged_bodies_are_refused),
         TEST(test_trees_are_bounded),
         TEST(test_what_a_plan_has_read_is_known),
+        TEST(test_what_was_computed_holds_while_its_specs_do),
+        TEST(test_a_plan_reads_what_it_remembers),
         TEST(test_frozen_types_are_kept_once),
         TEST(test_secrets_are_read_when_needed_and_not_kept),
     };
