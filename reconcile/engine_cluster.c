@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "reconcile/controllers/rendered.h"
 #include "reconcile/engine_internal.h"
+#include "render/run.h"
 
 static void cluster_key(struct buf *out, struct slice plane, struct slice cluster)
 {
@@ -137,6 +138,43 @@ bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
     return true;
 }
 
+struct run_sight {
+    struct slice release;
+    json_t *objects;
+};
+
+static void see_run(void *user, struct slice key, const struct driver_seen *seen)
+{
+    struct run_sight *sight = user;
+    json_t *status = NULL;
+    if (seen->status == NULL || !slice_eq_cstr(sight->release, seen->release) ||
+        json_parse(slice_of(seen->status), &status, NULL) != 0) {
+        return;
+    }
+    /* "v1/Pod/NS/NAME", "batch/v1/Job/NS/NAME" */
+    struct slice parts[5] = {0};
+    size_t count = 0;
+    while (count < 5 && slice_split(&key, '/', &parts[count])) {
+        count++;
+    }
+    size_t kind = count == 5 ? 2 : 1;
+    json_array_append_new(sight->objects,
+                          json_pack("{s:o, s:o, s:o}", "kind", json_str(parts[kind]), "name",
+                                    json_str(parts[kind + 2]), "status", status));
+}
+
+json_t *cluster_world_run(void *user, struct slice plane, struct slice cluster,
+                          struct slice release)
+{
+    struct engine_cluster *c = cluster_find(user, plane, cluster);
+    if (c == NULL || c->driver == NULL) {
+        return NULL;
+    }
+    struct run_sight sight = {.release = release, .objects = json_array()};
+    driver_kubernetes.each(c->driver, &sight, see_run);
+    return sight.objects;
+}
+
 json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster)
 {
     struct engine_cluster *c = cluster_find(user, plane, cluster);
@@ -255,6 +293,15 @@ static void cluster_open(struct engine_shard *s, struct slice plane, struct slic
     }
 }
 
+static void watch_inventory(struct engine_cluster *c, const json_t *rendered)
+{
+    cluster_watch(c, json_at(rendered, "status", "resources", NULL));
+    if (c != NULL && c->driver != NULL && !c->closing &&
+        spec_text(rendered, "workflowRun").len > 0) {
+        driver_kubernetes.watch(c->driver, SLICE("v1"), SLICE("Pod"));
+    }
+}
+
 static void want_cluster(struct engine_shard *s, struct slice plane, struct slice name,
                          struct arena *arena)
 {
@@ -277,7 +324,7 @@ static void want_cluster(struct engine_shard *s, struct slice plane, struct slic
                                  slice_of(key), arena, &rendered);
     c = cluster_find(s, plane, name);
     for (size_t i = 0; i < count; i++) {
-        cluster_watch(c, json_at(snapshot_tree(s->snap, rendered[i]), "status", "resources", NULL));
+        watch_inventory(c, snapshot_tree(s->snap, rendered[i]));
         shard_enqueue(s, SNAPSHOT_RENDERED, rendered[i]->ns, rendered[i]->name);
     }
 }
@@ -366,6 +413,9 @@ void cluster_watch(struct engine_cluster *c, const json_t *manifests)
         }
         driver_kubernetes.watch(c->driver, buf_slice(&api_version), json_text_at(item, "kind"));
         buf_free(&api_version);
+        if (object_label(item, RUN_LABEL).len > 0) { /* how it went, its pods know */
+            driver_kubernetes.watch(c->driver, SLICE("v1"), SLICE("Pod"));
+        }
     }
 }
 
@@ -376,8 +426,7 @@ void clusters_watch_inventories(struct engine_shard *s)
     size_t count = snapshot_all(s->snap, SNAPSHOT_RENDERED, &arena, &rendered);
     for (size_t i = 0; i < count; i++) {
         const json_t *o = snapshot_tree(s->snap, rendered[i]);
-        cluster_watch(cluster_find(s, spec_text(o, "dataPlane"), spec_text(o, "cluster")),
-                      json_at(o, "status", "resources", NULL));
+        watch_inventory(cluster_find(s, spec_text(o, "dataPlane"), spec_text(o, "cluster")), o);
     }
     arena_free(&arena);
 }

@@ -213,6 +213,8 @@ void clusters_tick_start(struct engine_shard *s);
 bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
                           const json_t *resource, struct world_object *out);
 json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster);
+json_t *cluster_world_run(void *user, struct slice plane, struct slice cluster,
+                          struct slice release);
 /* Watches the kinds of these manifests on the cluster. */
 void cluster_watch(struct engine_cluster *c, const json_t *manifests);
 void clusters_watch_inventories(struct engine_shard *s);
@@ -251,6 +253,10 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
                       struct slice name, bool whole, route_add add, void *user);
 /* Those of it that are resources', or that a resource concerns. */
 void route_resources(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
+                     struct slice name, bool whole, route_add add, void *user);
+
+/* Those of it that are workflows' and runs', or that a run concerns. */
+void route_workflows(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name, bool whole, route_add add, void *user);
 
 /* ---- feed_store.c ---- */

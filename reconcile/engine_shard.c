@@ -45,6 +45,7 @@ struct engine_shard *shard_open(struct engine_impl *e, uint32_t id, uint64_t ter
     s->world = (struct world){.user = s,
                               .owns = shard_owns,
                               .object = cluster_world_object,
+                              .run = cluster_world_run,
                               .release = work_world,
                               .cluster = cluster_world_state};
     s->snap->world = &s->world;
@@ -114,7 +115,7 @@ static void key_parse(struct slice key, enum snapshot_kind *kind, struct slice *
                       struct slice *name)
 {
     struct slice rest = slice_sub(key, 1, key.len);
-    *kind = (enum snapshot_kind)(key.data[0] - 'A');
+    *kind = (enum snapshot_kind)((unsigned char)key.data[0] - 'A');
     slice_split(&rest, '/', ns);
     *name = rest;
 }

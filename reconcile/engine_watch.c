@@ -234,6 +234,9 @@ static void sweep_object(void *user, struct slice key, const struct driver_seen 
 {
     struct sweep *sweep = user;
     struct engine_shard *s = sweep->c->shard;
+    if (slice_starts_with(key, SLICE("v1/Pod/"))) {
+        return; /* goes with the Job that made it */
+    }
     const struct snapshot_entry *e = release_of(s, slice_of(seen->release));
     if (e != NULL) {
         struct work *w = work_get(s, e->ns, e->name, false);

@@ -292,6 +292,7 @@ static const controller controllers[SNAPSHOT_KIND_COUNT] = {
     [SNAPSHOT_RENDERED] = rendered_plan,
     [SNAPSHOT_RESOURCE] = resource_plan,
     [SNAPSHOT_RESOURCE_BINDING] = resource_binding_plan,
+    [SNAPSHOT_RUN] = workflow_run_plan,
     [SNAPSHOT_OC_PROJECT] = openchoreo_project_plan,
     [SNAPSHOT_OC_ENVIRONMENT] = openchoreo_environment_plan,
     [SNAPSHOT_OC_PIPELINE] = openchoreo_pipeline_plan,

@@ -112,7 +112,8 @@ int plan_run(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
 
 bool plan_has_controller(enum snapshot_kind kind);
 /* What a cluster starts with, created if absent: the Organization `default` and the built-in
- * ClusterComponentTypes and ClusterResourceTypes. For the system shard's leader. */
+ * ClusterComponentTypes, ClusterResourceTypes and ClusterWorkflows. For the system shard's leader.
+ */
 void bootstrap_plan(const struct snapshot *s, struct plan *plan);
 
 /* The controllers: entry is of their kind, and there. */
@@ -132,6 +133,8 @@ void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry
                            struct plan *plan);
 void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void workflow_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                       struct plan *plan);
 /* Those of OpenChoreo's kinds (controllers/openchoreo.h). */
 void openchoreo_project_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                              struct plan *plan);

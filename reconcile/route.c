@@ -364,6 +364,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     add_own(&r, kind, ns, name);
     route_openchoreo(s, kind, ns, name, whole, add, user);
     route_resources(s, kind, ns, name, whole, add, user);
+    route_workflows(s, kind, ns, name, whole, add, user);
     if (whole) {
         route_owner(&r, ns);
     }
@@ -437,6 +438,10 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     case SNAPSHOT_RESOURCE_RELEASE:
     case SNAPSHOT_RESOURCE_BINDING:
         break; /* route_resource.c */
+    case SNAPSHOT_WORKFLOW:
+    case SNAPSHOT_CLUSTER_WORKFLOW:
+    case SNAPSHOT_RUN:
+        break; /* route_workflows()'s */
     case SNAPSHOT_KIND_COUNT:
 #define X(id, kind, resource, cluster) case id:
         SNAPSHOT_OPENCHOREO_KINDS(X)

@@ -54,6 +54,9 @@ struct cel_cache;
     X(SNAPSHOT_RENDERED, "RenderedRelease", "renderedreleases.choreo.dev", false)                  \
     X(SNAPSHOT_APPROVAL, "ReleaseApproval", "releaseapprovals.choreo.dev", false)                  \
     X(SNAPSHOT_TEST, "TestResult", "testresults.choreo.dev", false)                                \
+    X(SNAPSHOT_CLUSTER_WORKFLOW, "ClusterWorkflow", "clusterworkflows.choreo.dev", true)           \
+    X(SNAPSHOT_WORKFLOW, "Workflow", "workflows.choreo.dev", false)                                \
+    X(SNAPSHOT_RUN, "WorkflowRun", "workflowruns.choreo.dev", false)                               \
     X(SNAPSHOT_SECRET, "Secret", "secrets", false)                                                 \
     X(SNAPSHOT_CONFIG_MAP, "ConfigMap", "configmaps", false)                                       \
     X(SNAPSHOT_SECRET_REFERENCE, "SecretReference", "secretreferences.openchoreo.dev", false)      \
@@ -139,12 +142,13 @@ enum snapshot_index {
     SNAPSHOT_BY_NS,          /* every kind: its namespace */
     SNAPSHOT_BY_PROJECT,     /* Component ("-": names none), Release, Binding, Rendered; Resource */
     SNAPSHOT_BY_LISTED,      /* Project: each component that it lists */
-    SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered; OpenChoreo's Workload, Binding */
+    SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered, Run; OpenChoreo's Workload, Binding */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
     SNAPSHOT_BY_RELEASE,     /* Binding, Approval, Test */
     SNAPSHOT_BY_PIPELINE,    /* Project */
     SNAPSHOT_BY_RESOURCE,   /* Resource's Release, Binding, Rendered; Release: each that it needs */
     SNAPSHOT_BY_BINDING,    /* Rendered; of a resource: "resource/NAME" */
+    SNAPSHOT_BY_RUN,        /* Rendered */
     SNAPSHOT_BY_PLANE,      /* Environment, Rendered, over all namespaces */
     SNAPSHOT_BY_CELL,       /* both Bindings, and Rendered of cells: "PROJECT/ENVIRONMENT" */
     SNAPSHOT_BY_MEMBER,     /* Rendered of what is in cells: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
@@ -211,6 +215,9 @@ struct world {
     bool (*object)(void *user, struct slice plane, struct slice cluster, const json_t *resource,
                    struct world_object *out);
     bool (*release)(void *user, struct slice ns, struct slice name, struct world_release *out);
+    /* What was seen of a WorkflowRun, the RenderedRelease "NAMESPACE/NAME": [{kind, name, status}]
+     * of its objects and their pods, a fresh tree; NULL: there is no connection. */
+    json_t *(*run)(void *user, struct slice plane, struct slice cluster, struct slice release);
     /* Probes: the cluster's state as the system shard's leader sees it; a fresh tree
      * {state, reason, message, version} or NULL. */
     json_t *(*cluster)(void *user, struct slice plane, struct slice cluster);

@@ -7,6 +7,7 @@
 #include "proto/object.h"
 #include "render/deployment_internal.h"
 #include "render/name.h"
+#include "render/run.h"
 
 /* The cluster's own entry in its plane, or NULL. */
 static const json_t *cluster_of(const struct inputs *in, const json_t *plane)
@@ -143,7 +144,8 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
 
 int deployment__check_environment(const struct inputs *in, const char **reason, struct err *err)
 {
-    if (in->environment.object == NULL) {
+    /* The cell of runs belongs to no environment. */
+    if (in->environment.object == NULL && !slice_eq_cstr(in->d->project, RUN_PROJECT)) {
         *reason = "EnvironmentNotFound";
         return err_set(err, ERR_NOT_FOUND, "there is no environment \"%.*s\"",
                        SLICE_ARG(in->d->environment));

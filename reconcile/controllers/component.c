@@ -1,11 +1,12 @@
 /* component.c: from a component to a release, and from the release to its first environment.
  *
- *   project -> image -> type and traits -> Release (named by its content) -> ReleaseBinding in the
- *   first environment of the project's pipeline -> roll-up of all its bindings
+ *   project -> image (named, or built) -> type and traits -> Release (named by its content) ->
+ * ReleaseBinding in the first environment of the project's pipeline -> roll-up of all its bindings
  *
  * Each step that cannot be taken leaves a condition that says why and what to do, and what was
  * deployed before stays as it is. A binding follows new releases only: one that somebody pointed at
  * an older release is left there until the component changes again. */
+#include "reconcile/controllers/build.h"
 #include "reconcile/controllers/openchoreo.h"
 
 #include <string.h>
@@ -27,6 +28,7 @@ struct work {
     json_t *edit;
     struct plan *plan;
     struct membership membership;
+    struct slice built;   /* image that a run made; empty: the spec names one */
     struct slice release; /* name of the release that the spec amounts to */
     struct slice first;   /* environment */
     const char *reason;   /* of the step that failed; NULL: none */
@@ -73,31 +75,44 @@ static bool find_project(struct work *w)
     return true;
 }
 
+static bool find_built(struct work *w)
+{
+    struct slice path = json_text(json_at(w->component, "spec", "source", "path", NULL));
+    struct build build;
+    if (build_plan(w->s, w->entry, &w->membership, w->edit, w->plan, &build)) {
+        w->built = build.image;
+        status_set(w->edit, "image", build.image.len > 0 ? json_str(build.image) : NULL);
+        if (build.image.len == 0) {
+            return fail(w, "ImageResolved", build.reason, "%s", build.message);
+        }
+        condition_set(w->edit, w->s, "ImageResolved", STATUS_TRUE, "Built", "run \"%.*s\" made it",
+                      SLICE_ARG(build.run));
+        return true;
+    }
+    status_set(w->edit, "image", NULL);
+    if (path.len == 0) {
+        return fail(w, "ImageResolved", "NoImage",
+                    "neither spec.image nor spec.source is set: there is nothing to run");
+    }
+    return fail(w, "ImageResolved", "NoRepository",
+                "nothing says which repository %.*s is in: set spec.source.git here or in its "
+                "project, or spec.image to an image that was built elsewhere",
+                SLICE_ARG(path));
+}
+
 static bool find_image(struct work *w)
 {
     const json_t *workload = json_at(w->component, "spec", "workload", NULL);
     struct slice image = workload != NULL ? json_text(json_at(workload, "container", "image", NULL))
                                           : spec_text(w->component, "image");
     if (image.len > 0) {
+        build_unused(w->edit);
         status_set(w->edit, "image", json_str(image));
         condition_set(w->edit, w->s, "ImageResolved", STATUS_TRUE, "Given", "%s is used as it is",
                       workload != NULL ? "spec.workload.container.image" : "spec.image");
         return true;
     }
-    status_set(w->edit, "image", NULL);
-    const json_t *source = json_at(w->component, "spec", "source", NULL);
-    struct slice from = json_text(json_at(source, "git", "repository", NULL));
-    if (from.len == 0) {
-        from = json_text_at(source, "path");
-    }
-    if (from.len == 0) {
-        return fail(w, "ImageResolved", "NoImage",
-                    "neither spec.image nor spec.source is set: there is nothing to run");
-    }
-    return fail(w, "ImageResolved", "NoBuildPlane",
-                "nothing builds %.*s: there is no build plane; set spec.image to an image that was "
-                "built elsewhere",
-                SLICE_ARG(from));
+    return find_built(w);
 }
 
 static void create_release(struct work *w, json_t *spec)
@@ -112,6 +127,27 @@ static void create_release(struct work *w, json_t *spec)
     plan_create(w->plan, SNAPSHOT_RELEASE, release);
     plan_event(w->plan, w->component, false, "Released", "made release \"%.*s\"",
                SLICE_ARG(w->release));
+}
+
+/* The component as if it named the image that was built; a new reference. */
+static json_t *with_image(const struct work *w)
+{
+    json_t *component = json_incref((json_t *)(uintptr_t)w->component);
+    if (w->built.len == 0) {
+        return component;
+    }
+    json_t *copy = json_copy(component);
+    json_decref(component);
+    json_t *spec = json_copy(json_object_get(copy, "spec"));
+    json_object_set_new(copy, "spec", spec);
+    json_t *workload = json_deep_copy(json_object_get(spec, "workload"));
+    if (workload != NULL) {
+        json_object_set_new(json_child(workload, "container"), "image", json_str(w->built));
+        json_object_set_new(spec, "workload", workload);
+    } else {
+        json_object_set_new(spec, "image", json_str(w->built));
+    }
+    return copy;
 }
 
 /* The name of the release that the component amounts to, if it was found out before and is there.
@@ -135,8 +171,10 @@ static bool compute_release(struct work *w, struct slice from)
     struct view v;
     struct slice text = {0};
     view_init(&v, w->s, &w->plan->arena);
+    json_t *component = with_image(w);
     snapshot_compute_begin(w->s, w->entry);
-    int rc = release_make(&v.platform, w->component, w->membership.project, &spec, &reason, &err);
+    int rc = release_make(&v.platform, component, w->membership.project, &spec, &reason, &err);
+    json_decref(component);
     if (rc == 0) {
         w->release = release_name(&w->plan->arena, w->entry->name, spec);
         text = slice_of(
@@ -305,17 +343,6 @@ static void provide_all(struct work *w)
     }
 }
 
-static void note_build(struct work *w)
-{
-    if (json_is_true(json_at(w->component, "spec", "autoBuild", NULL)) ||
-        (json_at(w->component, "spec", "build", NULL) != NULL && w->reason == NULL)) {
-        condition_set(w->edit, w->s, "BuildSupported", STATUS_FALSE, "NoBuildPlane",
-                      "spec.build is recorded, but there is no build plane to act on it");
-    } else {
-        condition_drop(w->edit, "BuildSupported");
-    }
-}
-
 static json_t *environment_row(const json_t *binding)
 {
     struct condition ready = condition_of(binding, READY);
@@ -356,8 +383,11 @@ static void report(struct work *w)
     }
     if (w->reason != NULL) {
         condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
-        condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
-                      "waiting for what stands in the way of Ready");
+        bool building = strcmp(w->reason, "Building") == 0;
+        condition_set(w->edit, w->s, PROGRESSING, building ? STATUS_TRUE : STATUS_FALSE,
+                      building ? "Progressing" : "Stuck",
+                      building ? "work is under way"
+                               : "waiting for what stands in the way of Ready");
     } else if (count == 0 && w->release.len == 0) {
         condition_set(w->edit, w->s, READY, STATUS_FALSE, "NotDeployed",
                       "bound to no environment: create a ReleaseBinding, or set spec.autoDeploy");
@@ -383,10 +413,10 @@ static void plan_end(struct work *w)
         object_remove_finalizer(w->edit, FINALIZER);
         return;
     }
-    static const enum snapshot_kind made[] = {SNAPSHOT_BINDING, SNAPSHOT_RENDERED,
+    static const enum snapshot_kind made[] = {SNAPSHOT_RUN, SNAPSHOT_BINDING, SNAPSHOT_RENDERED,
                                               SNAPSHOT_RELEASE};
     size_t left = 0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
         const struct snapshot_entry **found;
         size_t count = snapshot_list(w->s, made[i], SNAPSHOT_BY_COMPONENT, w->entry->ns,
                                      w->entry->name, &w->plan->arena, &found);
@@ -420,7 +450,6 @@ void component_plan(const struct snapshot *s, const struct snapshot_entry *entry
             bind(&w);
         }
     }
-    note_build(&w);
     tracking_plan(s, entry,
                   w.membership.entry != NULL ? snapshot_tree(s, w.membership.entry) : NULL, plan);
     report(&w);

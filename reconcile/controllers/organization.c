@@ -8,6 +8,7 @@
  */
 #include "reconcile/controllers/common.h"
 #include "render/builtin.h"
+#include "render/run_builtin.h"
 
 #include <string.h>
 
@@ -102,6 +103,7 @@ static const enum snapshot_kind drained[] = {
     SNAPSHOT_PROJECT,
     SNAPSHOT_COMPONENT,
     SNAPSHOT_RESOURCE,
+    SNAPSHOT_RUN,
     SNAPSHOT_BINDING,
     SNAPSHOT_RESOURCE_BINDING,
     SNAPSHOT_RENDERED,
@@ -110,6 +112,7 @@ static const enum snapshot_kind drained[] = {
     SNAPSHOT_RESOURCE_TYPE,
     SNAPSHOT_TYPE,
     SNAPSHOT_TRAIT,
+    SNAPSHOT_WORKFLOW,
     SNAPSHOT_PIPELINE,
     SNAPSHOT_SECRET,
     SNAPSHOT_SECRET_REFERENCE,
@@ -213,7 +216,8 @@ static void create_builtin(const struct snapshot *s, enum snapshot_kind kind, st
 {
     json_t *type = NULL;
     if (snapshot_find(s, kind, (struct slice){0}, name) == NULL &&
-        builtin_load(name, &type, NULL) == 0) {
+        (kind == SNAPSHOT_CLUSTER_WORKFLOW ? run_builtin_load : builtin_load)(name, &type, NULL) ==
+            0) {
         plan_create(plan, kind, type);
     }
 }
@@ -232,5 +236,8 @@ void bootstrap_plan(const struct snapshot *s, struct plan *plan)
     }
     for (size_t i = 0; i < builtin_resource_count(); i++) {
         create_builtin(s, SNAPSHOT_CLUSTER_RESOURCE_TYPE, builtin_resource_name(i), plan);
+    }
+    for (size_t i = 0; i < run_builtin_count(); i++) {
+        create_builtin(s, SNAPSHOT_CLUSTER_WORKFLOW, run_builtin_name(i), plan);
     }
 }

@@ -17,8 +17,10 @@
 
 #include "reconcile/controllers/openchoreo.h"
 #include "reconcile/controllers/rendered_resource.h"
+#include "reconcile/controllers/workflow_run.h"
 #include "reconcile/drivers/driver.h"
 #include "render/deployment.h"
+#include "render/run.h"
 
 #define APPLIED "Applied"
 
@@ -311,6 +313,9 @@ static void report(struct work *w, const char *hash)
     struct health sum;
     report_objects(w, edit, &sum);
     status_set(edit, "appliedHash", json_string(hash));
+    if (rendered_is_run(w->rendered)) {
+        rendered_report_run(w->s, w->rendered, w->inventory, edit, w->plan);
+    }
     if (w->world.epoch[0] != '\0' && strcmp(w->world.hash, hash) == 0) {
         status_set(edit, "epoch", json_string(w->world.epoch));
     }
@@ -471,6 +476,14 @@ static void plan_apply(struct work *w, const char *hash, json_t *manifests)
 static bool orphaned(const struct work *w)
 {
     struct arena *arena = &w->plan->arena;
+    if (rendered_is_run(w->rendered)) {
+        const struct snapshot_entry *run =
+            snapshot_find(w->s, SNAPSHOT_RUN, w->entry->ns, spec_text(w->rendered, "workflowRun"));
+        return run == NULL || !owned_by(w->rendered, run->uid);
+    }
+    if (w->cell && slice_eq_cstr(w->project, RUN_PROJECT)) {
+        return !run_cell_wanted(w->s, w->entry->ns, arena) && !shared(w);
+    }
     if (!w->cell) {
         enum snapshot_kind kind =
             rendered_is_resource(w->rendered) ? SNAPSHOT_RESOURCE_BINDING : SNAPSHOT_BINDING;
@@ -517,6 +530,10 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     }
     if (w.world.busy) {
         return; /* its end brings the key back */
+    }
+    if (rendered_is_run(rendered) && w.applied[0] != '\0') {
+        report(&w, w.applied); /* what ran, or runs, is not sent again */
+        return;
     }
     json_t *manifests = NULL;
     const char *reason = NULL;

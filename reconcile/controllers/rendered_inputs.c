@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "reconcile/controllers/workflow_run.h"
+#include "render/run.h"
+
 bool rendered_is_resource(const json_t *rendered)
 {
     return owner_text(rendered, "resourceName").len > 0;
@@ -27,10 +30,30 @@ struct deployment rendered_deployment(const json_t *rendered)
                                .binding = spec_text(rendered, "bindingName")};
 }
 
+static int run_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,
+                         json_t **manifests, const char **reason, struct err *err)
+{
+    struct view v;
+    struct slice image;
+    struct slice name = spec_text(rendered, "workflowRun");
+    const json_t *run = snapshot_get(s, SNAPSHOT_RUN, object_ns(rendered), name);
+    *manifests = NULL;
+    if (run == NULL) {
+        *reason = "WorkflowRunNotFound";
+        return err_set(err, ERR_NOT_FOUND, "there is no WorkflowRun \"%.*s\"", SLICE_ARG(name));
+    }
+    view_init(&v, s, arena);
+    return run_render(&v.platform, run, spec_text(rendered, "dataPlane"), arena, s->programs,
+                      manifests, &image, reason, err);
+}
+
 int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,
                        json_t **manifests, const char **reason, struct err *err)
 {
     struct view v;
+    if (rendered_is_run(rendered)) {
+        return run_manifests(s, rendered, arena, manifests, reason, err);
+    }
     const struct deployment d = rendered_deployment(rendered);
     view_init(&v, s, arena);
     return deployment_render(&v.platform, &d, arena, s->programs, NULL, manifests, reason, err);

@@ -58,7 +58,7 @@ struct driver_seen {
     uint64_t fingerprint;
     enum world_health health;
     char *message;
-    char *status; /* of a resource's object: as JSON; NULL: of others, or none */
+    char *status; /* of a resource's or run's object or pod: as JSON; NULL: of others, or none */
     uint64_t at;  /* private: which sight of all this was */
 };
 
@@ -70,7 +70,7 @@ struct driver_object {
     uint64_t fingerprint; /* of all but status and the server's own bookkeeping */
     enum world_health health;
     const char *message;
-    bool status_changed; /* of a resource's object, whose type may ask for it */
+    bool status_changed; /* of a resource's or run's object */
     const json_t *live;  /* the whole object; borrowed for the call */
 };
 

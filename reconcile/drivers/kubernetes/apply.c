@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "proto/object.h"
+#include "render/run.h"
 
 struct apply {
     struct driver_cluster *c;
@@ -48,6 +49,25 @@ static json_t *copied_child(json_t *parent, const char *key)
     return child;
 }
 
+/* Pods of a run's Job have no manifest of their own; what they say when they end is looked for, so
+ * they are marked through it. Nothing of it changes from leader to leader: a Job's template may
+ * not.
+ */
+static void mark_pods(const struct apply *a, json_t *body, const char *shard)
+{
+    if (!slice_eq_cstr(object_kind(body), "Job") || object_label(body, RUN_LABEL).len == 0) {
+        return;
+    }
+    json_t *template = copied_child(copied_child(body, "spec"), "template");
+    json_t *metadata = copied_child(template, "metadata");
+    json_t *labels = copied_child(metadata, "labels");
+    json_object_set_new(labels, DRIVER_LABEL_CONTROL_PLANE,
+                        json_string(a->c->config.epoch.cluster));
+    json_object_set_new(labels, DRIVER_LABEL_SHARD, json_string(shard));
+    json_t *annotations = copied_child(metadata, "annotations");
+    json_object_set_new(annotations, DRIVER_ANNOTATION_RELEASE, json_string(a->op->release));
+}
+
 /* The manifest with our marks, and with the preconditions of an update. */
 static json_t *stamped(const struct apply *a)
 {
@@ -63,6 +83,7 @@ static json_t *stamped(const struct apply *a)
     json_object_set_new(annotations, DRIVER_ANNOTATION_EPOCH, json_str(buf_slice(&a->c->epoch)));
     json_object_set_new(annotations, DRIVER_ANNOTATION_RELEASE, json_string(a->op->release));
     json_object_set_new(annotations, DRIVER_ANNOTATION_REVISION, json_string(a->op->revision));
+    mark_pods(a, body, shard);
     if (a->uid != NULL) {
         json_object_set_new(metadata, "uid", json_string(a->uid));
         json_object_set_new(metadata, "resourceVersion", json_string(a->version));

@@ -11,6 +11,7 @@
 
 #include "proto/object.h"
 #include "reconcile/drivers/kubernetes/live.h"
+#include "render/run.h"
 
 enum { DEFAULT_REQUESTS_PER_SECOND = 50, CONNECT_TIMEOUT_MS = 4000, PROBE_TIMEOUT_MS = 4000 };
 
@@ -36,13 +37,16 @@ static bool replace(char **owned, struct slice value)
     return true;
 }
 
-/* Keeps the status of a resource's object, which its type may ask for. True if it changed. */
+/* Keeps the status of a resource's object, which its type may ask for, and of what belongs to a
+ * run, whose outcome is in it. True if it changed. */
 static bool keep_status(struct driver_seen *s, const json_t *live)
 {
     const json_t *labels = json_at(live, "metadata", "labels", NULL);
     const json_t *status = json_object_get(live, "status");
     struct buf text = {0};
-    if (json_object_get(labels, DRIVER_LABEL_RESOURCE) == NULL || status == NULL) {
+    bool kept = json_object_get(labels, DRIVER_LABEL_RESOURCE) != NULL ||
+                json_object_get(labels, RUN_LABEL) != NULL;
+    if (!kept || status == NULL) {
         return false;
     }
     json_canonical(status, &text);

@@ -99,6 +99,23 @@ static enum world_health phase_health(const json_t *live, struct buf *message)
     return HEALTH_HEALTHY;
 }
 
+/* Argo's, whose kind is called like ours. */
+static enum world_health workflow_health(const json_t *live, struct buf *message)
+{
+    struct slice phase = json_text(json_at(live, "status", "phase", NULL));
+    if (slice_eq_cstr(phase, "Succeeded")) {
+        return HEALTH_HEALTHY;
+    }
+    bool failed = slice_eq_cstr(phase, "Failed") || slice_eq_cstr(phase, "Error");
+    struct slice why = json_text(json_at(live, "status", "message", NULL));
+    if (why.len > 0) {
+        buf_add(message, why);
+    } else {
+        buf_addf(message, "phase %.*s", SLICE_ARG(phase.len > 0 ? phase : SLICE("Pending")));
+    }
+    return failed ? HEALTH_DEGRADED : HEALTH_PROGRESSING;
+}
+
 enum world_health live_health(const json_t *live, struct buf *message)
 {
     struct slice kind = object_kind(live);
@@ -117,6 +134,10 @@ enum world_health live_health(const json_t *live, struct buf *message)
     }
     if (slice_eq_cstr(kind, "Job")) {
         return job_health(live, message);
+    }
+    if (slice_eq_cstr(kind, "Workflow") &&
+        slice_starts_with(object_api_version(live), SLICE("argoproj.io/"))) {
+        return workflow_health(live, message);
     }
     if (slice_eq_cstr(kind, "Namespace") || slice_eq_cstr(kind, "PersistentVolumeClaim") ||
         slice_eq_cstr(kind, "Pod")) {

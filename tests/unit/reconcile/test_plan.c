@@ -92,6 +92,16 @@ static bool world_object(void *user, struct slice plane, struct slice cluster,
     return true;
 }
 
+static json_t *world_run(void *user, struct slice plane, struct slice cluster, struct slice release)
+{
+    struct golden *g = user;
+    (void)plane;
+    (void)cluster;
+    (void)release;
+    const json_t *run = json_object_get(g->test, "run");
+    return run != NULL ? json_deep_copy(run) : NULL;
+}
+
 static json_t *world_cluster(void *user, struct slice plane, struct slice cluster)
 {
     struct golden *g = user;
@@ -253,7 +263,8 @@ static json_t *told_write(const struct golden *g, const struct plan_write *w)
     }
     elide(told, frozen);
     elide(told, frozen_resource);
-    if (w->kind == SNAPSHOT_CLUSTER_TYPE || w->kind == SNAPSHOT_CLUSTER_RESOURCE_TYPE) {
+    if (w->kind == SNAPSHOT_CLUSTER_TYPE || w->kind == SNAPSHOT_CLUSTER_RESOURCE_TYPE ||
+        w->kind == SNAPSHOT_CLUSTER_WORKFLOW) {
         static const char *const spec[] = {"spec", NULL};
         elide(told, spec);
     }
@@ -444,6 +455,7 @@ static void load(struct golden *g, const char *name, const struct buf *text)
     g->world = (struct world){.user = g,
                               .owns = world_owns,
                               .object = world_object,
+                              .run = world_run,
                               .release = world_release,
                               .cluster = world_cluster};
     g->s->world = &g->world;

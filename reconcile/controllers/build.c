@@ -1,0 +1,249 @@
+/* build.c: the newest run that went well decides.
+ *
+ * A run that is newer than the one whose image is used takes its place once it succeeds; one that
+ * fails changes nothing but the condition. What was used is kept in status.build, so that it stays
+ * when its run is deleted. Newer means made later, not ended later: of two builds that overtake
+ * each other the later commit stays. */
+#include "reconcile/controllers/build.h"
+
+#include <stdlib.h>
+
+#include "proto/workflow_run.h"
+#include "reconcile/controllers/workflow_run.h"
+
+#define BUILT "Built"
+
+struct work {
+    const struct snapshot *s;
+    const struct snapshot_entry *entry;
+    const json_t *component;
+    const json_t *project;
+    struct slice project_name;
+    json_t *edit;
+    struct plan *plan;
+    const struct snapshot_entry **runs; /* oldest first */
+    size_t run_count;
+    struct build *out;
+};
+
+static struct slice made_at(const json_t *run)
+{
+    return json_text(json_at(run, "metadata", "creationTimestamp", NULL));
+}
+
+static int run_order(const void *a, const void *b)
+{
+    const struct snapshot_entry *x = *(const struct snapshot_entry *const *)a;
+    const struct snapshot_entry *y = *(const struct snapshot_entry *const *)b;
+    int c = slice_cmp(made_at(x->tree), made_at(y->tree));
+    return c != 0 ? c : slice_cmp(x->name, y->name);
+}
+
+static void find_runs(struct work *w)
+{
+    const struct snapshot_entry **all;
+    size_t count = snapshot_list(w->s, SNAPSHOT_RUN, SNAPSHOT_BY_COMPONENT, w->entry->ns,
+                                 w->entry->name, &w->plan->arena, &all);
+    w->runs = all;
+    for (size_t i = 0; i < count; i++) {
+        if (!all[i]->deleting && snapshot_tree(w->s, all[i]) != NULL) {
+            w->runs[w->run_count++] = all[i];
+        }
+    }
+    if (w->run_count > 1) {
+        qsort(w->runs, w->run_count, sizeof(*w->runs), run_order);
+    }
+}
+
+static bool is_phase(const json_t *run, const char *phase)
+{
+    return slice_eq_cstr(json_text(json_at(run, "status", "phase", NULL)), phase);
+}
+
+/* The newest that went well takes its place in status.build. */
+static void note_newest(struct work *w)
+{
+    const json_t *known = json_at(w->component, "status", "build", NULL);
+    for (size_t i = w->run_count; i-- > 0;) {
+        const json_t *run = snapshot_tree(w->s, w->runs[i]);
+        struct slice image = json_text(json_at(run, "status", "image", NULL));
+        if (!is_phase(run, RUN_SUCCEEDED) || image.len == 0) {
+            continue;
+        }
+        if (slice_cmp(made_at(run), json_text_at(known, "at")) >= 0) {
+            json_t *build = json_pack("{s:o, s:o, s:o}", "run", json_str(w->runs[i]->name), "image",
+                                      json_str(image), "at", json_str(made_at(run)));
+            struct slice commit = json_text(json_at(run, "status", "commit", NULL));
+            if (commit.len > 0) {
+                json_object_set_new(build, "commit", json_str(commit));
+            }
+            status_set(w->edit, "build", build);
+        }
+        break;
+    }
+    const json_t *build = json_at(w->edit, "status", "build", NULL);
+    w->out->image = arena_copy(&w->plan->arena, json_text_at(build, "image"));
+    w->out->run = arena_copy(&w->plan->arena, json_text_at(build, "run"));
+}
+
+/* ---- making the first ---- */
+
+/* It has autoBuild, and a source that is no tag and no commit. */
+static bool follows(const struct work *w, const json_t *git)
+{
+    return json_is_true(json_at(w->component, "spec", "autoBuild", NULL)) &&
+           json_text_at(git, "commit").len == 0 && json_text_at(git, "tag").len == 0;
+}
+
+/* What the branch that it follows was found to be. */
+static struct slice followed_commit(const struct work *w)
+{
+    return json_text(json_at(w->component, "status", "source", "commit", NULL));
+}
+
+static bool make_run(struct work *w, const json_t *git)
+{
+    const struct workflow_run_request request = {.component = w->component,
+                                                 .project = w->project,
+                                                 .project_name = w->project_name,
+                                                 .commit = follows(w, git) ? followed_commit(w)
+                                                                           : SLICE(""),
+                                                 .triggered_by = SLICE("component")};
+    json_t *run = workflow_run_of(&request);
+    if (run == NULL) {
+        return false;
+    }
+    struct slice name = arena_copy(&w->plan->arena, object_name(run));
+    if (snapshot_find(w->s, SNAPSHOT_RUN, w->entry->ns, name) != NULL) {
+        json_decref(run);
+        return false;
+    }
+    plan_create(w->plan, SNAPSHOT_RUN, run);
+    plan_event(w->plan, w->component, false, "BuildStarted", "made run \"%.*s\"", SLICE_ARG(name));
+    condition_set(w->edit, w->s, BUILT, STATUS_FALSE, "Building", "run \"%.*s\" is being started",
+                  SLICE_ARG(name));
+    return true;
+}
+
+/* Without a word of the component's, the first build comes by itself; with autoBuild, also that of
+ * every commit or tag that it comes to name. One that follows a branch is built once it is known
+ * what that is; new commits of it are tracking.h's. */
+static bool wants_run(const struct work *w, const json_t *git)
+{
+    const json_t *automatic = json_at(w->component, "spec", "autoBuild", NULL);
+    bool first = w->run_count == 0 && w->out->image.len == 0;
+    if (json_is_false(automatic)) {
+        return false;
+    }
+    if (follows(w, git)) {
+        return first && followed_commit(w).len > 0;
+    }
+    return first || json_is_true(automatic);
+}
+
+/* ---- telling ---- */
+
+static void tell(struct work *w, const char *reason, const char *message)
+{
+    bool built = slice_eq_cstr(slice_of(reason), BUILT);
+    condition_set(w->edit, w->s, BUILT, built ? STATUS_TRUE : STATUS_FALSE, reason, "%s", message);
+    w->out->reason = reason;
+    w->out->message = message;
+}
+
+static void report(struct work *w)
+{
+    struct arena *arena = &w->plan->arena;
+    const json_t *newest = w->run_count > 0 ? snapshot_tree(w->s, w->runs[w->run_count - 1]) : NULL;
+    struct slice name = object_name(newest);
+    struct slice message = json_text(json_at(newest, "status", "message", NULL));
+    if (newest == NULL && w->out->image.len == 0) {
+        tell(w, "WaitingForBuild",
+             arena_printf(arena, "nothing has built it yet: choreo build %.*s",
+                          SLICE_ARG(w->entry->name)));
+    } else if (newest != NULL && is_phase(newest, RUN_FAILED)) {
+        tell(w, "BuildFailed",
+             arena_printf(arena, "run \"%.*s\": %.*s%s", SLICE_ARG(name), SLICE_ARG(message),
+                          w->out->image.len > 0 ? "; the last image that was built goes on running"
+                                                : ""));
+    } else if (newest != NULL && !run_ended(newest)) {
+        tell(w, "Building",
+             arena_printf(arena, "run \"%.*s\": %.*s", SLICE_ARG(name),
+                          SLICE_ARG(message.len > 0 ? message : SLICE("is being started"))));
+    } else {
+        tell(w, BUILT,
+             arena_printf(arena, "run \"%.*s\" made %.*s", SLICE_ARG(w->out->run),
+                          SLICE_ARG(w->out->image)));
+    }
+}
+
+/* ---- what is too much ---- */
+
+/* Does a release of the component that is bound somewhere run this image? */
+static bool in_use(struct work *w, struct slice image)
+{
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, w->entry->ns,
+                                 w->entry->name, &w->plan->arena, &bindings);
+    for (size_t i = 0; image.len > 0 && i < count; i++) {
+        const json_t *binding = snapshot_tree(w->s, bindings[i]);
+        const struct slice names[] = {spec_text(binding, "releaseName"),
+                                      json_text(json_at(binding, "status", "releaseName", NULL))};
+        for (size_t k = 0; k < 2; k++) {
+            const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, names[k]);
+            const json_t *container = json_at(release, "spec", "workload", "container", NULL);
+            if (slice_eq(json_text_at(container, "image"), image)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void delete_old(struct work *w)
+{
+    for (size_t i = 0; i + BUILD_RUNS_KEPT < w->run_count; i++) {
+        const json_t *run = snapshot_tree(w->s, w->runs[i]);
+        struct slice image = json_text(json_at(run, "status", "image", NULL));
+        if (run_ended(run) && !slice_eq(w->runs[i]->name, w->out->run) && !in_use(w, image)) {
+            plan_delete(w->plan, w->runs[i]);
+        }
+    }
+}
+
+bool build_plan(const struct snapshot *s, const struct snapshot_entry *component,
+                const struct membership *membership, json_t *edit, struct plan *plan,
+                struct build *out)
+{
+    const struct snapshot_entry *project = membership->entry;
+    struct work w = {.s = s,
+                     .entry = component,
+                     .component = snapshot_tree(s, component),
+                     .project = project != NULL ? snapshot_tree(s, project) : NULL,
+                     .project_name = membership->project,
+                     .edit = edit,
+                     .plan = plan,
+                     .out = out};
+    json_t *source = workflow_run_source(w.component, w.project);
+    *out = (struct build){0};
+    if (source == NULL) {
+        build_unused(edit);
+        return false;
+    }
+    find_runs(&w);
+    note_newest(&w);
+    delete_old(&w);
+    report(&w);
+    if (wants_run(&w, json_object_get(source, "git")) &&
+        make_run(&w, json_object_get(source, "git"))) {
+        out->reason = "Building";
+        out->message = "its first build is being started";
+    }
+    json_decref(source);
+    return true;
+}
+
+void build_unused(json_t *edit)
+{
+    condition_drop(edit, BUILT);
+}

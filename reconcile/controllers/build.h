@@ -1,0 +1,27 @@
+/* build.h: where a component that names no image gets one: from the runs that build it.
+ *
+ * Pure, over a snapshot. Owner: slices are the snapshot's or the plan's. Thread: the snapshot's. */
+#ifndef RECONCILE_CONTROLLERS_BUILD_H
+#define RECONCILE_CONTROLLERS_BUILD_H
+
+#include "reconcile/controllers/common.h"
+
+enum { BUILD_RUNS_KEPT = 10 }; /* of a component, beside those of what runs */
+
+struct build {
+    struct slice image; /* with its digest; empty: none yet */
+    struct slice run;   /* that made it */
+    const char *reason; /* why there is none: a condition's */
+    const char *message;
+};
+
+/* Notes the newest build that went well in edit's status.build, tells in the condition Built how
+ * building goes, makes the first run if nothing says otherwise, and deletes runs that are too many.
+ * False: the component names no repository. */
+bool build_plan(const struct snapshot *s, const struct snapshot_entry *component,
+                const struct membership *membership, json_t *edit, struct plan *plan,
+                struct build *out);
+/* The component names an image itself: what its source says is recorded, and not built. */
+void build_unused(json_t *edit);
+
+#endif

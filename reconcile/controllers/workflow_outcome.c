@@ -1,0 +1,352 @@
+/* workflow_outcome.c: from the statuses of a Job and its pods, or of Argo's Workflow, to the
+ * outcome.
+ *
+ * A container says what it made in its termination message, Argo's steps in outputs.parameters. A
+ * message may be a digest, a commit, a JSON object of both, or any text with a digest in it. */
+#include "reconcile/controllers/workflow_outcome.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "proto/object.h"
+
+enum { DIGEST_HEX = 64, COMMIT_HEX = 40, MESSAGE_SHOWN = 300 };
+
+#define SHA256 "sha256:"
+
+static bool is_hex(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
+static struct slice digest_in(struct slice text)
+{
+    size_t at = slice_find(text, SLICE(SHA256));
+    while (at != SIZE_MAX) {
+        struct slice digest = slice_sub(text, at, strlen(SHA256) + DIGEST_HEX);
+        struct slice hex = slice_sub(digest, strlen(SHA256), SIZE_MAX);
+        if (hex.len == DIGEST_HEX && is_hex(hex)) {
+            return digest;
+        }
+        text = slice_sub(text, at + strlen(SHA256), SIZE_MAX);
+        at = slice_find(text, SLICE(SHA256));
+    }
+    return (struct slice){0};
+}
+
+static void set_once(json_t *outcome, const char *key, struct slice text)
+{
+    if (text.len > 0 && json_object_get(outcome, key) == NULL) {
+        json_object_set_new(outcome, key, json_str(text));
+    }
+}
+
+/* What a step that ended well said. */
+static void hear(json_t *outcome, struct slice said)
+{
+    json_t *tree = NULL;
+    said = slice_trim(said);
+    if (said.len > 0 && said.data[0] == '{' && json_parse(said, &tree, NULL) == 0) {
+        set_once(outcome, "image", json_text_at(tree, "image"));
+        set_once(outcome, "digest", digest_in(json_text_at(tree, "digest")));
+        set_once(outcome, "commit", json_text_at(tree, "commit"));
+        json_decref(tree);
+        return;
+    }
+    set_once(outcome, "digest", digest_in(said));
+    if (said.len == COMMIT_HEX && is_hex(said)) {
+        set_once(outcome, "commit", said);
+    }
+}
+
+static void set_text(json_t *row, const char *key, struct slice text)
+{
+    if (text.len > 0) {
+        json_object_set_new(row, key, json_str(text));
+    }
+}
+
+/* At most MESSAGE_SHOWN bytes of it, and no half of a character. */
+static struct slice shown(struct slice message)
+{
+    size_t len = message.len < MESSAGE_SHOWN ? message.len : MESSAGE_SHOWN;
+    while (len < message.len && len > 0 && ((unsigned char)message.data[len] & 0xC0) == 0x80) {
+        len--;
+    }
+    return slice_sub(message, 0, len);
+}
+
+static json_t *task_new(struct slice name, const char *phase, struct slice started,
+                        struct slice ended, struct slice message)
+{
+    json_t *row = json_pack("{s:o, s:s}", "name", json_str(name), "phase", phase);
+    set_text(row, "startedAt", started);
+    set_text(row, "completedAt", ended);
+    set_text(row, "message", shown(slice_trim(message)));
+    return row;
+}
+
+/* ---- a Job ---- */
+
+static json_t *ended_task(struct slice name, const json_t *end, json_t *outcome)
+{
+    json_int_t code = json_integer_value(json_object_get(end, "exitCode"));
+    struct slice said = json_text_at(end, "message");
+    struct buf why = {0};
+    if (code == 0) {
+        hear(outcome, said);
+    } else {
+        buf_addf(&why, "exit code %lld (%.*s)%s%.*s", (long long)code,
+                 SLICE_ARG(json_text_at(end, "reason")), said.len > 0 ? ": " : "", SLICE_ARG(said));
+    }
+    json_t *task =
+        task_new(name, code == 0 ? "Succeeded" : "Failed", json_text_at(end, "startedAt"),
+                 json_text_at(end, "finishedAt"), buf_slice(&why));
+    buf_free(&why);
+    return task;
+}
+
+/* Reasons that a container waits for and that pass by themselves. */
+static bool passes(struct slice reason)
+{
+    return reason.len == 0 || slice_eq_cstr(reason, "PodInitializing") ||
+           slice_eq_cstr(reason, "ContainerCreating");
+}
+
+static json_t *container_task(const json_t *container, json_t *outcome)
+{
+    struct slice name = json_text_at(container, "name");
+    const json_t *state = json_object_get(container, "state");
+    const json_t *end = json_object_get(state, "terminated");
+    const json_t *running = json_object_get(state, "running");
+    const json_t *waiting = json_object_get(state, "waiting");
+    struct slice none = {0};
+    if (end != NULL) {
+        return ended_task(name, end, outcome);
+    }
+    if (running != NULL) {
+        return task_new(name, "Running", json_text_at(running, "startedAt"), none, none);
+    }
+    struct slice reason = json_text_at(waiting, "reason");
+    struct buf why = {0};
+    if (!passes(reason)) {
+        buf_addf(&why, "%.*s: %.*s", SLICE_ARG(reason),
+                 SLICE_ARG(json_text_at(waiting, "message")));
+    }
+    json_t *task = task_new(name, "Pending", none, none, buf_slice(&why));
+    buf_free(&why);
+    return task;
+}
+
+static void pod_tasks(const json_t *pod, json_t *outcome)
+{
+    static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
+    json_t *tasks = json_array();
+    for (size_t i = 0; i < 2; i++) {
+        size_t k;
+        json_t *container;
+        json_array_foreach(json_object_get(pod, lists[i]), k, container)
+        {
+            json_array_append_new(tasks, container_task(container, outcome));
+        }
+    }
+    if (json_array_size(tasks) > 0) {
+        json_object_set(outcome, "tasks", tasks);
+    }
+    json_decref(tasks);
+}
+
+static const json_t *condition(const json_t *status, const char *type)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(status, "conditions"), i, c)
+    {
+        if (slice_eq_cstr(json_text_at(c, "type"), type) &&
+            slice_eq_cstr(json_text_at(c, "status"), "True")) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static void set_phase(json_t *outcome, const char *phase)
+{
+    json_object_set_new(outcome, "phase", json_string(phase));
+}
+
+/* The first task that failed says why, else the cluster does. */
+static void explain(json_t *outcome, struct slice otherwise)
+{
+    size_t i;
+    json_t *task;
+    json_array_foreach(json_object_get(outcome, "tasks"), i, task)
+    {
+        struct slice phase = json_text_at(task, "phase");
+        if (slice_eq_cstr(phase, "Failed") || slice_eq_cstr(phase, "Error")) {
+            struct buf text = {0};
+            buf_addf(&text, "step \"%.*s\" failed: %.*s", SLICE_ARG(json_text_at(task, "name")),
+                     SLICE_ARG(json_text_at(task, "message")));
+            json_object_set_new(outcome, "message", json_str(buf_slice(&text)));
+            buf_free(&text);
+            return;
+        }
+    }
+    set_text(outcome, "message", otherwise);
+}
+
+static bool ended(const json_t *pod)
+{
+    struct slice phase = json_text_at(pod, "phase");
+    return slice_eq_cstr(phase, "Succeeded") || slice_eq_cstr(phase, "Failed");
+}
+
+/* Milliseconds until what a Job that is complete made is given up; 0: now. */
+static uint64_t patience_ms(const json_t *job, const json_t *pod, uint64_t now_ms)
+{
+    uint64_t since_ms = 0;
+    struct buf text = {0};
+    buf_add(&text, json_text_at(condition(job, "Complete"), "lastTransitionTime"));
+    bool known = !ended(pod) && clock_parse_rfc3339(buf_cstr(&text), &since_ms) == 0;
+    buf_free(&text);
+    return known && now_ms < since_ms + OUTCOME_PATIENCE_MS
+               ? since_ms + OUTCOME_PATIENCE_MS - now_ms
+               : 0;
+}
+
+static void job_outcome(const json_t *job, const json_t *pod, uint64_t now_ms, json_t *outcome,
+                        uint64_t *again_ms)
+{
+    const json_t *failed = condition(job, "Failed");
+    pod_tasks(pod, outcome);
+    if (failed != NULL) {
+        bool late = slice_eq_cstr(json_text_at(failed, "reason"), "DeadlineExceeded");
+        set_phase(outcome, "Failed");
+        explain(outcome, late ? SLICE("it took longer than its time limit")
+                              : json_text_at(failed, "message"));
+    } else if (condition(job, "Complete") != NULL) {
+        *again_ms = patience_ms(job, pod, now_ms);
+        set_phase(outcome, *again_ms > 0 ? "Running" : "Succeeded");
+    } else if (pod != NULL) {
+        bool pending = slice_eq_cstr(json_text_at(pod, "phase"), "Pending") &&
+                       json_array_size(json_object_get(pod, "initContainerStatuses")) == 0;
+        set_phase(outcome, pending ? "Pending" : "Running");
+        size_t i;
+        json_t *task; /* what keeps it from going on */
+        json_array_foreach(json_object_get(outcome, "tasks"), i, task)
+        {
+            if (slice_eq_cstr(json_text_at(task, "phase"), "Pending")) {
+                set_once(outcome, "message", json_text_at(task, "message"));
+            }
+        }
+    } else {
+        set_phase(outcome, "Pending");
+    }
+}
+
+/* ---- Argo ---- */
+
+static void hear_outputs(const json_t *holder, json_t *outcome)
+{
+    size_t i;
+    json_t *parameter;
+    json_array_foreach(json_at(holder, "outputs", "parameters", NULL), i, parameter)
+    {
+        struct slice name = json_text_at(parameter, "name");
+        struct slice value = slice_trim(json_text_at(parameter, "value"));
+        if (slice_ends_with(name, SLICE("digest"))) {
+            set_once(outcome, "digest", digest_in(value));
+        } else if (slice_eq_cstr(name, "image")) {
+            set_once(outcome, "image", value);
+        } else if (slice_eq_cstr(name, "commit") || slice_eq_cstr(name, "git-revision")) {
+            set_once(outcome, "commit", value);
+        }
+    }
+}
+
+static int task_order(const json_t *a, const json_t *b)
+{
+    int c = slice_cmp(json_text_at(a, "startedAt"), json_text_at(b, "startedAt"));
+    return c != 0 ? c : slice_cmp(json_text_at(a, "name"), json_text_at(b, "name"));
+}
+
+static void argo_outcome(const json_t *status, json_t *outcome)
+{
+    struct slice phase = json_text_at(status, "phase");
+    json_t *tasks = json_array();
+    const char *id;
+    json_t *node;
+    hear_outputs(status, outcome);
+    json_object_foreach(json_object_get(status, "nodes"), id, node)
+    {
+        struct slice name = json_text_at(node, "displayName");
+        struct buf text = {0};
+        buf_add(&text, json_text_at(node, "phase"));
+        hear_outputs(node, outcome);
+        if (slice_eq_cstr(json_text_at(node, "type"), "Pod")) {
+            json_t *task =
+                task_new(name.len > 0 ? name : slice_of(id), buf_cstr(&text),
+                         json_text_at(node, "startedAt"), json_text_at(node, "finishedAt"),
+                         json_text_at(node, "message"));
+            size_t at = json_array_size(tasks);
+            while (at > 0 && task_order(json_array_get(tasks, at - 1), task) > 0) {
+                at--;
+            }
+            json_array_insert_new(tasks, at, task);
+        }
+        buf_free(&text);
+    }
+    if (json_array_size(tasks) > 0) {
+        json_object_set(outcome, "tasks", tasks);
+    }
+    json_decref(tasks);
+    bool failed = slice_eq_cstr(phase, "Failed") || slice_eq_cstr(phase, "Error");
+    set_phase(outcome, failed                              ? "Failed"
+                       : slice_eq_cstr(phase, "Succeeded") ? "Succeeded"
+                       : slice_eq_cstr(phase, "Running")   ? "Running"
+                                                           : "Pending");
+    if (failed) {
+        explain(outcome, json_text_at(status, "message"));
+    } else {
+        set_text(outcome, "message", json_text_at(status, "message"));
+    }
+}
+
+json_t *workflow_outcome(const json_t *seen, uint64_t now_ms, uint64_t *again_ms)
+{
+    const json_t *job = NULL;
+    const json_t *pod = NULL;
+    const json_t *argo = NULL;
+    size_t i;
+    json_t *object;
+    *again_ms = 0;
+    json_array_foreach((json_t *)(uintptr_t)seen, i, object)
+    {
+        const json_t *status = json_object_get(object, "status");
+        struct slice kind = json_text_at(object, "kind");
+        if (slice_eq_cstr(kind, "Job")) {
+            job = status;
+        } else if (slice_eq_cstr(kind, "Workflow")) {
+            argo = status;
+        } else if (pod == NULL || slice_eq_cstr(json_text_at(status, "phase"), "Succeeded")) {
+            pod = status;
+        }
+    }
+    if (job == NULL && argo == NULL) {
+        return NULL;
+    }
+    json_t *outcome = json_object();
+    if (argo != NULL) {
+        argo_outcome(argo, outcome);
+    } else {
+        job_outcome(job, pod, now_ms, outcome, again_ms);
+    }
+    return outcome;
+}
