@@ -46,7 +46,7 @@ struct loop {
     struct list deferred; /* of struct loop_task */
     uv_prepare_t before_sleep;
     uv_check_t after_sleep;
-    const bool *until; /* of loop_run_until(), while it runs */
+    const bool *until;  /* of loop_run_until(), while it runs */
     uv_idle_t no_sleep; /* active while tasks wait that must not wait for an event */
 };
 

@@ -54,7 +54,6 @@ static void put_following(struct fixture *f, const char *name, const char *path,
     buf_free(&yaml);
 }
 
-
 /* In the middle of what it does: how often a repository was asked since, by the server's log. */
 static size_t asked(const char *path)
 {
