@@ -29,8 +29,9 @@
 #include "base/signals.h"
 #include "node/api/api.h"
 #include "node/api/definitions.h"
-#include "node/api/grpc/door.h"
 #include "node/api/events_view.h"
+#include "node/api/grpc/door.h"
+#include "node/api/hooks/hooks.h"
 #include "node/api/namespaces.h"
 #include "node/cluster.h"
 #include "node/cluster_service.h"
@@ -69,6 +70,7 @@ struct run {
     struct quota strangers;    /* of who has no credentials */
     struct events_view events; /* over the namespaces */
     struct api api;
+    struct hooks hooks;
     struct fronts fronts;
     struct reconciler reconciler;
     struct loop main;
@@ -228,6 +230,7 @@ static void prepare_api(struct run *r)
     api_init(&r->api, &config);
     r->cluster = (struct cluster){.node = &r->node, .credentials = &r->credentials};
     cluster_routes(&r->cluster, &r->api);
+    hooks_init(&r->hooks, &r->api);
     cluster_service_init(&r->cluster_service, &r->cluster);
     grpc_init(&r->grpc);
     grpc_add(&r->grpc, &grpc_resource_service);
@@ -372,6 +375,7 @@ static void close_all(struct run *r)
     api_free(&r->api);
     quota_free(&r->quota);
     quota_free(&r->strangers);
+    hooks_free(&r->hooks);
     namespaces_free(&r->namespaces);
     loop_join(&r->main);
     tls_unref(r->tls);

@@ -112,6 +112,14 @@ static struct slice anonymous_at(struct arena *arena, const char *remote)
     return slice_of(arena_printf(arena, USER_ANONYMOUS "@%.*s", len, remote));
 }
 
+static int enter_quota(struct http_stream *stream, struct quota *quota, struct slice name,
+                       enum quota_kind kind, struct quota_ticket *ticket, struct err *err)
+{
+    int rc = quota_enter(quota, name, kind, loop_now_ms(stream->loop), ticket, err);
+    arena_own(&stream->arena, ticket, leave);
+    return rc;
+}
+
 int api_enter(struct api *api, struct http_stream *stream, const struct subject *subject,
               bool endless, struct quota_ticket **ticket, struct err *err)
 {
@@ -124,9 +132,7 @@ int api_enter(struct api *api, struct http_stream *stream, const struct subject 
     enum quota_kind kind = endless ? QUOTA_WATCHES : QUOTA_REQUESTS;
     bool apart = anonymous && api->config.strangers != NULL;
     struct quota *quota = apart ? api->config.strangers : api->config.quota;
-    int rc = quota_enter(quota, name, kind, loop_now_ms(stream->loop), *ticket, err);
-    arena_own(&stream->arena, *ticket, leave);
-    return rc;
+    return enter_quota(stream, quota, name, kind, *ticket, err);
 }
 
 int api_hold_tree(struct quota_ticket *ticket, struct slice json, struct err *err)
@@ -225,6 +231,10 @@ static void serve(struct door_call *d, struct http_stream *s)
     const struct api_route *route = find_route(d->api, s);
     bool health = health_serves(s->path);
     d->route = (struct api_call){d->api, s, &d->subject, route};
+    if (route != NULL && route->open != NULL) {
+        route->serve(&d->route);
+        return;
+    }
     if (route != NULL || health) {
         if (authorize_path(d, s, &err) != 0) {
             api_call_error(&d->route, &err);
@@ -326,6 +336,17 @@ static const struct http_handler handler = {
     .on_drain = on_drain,
 };
 
+/* An open route's: nobody is asked who they are. */
+static void enter_open(struct door_call *d, struct http_stream *s, const struct api_route *route)
+{
+    d->subject.user = SLICE(USER_ANONYMOUS);
+    (void)subject_add_group(&d->subject, SLICE(GROUP_ANONYMOUS));
+    d->ticket = ARENA_NEW(&s->arena, struct quota_ticket);
+    int rc = enter_quota(s, route->open, anonymous_at(&s->arena, s->remote), QUOTA_REQUESTS,
+                         d->ticket, &d->refusal);
+    s->body_max = rc == 0 ? route->body_max : 0;
+}
+
 /* Who asks, and may they now: known by the head. What is refused is answered when it is whole, for
  * HTTP/1.1's sake, but of its body nothing is kept; nor much of a stranger's. */
 static void enter(struct door_call *d, struct http_stream *s)
@@ -355,5 +376,10 @@ void api_accept(struct api *api, struct http_stream *stream)
     d->api = api;
     stream->handler = &handler;
     stream->user = d;
-    enter(d, stream);
+    const struct api_route *route = find_route(api, stream);
+    if (route != NULL && route->open != NULL) {
+        enter_open(d, stream, route);
+    } else {
+        enter(d, stream);
+    }
 }

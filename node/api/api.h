@@ -29,6 +29,10 @@ struct api_route {
     const char *path;   /* exact; with "/" at its end: everything below, too */
     void (*serve)(struct api_call *call);
     void *user;
+    /* Whoever asks is served, as nobody, and serve() finds out what they may: so much of each
+     * address, with bodies up to body_max. NULL: authenticated and authorized, as everything. */
+    struct quota *open;
+    size_t body_max;
 };
 
 /* A named check of /readyz and /livez: 0, or an error whose message says what is wrong. */

@@ -1,0 +1,563 @@
+/* hooks.c: one delivery, from the request to the runs that it makes.
+ *
+ * Happy path: read the GitWebhook and its Secret from the local view, verify, read the payload,
+ * list projects and components (confirmed: one that was made just before the push counts), make a
+ * run for each match, note the delivery in the status, answer with what became of each.
+ * Failure path: until the signature is verified every failure is the same 401, and a webhook that
+ * is not there has a Secret looked up and a signature computed all the same. A run that cannot be
+ * written for now makes the answer 503: the provider delivers again, or is asked to, and finds the
+ * runs that were made already.
+ * Invariants: one backend request is under way at a time; everything lives in the stream's arena,
+ * which stays until the answer, whatever becomes of the client. */
+#include "node/api/hooks/hooks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/git_url.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "node/api/gate.h"
+#include "node/api/hooks/payload.h"
+#include "node/api/status.h"
+#include "proto/object.h"
+#include "proto/workflow_run.h"
+
+#define PREFIX "/webhooks/v1/namespaces/"
+
+enum { NOTED_EVERY_MS = 60 * 1000, PAGE = 200 };
+
+struct delivery {
+    struct api_call *call;
+    struct hooks *hooks;
+    struct api *api;
+    struct http_stream *stream;
+    struct arena *arena;
+    enum hook_provider provider;
+    struct slice ns;
+    struct slice name;
+    struct slice event;
+    struct slice id;
+    struct subject subject;
+    json_t *hook; /* NULL: there is none */
+    struct quota_ticket ticket;
+    uint64_t deadline_ms;
+    json_t *body;
+    struct hook_payload payload;
+    struct git_url urls[HOOK_URLS_MAX];
+    size_t url_count;
+    /* what is being read */
+    struct backend_get get;
+    struct backend_list list;
+    struct backend_cursor cursor;
+    json_t *projects; /* name -> Project, those with a source */
+    json_t *runs;     /* WorkflowRuns to be made */
+    bool too_many;
+    size_t next;
+    struct gate_write write;
+    /* the answer */
+    json_t *results;
+    size_t created;
+    size_t failed;
+    int worst; /* error of a run that may be made later */
+    const char *message;
+};
+
+static struct metric *deliveries(const char *result)
+{
+    char labels[64];
+    snprintf(labels, sizeof(labels), "result=\"%s\"", result);
+    return metric_counter("choreod_webhook_deliveries_total", labels,
+                          "Messages of git providers, by what came of them.");
+}
+
+static void release_tree(void *tree)
+{
+    json_decref(tree);
+}
+
+static json_t *kept(struct delivery *d, json_t *tree)
+{
+    arena_own(d->arena, tree, release_tree);
+    return tree;
+}
+
+/* ---- answers ---- */
+
+static void leave(void *ticket)
+{
+    quota_leave(ticket);
+}
+
+static void refuse(struct delivery *d)
+{
+    struct err err;
+    (void)err_set(&err, ERR_UNAUTHENTICATED,
+                  "no webhook of this namespace and name, or not signed with its secret");
+    metric_add(deliveries("refused"), 1);
+    api_call_error(d->call, &err);
+}
+
+static void fail(struct delivery *d, const struct err *err)
+{
+    metric_add(deliveries("failed"), 1);
+    api_call_error(d->call, err);
+}
+
+static void respond(struct delivery *d, int status)
+{
+    struct buf text = {0};
+    json_t *answer = kept(d, json_object());
+    json_object_set_new(answer, "message", json_string(d->message));
+    if (d->results != NULL) {
+        json_object_set(answer, "runs", d->results);
+    }
+    json_canonical(answer, &text);
+    buf_add_char(&text, '\n');
+    metric_add(deliveries(status == 202 ? "ignored" : status == 200 ? "taken" : "failed"), 1);
+    api_call_respond(d->call, status, "application/json", buf_slice(&text));
+    buf_free(&text);
+}
+
+static void answer(struct delivery *d)
+{
+    bool ignored = d->payload.ignored != NULL;
+    respond(d, d->worst != 0 ? err_http_status(d->worst) : ignored ? 202 : 200);
+}
+
+static void on_noted(struct gate_write *w, int rc, const struct err *err)
+{
+    struct delivery *d = w->user;
+    if (rc != 0) {
+        log_debug("webhook.note", "webhook=%.*s/%.*s error=%s", SLICE_ARG(d->ns),
+                  SLICE_ARG(d->name), log_q(err->message));
+    }
+    answer(d);
+}
+
+static void write_as_hook(struct delivery *d, const char *kind, enum admit_op op, json_t *incoming,
+                          void (*done)(struct gate_write *w, int rc, const struct err *err))
+{
+    const struct kind_registry *kinds = api_kinds(d->api, d->arena);
+    d->write = (struct gate_write){
+        .api = d->api,
+        .loop = d->stream->loop,
+        .arena = d->arena,
+        .subject = &d->subject,
+        .kind = kind_by_type(kinds, SLICE("choreo.dev/v1"), slice_of(kind)),
+        .op = op,
+        .ns = d->ns,
+        .incoming = incoming,
+        .field_manager = SLICE("webhook"),
+        .user_agent = http_stream_header(d->stream, "user-agent"),
+        .remote = slice_of(d->stream->remote),
+        .deadline_ms = d->deadline_ms,
+        .user = d,
+        .done = done,
+    };
+}
+
+/* Notes the delivery in the webhook's status, unless it has noted another one just now. */
+static void finish(struct delivery *d)
+{
+    const json_t *last = json_at(d->hook, "status", "lastDelivery", NULL);
+    const char *before = json_string_value(json_object_get(last, "at"));
+    uint64_t now_ms = d->api->clock->wall_ms(d->api->clock);
+    uint64_t at_ms = 0;
+    char at[21];
+    log_info("webhook.delivery", "webhook=%.*s/%.*s event=%s runs=%zu message=%s", SLICE_ARG(d->ns),
+             SLICE_ARG(d->name), log_q(arena_cstr(d->arena, d->event)), d->created,
+             log_q(d->message));
+    if (before != NULL && clock_parse_rfc3339(before, &at_ms) == 0 && at_ms <= now_ms &&
+        now_ms - at_ms < NOTED_EVERY_MS) {
+        answer(d);
+        return;
+    }
+    clock_rfc3339(now_ms, at);
+    struct slice url = d->payload.url_count > 0 ? d->payload.urls[0] : (struct slice){0};
+    json_t *delivery =
+        json_pack("{s:o, s:s, s:o, s:o, s:s}", "id", json_str(d->id), "at", at, "event",
+                  json_str(d->event), "repository", json_str(url), "message", d->message);
+    json_t *patch = kept(d, json_pack("{s:{s:o}}", "status", "lastDelivery", delivery));
+    write_as_hook(d, "GitWebhook", ADMIT_PATCH_MERGE, patch, on_noted);
+    d->write.name = d->name;
+    d->write.sub = ADMIT_STATUS;
+    gate_write(&d->write);
+}
+
+/* ---- runs ---- */
+
+static void make_next(struct delivery *d);
+
+static bool may_pass(int rc)
+{
+    return rc == ERR_UNAVAILABLE || rc == ERR_NOT_LEADER || rc == ERR_TIMEOUT || rc == ERR_BUSY ||
+           rc == ERR_CLOSED || rc == ERR_FULL;
+}
+
+static void on_made(struct gate_write *w, int rc, const struct err *err)
+{
+    struct delivery *d = w->user;
+    const json_t *run = json_array_get(d->runs, d->next);
+    bool there = rc == ERR_EXISTS;
+    json_t *result = json_pack(
+        "{s:o, s:o, s:s}", "run", json_str(object_name(run)), "component",
+        json_str(json_text(json_at(run, "spec", "owner", "componentName", NULL))), "result",
+        rc == 0 ? "made"
+        : there ? "was there"
+                : "refused");
+    if (rc != 0 && !there) {
+        json_object_set_new(result, "message", json_str(slice_of(err->message)));
+        d->failed++;
+        d->worst = may_pass(rc) ? rc : d->worst;
+    }
+    d->created += rc == 0 ? 1 : 0;
+    json_array_append_new(d->results, result);
+    d->next++;
+    make_next(d);
+}
+
+static void make_next(struct delivery *d)
+{
+    if (d->next < json_array_size(d->runs)) {
+        write_as_hook(d, "WorkflowRun", ADMIT_CREATE, json_array_get(d->runs, d->next), on_made);
+        gate_write(&d->write);
+        return;
+    }
+    if (d->next == 0) {
+        d->message = "no component with spec.autoBuild follows what was pushed";
+    } else {
+        d->message =
+            arena_printf(d->arena, "%zu made, %zu were there, %zu refused%s", d->created,
+                         d->next - d->created - d->failed, d->failed,
+                         d->too_many ? "; more components match: only the first were built" : "");
+    }
+    finish(d);
+}
+
+/* ---- which components ---- */
+
+static bool is_ours(const struct delivery *d, struct slice repository)
+{
+    struct git_url url;
+    if (git_url_parse(repository, d->arena, &url, NULL) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < d->url_count; i++) {
+        if (git_url_same(&url, &d->urls[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A component that names no branch follows the default one; if the provider does not say which that
+ * is, it is called as they most often are. */
+static bool follows(const struct delivery *d, const json_t *git, const struct hook_push *push)
+{
+    struct slice branch = json_text_at(git, "branch");
+    struct slice tag = json_text_at(git, "tag");
+    if (json_text_at(git, "commit").len > 0 || tag.len > 0 || push->tag.len > 0) {
+        return tag.len > 0 && slice_eq(tag, push->tag) && json_text_at(git, "commit").len == 0;
+    }
+    if (branch.len == 0) {
+        branch = d->payload.default_branch;
+    }
+    return branch.len > 0
+               ? slice_eq(branch, push->branch)
+               : slice_eq_cstr(push->branch, "main") || slice_eq_cstr(push->branch, "master");
+}
+
+static void match(struct delivery *d, const json_t *component)
+{
+    struct slice project = json_text(json_at(component, "status", "project", NULL));
+    if (project.len == 0) {
+        project = json_text(json_at(component, "spec", "project", NULL));
+    }
+    const json_t *parent = json_object_getn(d->projects, project.data, project.len);
+    json_t *source = kept(d, workflow_run_source(component, parent));
+    const json_t *git = json_object_get(source, "git");
+    if (git == NULL || !is_ours(d, json_text_at(git, "repository"))) {
+        return;
+    }
+    for (size_t i = 0; i < d->payload.push_count; i++) {
+        const struct hook_push *push = &d->payload.pushes[i];
+        if (push->deleted || !follows(d, git, push) ||
+            !hook_touches(push, json_text_at(git, "path"))) {
+            continue;
+        }
+        const struct workflow_run_request request = {.component = component,
+                                                     .project = parent,
+                                                     .project_name = project,
+                                                     .branch = push->branch,
+                                                     .commit = push->commit,
+                                                     .triggered_by = d->subject.user};
+        d->too_many = d->too_many || json_array_size(d->runs) == HOOK_RUNS_MAX;
+        if (!d->too_many) {
+            json_array_append_new(d->runs, workflow_run_of(&request));
+        }
+        return;
+    }
+}
+
+static void list_page(struct delivery *d, struct slice resource,
+                      void (*row)(struct backend_list *, const struct backend_object *),
+                      void (*done)(struct backend_list *, int, const struct err *))
+{
+    d->list = (struct backend_list){.loop = d->stream->loop,
+                                    .resource = resource,
+                                    .ns = d->ns,
+                                    .limit = PAGE,
+                                    .deadline_ms = d->deadline_ms,
+                                    .user = d,
+                                    .row = row,
+                                    .done = done};
+    d->api->backend->ops->list(d->api->backend, &d->list);
+}
+
+/* True: the list was not whole, and goes on. */
+static bool next_page(struct delivery *d)
+{
+    if (d->list.more) {
+        backend_list_next(&d->list, &d->cursor);
+        d->api->backend->ops->list(d->api->backend, &d->list);
+    }
+    return d->list.more;
+}
+
+static void on_component(struct backend_list *list, const struct backend_object *object)
+{
+    struct delivery *d = list->user;
+    struct slice automatic;
+    json_t *tree;
+    backend_cursor_set(&d->cursor, &object->key);
+    if (json_scan(object->body, &automatic, "spec", "autoBuild", NULL) &&
+        slice_eq_cstr(automatic, "true") && json_parse(object->body, &tree, NULL) == 0) {
+        if (json_at(tree, "metadata", "deletionTimestamp", NULL) == NULL) {
+            match(d, tree);
+        }
+        json_decref(tree);
+    }
+}
+
+static void on_components(struct backend_list *list, int rc, const struct err *err)
+{
+    struct delivery *d = list->user;
+    if (rc != 0) {
+        fail(d, err);
+    } else if (!next_page(d)) {
+        make_next(d);
+    }
+}
+
+static void on_project(struct backend_list *list, const struct backend_object *object)
+{
+    struct delivery *d = list->user;
+    struct slice source;
+    json_t *tree;
+    backend_cursor_set(&d->cursor, &object->key);
+    if (json_scan(object->body, &source, "spec", "source", NULL) &&
+        json_parse(object->body, &tree, NULL) == 0) {
+        json_object_setn_new(d->projects, object->key.name.data, object->key.name.len, tree);
+    }
+}
+
+static void on_projects(struct backend_list *list, int rc, const struct err *err)
+{
+    struct delivery *d = list->user;
+    if (rc != 0) {
+        fail(d, err);
+    } else if (!next_page(d)) {
+        list_page(d, SLICE("components.choreo.dev"), on_component, on_components);
+    }
+}
+
+/* ---- what was pushed ---- */
+
+/* Of spec.repositories: one of them, or "HOST/PATH/" and a star. */
+static bool is_allowed(const struct delivery *d)
+{
+    const json_t *patterns = json_at(d->hook, "spec", "repositories", NULL);
+    bool allowed = json_array_size(patterns) == 0;
+    for (size_t i = 0; !allowed && i < json_array_size(patterns); i++) {
+        struct slice text = json_text(json_array_get(patterns, i));
+        struct git_url pattern;
+        bool star = slice_ends_with(text, SLICE("/*"));
+        if (git_url_parse(slice_sub(text, 0, text.len - (star ? 2 : 0)), d->arena, &pattern,
+                          NULL) != 0) {
+            continue;
+        }
+        for (size_t k = 0; k < d->url_count; k++) {
+            struct git_url url = d->urls[k];
+            if (star && url.path.len > pattern.path.len && url.path.data[pattern.path.len] == '/') {
+                url.path = slice_sub(url.path, 0, pattern.path.len);
+            } else if (star) {
+                continue;
+            }
+            allowed = allowed || git_url_same(&url, &pattern);
+        }
+    }
+    return allowed;
+}
+
+static void read_push(struct delivery *d)
+{
+    struct err err = {0};
+    if (json_parse_body(d->stream->body, &d->body, &err) != 0) {
+        fail(d, &err);
+        return;
+    }
+    kept(d, d->body);
+    if (hook_read(d->provider, d->event, d->body, &d->payload, &err) != 0) {
+        fail(d, &err);
+        return;
+    }
+    if (d->payload.ignored != NULL) {
+        d->message =
+            arena_printf(d->arena, "ignored: %.*s: %s", SLICE_ARG(d->event), d->payload.ignored);
+        finish(d);
+        return;
+    }
+    for (size_t i = 0; i < d->payload.url_count; i++) {
+        d->url_count +=
+            git_url_parse(d->payload.urls[i], d->arena, &d->urls[d->url_count], NULL) == 0 ? 1 : 0;
+    }
+    if (!is_allowed(d)) {
+        d->payload.ignored = "not one of its repositories";
+        d->message = "ignored: the repository is none of spec.repositories";
+        finish(d);
+        return;
+    }
+    d->projects = kept(d, json_object());
+    d->runs = kept(d, json_array());
+    d->results = kept(d, json_array());
+    list_page(d, SLICE("projects.choreo.dev"), on_project, on_projects);
+}
+
+/* ---- whether it may ---- */
+
+static void on_secret(struct backend_get *get, int rc, const struct err *err)
+{
+    struct delivery *d = get->user;
+    struct buf secret = {0};
+    json_t *tree = NULL;
+    struct err busy = {0};
+    (void)err;
+    if (rc == 0 && json_parse(get->object.body, &tree, NULL) == 0) {
+        (void)base64_decode(&secret, json_text(json_at(tree, "data", "secret", NULL)));
+    }
+    bool usable = secret.len >= HOOK_SECRET_MIN && d->hook != NULL;
+    if (!usable) { /* something to compute with, so that it takes as long */
+        buf_clear(&secret);
+        buf_add_cstr(&secret, "no secret of anybody's");
+    }
+    struct slice signature = http_stream_header(d->stream, hook_signature_header(d->provider));
+    bool verified =
+        hook_verify(d->provider, buf_slice(&secret), signature, d->stream->body) && usable;
+    if (secret.data != NULL) {
+        explicit_bzero(secret.data, secret.len);
+    }
+    buf_free(&secret);
+    json_decref(tree);
+    if (!verified) {
+        refuse(d);
+        return;
+    }
+    rc = quota_enter(&d->hooks->names, d->subject.user, QUOTA_REQUESTS,
+                     loop_now_ms(d->stream->loop), &d->ticket, &busy);
+    if (rc != 0) {
+        fail(d, &busy);
+        return;
+    }
+    arena_own(d->arena, &d->ticket, leave);
+    read_push(d);
+}
+
+static void get_stale(struct delivery *d, struct slice resource, struct slice name,
+                      void (*done)(struct backend_get *, int, const struct err *))
+{
+    d->get = (struct backend_get){.loop = d->stream->loop,
+                                  .key = {.resource = resource, .ns = d->ns, .name = name},
+                                  .consistency = BACKEND_STALE,
+                                  .deadline_ms = d->deadline_ms,
+                                  .user = d,
+                                  .done = done};
+    d->api->backend->ops->get(d->api->backend, &d->get);
+}
+
+static void on_hook(struct backend_get *get, int rc, const struct err *err)
+{
+    struct delivery *d = get->user;
+    struct slice secret = SLICE("none");
+    (void)err;
+    if (rc == 0 && json_parse(get->object.body, &d->hook, NULL) == 0) {
+        kept(d, d->hook);
+        secret = json_text(json_at(d->hook, "spec", "secretRef", NULL));
+        if (!slice_eq_cstr(json_text(json_at(d->hook, "spec", "provider", NULL)),
+                           hook_provider_name(d->provider))) {
+            d->hook = NULL;
+        }
+    }
+    get_stale(d, SLICE("secrets"), secret, on_secret);
+}
+
+/* NAMESPACE/PROVIDER/NAME behind the prefix. */
+static bool read_path(struct delivery *d)
+{
+    struct slice rest = slice_sub(d->stream->path, strlen(PREFIX), SIZE_MAX);
+    struct slice provider = {0};
+    (void)slice_split(&rest, '/', &d->ns);
+    (void)slice_split(&rest, '/', &provider);
+    d->provider = hook_provider_named(provider);
+    d->name = rest;
+    return d->provider != HOOK_PROVIDERS && d->ns.len > 0 && d->ns.len <= 63 && rest.len > 0 &&
+           rest.len <= 253 && slice_find(rest, SLICE("/")) == SIZE_MAX;
+}
+
+static void serve(struct api_call *call)
+{
+    struct http_stream *s = call->stream;
+    struct delivery *d = ARENA_NEW(&s->arena, struct delivery);
+    *d = (struct delivery){.call = call,
+                           .hooks = call->route->user,
+                           .api = call->api,
+                           .stream = s,
+                           .arena = &s->arena,
+                           .deadline_ms = loop_now_ms(s->loop) + call->api->config.timeout_ms};
+    if (!read_path(d)) {
+        refuse(d);
+        return;
+    }
+    d->event = slice_sub(http_stream_header(s, hook_event_header(d->provider)), 0, 100);
+    for (int i = 0; i < 2 && d->id.len == 0; i++) {
+        const char *header = hook_delivery_header(d->provider, i);
+        d->id = header != NULL ? slice_sub(http_stream_header(s, header), 0, 100) : d->id;
+    }
+    d->subject.user = slice_of(
+        arena_printf(d->arena, "system:webhook:%.*s/%.*s", SLICE_ARG(d->ns), SLICE_ARG(d->name)));
+    get_stale(d, SLICE("gitwebhooks.choreo.dev"), d->name, on_hook);
+}
+
+void hooks_init(struct hooks *hooks, struct api *api)
+{
+    /* A provider's deliveries of all its users come from few addresses. */
+    static const struct quota_limits address = {
+        .per_second = 100, .most = {[QUOTA_REQUESTS] = 50}, .bytes = 16 * HOOK_BODY_MAX_BYTES};
+    static const struct quota_limits name = {.per_second = 10, .most = {[QUOTA_REQUESTS] = 10}};
+    quota_init(&hooks->addresses, "callers=\"webhooks\"", &address);
+    quota_init(&hooks->names, "callers=\"webhook\"", &name);
+    const struct api_route route = {.method = "POST",
+                                    .path = PREFIX,
+                                    .serve = serve,
+                                    .user = hooks,
+                                    .open = &hooks->addresses,
+                                    .body_max = HOOK_BODY_MAX_BYTES};
+    api_add_route(api, &route);
+}
+
+void hooks_free(struct hooks *hooks)
+{
+    quota_free(&hooks->addresses);
+    quota_free(&hooks->names);
+}
