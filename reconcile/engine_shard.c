@@ -223,14 +223,17 @@ static bool is_empty(const struct plan *plan)
            plan->desired.action == PLAN_NOTHING;
 }
 
-/* Writes what was found for the key's object in a git repository, if that is news to it: the write
- * brings the key back. */
+enum { ANSWERED_DELAY_MS = 10 };
+
+/* Writes what was found for the key's object in a git repository, if that is news to it. The key
+ * comes back soon: as a status of its own, the write alone would not be in a hurry. */
 static bool run_answer(struct engine_shard *s, const struct queue_item *item,
                        const struct snapshot_entry *entry)
 {
     struct plan *plan = mem_zero(sizeof(*plan));
     plan_init(plan);
     if (source_answer(s, entry, plan)) {
+        shard_enqueue_after(s, entry->kind, entry->ns, entry->name, ANSWERED_DELAY_MS);
         task_start(s, item, entry->kind, plan);
         return true;
     }
