@@ -13,6 +13,7 @@
 #include "proto/tree_internal.h"
 
 #define RESOURCE_COMPONENT "components.choreo.dev"
+#define RESOURCE_PROJECT "projects.choreo.dev"
 #define RESOURCE_RELEASE "releases.choreo.dev"
 #define RESOURCE_BINDING "releasebindings.choreo.dev"
 #define RESOURCE_RENDERED "renderedreleases.choreo.dev"
@@ -59,19 +60,28 @@ static void stamp_source(const struct admit_request *request, struct admit_resul
     }
 }
 
+static bool same_at(const struct admit_result *result, const char *key)
+{
+    const json_t *before = json_at(result->before, "spec", key, NULL);
+    const json_t *after = json_at(result->object, "spec", key, NULL);
+    return before == after || (before != NULL && after != NULL && json_equal(before, after));
+}
+
+/* Who changed last what is part of its components' releases. */
+static void stamp_project(const struct admit_request *request, struct admit_result *result)
+{
+    annotation_keep(result, PROMOTION_AUTHORS);
+    if (!same_at(result, "env") || !same_at(result, "files")) {
+        promotion_add_author(result->object, request->author->user, true);
+    }
+}
+
 static void stamp_release(const struct admit_request *request, struct admit_result *result)
 {
     annotation_keep(result, PROMOTION_AUTHORS);
     if (result->before == NULL) {
         promotion_add_author(result->object, request->author->user, true);
     }
-}
-
-static bool same_at(const struct admit_result *result, const char *key)
-{
-    const json_t *before = json_at(result->before, "spec", key, NULL);
-    const json_t *after = json_at(result->object, "spec", key, NULL);
-    return before == after || (before != NULL && after != NULL && json_equal(before, after));
 }
 
 /* Who binds another release, or asks for another attempt, is who is answerable for it. */
@@ -122,6 +132,8 @@ static void stamp(const struct admit_request *request, struct admit_result *resu
     struct slice resource = request->kind->resource;
     if (slice_eq_cstr(resource, RESOURCE_COMPONENT)) {
         stamp_component(request, result);
+    } else if (slice_eq_cstr(resource, RESOURCE_PROJECT)) {
+        stamp_project(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_RELEASE)) {
         stamp_release(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_OC_COMPONENT) ||

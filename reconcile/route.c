@@ -381,6 +381,8 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         break;
     case SNAPSHOT_PROJECT:
         route_project(&r, ns, name, o);
+        /* What it says of environments is rendered with the release that runs. */
+        add_list(&r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, name);
         break;
     case SNAPSHOT_PIPELINE:
         route_pipeline(&r, ns, name);

@@ -7,6 +7,7 @@
 #include "proto/object.h"
 #include "render/deployment_internal.h"
 #include "render/name.h"
+#include "render/pipeline.h"
 #include "render/run.h"
 
 /* The cluster's own entry in its plane, or NULL. */
@@ -39,6 +40,7 @@ static void identify(struct inputs *in)
     const json_t *plane = deployment__get_global(in, "DataPlane", d->plane);
     environment_read(in->platform, d->ns, d->environment, in->arena, &in->environment);
     in->plane = json_object_get(plane, "spec");
+    in->project = project_environment(deployment__get(in, "Project", d->project), d->environment);
     in->annotations = json_at(plane, "metadata", "annotations", NULL);
     in->cluster = cluster_of(in, plane);
     in->organization = json_object_get(deployment__get_global(in, "Organization", d->ns), "spec");
@@ -84,6 +86,12 @@ static json_t *sources(const struct inputs *in)
     const json_t *here = environment_component(overrides, in->d->component);
     add_sources(in, json_object_get(container, "env"), out);
     add_sources(in, json_object_get(container, "files"), out);
+    const json_t *project = json_at(in->release, "spec", "project", NULL);
+    const json_t *const both[] = {project, in->project};
+    for (size_t i = 0; i < 2; i++) {
+        add_sources(in, json_object_get(both[i], "env"), out);
+        add_sources(in, json_object_get(both[i], "files"), out);
+    }
     add_sources(in, json_object_get(own, "env"), out);
     add_sources(in, json_object_get(own, "files"), out);
     add_sources(in, json_object_get(overrides, "env"), out);
@@ -118,6 +126,7 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
         const struct render_component component = {
             .id = in->id,
             .release = json_at(in->release, "spec", NULL),
+            .project = in->project,
             .binding = json_at(in->binding, "spec", NULL),
             .environment = in->environment.spec,
             .environment_own = in->environment.own,

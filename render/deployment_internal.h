@@ -20,6 +20,7 @@ struct inputs {
     const json_t *annotations; /* of the plane */
     const json_t *binding;     /* whole objects, once they were looked for */
     const json_t *release;
+    const json_t *project; /* what it says of the environment */
 };
 
 void deployment__inputs(struct inputs *in, const struct platform *p, const struct deployment *d,

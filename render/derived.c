@@ -70,7 +70,7 @@ struct source {
     const json_t *entries;
 };
 
-enum { SOURCES_MAX = 2 + 2 * ENVIRONMENT_LEVELS };
+enum { SOURCES_MAX = 4 + 2 * ENVIRONMENT_LEVELS };
 
 static size_t sources_of(const struct deriving *d, const char *key, struct source *sources)
 {
@@ -81,12 +81,14 @@ static size_t sources_of(const struct deriving *d, const char *key, struct sourc
                              : environment_levels(in->environment, in->environment_own,
                                                   in->environment_template, levels);
     size_t count = 0;
+    sources[count++] = (struct source){"project", json_at(in->release, "project", key, NULL)};
     sources[count++] =
         (struct source){"component", json_at(in->release, "workload", "container", key, NULL)};
     for (size_t i = 0; i < level_count; i++) {
         sources[count++] =
             (struct source){levels[i].name, json_object_get(levels[i].overrides, key)};
     }
+    sources[count++] = (struct source){"project.environments", json_object_get(in->project, key)};
     for (size_t i = 0; i < level_count; i++) {
         const json_t *one = environment_component(levels[i].overrides, in->id.component);
         sources[count++] = (struct source){levels[i].components, json_object_get(one, key)};
@@ -130,7 +132,7 @@ static void trace_entry(const struct deriving *d, const char *key, const json_t 
     json_array_append_new(d->in->trace->values, row);
 }
 
-/* The container's env or files with every override: environment, component in it, binding. */
+/* The container's env or files with every override. */
 static json_t *merged(const struct deriving *d, const char *key)
 {
     struct source sources[SOURCES_MAX];

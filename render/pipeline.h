@@ -43,8 +43,11 @@ struct render_identity {
 struct render_component {
     struct render_identity id;
     /* Release.spec: {componentType: {kind, name, spec}, componentProfile: {parameters, traits[]},
-     * traits: [{kind, name, spec}], workload: {container, endpoints, dependencies}}. */
+     * traits: [{kind, name, spec}], workload: {container, endpoints, dependencies}, project: {env,
+     * files}}. */
     const json_t *release;
+    /* What its project says of this environment, {env, files}, or NULL. */
+    const json_t *project;
     /* ReleaseBinding.spec or NULL: {componentTypeEnvironmentConfigs, traitEnvironmentConfigs,
      * workloadOverrides}. */
     const json_t *binding;

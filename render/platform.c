@@ -24,6 +24,18 @@ struct platform_project platform_project(const struct platform *p, const json_t 
     return project;
 }
 
+const json_t *project_environment(const json_t *project, struct slice environment)
+{
+    const json_t *all = json_at(project, "spec", "environments", NULL);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i);
+        if (slice_eq(json_text_at(one, "name"), environment)) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
 /* ---- pipelines ---- */
 
 static struct slice source_of(const json_t *path)

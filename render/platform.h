@@ -35,6 +35,9 @@ struct platform_project {
 };
 struct platform_project platform_project(const struct platform *p, const json_t *component);
 
+/* What a project says of one environment, or NULL: {env, files}. */
+const json_t *project_environment(const json_t *project, struct slice environment);
+
 /* The environment that releases start in: the first source that is nobody's target; empty: none. */
 struct slice pipeline_first(const json_t *pipeline);
 /* All that the pipeline names, in its order; the array is the arena's. */

@@ -211,6 +211,20 @@ static int add_own(struct freezing *f, json_t *spec)
     return 0;
 }
 
+/* What its project says of all its components. */
+static void add_project(const struct freezing *f, struct slice project, json_t *spec)
+{
+    static const char *const keys[] = {"env", "files"};
+    const struct platform *p = f->platform;
+    const json_t *from = json_object_get(p->get(p->user, "Project", f->ns, project), "spec");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *list = json_object_get(from, keys[i]);
+        if (json_array_size(list) > 0) {
+            json_object_set_new(json_child(spec, "project"), keys[i], json_deep_copy(list));
+        }
+    }
+}
+
 int release_make(const struct platform *p, const json_t *component, struct slice project,
                  json_t **spec, const char **reason, struct err *err)
 {
@@ -233,6 +247,7 @@ int release_make(const struct platform *p, const json_t *component, struct slice
     }
     rc = rc == 0 ? add_own(&f, *spec) : rc;
     if (rc == 0) {
+        add_project(&f, project, *spec);
         prune_release(*spec);
     }
     json_decref(f.type);

@@ -115,6 +115,20 @@ static bool find_image(struct work *w)
     return find_built(w);
 }
 
+/* Whoever changed what the project says of all its components is an author of the first release of
+ * each that holds it. */
+static void add_project_authors(const struct work *w, const json_t *spec, json_t *release)
+{
+    struct slice latest = json_text(json_at(w->component, "status", "latestRelease", "name", NULL));
+    const json_t *before = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, latest);
+    const json_t *was = json_at(before, "spec", "project", NULL);
+    const json_t *is = json_object_get(spec, "project");
+    bool same = was == is || (was != NULL && is != NULL && json_equal(was, is));
+    if (!same && w->membership.entry != NULL) {
+        promotion_add_authors(release, snapshot_tree(w->s, w->membership.entry));
+    }
+}
+
 static void create_release(struct work *w, json_t *spec)
 {
     json_t *release = object_new("choreo.dev/v1", "Release", w->entry->ns, w->release);
@@ -123,6 +137,7 @@ static void create_release(struct work *w, json_t *spec)
     if (authors.len > 0) {
         object_set_annotation(release, PROMOTION_AUTHORS, authors);
     }
+    add_project_authors(w, spec, release);
     object_add_owner(release, w->component, true);
     plan_create(w->plan, SNAPSHOT_RELEASE, release);
     plan_event(w->plan, w->component, false, "Released", "made release \"%.*s\"",

@@ -1,10 +1,9 @@
-/* project.c: creates the components that a project lists, and tells how they are.
+/* project.c: creates the components that a project lists, and tells how they are and in
+ * which order they start.
  *
  * A listed component that does not exist is created from the little that the list says; one that
  * exists is never changed. Deleting a project deletes its components and waits for them. */
-#include "reconcile/controllers/common.h"
-
-#include <string.h>
+#include "reconcile/controllers/project_order.h"
 
 static void create_member(const json_t *project, const json_t *listed, struct plan *plan)
 {
@@ -51,6 +50,7 @@ static void plan_report(const struct snapshot *s, const json_t *project, json_t 
     status_set(edit, "componentCount", json_integer((json_int_t)roll.total));
     status_set(edit, "readyComponents", json_integer((json_int_t)roll.ready));
     rollup_set(edit, s, &roll, "component");
+    project_order(s, members, count, &plan->arena, edit);
     if (created > 0) {
         condition_set(edit, s, READY, STATUS_FALSE, "Progressing", "creating %zu component%s",
                       created, created == 1 ? "" : "s");

@@ -60,6 +60,29 @@ static void a_component_gathers_authors_until_it_is_released(void **state)
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\',\\'bob\\']'");
 }
 
+/* What else a project says is no part of releases. */
+static void a_project_has_the_author_of_its_configuration(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "project", ADMIT_CREATE, ADMIT_MAIN,
+                       "{'metadata':{'name':'x'},'spec':{'description':'a'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "absent");
+    assert_ok(write_as(f, "bob", "project", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'env':[{'name':'A','value':'1'}]}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'bob\\']'");
+    assert_ok(write_as(f, "alice", "project", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'annotations':{'choreo.dev/authors':'[]'}},"
+                       "'spec':{'description':'b'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'bob\\']'");
+    assert_ok(write_as(f, "carol", "project", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'files':[{'name':'f','mountPath':'/f','value':'1'}]}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\']'");
+}
+
 static void what_changes_no_spec_makes_no_author(void **state)
 {
     struct fixture *f = *state;
@@ -213,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(a_component_gathers_authors_until_it_is_released),
+        TEST(a_project_has_the_author_of_its_configuration),
         TEST(what_changes_no_spec_makes_no_author),
         TEST(an_applied_author_is_ignored_too),
         TEST(who_binds_a_release_is_on_the_binding),

@@ -173,6 +173,52 @@ static void layers_of(const struct trace *trace, const char *path, struct buf *o
     }
 }
 
+static void a_project_is_two_layers(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct trace trace;
+    struct buf out = {0};
+    json_t *manifests = NULL;
+    json_t *release = json_pack(
+        "{s:{s:o}, s:[{s:s, s:o}], s:o, s:o}", "componentType", "spec", parse(type), "traits",
+        "name", "notes", "spec", parse(trait), "workload",
+        parse("{container: {image: u:1, env: [{key: A, value: a}, {key: B, value: b}]}}"),
+        "project",
+        parse("{env: [{name: A, value: p}, {name: C, value: p}], files: [{name: f, mountPath: /p, "
+              "value: p}]}"));
+    json_t *project =
+        parse("{env: [{name: B, value: here}, {name: D, value: here}], files: [{name: "
+              "f, mountPath: /p, value: here}]}");
+    json_t *environment = parse("{overrides: {env: [{name: B, value: e}], components: [{name: web, "
+                                "env: [{name: D, value: w}]}]}}");
+    const struct render_component in = {.id = {.ns = SLICE("acme"),
+                                               .project = SLICE("shop"),
+                                               .component = SLICE("web"),
+                                               .environment = SLICE("dev")},
+                                        .release = release,
+                                        .project = project,
+                                        .environment = environment,
+                                        .trace = &trace};
+    trace_init(&trace);
+    assert_ok(render_component(&in, &manifests, &err), &err);
+    static const char *const paths[] = {"env.A", "env.B", "env.C", "env.D", "files.f"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        layers_of(&trace, paths[i], &out);
+    }
+    assert_string_equal(buf_cstr(&out), "component > project\n"
+                                        "project.environments > environment > component\n"
+                                        "project\n"
+                                        "environment.components > project.environments\n"
+                                        "project.environments > project\n");
+    buf_free(&out);
+    trace_free(&trace);
+    json_decref(manifests);
+    json_decref(release);
+    json_decref(project);
+    json_decref(environment);
+}
+
 static void a_template_is_a_layer_of_its_own(void **state)
 {
     (void)state;
@@ -239,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_has_its_template),
         cmocka_unit_test(every_parameter_has_its_layer),
+        cmocka_unit_test(a_project_is_two_layers),
         cmocka_unit_test(a_template_is_a_layer_of_its_own),
         cmocka_unit_test(what_is_rendered_is_the_same_with_and_without),
     };
