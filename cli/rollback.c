@@ -1,4 +1,5 @@
 /* rollback.c: `choreo rollback`: points a binding back at the last healthy release before it. */
+#include "cli/release_sets.h"
 #include "cli/releases.h"
 
 #include "proto/promotion.h"
@@ -27,6 +28,9 @@ static int run(struct cli *c, struct err *err)
     if (environment == NULL) {
         return err_set(err, ERR_INVALID, "where? --environment ENVIRONMENT is required");
     }
+    if (c->options.project != NULL) {
+        return release_sets_rollback(c, err);
+    }
     int rc = releases_open(&r, c, err);
     rc = rc != 0 ? rc : releases_binding(&r, environment, &binding, err);
     if (rc == 0 && release == NULL) {
@@ -46,13 +50,16 @@ static int run(struct cli *c, struct err *err)
 const struct command command_rollback = {
     .name = "rollback",
     .summary = "go back to the last healthy release",
-    .usage = "COMPONENT -e ENVIRONMENT [--release RELEASE] [OPTION...]",
+    .usage = "COMPONENT -e ENVIRONMENT [--release RELEASE] [OPTION...]\n"
+             "--project PROJECT -e ENVIRONMENT [OPTION...]",
     .about = "Binds the last release before this one that was healthy there, or RELEASE. What was\n"
              "healthy in an environment may come back to it without asking its gates again.\n"
-             "Where a deadline is set (progressDeadline), the server goes back by itself.",
+             "Where a deadline is set (progressDeadline), the server goes back by itself.\n"
+             "With --project it makes a ReleaseSet of what ran before the project's last set.",
     .examples = "  choreo rollback web -e production --wait\n"
                 "  choreo rollback web -e production --reason 'the cart loses items'",
-    .options = {OPTION_environment, OPTION_release, OPTION_reason, OPTION_wait, OPTION_dry_run},
+    .options = {OPTION_environment, OPTION_release, OPTION_project, OPTION_reason, OPTION_wait,
+                OPTION_dry_run},
     .forms = OUTPUT_TREES | 1 << OUTPUT_NAME,
     .args = COMPLETE_COMPONENT,
     .run = run,

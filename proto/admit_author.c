@@ -17,6 +17,7 @@
 #define RESOURCE_RELEASE "releases.choreo.dev"
 #define RESOURCE_BINDING "releasebindings.choreo.dev"
 #define RESOURCE_RENDERED "renderedreleases.choreo.dev"
+#define RESOURCE_SET "releasesets.choreo.dev"
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
 /* What components, releases and bindings are made of (reconcile/controllers/openchoreo.h). */
@@ -92,8 +93,21 @@ static void stamp_binding(const struct admit_request *request, struct admit_resu
         return;
     }
     object_set_annotation(result->object, PROMOTION_REQUESTED_BY, request->author->user);
-    if (result->before != NULL && !same_at(result, "releaseName") && same_at(result, "reason")) {
-        json_object_del(json_object_get(result->object, "spec"), "reason");
+    static const char *const of_release[] = {"reason", "releaseSet"};
+    for (size_t i = 0; i < sizeof of_release / sizeof *of_release; i++) {
+        if (result->before != NULL && !same_at(result, "releaseName") &&
+            same_at(result, of_release[i])) {
+            json_object_del(json_object_get(result->object, "spec"), of_release[i]);
+        }
+    }
+}
+
+/* Its spec never changes: who makes it asks for all of it. */
+static void stamp_set(const struct admit_request *request, struct admit_result *result)
+{
+    annotation_keep(result, PROMOTION_REQUESTED_BY);
+    if (result->before == NULL) {
+        object_set_annotation(result->object, PROMOTION_REQUESTED_BY, request->author->user);
     }
 }
 
@@ -143,6 +157,8 @@ static void stamp(const struct admit_request *request, struct admit_result *resu
     } else if (slice_eq_cstr(resource, RESOURCE_BINDING) ||
                slice_eq_cstr(resource, RESOURCE_OC_BINDING)) {
         stamp_binding(request, result);
+    } else if (slice_eq_cstr(resource, RESOURCE_SET)) {
+        stamp_set(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_APPROVAL)) {
         stamp_record(request, result, true);
     } else if (slice_eq_cstr(resource, RESOURCE_TEST)) {
@@ -167,7 +183,8 @@ int admit__stamp(const struct admit_request *request, struct admit_result *resul
 int admit__own_status(const struct admit_request *request, struct admit_result *result,
                       struct err *err)
 {
-    static const char *const own[] = {RESOURCE_COMPONENT, RESOURCE_BINDING, RESOURCE_RENDERED};
+    static const char *const own[] = {RESOURCE_COMPONENT, RESOURCE_BINDING, RESOURCE_RENDERED,
+                                      RESOURCE_SET};
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
         if (request->author != NULL && request->sub == ADMIT_STATUS &&
             slice_eq_cstr(request->kind->resource, own[i])) {

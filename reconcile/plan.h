@@ -132,6 +132,8 @@ void resource_plan(const struct snapshot *s, const struct snapshot_entry *entry,
 void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                            struct plan *plan);
 void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
+void release_set_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                      struct plan *plan);
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void workflow_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                        struct plan *plan);

@@ -26,6 +26,7 @@ enum {
     STATUS_DELAY_MS = 10,
     BINDING_PROGRESS_DELAY_MS = 300,
     COMPONENT_PROGRESS_DELAY_MS = 1000,
+    SET_DELAY_MS = 20,          /* what its bindings tell, they tell one after another */
     OWN_STATUS_DELAY_MS = 1000, /* most often its own plan wrote it */
 };
 
@@ -117,6 +118,38 @@ static void add_dependants(struct route *r, struct slice ns, struct slice compon
     }
 }
 
+/* The sets of a project that are not over. */
+static void add_sets(struct route *r, struct slice ns, struct slice project)
+{
+    const struct snapshot_entry **found;
+    size_t count = project.len > 0 ? snapshot_list(r->s, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT,
+                                                   ns, project, &r->arena, &found)
+                                   : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct slice state;
+        bool over =
+            json_scan(found[i]->body, &state, "status", "state", NULL) &&
+            (slice_eq_cstr(state, "\"Healthy\"") || slice_eq_cstr(state, "\"RolledBack\"") ||
+             slice_eq_cstr(state, "\"Superseded\""));
+        if (!over) {
+            r->add(r->user, SNAPSHOT_RELEASE_SET, ns, found[i]->name, SET_DELAY_MS);
+        }
+    }
+}
+
+static void add_cell_sets(struct route *r, struct slice ns, struct slice project,
+                          struct slice environment)
+{
+    const char *cell =
+        arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment));
+    add_list(r, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_CELL, ns, slice_of(cell));
+}
+
+static struct slice project_of_release(struct route *r, struct slice ns, struct slice release)
+{
+    return owner_text(snapshot_get(r->s, SNAPSHOT_RELEASE, ns, release), "projectName");
+}
+
 static void route_component(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct membership m;
@@ -128,6 +161,7 @@ static void route_component(struct route *r, struct slice ns, struct slice name,
     }
     if (o != NULL && component_membership(r->s, o, &r->arena, &m)) {
         add_project(r, ns, m.project);
+        add_sets(r, ns, r->whole ? m.project : (struct slice){0});
     }
 }
 
@@ -153,6 +187,7 @@ static void add_waiting(struct route *r, struct slice ns, struct slice component
 static void add_project_bindings(struct route *r, struct slice ns, struct slice project)
 {
     add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, ns, project);
+    add_sets(r, ns, project);
 }
 
 static void route_project(struct route *r, struct slice ns, struct slice name, const json_t *o)
@@ -241,6 +276,7 @@ static void route_binding(struct route *r, struct slice ns, struct slice name, c
     struct slice environment = spec_text(o, "environment");
     add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
     add_waiting(r, ns, owner_text(o, "componentName"));
+    add_sets(r, ns, owner_text(o, "projectName"));
     add_dependants(r, ns, owner_text(o, "componentName")); /* of the release that is deployed */
     if (r->whole) {
         /* Of several in one environment the oldest counts. */
@@ -398,6 +434,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         /* A new one may make an old one too many. */
         add_list(&r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, owner_text(o, "componentName"));
         add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
+        add_sets(&r, ns, owner_text(o, "projectName"));
         add_dependants(&r, ns, owner_text(o, "componentName"));
         break;
     case SNAPSHOT_BINDING:
@@ -406,8 +443,12 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     case SNAPSHOT_RENDERED:
         route_rendered(&r, ns, o);
         break;
+    case SNAPSHOT_RELEASE_SET: /* one that is over may make an older one too many */
+        add_cell_sets(&r, ns, spec_text(o, "project"), spec_text(o, "environment"));
+        break;
     case SNAPSHOT_APPROVAL:
     case SNAPSHOT_TEST:
+        add_sets(&r, ns, project_of_release(&r, ns, spec_text(o, "release")));
         add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, spec_text(o, "release"));
         break;
     case SNAPSHOT_DATAPLANE:

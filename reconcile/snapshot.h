@@ -52,6 +52,7 @@ struct cel_cache;
     X(SNAPSHOT_RELEASE, "Release", "releases.choreo.dev", false)                                   \
     X(SNAPSHOT_BINDING, "ReleaseBinding", "releasebindings.choreo.dev", false)                     \
     X(SNAPSHOT_RENDERED, "RenderedRelease", "renderedreleases.choreo.dev", false)                  \
+    X(SNAPSHOT_RELEASE_SET, "ReleaseSet", "releasesets.choreo.dev", false)                         \
     X(SNAPSHOT_APPROVAL, "ReleaseApproval", "releaseapprovals.choreo.dev", false)                  \
     X(SNAPSHOT_TEST, "TestResult", "testresults.choreo.dev", false)                                \
     X(SNAPSHOT_CLUSTER_WORKFLOW, "ClusterWorkflow", "clusterworkflows.choreo.dev", true)           \
@@ -139,10 +140,11 @@ enum snapshot_kind snapshot_kind_named(struct slice kind);
 
 /* What objects refer to, by which they can be listed. */
 enum snapshot_index {
-    SNAPSHOT_BY_NS,          /* every kind: its namespace */
-    SNAPSHOT_BY_PROJECT,     /* Component ("-": names none), Release, Binding, Rendered; Resource */
-    SNAPSHOT_BY_LISTED,      /* Project: each component that it lists */
-    SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered, Run; OpenChoreo's Workload, Binding */
+    SNAPSHOT_BY_NS,        /* every kind: its namespace */
+    SNAPSHOT_BY_PROJECT,   /* Component ("-": names none), Release, Binding, Rendered, Set; Resource
+                            */
+    SNAPSHOT_BY_LISTED,    /* Project: each component that it lists */
+    SNAPSHOT_BY_COMPONENT, /* Release, Binding, Rendered, Run; OpenChoreo's Workload, Binding */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
     SNAPSHOT_BY_RELEASE,     /* Binding, Approval, Test */
     SNAPSHOT_BY_PIPELINE,    /* Project */
@@ -150,7 +152,7 @@ enum snapshot_index {
     SNAPSHOT_BY_BINDING,    /* Rendered; of a resource: "resource/NAME" */
     SNAPSHOT_BY_RUN,        /* Rendered */
     SNAPSHOT_BY_PLANE,      /* Environment, Rendered, over all namespaces */
-    SNAPSHOT_BY_CELL,       /* both Bindings, and Rendered of cells: "PROJECT/ENVIRONMENT" */
+    SNAPSHOT_BY_CELL,       /* both Bindings, Set, and Rendered of cells: "PROJECT/ENVIRONMENT" */
     SNAPSHOT_BY_MEMBER,     /* Rendered of what is in cells: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
     SNAPSHOT_BY_CLUSTER,    /* Rendered, over all namespaces: "PLANE/CLUSTER" */
     SNAPSHOT_BY_DEPENDENCY, /* Release: each component that it depends on */

@@ -23,6 +23,7 @@ static const struct {
     {SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
     {SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
     {SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "releaseName", NULL}},
+    {SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT, {"spec", "project", NULL}},
     {SNAPSHOT_APPROVAL, SNAPSHOT_BY_RELEASE, {"spec", "release", NULL}},
     {SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, {"spec", "release", NULL}},
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
@@ -193,6 +194,12 @@ void gather_refs(struct gather *g, const struct snapshot_entry *e)
     if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING ||
         e->kind == SNAPSHOT_RESOURCE_BINDING || e->kind == SNAPSHOT_OC_CELL) {
         gather_cell(g, e->kind, e->body);
+    }
+    if (e->kind == SNAPSHOT_RELEASE_SET) {
+        static const char *const project[] = {"spec", "project", NULL};
+        static const char *const environment[] = {"spec", "environment", NULL};
+        gather_add(g, SNAPSHOT_BY_CELL,
+                   joined(g, scan(g, e->body, project), scan(g, e->body, environment)));
     }
     if (e->kind == SNAPSHOT_RELEASE) {
         gather_dependencies(g, e->body);

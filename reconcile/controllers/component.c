@@ -280,6 +280,7 @@ static bool bind(struct work *w)
         if (follow) {
             json_object_set_new(spec, "releaseName", json_str(w->release));
             json_object_del(spec, "reason");
+            json_object_del(spec, "releaseSet");
             binding_requested_by(edit, promotion_last_author(&w->plan->arena, w->component));
         }
         json_object_set(spec, "owner", json_object_get(wanted, "owner"));

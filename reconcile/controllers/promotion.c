@@ -424,6 +424,7 @@ static void offer_to(const struct snapshot *s, const json_t *binding, struct sli
         json_t *spec = json_object_get(edit, "spec");
         json_object_set_new(spec, "releaseName", json_str(release));
         json_object_set_new(spec, "reason", json_string(reason));
+        json_object_del(spec, "releaseSet");
         binding_requested_by(edit, (struct slice){0});
         note_offer(edit, release);
     }

@@ -1,8 +1,9 @@
 /* release.c: releases do not pile up for ever.
  *
  * A release goes when no binding uses it (it is asked for, deployed, or what a rollback would go
- * back to) and it is not among the newest RELEASES_KEPT of its component. With its component, it
- * goes by its ownerReference. */
+ * back to) nor a set that is not over, and it is not among the newest RELEASES_KEPT of its
+ * component. With its component, it goes by its ownerReference. */
+#include "reconcile/controllers/release_set.h"
 #include "reconcile/controllers/rollout.h"
 
 enum { RELEASES_KEPT = 10 };
@@ -49,7 +50,8 @@ void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     }
     const json_t *latest =
         json_at(snapshot_tree(s, component), "status", "latestRelease", "name", NULL);
-    if (!slice_eq(json_text(latest), entry->name) && newer(s, entry, name, plan) >= RELEASES_KEPT) {
+    if (!slice_eq(json_text(latest), entry->name) && newer(s, entry, name, plan) >= RELEASES_KEPT &&
+        !release_set_uses(s, release, &plan->arena)) {
         plan_delete(plan, entry);
     }
 }

@@ -121,6 +121,7 @@ static json_t *new_entry(const struct snapshot *s, const json_t *binding,
     }
     struct slice by = object_annotation(binding, PROMOTION_REQUESTED_BY);
     struct slice reason = spec_text(binding, "reason");
+    struct slice set = spec_text(binding, "releaseSet");
     if (is_back(rollout)) {
         json_object_set_new(entry, "reason",
                             json_sprintf("release \"%.*s\" missed its deadline",
@@ -134,6 +135,9 @@ static json_t *new_entry(const struct snapshot *s, const json_t *binding,
     }
     if (reason.len > 0) {
         json_object_set_new(entry, "reason", json_str(reason));
+    }
+    if (set.len > 0) {
+        json_object_set_new(entry, "releaseSet", json_str(set));
     }
     json_t *approved = json_array();
     for (size_t i = 0; i < rollout->promotion.approved_count; i++) {
