@@ -235,7 +235,8 @@ void snapshot_free(struct snapshot *s)
 
 static bool over_all_namespaces(enum snapshot_index index)
 {
-    return index == SNAPSHOT_BY_PLANE || index == SNAPSHOT_BY_CLUSTER || index == SNAPSHOT_BY_TYPE;
+    return index == SNAPSHOT_BY_PLANE || index == SNAPSHOT_BY_CLUSTER ||
+           index == SNAPSHOT_BY_TYPE || index == SNAPSHOT_BY_TEMPLATE;
 }
 
 static void link_refs(struct snapshot *s, struct snapshot_entry *e, const struct gather *g)

@@ -90,6 +90,13 @@ static void test_indexes_by_reference(void **state)
     put(&f->shard, SNAPSHOT_PIPELINE, "a", "pipe", 4,
         json_pack("{s:[{s:{s:s}, s:[{s:s}]}]}", "promotionPaths", "sourceEnvironmentRef", "name",
                   "dev", "targetEnvironmentRefs", "name", "prod"));
+    put(&f->shard, SNAPSHOT_ENVIRONMENT, "a", "dev", 5, json_pack("{s:s}", "template", "team"));
+    put(&f->shard, SNAPSHOT_ENVIRONMENT, "b", "dev", 6, json_pack("{s:s}", "template", "team"));
+    put(&f->shard, SNAPSHOT_RELEASE_SET, "a", "friday", 7,
+        json_pack("{s:s, s:s}", "project", "shop", "environment", "prod"));
+    assert_int_equal(count(f, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_TEMPLATE, "", "team"), 2);
+    assert_int_equal(count(f, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_CELL, "a", "shop/prod"), 1);
+    assert_int_equal(count(f, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT, "a", "shop"), 1);
     assert_int_equal(count(f, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, "a", "-"), 1);
     assert_int_equal(count(f, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, "a", "web"), 1);
     assert_int_equal(count(f, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, "b", "web"), 0);

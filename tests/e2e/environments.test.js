@@ -1,0 +1,131 @@
+// Environments from templates, placed by policy, on a node and three
+// simulated clusters: what changes in a template reaches what runs, and a spread stays where it is.
+'use strict';
+
+const {test, before, after} = require('node:test');
+const assert = require('node:assert/strict');
+const {execFile} = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const {promisify} = require('node:util');
+const {start, until} = require('../lib/cluster.js');
+
+const clusters = ['us', 'eu', 'ap'];
+let cluster, failed = false;
+
+before(async () => {
+  cluster = await start({nodes: 1, shards: 2, planes: clusters.map(c => `world/${c}:${c}-1`).join(',')});
+}, {timeout: 90000});
+after(async () => assert.equal(await cluster.stop(failed), 0));
+
+const check = (name, run) => test(name, {timeout: 60000}, async () => {
+  try { await run(); } catch (error) { failed = true; throw error; }
+});
+
+const get = async (...words) => JSON.parse(await cluster.choreo('get', ...words, '-n', 'default', '-o', 'json'));
+const condition = (object, type) => object.status?.conditions?.find(c => c.type === type);
+const apply = async (...objects) => {
+  const file = path.join(cluster.dir, 'apply.json');
+  fs.writeFileSync(file, JSON.stringify({apiVersion: 'v1', kind: 'List', items: objects}));
+  return cluster.choreo('apply', '-f', file);
+};
+const object = (kind, name, spec) => ({apiVersion: 'choreo.dev/v1', kind, metadata: {name, namespace: 'default'}, spec});
+const global = (kind, name, spec) => ({apiVersion: 'choreo.dev/v1', kind, metadata: {name}, spec});
+
+// Objects of a kind on one cluster.
+async function on(name, kind) {
+  const {kubeconfig} = cluster.dev.planes.find(p => p.name === name);
+  const {stdout} = await promisify(execFile)('kubectl', ['--kubeconfig', kubeconfig, 'get', kind, '-A', '-o', 'json']);
+  return JSON.parse(stdout).items.filter(o => o.metadata.labels?.['openchoreo.dev/environment'] === 'live');
+}
+const where = async () => {
+  const found = await Promise.all(clusters.map(c => on(c, 'deployments')));
+  return clusters.filter((_, i) => found[i].length > 0).join();
+};
+const plane = costs => global('DataPlane', 'world', {
+  type: 'multi-cluster', clusters: clusters.map(name => ({name, region: `${name}-1`, cost: costs[name]})),
+});
+
+check('what an environment leaves out comes from its template, to the objects on a cluster', async () => {
+  await apply(plane({us: 1, eu: 2, ap: 3}),
+      global('EnvironmentTemplate', 'team', {
+        placement: {policy: 'spread', count: 2}, quotas: {cpu: '4', memory: '8Gi'},
+        access: [{group: 'devs', role: 'viewer'}],
+        overrides: {env: [{name: 'LOG_LEVEL', value: 'warn'}]},
+      }),
+      object('Environment', 'live', {dataPlane: 'world', template: 'team', quotas: {cpu: '6'}}),
+      object('DeploymentPipeline', 'direct', {promotionPaths: [{sourceEnvironmentRef: {name: 'live'}, targetEnvironmentRefs: []}]}),
+      object('Project', 'shop', {deploymentPipeline: 'direct', env: [{name: 'TEAM', value: 'carts'}]}),
+      object('Component', 'web', {project: 'shop', image: 'nginx:1.27', endpoints: [{name: 'http', port: 80}]}));
+  await until('it to run', async () => condition(await get('component', 'web'), 'Ready')?.status === 'True', 20000);
+  assert.equal(await where(), 'us,eu');
+  const [quota] = await on('us', 'resourcequotas');
+  assert.deepEqual(quota.spec.hard, {'requests.cpu': '6', 'requests.memory': '8Gi'});
+  assert.deepEqual((await on('us', 'rolebindings')).map(b => b.subjects[0].name), ['devs']);
+  const [config] = await on('us', 'configmaps');
+  assert.deepEqual(config.data, {LOG_LEVEL: 'warn', TEAM: 'carts'});
+  const env = await get('environment', 'live');
+  assert.deepEqual(env.status.clusters, ['us', 'eu']);
+  assert.ok(env.status.inherited.includes('quotas.memory') && !env.status.inherited.includes('quotas.cpu'));
+});
+
+check('a changed template reaches what runs', async () => {
+  await cluster.choreo('patch', 'environmenttemplate', 'team', '-p',
+      '{"spec":{"overrides":{"env":[{"name":"LOG_LEVEL","value":"debug"}]},"quotas":{"memory":"9Gi"}}}');
+  await until('the variable', async () => (await on('eu', 'configmaps'))[0]?.data.LOG_LEVEL === 'debug', 20000);
+  await until('the quota', async () => (await on('eu', 'resourcequotas'))[0]?.spec.hard['requests.memory'] === '9Gi', 20000);
+});
+
+check('a spread stays when another cluster becomes cheaper, and moves when one no longer qualifies', async () => {
+  await apply(plane({us: 9, eu: 9, ap: 1}));
+  await until('the plane to be seen', async () => (await get('environment', 'live')).status.clusters.length === 2);
+  await cluster.choreo('patch', 'environment', 'live', '-n', 'default', '-p', '{"spec":{"placement":{"regions":["ap-1","eu-1"]}}}');
+  await until('it to move', async () => await where() === 'eu,ap', 20000);
+  assert.deepEqual((await get('environment', 'live')).status.clusters, ['eu', 'ap']);
+});
+
+check('where nothing qualifies, or the template is missing, what runs stays and a condition says why', async () => {
+  await cluster.choreo('patch', 'environment', 'live', '-n', 'default', '-p', '{"spec":{"placement":{"regions":["mars"]}}}');
+  const none = await until('the condition', async () => {
+    const c = condition(await get('environment', 'live'), 'Placed');
+    return c?.reason === 'NoClusterQualifies' && c;
+  });
+  assert.match(none.message, /"us" region "us-1" is not among regions/);
+  await cluster.choreo('patch', 'environment', 'live', '-n', 'default', '-p', '{"spec":{"placement":null,"template":"gone"}}');
+  const bound = await until('the binding to say so', async () => {
+    const c = condition(await get('releasebinding', 'web-live'), 'Ready');
+    return c?.reason === 'TemplateNotFound' && c;
+  });
+  assert.match(bound.message, /there is no EnvironmentTemplate "gone"/);
+  assert.equal(await where(), 'eu,ap');
+});
+
+check('a change of the project is a release; what it says of the environment comes first', async () => {
+  await cluster.choreo('patch', 'environment', 'live', '-n', 'default', '-p', '{"spec":{"template":"team"}}');
+  const former = (await get('component', 'web')).status.latestRelease.name;
+  await cluster.choreo('patch', 'project', 'shop', '-n', 'default', '-p',
+      '{"spec":{"env":[{"name":"TEAM","value":"checkout"}],"environments":[{"name":"live","env":[{"name":"LOG_LEVEL","value":"error"}]}]}}');
+  await until('both', async () => {
+    const data = (await on('ap', 'configmaps'))[0]?.data;
+    return data?.TEAM === 'checkout' && data.LOG_LEVEL === 'error';
+  }, 20000);
+  assert.notEqual((await get('component', 'web')).status.latestRelease.name, former);
+});
+
+check('the order in which components start is told, and a circle is named', async () => {
+  const needs = (name, ...others) => object('Component', name, {
+    project: 'shop', image: 'nginx:1.27', endpoints: [{name: 'http', port: 80}],
+    dependencies: others.map(other => ({name: other, type: 'component'})),
+  });
+  await apply(needs('api', 'web'));
+  await until('two stages', async () => {
+    const stages = (await get('project', 'shop')).status.startOrder;
+    return JSON.stringify(stages) === '[{"components":["web"]},{"components":["api"]}]';
+  });
+  await apply(needs('api', 'web', 'store'), needs('store', 'api'));
+  const circle = await until('the circle', async () => {
+    const c = condition(await get('project', 'shop'), 'StartOrder');
+    return c?.reason === 'Cycle' && c;
+  });
+  assert.match(circle.message, /: api -> store -> api;/);
+});
