@@ -160,14 +160,20 @@ void translation_end(struct translation *t, const json_t *counterpart)
 
 /* ---- kinds that nothing acts on yet ---- */
 
+#define CELL_HINT                                                                                  \
+    "; each cell gets its namespace, and the quotas, policies and roles that its environment "     \
+    "asks "                                                                                        \
+    "for: an EnvironmentTemplate says them for several"
+
 static const struct {
     enum snapshot_kind kind;
     const char *field;
     const char *hint;
 } hints[] = {
-    {SNAPSHOT_OC_PLANE, "spec", "; use a ClusterDataPlane"},
-    {SNAPSHOT_OC_PROJECT_TYPE, "spec.resources", "; each cell gets its namespace"},
-    {SNAPSHOT_OC_CLUSTER_PROJECT_TYPE, "spec.resources", "; each cell gets its namespace"},
+    {SNAPSHOT_OC_PLANE, "spec",
+     "; planes are shared by all namespaces here: use a ClusterDataPlane"},
+    {SNAPSHOT_OC_PROJECT_TYPE, "spec.resources", CELL_HINT},
+    {SNAPSHOT_OC_CLUSTER_PROJECT_TYPE, "spec.resources", CELL_HINT},
     {SNAPSHOT_OC_WORKFLOW, "spec.runTemplate", "; there is no build plane"},
     {SNAPSHOT_OC_CLUSTER_WORKFLOW, "spec.runTemplate", "; there is no build plane"},
     {SNAPSHOT_OC_WORKFLOW_RUN, "spec.workflow", "; there is no build plane"},

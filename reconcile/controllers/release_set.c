@@ -178,12 +178,15 @@ static void resolve(struct set *set)
     }
     struct slice from = spec_text(set->object, "from");
     const json_t *given = json_at(set->object, "spec", "releases", NULL);
+    if ((json_array_size(given) > 0) == (from.len > 0)) {
+        return; /* neither, or both */
+    }
     json_t *members = json_array();
     for (size_t i = 0; i < json_array_size(given); i++) {
         const json_t *one = json_array_get(given, i);
         add_member(members, json_text_at(one, "component"), json_text_at(one, "release"));
     }
-    if (json_array_size(given) == 0 && from.len > 0) {
+    if (from.len > 0) {
         add_running(set, from, members);
     }
     if (json_array_size(members) == 0) {
@@ -468,6 +471,20 @@ static void report(struct set *set)
     status_observe(set->edit);
 }
 
+static void report_nothing(const struct set *set)
+{
+    struct slice from = spec_text(set->object, "from");
+    const json_t *given = json_at(set->object, "spec", "releases", NULL);
+    if (json_array_size(given) > 0 || from.len == 0) {
+        condition_set(set->edit, set->s, READY, STATUS_FALSE, "InvalidSpec",
+                      "either spec.releases says which releases go, or spec.from where they run");
+    } else {
+        condition_set(set->edit, set->s, READY, STATUS_FALSE, "NoReleases",
+                      "no component of project \"%.*s\" runs in environment \"%.*s\"",
+                      SLICE_ARG(set->project), SLICE_ARG(from));
+    }
+}
+
 void release_set_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                       struct plan *plan)
 {
@@ -491,10 +508,7 @@ void release_set_plan(const struct snapshot *s, const struct snapshot_entry *ent
     resolve(&set);
     const json_t *status = status_of(set.edit);
     if (set.members == NULL) {
-        condition_set(set.edit, s, READY, STATUS_FALSE, "NoReleases",
-                      "spec.releases is empty, and no component of project \"%.*s\" runs in "
-                      "environment \"%.*s\" (spec.from)",
-                      SLICE_ARG(set.project), SLICE_ARG(spec_text(set.object, "from")));
+        report_nothing(&set);
     } else if (in_state(status, "Waiting")) {
         wait(&set);
     } else if (in_state(status, "RollingOut")) {

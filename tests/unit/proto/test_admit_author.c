@@ -210,6 +210,26 @@ static void a_test_result_says_who_reported_it(void **state)
     assert_string_equal(stored_at(f, ".spec.at"), "'2023-11-14T22:13:20Z'");
 }
 
+static void a_set_says_who_made_it_and_never_changes(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "releaseset", ADMIT_CREATE, ADMIT_MAIN,
+                       "{'metadata':{'name':'x','annotations':{'choreo.dev/requested-by':'eve'}},"
+                       "'spec':{'project':'p','environment':'e','from':'d'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'alice'");
+    assert_ok(write_as(f, "bob", "releaseset", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'annotations':{'choreo.dev/requested-by':null}}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'alice'");
+    assert_err(
+        write_as(f, "alice", "releaseset", ADMIT_PATCH_MERGE, ADMIT_MAIN, "{'spec':{'from':'x'}}"),
+        &f->err, ERR_UNPROCESSABLE, "immutable");
+    assert_err(write_as(f, "alice", "releaseset", ADMIT_PATCH_MERGE, ADMIT_STATUS,
+                        "{'status':{'state':'RollingOut'}}"),
+               &f->err, ERR_FORBIDDEN, "the control plane's own");
+}
+
 static void nobody_is_an_author_by_leaving_the_spec_out(void **state)
 {
     struct fixture *f = *state;
@@ -237,6 +257,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(a_component_gathers_authors_until_it_is_released),
         TEST(a_project_has_the_author_of_its_configuration),
+        TEST(a_set_says_who_made_it_and_never_changes),
         TEST(what_changes_no_spec_makes_no_author),
         TEST(an_applied_author_is_ignored_too),
         TEST(who_binds_a_release_is_on_the_binding),
