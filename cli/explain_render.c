@@ -302,14 +302,13 @@ static int run(struct cli *c, struct err *err)
 const struct command command_explain_render = {
     .name = "explain-render",
     .summary = "which template made each field; who set each parameter",
-    .usage = "-f PATH --component NAME|--resource NAME [KIND[/NAME][.PATH]] [OPTION...]",
+    .usage = "-f PATH --component NAME [KIND[/NAME][.PATH]] [OPTION...]",
     .about =
-        "Renders one component or resource as `choreo render` does and tells, for every field of "
-        "every\n"
-        "object, which template made it (the type's, a trait's, or one of ours), the path in\n"
-        "that template, and the expression. Then every parameter: its effective value, which\n"
-        "layer set it (a default, the component, the environment, the binding), and the values\n"
-        "that this hides. With a field, only it and what is below it.",
+        "Renders one component, or one --resource, as `choreo render` does and tells, for every\n"
+        "field of every object, which template made it (the type's, a trait's, or one of ours),\n"
+        "the path in that template, and the expression. Then every parameter: its effective\n"
+        "value, which layer set it (a default, the component, the environment, the binding), and\n"
+        "the values that this hides. With a field, only it and what is below it.",
     .examples = "  choreo explain-render -f deploy/samples --component user-service\n"
                 "  choreo explain-render -f platform --component web deployment.spec.replicas\n"
                 "  choreo explain-render -f platform --component web --environment production \\\n"
