@@ -13,6 +13,9 @@
 #include "render/platform.h"
 #include "render/resource_type.h"
 
+/* The reason while something is on its way that a release needs, as soon as nothing is wrong. */
+#define DEPLOYMENT_WAITS "ResourceNotReady"
+
 struct deployment {
     struct slice ns;
     struct slice project;

@@ -197,7 +197,7 @@ static json_t *outputs_of(const struct inputs *in, struct deployment_needs *need
     }
     struct slice why =
         json_text_at(object_condition(rendered != NULL ? rendered : binding, "Ready"), "message");
-    problem(in, needs, resource, "ResourceNotReady",
+    problem(in, needs, resource, DEPLOYMENT_WAITS,
             "it depends on resource \"%.*s\", whose outputs are not known yet on cluster "
             "\"%.*s\"%s%.*s",
             SLICE_ARG(resource), SLICE_ARG(in->d->cluster), why.len > 0 ? ": " : "",
@@ -232,12 +232,11 @@ static void resolve_resource(const struct inputs *in, struct deployment_needs *n
                 "it depends on resource \"%.*s\" as one of type %.*s, and it is of type %.*s",
                 SLICE_ARG(ref), SLICE_ARG(type), SLICE_ARG(is));
     } else if (binding == NULL) {
-        problem(in, needs, ref, "ResourceNotBound",
+        bool by_hand = json_is_false(json_at(resource, "spec", "autoDeploy", NULL));
+        problem(in, needs, ref, by_hand ? "ResourceNotBound" : DEPLOYMENT_WAITS,
                 "it depends on resource \"%.*s\", which is not bound in environment \"%.*s\"%s",
                 SLICE_ARG(ref), SLICE_ARG(in->d->environment),
-                json_is_false(json_at(resource, "spec", "autoDeploy", NULL))
-                    ? ": create a ResourceReleaseBinding"
-                    : " yet");
+                by_hand ? ": create a ResourceReleaseBinding" : " yet");
     } else {
         json_t *outputs = outputs_of(in, needs, ref, binding);
         if (outputs != NULL) {

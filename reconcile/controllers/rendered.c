@@ -541,9 +541,12 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     char hash[65];
     if (rendered_hash(s, entry, &plan->arena, hash, &manifests, &reason, &err) != 0) {
         json_t *edit = plan_edit(plan, s, entry);
-        tell_failure(&w, reason, err.message);
+        bool waits = strcmp(reason, DEPLOYMENT_WAITS) == 0;
+        if (!waits) {
+            tell_failure(&w, reason, err.message);
+        }
         condition_set(edit, s, APPLIED, STATUS_FALSE, reason, "%s", err.message);
-        not_ready(&w, STATUS_FALSE, false, reason, slice_of(err.message));
+        not_ready(&w, STATUS_FALSE, waits, reason, slice_of(err.message));
     } else if (cluster_secret(s, w.plane, w.cluster, &plan->arena) == NULL) {
         not_ready(
             &w, STATUS_FALSE, false, "NotConnected",

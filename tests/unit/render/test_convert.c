@@ -73,6 +73,21 @@ static void dependencies_are_endpoints_or_resources(void **state)
         "\"postgres\"}]}}");
 }
 
+static void what_a_resource_puts_out_goes_where_it_is_said(void **state)
+{
+    (void)state;
+    workload_gives(
+        "{image: a, dependencies: [{name: db, type: postgres, resource: orders, env: {uri: DSN}, "
+        "files: {ca: /etc/ca.pem}}, {name: a-name-that-is-longer-than-labels-may-be, type: "
+        "redis}]}",
+        "",
+        "{\"container\":{\"image\":\"a\"},\"dependencies\":{\"resources\":[{\"envBindings\":{"
+        "\"uri\":"
+        "\"DSN\"},\"fileBindings\":{\"ca\":\"/etc/ca.pem\"},\"name\":\"db\",\"ref\":\"orders\","
+        "\"type\":\"postgres\"},{\"name\":\"a-name-that-is-longer-than-labels-may-be\",\"ref\":"
+        "\"shop-a-name-tha-09172d08\",\"type\":\"redis\"}]}}");
+}
+
 static void what_is_impossible_is_named(void **state)
 {
     (void)state;
@@ -117,6 +132,7 @@ int main(void)
         cmocka_unit_test(containers_keep_what_they_say),
         cmocka_unit_test(endpoints_become_a_map_in_openchoreos_words),
         cmocka_unit_test(dependencies_are_endpoints_or_resources),
+        cmocka_unit_test(what_a_resource_puts_out_goes_where_it_is_said),
         cmocka_unit_test(what_is_impossible_is_named),
         cmocka_unit_test(profiles_hold_parameters_and_traits),
     };
