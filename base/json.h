@@ -65,6 +65,9 @@ json_t *json_child(json_t *object, const char *key);
  * json_scan(body, &v, "metadata", "labels", NULL). False if absent. Only for bytes that
  * json_canonical() made. */
 bool json_scan(struct slice canonical, struct slice *value, ...) __attribute__((sentinel));
+/* The same of several members of one object, in one pass: keys ascend and end with NULL; the value
+ * of one that is absent is empty. */
+void json_scan_members(struct slice canonical, const char *const *keys, struct slice *values);
 /* Decodes the raw bytes of a JSON string (with its quotes) into the arena; empty if it is none. */
 struct slice json_unquote(struct slice raw, struct arena *arena);
 /* Appends s as a JSON string with its quotes. */

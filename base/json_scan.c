@@ -4,30 +4,33 @@
  * reads outside the slice, whatever the bytes are; malformed ones are "absent". */
 #include "base/json.h"
 
+#include <assert.h>
 #include <string.h>
+
+/* Where the string ends whose opening quote is before `at`: behind its closing quote; 0 if it does
+ * not. */
+static size_t string_end(struct slice text, size_t at)
+{
+    const char *quote;
+    while (at < text.len && (quote = memchr(text.data + at, '"', text.len - at)) != NULL) {
+        at = (size_t)(quote - text.data) + 1;
+        size_t slashes = 0;
+        while (quote[-1 - (ptrdiff_t)slashes] ==
+               '\\') { /* stops at the opening quote at the latest */
+            slashes++;
+        }
+        if (slashes % 2 == 0) {
+            return at;
+        }
+    }
+    return 0;
+}
 
 /* The string that text starts with, quotes included; empty if it does not. */
 static struct slice raw_string(struct slice text)
 {
-    if (text.len < 2 || text.data[0] != '"') {
-        return (struct slice){NULL, 0};
-    }
-    for (size_t from = 1; from < text.len;) {
-        const char *quote = memchr(text.data + from, '"', text.len - from);
-        if (quote == NULL) {
-            break;
-        }
-        size_t at = (size_t)(quote - text.data);
-        size_t slashes = 0;
-        while (text.data[at - 1 - slashes] == '\\') { /* stops at the opening quote at the latest */
-            slashes++;
-        }
-        if (slashes % 2 == 0) {
-            return slice_sub(text, 0, at + 1);
-        }
-        from = at + 1;
-    }
-    return (struct slice){NULL, 0};
+    bool quoted = text.len >= 2 && text.data[0] == '"';
+    return slice_make(text.data, quoted ? string_end(text, 1) : 0);
 }
 
 /* The value that text starts with; empty if it is cut short. */
@@ -35,86 +38,147 @@ static struct slice raw_value(struct slice text)
 {
     size_t depth = 0;
     for (size_t i = 0; i < text.len;) {
-        char c = text.data[i];
+        char c = text.data[i++];
         if (c == '"') {
-            size_t len = raw_string(slice_sub(text, i, SIZE_MAX)).len;
-            if (len == 0) {
-                break;
+            i = string_end(text, i);
+            if (i == 0) {
+                return (struct slice){NULL, 0};
             }
-            i += len;
             if (depth == 0) {
-                return slice_sub(text, 0, i);
+                return slice_make(text.data, i);
             }
-            continue;
-        }
-        if (c == '{' || c == '[') {
+        } else if (c == '{' || c == '[') {
             depth++;
         } else if (c == '}' || c == ']' || c == ',') {
             if (depth == 0) {
-                return slice_sub(text, 0, i); /* the end of a number or word */
+                return slice_make(text.data, i - 1); /* the end of a number or word */
             }
             if (c != ',' && --depth == 0) {
-                return slice_sub(text, 0, i + 1);
+                return slice_make(text.data, i);
             }
         }
-        i++;
     }
     return depth == 0 ? text : (struct slice){NULL, 0};
 }
 
-/* Finds the member of canonical object bytes whose quoted key is given. */
-static bool scan_member(struct slice object, struct slice quoted, struct slice *value)
+static struct slice behind(struct slice s, size_t count)
 {
-    if (object.len < 2 || object.data[0] != '{') {
+    return slice_make(s.data + count, s.len - count);
+}
+
+/* A walk over the members of canonical object bytes. */
+struct members {
+    struct slice rest;
+    struct slice key; /* as it is written between its quotes */
+    struct slice value;
+};
+
+static struct members members_of(struct slice object)
+{
+    bool is_object = object.len >= 2 && object.data[0] == '{';
+    return (struct members){.rest = is_object ? behind(object, 1) : (struct slice){0}};
+}
+
+/* Moves on to the next key; false if there is none. */
+static bool next_key(struct members *m)
+{
+    struct slice key = raw_string(m->rest);
+    if (key.len == 0 || m->rest.len == key.len || m->rest.data[key.len] != ':') {
         return false;
     }
-    bool plain = memchr(quoted.data, '\\', quoted.len) == NULL;
-    struct slice wanted = slice_sub(quoted, 1, quoted.len - 2);
-    struct slice rest = slice_sub(object, 1, SIZE_MAX);
-    for (;;) {
-        struct slice key = raw_string(rest);
-        rest = slice_sub(rest, key.len, SIZE_MAX);
-        if (key.len == 0 || rest.len == 0 || rest.data[0] != ':') {
-            return false;
-        }
-        rest = slice_sub(rest, 1, SIZE_MAX);
-        if (slice_eq(key, quoted)) {
-            *value = raw_value(rest);
-            return value->len > 0;
-        }
-        /* Raw bytes sort like keys only where nothing is escaped. */
-        if (plain && memchr(key.data, '\\', key.len) == NULL &&
-            slice_cmp(slice_sub(key, 1, key.len - 2), wanted) > 0) {
-            return false;
-        }
-        struct slice skipped = raw_value(rest);
-        rest = slice_sub(rest, skipped.len, SIZE_MAX);
-        if (skipped.len == 0 || rest.len == 0 || rest.data[0] != ',') {
-            return false;
-        }
-        rest = slice_sub(rest, 1, SIZE_MAX);
+    m->rest = behind(m->rest, key.len + 1);
+    m->key = slice_make(key.data + 1, key.len - 2);
+    return true;
+}
+
+/* Takes that key's value, and what separates it from the next key; false if it is cut short. */
+static bool take_value(struct members *m)
+{
+    m->value = raw_value(m->rest);
+    m->rest = behind(m->rest, m->value.len);
+    if (m->rest.len > 0 && m->rest.data[0] == ',') {
+        m->rest = behind(m->rest, 1);
+    } else {
+        m->rest = (struct slice){0};
     }
+    return m->value.len > 0;
+}
+
+/* Has the walk gone past where the key would be? Raw bytes sort like keys only where nothing is
+ * escaped. */
+static bool is_past(const struct members *m, struct slice wanted)
+{
+    return slice_cmp(m->key, wanted) > 0 && memchr(m->key.data, '\\', m->key.len) == NULL &&
+           memchr(wanted.data, '\\', wanted.len) == NULL;
+}
+
+static bool scan_member(struct slice object, struct slice wanted, struct slice *value)
+{
+    struct members m = members_of(object);
+    while (next_key(&m)) {
+        bool found = slice_eq(m.key, wanted);
+        if ((!found && is_past(&m, wanted)) || !take_value(&m)) {
+            return false;
+        }
+        if (found) {
+            *value = m.value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool written_as_it_is(struct slice key)
+{
+    for (size_t i = 0; i < key.len; i++) {
+        if ((unsigned char)key.data[i] < 0x20 || key.data[i] == '"' || key.data[i] == '\\') {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool json_scan(struct slice canonical, struct slice *value, ...)
 {
     bool found = true;
     struct slice at = canonical;
-    struct buf quoted = {0};
     va_list keys;
     va_start(keys, value);
     for (const char *key = va_arg(keys, const char *); key != NULL && found;
          key = va_arg(keys, const char *)) {
-        buf_clear(&quoted);
-        json_quote(&quoted, slice_of(key));
-        found = scan_member(at, buf_slice(&quoted), &at);
+        struct slice wanted = slice_of(key);
+        struct buf quoted = {0};
+        if (!written_as_it_is(wanted)) {
+            json_quote(&quoted, wanted);
+            wanted = slice_sub(buf_slice(&quoted), 1, quoted.len - 2);
+        }
+        found = scan_member(at, wanted, &at);
+        buf_free(&quoted);
     }
     va_end(keys);
-    buf_free(&quoted);
     if (found) {
         *value = at;
     }
     return found;
+}
+
+void json_scan_members(struct slice canonical, const char *const *keys, struct slice *values)
+{
+    struct members m = members_of(canonical);
+    bool more = next_key(&m);
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        struct slice wanted = slice_of(keys[i]);
+        assert(written_as_it_is(wanted));
+        values[i] = (struct slice){0};
+        while (more && !slice_eq(m.key, wanted) && !is_past(&m, wanted)) {
+            more = take_value(&m) && next_key(&m);
+        }
+        if (more && slice_eq(m.key, wanted)) {
+            more = take_value(&m);
+            values[i] = m.value;
+            more = more && next_key(&m);
+        }
+    }
 }
 
 /* Four hexadecimal digits, or -1. */

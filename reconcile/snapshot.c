@@ -326,20 +326,23 @@ static struct snapshot_entry *entry_new(enum snapshot_kind kind, struct slice ns
 
 struct snapshot_shape snapshot_shape_of(enum snapshot_kind kind, struct slice body)
 {
+    static const char *const parts[] = {"metadata", "status", NULL};
+    static const char *const of_metadata[] = {"deletionTimestamp", "generation", NULL};
+    static const char *const of_status[] = {"appliedHash", "observedGeneration", NULL};
+    struct slice part[2];
+    struct slice metadata[2];
+    struct slice status[2];
     struct snapshot_shape shape = {0};
-    struct slice raw;
-    if (json_scan(body, &raw, "metadata", "generation", NULL)) {
-        slice_u64(raw, &shape.generation);
-    }
-    shape.deleting = json_scan(body, &raw, "metadata", "deletionTimestamp", NULL);
     uint64_t observed = 0;
-    if (json_scan(body, &raw, "status", "observedGeneration", NULL)) {
-        slice_u64(raw, &observed);
-    }
+    json_scan_members(body, parts, part);
+    json_scan_members(part[0], of_metadata, metadata);
+    json_scan_members(part[1], of_status, status);
+    slice_u64(metadata[1], &shape.generation);
+    slice_u64(status[1], &observed);
+    shape.deleting = metadata[0].len > 0;
     bool counts = shape.generation != 0 && kind != SNAPSHOT_RELEASE;
     shape.settled = !shape.deleting && (!counts || observed == shape.generation);
-    shape.applied =
-        kind == SNAPSHOT_RENDERED && json_scan(body, &raw, "status", "appliedHash", NULL);
+    shape.applied = kind == SNAPSHOT_RENDERED && status[0].len > 0;
     return shape;
 }
 

@@ -6,44 +6,44 @@
 
 #include <stdlib.h>
 
-/* A reference that is one string of the object. */
+/* A reference that is one string of the spec. */
 static const struct {
     enum snapshot_kind kind;
     enum snapshot_index index;
-    const char *path[3];
+    const char *path[2];
 } scalars[] = {
-    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, {"spec", "project", NULL}},
-    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, {"spec", "type", NULL}},
-    {SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, {"spec", "deploymentPipeline", NULL}},
-    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
-    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_TEMPLATE, {"spec", "template", NULL}},
-    {SNAPSHOT_RELEASE, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
-    {SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
-    {SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
-    {SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
-    {SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
-    {SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "releaseName", NULL}},
-    {SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT, {"spec", "project", NULL}},
-    {SNAPSHOT_APPROVAL, SNAPSHOT_BY_RELEASE, {"spec", "release", NULL}},
-    {SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, {"spec", "release", NULL}},
-    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
-    {SNAPSHOT_RENDERED, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
-    {SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environmentName", NULL}},
-    {SNAPSHOT_RENDERED, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
-    {SNAPSHOT_RENDERED, SNAPSHOT_BY_RUN, {"spec", "workflowRun", NULL}},
-    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"spec", "dataPlane", NULL}},
-    {SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, {"spec", "project", NULL}},
-    {SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, {"spec", "type", NULL}},
-    {SNAPSHOT_RESOURCE_RELEASE, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
-    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_PROJECT, {"spec", "owner", "projectName"}},
-    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
-    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
-    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE, {"spec", "resourceRelease", NULL}},
-    {SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"spec", "owner", "resourceName"}},
-    {SNAPSHOT_RUN, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
-    {SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
-    {SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, {"spec", "owner", "componentName"}},
-    {SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, {"spec", "environment", NULL}},
+    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, {"project", NULL}},
+    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, {"type", NULL}},
+    {SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, {"deploymentPipeline", NULL}},
+    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, {"dataPlane", NULL}},
+    {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_TEMPLATE, {"template", NULL}},
+    {SNAPSHOT_RELEASE, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
+    {SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"environment", NULL}},
+    {SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, {"releaseName", NULL}},
+    {SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT, {"project", NULL}},
+    {SNAPSHOT_APPROVAL, SNAPSHOT_BY_RELEASE, {"release", NULL}},
+    {SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, {"release", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, {"environmentName", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_RESOURCE, {"owner", "resourceName"}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_RUN, {"workflowRun", NULL}},
+    {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"dataPlane", NULL}},
+    {SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, {"project", NULL}},
+    {SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, {"type", NULL}},
+    {SNAPSHOT_RESOURCE_RELEASE, SNAPSHOT_BY_RESOURCE, {"owner", "resourceName"}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"owner", "resourceName"}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, {"environment", NULL}},
+    {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE, {"resourceRelease", NULL}},
+    {SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"owner", "resourceName"}},
+    {SNAPSHOT_RUN, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
+    {SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
+    {SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
+    {SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, {"environment", NULL}},
 };
 
 static void gather_add(struct gather *g, enum snapshot_index index, struct slice value)
@@ -73,11 +73,10 @@ static bool gather_has(const struct gather *g, enum snapshot_index index)
     return false;
 }
 
-static struct slice scan(struct gather *g, struct slice body, const char *const path[3])
+static struct slice scan(struct gather *g, struct slice spec, const char *const path[2])
 {
     struct slice raw;
-    bool found = path[2] != NULL ? json_scan(body, &raw, path[0], path[1], path[2], NULL)
-                                 : json_scan(body, &raw, path[0], path[1], NULL);
+    bool found = json_scan(spec, &raw, path[0], path[1], NULL);
     if (!found || raw.len == 0 || raw.data[0] != '"') {
         return (struct slice){0};
     }
@@ -92,28 +91,28 @@ static struct slice joined(struct gather *g, struct slice a, struct slice b)
     return slice_of(arena_printf(&g->arena, "%.*s/%.*s", SLICE_ARG(a), SLICE_ARG(b)));
 }
 
-static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice body)
+static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice spec)
 {
-    static const char *const project[] = {"spec", "owner", "projectName"};
-    static const char *const component[] = {"spec", "owner", "componentName"};
-    static const char *const resource[] = {"spec", "owner", "resourceName"};
-    static const char *const binding[] = {"spec", "bindingName", NULL};
-    static const char *const environment[] = {"spec", "environmentName", NULL};
-    static const char *const bound[] = {"spec", "environment", NULL};
-    static const char *const plane[] = {"spec", "dataPlane", NULL};
-    static const char *const cluster[] = {"spec", "cluster", NULL};
+    static const char *const project[] = {"owner", "projectName"};
+    static const char *const component[] = {"owner", "componentName"};
+    static const char *const resource[] = {"owner", "resourceName"};
+    static const char *const binding[] = {"bindingName", NULL};
+    static const char *const environment[] = {"environmentName", NULL};
+    static const char *const bound[] = {"environment", NULL};
+    static const char *const plane[] = {"dataPlane", NULL};
+    static const char *const cluster[] = {"cluster", NULL};
     if (kind != SNAPSHOT_RENDERED) {
-        gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, body, project), scan(g, body, bound)));
+        gather_add(g, SNAPSHOT_BY_CELL, joined(g, scan(g, spec, project), scan(g, spec, bound)));
         return;
     }
-    struct slice cell = joined(g, scan(g, body, project), scan(g, body, environment));
-    struct slice place = joined(g, scan(g, body, plane), scan(g, body, cluster));
+    struct slice cell = joined(g, scan(g, spec, project), scan(g, spec, environment));
+    struct slice place = joined(g, scan(g, spec, plane), scan(g, spec, cluster));
     gather_add(g, SNAPSHOT_BY_CLUSTER, place);
-    bool of_resource = scan(g, body, resource).len > 0;
-    struct slice bound_by = scan(g, body, binding);
+    bool of_resource = scan(g, spec, resource).len > 0;
+    struct slice bound_by = scan(g, spec, binding);
     gather_add(g, SNAPSHOT_BY_BINDING,
                of_resource ? joined(g, SLICE("resource"), bound_by) : bound_by);
-    if (scan(g, body, component).len == 0 && !of_resource) {
+    if (scan(g, spec, component).len == 0 && !of_resource) {
         gather_add(g, SNAPSHOT_BY_CELL, cell);
     } else {
         gather_add(g, SNAPSHOT_BY_MEMBER, joined(g, cell, place));
@@ -121,7 +120,7 @@ static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice 
 }
 
 /* What a release depends on: most depend on nothing, so only that part is parsed. */
-static void gather_dependencies(struct gather *g, struct slice body)
+static void gather_dependencies(struct gather *g, struct slice spec)
 {
     static const struct {
         const char *list;
@@ -134,7 +133,7 @@ static void gather_dependencies(struct gather *g, struct slice body)
         json_t *list = NULL;
         size_t i;
         json_t *item;
-        if (!json_scan(body, &raw, "spec", "workload", "dependencies", kinds[k].list, NULL) ||
+        if (!json_scan(spec, &raw, "workload", "dependencies", kinds[k].list, NULL) ||
             json_parse(raw, &list, NULL) != 0) {
             continue;
         }
@@ -146,12 +145,11 @@ static void gather_dependencies(struct gather *g, struct slice body)
     }
 }
 
-static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice body)
+static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice spec)
 {
     json_t *tree = NULL;
-    struct slice spec;
     struct err err;
-    if (!json_scan(body, &spec, "spec", NULL) || json_parse(spec, &tree, &err) != 0) {
+    if (json_parse(spec, &tree, &err) != 0) {
         return;
     }
     size_t i;
@@ -180,12 +178,14 @@ static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice
 
 void gather_refs(struct gather *g, const struct snapshot_entry *e)
 {
+    struct slice spec = {0};
+    (void)json_scan(e->body, &spec, "spec", NULL);
     if (e->ns.len > 0) {
         gather_add(g, SNAPSHOT_BY_NS, e->ns);
     }
     for (size_t i = 0; i < sizeof(scalars) / sizeof(scalars[0]); i++) {
         if (scalars[i].kind == e->kind) {
-            gather_add(g, scalars[i].index, scan(g, e->body, scalars[i].path));
+            gather_add(g, scalars[i].index, scan(g, spec, scalars[i].path));
         }
     }
     if (e->kind == SNAPSHOT_COMPONENT && !gather_has(g, SNAPSHOT_BY_PROJECT)) {
@@ -193,18 +193,18 @@ void gather_refs(struct gather *g, const struct snapshot_entry *e)
     }
     if (e->kind == SNAPSHOT_RENDERED || e->kind == SNAPSHOT_BINDING ||
         e->kind == SNAPSHOT_RESOURCE_BINDING || e->kind == SNAPSHOT_OC_CELL) {
-        gather_cell(g, e->kind, e->body);
+        gather_cell(g, e->kind, spec);
     }
     if (e->kind == SNAPSHOT_RELEASE_SET) {
-        static const char *const project[] = {"spec", "project", NULL};
-        static const char *const environment[] = {"spec", "environment", NULL};
+        static const char *const project[] = {"project", NULL};
+        static const char *const environment[] = {"environment", NULL};
         gather_add(g, SNAPSHOT_BY_CELL,
-                   joined(g, scan(g, e->body, project), scan(g, e->body, environment)));
+                   joined(g, scan(g, spec, project), scan(g, spec, environment)));
     }
     if (e->kind == SNAPSHOT_RELEASE) {
-        gather_dependencies(g, e->body);
+        gather_dependencies(g, spec);
     }
     if (e->kind == SNAPSHOT_PROJECT || e->kind == SNAPSHOT_PIPELINE) {
-        gather_lists(g, e->kind, e->body);
+        gather_lists(g, e->kind, spec);
     }
 }

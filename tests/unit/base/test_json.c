@@ -314,6 +314,31 @@ static void scan_finds_members_in_stored_bytes(void **state)
     assert_false(json_scan(SLICE("{}"), &v, "a", NULL));
 }
 
+static void scan_finds_several_members_in_one_pass(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b", "m", "n", "z", NULL};
+    static const char *const expected[] = {"{\"b\":1}", "", "[2]", "-1.5", "\"\""};
+    struct slice body =
+        SLICE("{\"a\":{\"b\":1},\"aa\":0,\"k\\\"\":1,\"m\":[2],\"n\":-1.5,\"z\":\"\"}");
+    struct slice values[5];
+    json_scan_members(body, keys, values);
+    for (size_t i = 0; i < 5; i++) {
+        assert_slice(values[i], expected[i]);
+    }
+    json_scan_members(SLICE("[1]"), keys, values);
+    assert_int_equal(values[0].len + values[4].len, 0);
+    /* Cut anywhere it finds what json_scan() finds. */
+    for (size_t len = 0; len < body.len; len++) {
+        json_scan_members(slice_sub(body, 0, len), keys, values);
+        for (size_t i = 0; i < 5; i++) {
+            struct slice alone = {0};
+            (void)json_scan(slice_sub(body, 0, len), &alone, keys[i], NULL);
+            assert_true(slice_eq(values[i], alone));
+        }
+    }
+}
+
 /* Whatever is cut off, scanning stays inside the slice (the sanitizer watches the copy's edges). */
 static void scan_survives_bytes_cut_anywhere(void **state)
 {
@@ -469,6 +494,7 @@ int main(void)
         cmocka_unit_test(lookups_tolerate_absence),
         cmocka_unit_test(strings_from_anywhere_become_utf8),
         cmocka_unit_test(scan_finds_members_in_stored_bytes),
+        cmocka_unit_test(scan_finds_several_members_in_one_pass),
         cmocka_unit_test(scan_survives_bytes_cut_anywhere),
         cmocka_unit_test(reading_comes_to_what_parsing_does),
         cmocka_unit_test(reading_is_bounded_in_depth_as_parsing_is),
