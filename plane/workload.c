@@ -26,6 +26,7 @@ const char *const workload_resources[WORKLOAD_KINDS] = {
     [WORKLOAD_CLAIM] = "persistentvolumeclaims",
     [WORKLOAD_POSTGRES] = "clusters.postgresql.cnpg.io",
     [WORKLOAD_REDIS] = "redisreplications.redis.redis.opstreelabs.in",
+    [WORKLOAD_ARGO] = "workflows.argoproj.io",
 };
 
 bool workload_matches(const char *pattern, struct slice text)
@@ -224,11 +225,44 @@ static void look_replica_set(json_t *object, const struct workload_view *view, u
     set_count(status, "availableReplicas", ready ? wanted : 0);
 }
 
+static void end_job(json_t *object, const struct workload_view *view, bool fails)
+{
+    json_t *status = json_child(object, "status");
+    if (fails) {
+        set_condition(object, "Failed", "True", "BackoffLimitExceeded",
+                      "Job has reached the specified backoff limit", view->now_ms);
+    } else {
+        set_time(status, "completionTime", view->now_ms);
+        set_condition(object, "Complete", "True", "CompletionsReached",
+                      "Reached expected number of succeeded pods", view->now_ms);
+    }
+}
+
+/* The cluster ends it, if nothing else did. */
+static bool is_late(json_t *object, const struct workload_view *view, uint64_t *next_ms)
+{
+    const json_t *limit = json_at(object, "spec", "activeDeadlineSeconds", NULL);
+    uint64_t end_ms = view->since_ms + (uint64_t)json_integer_value(limit) * 1000;
+    if (!json_is_integer(limit) || view->now_ms < end_ms) {
+        if (json_is_integer(limit) && *next_ms == 0) {
+            *next_ms = end_ms;
+        }
+        return false;
+    }
+    json_t *status = json_child(object, "status");
+    set_count(status, "active", 0);
+    set_count(status, "failed", 1);
+    set_condition(object, "Failed", "True", "DeadlineExceeded",
+                  "Job was active longer than specified deadline", view->now_ms);
+    *next_ms = 0;
+    return true;
+}
+
 static void look_job(json_t *object, const struct workload_view *view, uint64_t *next_ms)
 {
     const json_t *spec = json_object_get(object, "spec");
     json_t *status = json_child(object, "status");
-    if (object_condition_true(object, "Complete")) {
+    if (workload_settled(WORKLOAD_JOB, object)) {
         return;
     }
     if (json_is_true(json_object_get(spec, "suspend"))) {
@@ -236,16 +270,21 @@ static void look_job(json_t *object, const struct workload_view *view, uint64_t 
         return;
     }
     int64_t completions = workload__number(spec, "completions", 1);
-    bool ready = is_ready(WORKLOAD_JOB, object, view, next_ms);
+    const json_t *annotations = json_at(spec, "template", "metadata", "annotations", NULL);
+    struct workload_view own = *view;
+    own.delay_ms = workload__run_ms(annotations, view->delay_ms);
+    bool ready = is_ready(WORKLOAD_JOB, object, &own, next_ms);
+    bool fails = workload__fails(annotations);
     if (json_object_get(status, "startTime") == NULL) {
         set_time(status, "startTime", view->since_ms);
     }
     set_count(status, "active", ready ? 0 : workload__number(spec, "parallelism", 1));
-    set_count(status, "succeeded", ready ? completions : 0);
+    set_count(status, "succeeded", ready && !fails ? completions : 0);
+    set_count(status, "failed", ready && fails ? 1 : 0);
     if (ready) {
-        set_time(status, "completionTime", view->now_ms);
-        set_condition(object, "Complete", "True", "CompletionsReached",
-                      "Reached expected number of succeeded pods", view->now_ms);
+        end_job(object, view, fails);
+    } else {
+        (void)is_late(object, view, next_ms);
     }
 }
 
@@ -280,11 +319,21 @@ static void look_containers(const json_t *object, json_t *status, const struct w
     json_object_set_new(status, "containerStatuses", list);
 }
 
+/* A pod that ran to its end says so for ever. */
+static bool has_ended(const json_t *status)
+{
+    struct slice phase = json_text_at(status, "phase");
+    return slice_eq_cstr(phase, "Succeeded") || slice_eq_cstr(phase, "Failed");
+}
+
 static void look_pod(json_t *object, const struct workload_view *view, uint64_t *next_ms)
 {
     json_t *status = json_child(object, "status");
-    bool ready = is_ready(WORKLOAD_POD, object, view, next_ms);
     bool ends = owned_by(object, "Job");
+    if (ends && has_ended(status)) {
+        return;
+    }
+    bool ready = is_ready(WORKLOAD_POD, object, view, next_ms);
     uint64_t hash = slice_hash(object_uid(object));
     char ip[32];
     (void)snprintf(ip, sizeof ip, "10.%u.%u.%u", 128 + (unsigned)(hash % 64),
@@ -305,6 +354,9 @@ static void look_pod(json_t *object, const struct workload_view *view, uint64_t 
     set_condition(object, "ContainersReady", ready_text, reason, "", view->now_ms);
     set_condition(object, "Ready", ready_text, reason, "", view->now_ms);
     look_containers(object, status, view, ready, ends);
+    if (ends && view->since_ms > 0 && bad_image(WORKLOAD_POD, object, view).len == 0) {
+        workload__look_run_pod(object, status, view, next_ms);
+    }
 }
 
 static void look_service(json_t *object, const struct workload_view *view, uint64_t *next_ms)
@@ -390,10 +442,14 @@ bool workload_settled(enum workload_kind kind, const json_t *object)
         return workload__number(status, "observedGeneration", 0) == object_generation(object) &&
                workload__number(status, "updatedNumberScheduled", 0) == WORKLOAD_NODES;
     case WORKLOAD_JOB:
-        return object_condition_true(object, "Complete");
+        return object_condition_true(object, "Complete") || object_condition_true(object, "Failed");
     case WORKLOAD_POD:
-        return json_text_at(status, "phase").len > 0 &&
-               !slice_eq_cstr(json_text_at(status, "phase"), "Pending");
+        return owned_by(object, "Job")
+                   ? has_ended(status)
+                   : json_text_at(status, "phase").len > 0 &&
+                         !slice_eq_cstr(json_text_at(status, "phase"), "Pending");
+    case WORKLOAD_ARGO:
+        return has_ended(status);
     case WORKLOAD_SERVICE:
         return json_object_get(json_object_get(status, "loadBalancer"), "ingress") != NULL;
     case WORKLOAD_CLAIM:
@@ -424,6 +480,7 @@ bool workload_look(enum workload_kind kind, json_t *object, const struct workloa
         [WORKLOAD_CLAIM] = look_claim,
         [WORKLOAD_POSTGRES] = look_postgres,
         [WORKLOAD_REDIS] = look_redis,
+        [WORKLOAD_ARGO] = workload__look_argo,
     };
     *next_ms = 0;
     if (looks[kind] == NULL || object_deleting(object) || json_child(object, "status") == NULL) {

@@ -22,6 +22,7 @@ enum workload_kind {
     WORKLOAD_CLAIM,
     WORKLOAD_POSTGRES, /* CloudNativePG's, as if that were there */
     WORKLOAD_REDIS,    /* the redis-operator's */
+    WORKLOAD_ARGO,
     WORKLOAD_KINDS,
 };
 

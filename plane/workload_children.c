@@ -10,6 +10,7 @@
 #include "plane/cron.h"
 #include "plane/workload_internal.h"
 #include "proto/object.h"
+#include "render/run.h"
 
 /* Letters and digits without vowels, as Kubernetes' own suffixes. */
 static void suffix_of(uint64_t hash, size_t len, char *out)
@@ -95,6 +96,7 @@ static void add_pods(enum workload_kind kind, const json_t *object,
     int64_t wanted = kind == WORKLOAD_JOB ? workload__number(spec, "parallelism", 1)
                                           : workload__number(spec, "replicas", 1);
     int64_t most = view->pods_max < WORKLOAD_PODS_MAX ? view->pods_max : WORKLOAD_PODS_MAX;
+    most = most == 0 ? 1 : most;
     for (int64_t i = 0; i < wanted && i < most; i++) {
         char suffix[24];
         if (kind == WORKLOAD_STATEFUL_SET) {
@@ -110,7 +112,9 @@ json_t *workload_children(enum workload_kind kind, const json_t *object,
                           const struct workload_view *view)
 {
     json_t *children = json_array();
-    if (view->pods_max == 0 || object_deleting(object)) {
+    /* How a run went, its pod alone says. */
+    bool run = kind == WORKLOAD_JOB && object_label(object, RUN_LABEL).len > 0;
+    if ((view->pods_max == 0 && !run) || object_deleting(object)) {
         return children;
     }
     if (kind == WORKLOAD_DEPLOYMENT) {

@@ -221,6 +221,130 @@ static void a_cron_job_starts_a_job_for_the_minute(void **state)
     json_decref(o);
 }
 
+/* A Job of a checkout and a build, and its pod. */
+static json_t *run_job(const char *annotations)
+{
+    struct buf text = {0};
+    buf_addf(&text,
+             "{\"kind\":\"Job\",\"metadata\":{\"name\":\"b\",\"namespace\":\"n\",\"uid\":\"u\","
+             "\"generation\":1,\"labels\":{\"choreo.dev/workflow-run\":\"b\"}},\"spec\":{"
+             "\"activeDeadlineSeconds\":60,\"template\":{\"metadata\":{\"annotations\":{%s}},"
+             "\"spec\":{\"initContainers\":[{\"name\":\"checkout\",\"image\":\"git\",\"env\":[{"
+             "\"name\":\"GIT_REF\",\"value\":\"0123456789abcdef0123456789abcdef01234567\"}]}],"
+             "\"containers\":[{\"name\":\"build\",\"image\":\"kit\"}]}}}}",
+             annotations);
+    json_t *job = parse(buf_cstr(&text));
+    buf_free(&text);
+    return job;
+}
+
+static json_t *pod_of_job(const json_t *job)
+{
+    struct workload_view view = view_at(0);
+    view.pods_max = 0; /* a run's is made all the same */
+    json_t *children = workload_children(WORKLOAD_JOB, job, &view);
+    assert_int_equal(json_array_size(children), 1);
+    json_t *pod = json_incref(json_array_get(children, 0));
+    json_decref(children);
+    object_add_owner(pod, job, true);
+    return pod;
+}
+
+static struct slice at(const json_t *o, const char *path)
+{
+    return json_text(object_path(o, slice_of(path)));
+}
+
+static void a_run_takes_its_time_and_says_what_it_made(void **state)
+{
+    (void)state;
+    uint64_t next;
+    json_t *job = run_job("\"plane.choreo.dev/seconds\":\"4\"");
+    json_t *pod = pod_of_job(job);
+    struct workload_view view = view_at(1000);
+    assert_true(workload_look(WORKLOAD_JOB, job, &view, &next));
+    assert_true(next == T0 + 4000 && !workload_settled(WORKLOAD_JOB, job));
+    assert_true(workload_look(WORKLOAD_POD, pod, &view, &next));
+    assert_true(next == T0 + 2000);
+    assert_slice(at(pod, "{.status.phase}"), "Running");
+    assert_non_null(
+        object_path(pod, SLICE("{.status.initContainerStatuses[0].state.running.startedAt}")));
+    assert_slice(at(pod, "{.status.containerStatuses[0].state.waiting.reason}"), "PodInitializing");
+
+    view = view_at(4000);
+    assert_true(workload_look(WORKLOAD_JOB, job, &view, &next));
+    assert_true(object_condition_true(job, "Complete"));
+    assert_true(workload_look(WORKLOAD_POD, pod, &view, &next));
+    assert_slice(at(pod, "{.status.phase}"), "Succeeded");
+    assert_slice(at(pod, "{.status.initContainerStatuses[0].state.terminated.message}"),
+                 "0123456789abcdef0123456789abcdef01234567");
+    struct slice digest = at(pod, "{.status.containerStatuses[0].state.terminated.message}");
+    assert_true(slice_starts_with(digest, SLICE("sha256:")) && digest.len == 7 + 64);
+    /* Somebody who starts anew changes nothing of what has ended. */
+    view.since_ms = 0;
+    assert_false(workload_look(WORKLOAD_POD, pod, &view, &next));
+    json_decref(pod);
+    json_decref(job);
+}
+
+static void a_run_fails_when_it_is_told_to(void **state)
+{
+    (void)state;
+    uint64_t next;
+    json_t *job = run_job("\"plane.choreo.dev/fail\":\"no Dockerfile\"");
+    json_t *pod = pod_of_job(job);
+    struct workload_view view = view_at(DELAY);
+    assert_true(workload_look(WORKLOAD_JOB, job, &view, &next));
+    assert_true(object_condition_true(job, "Failed"));
+    assert_int_equal(number(job, "failed"), 1);
+    assert_true(workload_look(WORKLOAD_POD, pod, &view, &next));
+    assert_slice(at(pod, "{.status.phase}"), "Failed");
+    assert_slice(at(pod, "{.status.containerStatuses[0].state.terminated.message}"),
+                 "no Dockerfile");
+    json_decref(pod);
+    json_decref(job);
+}
+
+static void a_run_is_ended_at_its_deadline(void **state)
+{
+    (void)state;
+    uint64_t next;
+    json_t *job = run_job("\"plane.choreo.dev/seconds\":\"3600\"");
+    struct workload_view view = view_at(60 * 1000);
+    assert_true(workload_look(WORKLOAD_JOB, job, &view, &next));
+    assert_slice(at(job, "{.status.conditions[0].reason}"), "DeadlineExceeded");
+    assert_true(workload_settled(WORKLOAD_JOB, job));
+    json_decref(job);
+}
+
+static void argo_puts_out_what_its_templates_name(void **state)
+{
+    (void)state;
+    uint64_t next;
+    json_t *o = parse("{\"kind\":\"Workflow\",\"metadata\":{\"name\":\"w\",\"uid\":\"u\","
+                      "\"generation\":1},\"spec\":{\"templates\":[{\"name\":\"all\",\"steps\":[]},"
+                      "{\"name\":\"build\",\"container\":{},\"outputs\":{\"parameters\":[{\"name\":"
+                      "\"digest\"}]}}]}}");
+    struct workload_view view = view_at(1);
+    assert_true(workload_look(WORKLOAD_ARGO, o, &view, &next));
+    assert_true(next == T0 + DELAY);
+    assert_slice(at(o, "{.status.phase}"), "Running");
+    view = view_at(DELAY);
+    assert_true(workload_look(WORKLOAD_ARGO, o, &view, &next));
+    assert_slice(at(o, "{.status.phase}"), "Succeeded");
+    assert_int_equal(json_object_size(json_at(o, "status", "nodes", NULL)), 1);
+    assert_true(slice_starts_with(at(o, "{.status.nodes.build.outputs.parameters[0].value}"),
+                                  SLICE("sha256:")));
+    assert_false(workload_look(WORKLOAD_ARGO, o, &view, &next));
+    json_object_set_new(json_child(json_child(o, "metadata"), "annotations"),
+                        "plane.choreo.dev/fail", json_string("no"));
+    json_object_del(o, "status");
+    assert_true(workload_look(WORKLOAD_ARGO, o, &view, &next));
+    assert_slice(at(o, "{.status.phase}"), "Failed");
+    assert_slice(at(o, "{.status.nodes.build.message}"), "no");
+    json_decref(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +354,10 @@ int main(void)
         cmocka_unit_test(children_have_stable_names_and_follow_the_template),
         cmocka_unit_test(schedules_are_due_when_cron_says),
         cmocka_unit_test(a_cron_job_starts_a_job_for_the_minute),
+        cmocka_unit_test(a_run_takes_its_time_and_says_what_it_made),
+        cmocka_unit_test(a_run_fails_when_it_is_told_to),
+        cmocka_unit_test(a_run_is_ended_at_its_deadline),
+        cmocka_unit_test(argo_puts_out_what_its_templates_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
