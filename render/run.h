@@ -20,10 +20,10 @@
 
 struct cel_cache;
 
-/* Runs have cells like components: one for a namespace, on each cluster that they run on. No
- * project and no environment can be called so. */
-#define RUN_PROJECT "-"
-#define RUN_ENVIRONMENT "-workflows"
+/* Runs have cells like components: one for a namespace, on each cluster that they run on. No project
+ * and no environment can be called so: their names have no capitals. */
+#define RUN_PROJECT "Workflows"
+#define RUN_ENVIRONMENT "Runs"
 
 /* On every object of a run, and on its pods: the name of its objects. */
 #define RUN_LABEL "choreo.dev/workflow-run"
