@@ -160,6 +160,10 @@ void openchoreo_resource_release_plan(const struct snapshot *s, const struct sna
                                       struct plan *plan);
 void openchoreo_resource_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                                       struct plan *plan);
+void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                         struct plan *plan);
+void openchoreo_workflow_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                              struct plan *plan);
 void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                           struct plan *plan);
 

@@ -94,6 +94,11 @@ struct cel_cache;
       "resourcereleases.openchoreo.dev", false)                                                    \
     X(SNAPSHOT_OC_RESOURCE_BINDING, "openchoreo.dev/ResourceReleaseBinding",                       \
       "resourcereleasebindings.openchoreo.dev", false)                                             \
+    X(SNAPSHOT_OC_WORKFLOW, "openchoreo.dev/Workflow", "workflows.openchoreo.dev", false)          \
+    X(SNAPSHOT_OC_CLUSTER_WORKFLOW, "openchoreo.dev/ClusterWorkflow",                              \
+      "clusterworkflows.openchoreo.dev", true)                                                     \
+    X(SNAPSHOT_OC_WORKFLOW_RUN, "openchoreo.dev/WorkflowRun", "workflowruns.openchoreo.dev",       \
+      false)                                                                                       \
     SNAPSHOT_OPENCHOREO_IDLE(X)
 /* Those that nothing acts on yet: read for the condition that says so. */
 #define SNAPSHOT_OPENCHOREO_IDLE(X)                                                                \
@@ -104,11 +109,6 @@ struct cel_cache;
       "clusterprojecttypes.openchoreo.dev", true)                                                  \
     X(SNAPSHOT_OC_PROJECT_RELEASE, "openchoreo.dev/ProjectRelease",                                \
       "projectreleases.openchoreo.dev", false)                                                     \
-    X(SNAPSHOT_OC_WORKFLOW, "openchoreo.dev/Workflow", "workflows.openchoreo.dev", false)          \
-    X(SNAPSHOT_OC_CLUSTER_WORKFLOW, "openchoreo.dev/ClusterWorkflow",                              \
-      "clusterworkflows.openchoreo.dev", true)                                                     \
-    X(SNAPSHOT_OC_WORKFLOW_RUN, "openchoreo.dev/WorkflowRun", "workflowruns.openchoreo.dev",       \
-      false)                                                                                       \
     X(SNAPSHOT_OC_RENDERED, "openchoreo.dev/RenderedRelease", "renderedreleases.openchoreo.dev",   \
       false)                                                                                       \
     X(SNAPSHOT_OC_WORKFLOW_PLANE, "openchoreo.dev/WorkflowPlane", "workflowplanes.openchoreo.dev", \

@@ -38,13 +38,25 @@ struct running {
 
 /* ---- what is asked without rendering ---- */
 
+/* OpenChoreo's workflows are read where they lie: their spec is ours. */
+static bool is_openchoreo(const json_t *run)
+{
+    struct slice group = json_text(json_at(run, "spec", "workflow", "group", NULL));
+    return slice_eq_cstr(group, OPENCHOREO_GROUP);
+}
+
 const json_t *run_workflow(const struct platform *p, const json_t *run)
 {
     const json_t *target = json_at(run, "spec", "workflow", NULL);
     struct slice name = json_text_at(target, "name");
     bool local = slice_eq_cstr(json_text_at(target, "kind"), "Workflow");
-    return local ? p->get(p->user, "Workflow", object_ns(run), name)
-                 : p->get(p->user, "ClusterWorkflow", SLICE(""), name);
+    struct slice ns = local ? object_ns(run) : SLICE("");
+    if (is_openchoreo(run)) {
+        return p->get(p->user,
+                      local ? OPENCHOREO_GROUP "/Workflow" : OPENCHOREO_GROUP "/ClusterWorkflow",
+                      ns, name);
+    }
+    return p->get(p->user, local ? "Workflow" : "ClusterWorkflow", ns, name);
 }
 
 struct slice run_commit(const json_t *run)
@@ -378,6 +390,7 @@ int run_render(const struct platform *p, const json_t *run, struct slice plane, 
                         .reason = reason};
     template_init(&r.scope, arena, RENDER_COST_MAX);
     r.scope.programs = programs;
+    r.scope.tolerant = is_openchoreo(run);
     r.scope.functions = oc_functions();
     r.scope.function_count = oc_function_count();
     r.host = (struct oc_host){.derived = r.derived};

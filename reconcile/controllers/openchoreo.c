@@ -81,7 +81,7 @@ static void add_names(const struct translation *t, enum snapshot_kind kind, json
     struct slice name = object_annotation(t->object, DISPLAY_NAME);
     struct slice text = object_annotation(t->object, DESCRIPTION);
     if (kind != SNAPSHOT_RELEASE && kind != SNAPSHOT_RESOURCE_RELEASE &&
-        kind != SNAPSHOT_RESOURCE_BINDING) {
+        kind != SNAPSHOT_RESOURCE_BINDING && kind != SNAPSHOT_RUN) {
         json_object_set_new(spec, "displayName", name.len > 0 ? json_str(name) : json_null());
         json_object_set_new(spec, "description", text.len > 0 ? json_str(text) : json_null());
     }
@@ -174,9 +174,6 @@ static const struct {
      "; planes are shared by all namespaces here: use a ClusterDataPlane"},
     {SNAPSHOT_OC_PROJECT_TYPE, "spec.resources", CELL_HINT},
     {SNAPSHOT_OC_CLUSTER_PROJECT_TYPE, "spec.resources", CELL_HINT},
-    {SNAPSHOT_OC_WORKFLOW, "spec.runTemplate", "; there is no build plane"},
-    {SNAPSHOT_OC_CLUSTER_WORKFLOW, "spec.runTemplate", "; there is no build plane"},
-    {SNAPSHOT_OC_WORKFLOW_RUN, "spec.workflow", "; there is no build plane"},
 };
 
 void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,

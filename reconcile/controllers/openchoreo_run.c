@@ -1,0 +1,95 @@
+/* openchoreo_run.c: OpenChoreo's WorkflowRuns, and the workflows that they name.
+ *
+ * A WorkflowRun has a counterpart; whose it is, its labels say. A workflow has none: it is read
+ * where it lies, so that OpenChoreo's dockerfile-builder may stand beside the built-in one of that
+ * name. */
+#include "reconcile/controllers/openchoreo.h"
+
+#define LABEL "openchoreo.dev/"
+
+static json_t *copy_at(const json_t *object, const char *section, const char *key)
+{
+    const json_t *value = json_at(object, section, key, NULL);
+    return value != NULL ? json_deep_copy(value) : json_null();
+}
+
+static json_t *run_spec(const json_t *run)
+{
+    json_t *workflow = json_deep_copy(json_at(run, "spec", "workflow", NULL));
+    json_object_set_new(workflow, "group", json_string(OPENCHOREO_GROUP));
+    json_t *spec =
+        json_pack("{s:o, s:o, s:s}", "workflow", workflow, "ttlAfterCompletion",
+                  copy_at(run, "spec", "ttlAfterCompletion"), "triggeredBy", OPENCHOREO_GROUP);
+    struct slice project = object_label(run, LABEL "project");
+    struct slice component = object_label(run, LABEL "component");
+    json_t *owner = json_object();
+    if (project.len > 0) {
+        json_object_set_new(owner, "projectName", json_str(project));
+    }
+    if (component.len > 0) {
+        json_object_set_new(owner, "componentName", json_str(component));
+    }
+    json_object_set_new(spec, "owner", owner);
+    return spec;
+}
+
+/* How it went, in OpenChoreo's words, which are the same. */
+static void tell(struct translation *t, const json_t *ours)
+{
+    static const char *const keys[] = {"startedAt", "completedAt", "tasks"};
+    static const char *const conditions[] = {"WorkflowRunning", "WorkflowCompleted",
+                                             "WorkflowSucceeded"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const json_t *value = json_at(ours, "status", keys[i], NULL);
+        status_set(t->edit, keys[i], value != NULL ? json_deep_copy(value) : NULL);
+    }
+    const json_t *reference = json_at(ours, "status", "runReference", NULL);
+    if (reference != NULL) {
+        json_t *copy = json_deep_copy(reference);
+        json_object_del(copy, "dataPlane");
+        json_object_del(copy, "cluster");
+        status_set(t->edit, "runReference", copy);
+    }
+    for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
+        const json_t *c = object_condition(ours, conditions[i]);
+        if (c != NULL) {
+            struct arena *arena = &t->plan->arena;
+            object_set_condition(t->edit, conditions[i],
+                                 arena_cstr(arena, json_text_at(c, "status")),
+                                 arena_cstr(arena, json_text_at(c, "reason")),
+                                 arena_cstr(arena, json_text_at(c, "message")), t->s->now_ms);
+        }
+    }
+}
+
+void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                         struct plan *plan)
+{
+    struct translation t;
+    if (entry->deleting) {
+        return; /* the counterpart goes with it */
+    }
+    translation_begin(&t, s, entry, plan);
+    const struct snapshot_entry *there = snapshot_find(s, SNAPSHOT_RUN, entry->ns, entry->name);
+    const json_t *ours = there != NULL ? snapshot_tree(s, there) : NULL;
+    if (ours == NULL || !owned_by(ours, entry->uid)) {
+        ours = translation_counterpart(&t, SNAPSHOT_RUN, run_spec(t.object));
+    }
+    if (ours != NULL) { /* what runs stays what it was when it began */
+        tell(&t, ours);
+    }
+    translation_end(&t, ours);
+}
+
+/* Of a workflow: that it is known. */
+void openchoreo_workflow_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                              struct plan *plan)
+{
+    struct translation t;
+    if (entry->deleting) {
+        return;
+    }
+    translation_begin(&t, s, entry, plan);
+    condition_set(t.edit, s, READY, STATUS_TRUE, "Ready", "runs may name it");
+    translation_end(&t, NULL);
+}
