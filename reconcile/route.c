@@ -7,6 +7,7 @@
  * what passes on that work is under way waits for more of it, so that what goes well is told in one
  * step, not in ten. */
 #include "reconcile/controllers/promotion.h"
+#include "reconcile/controllers/release_set.h"
 #include "reconcile/engine_internal.h"
 
 struct route {
@@ -126,12 +127,7 @@ static void add_sets(struct route *r, struct slice ns, struct slice project)
                                                    ns, project, &r->arena, &found)
                                    : 0;
     for (size_t i = 0; i < count; i++) {
-        struct slice state;
-        bool over =
-            json_scan(found[i]->body, &state, "status", "state", NULL) &&
-            (slice_eq_cstr(state, "\"Healthy\"") || slice_eq_cstr(state, "\"RolledBack\"") ||
-             slice_eq_cstr(state, "\"Superseded\""));
-        if (!over) {
+        if (!release_set_is_over(snapshot_tree(r->s, found[i]))) {
             r->add(r->user, SNAPSHOT_RELEASE_SET, ns, found[i]->name, SET_DELAY_MS);
         }
     }

@@ -31,6 +31,37 @@ static size_t newer(const struct snapshot *s, const struct snapshot_entry *entry
     return found;
 }
 
+static bool names(const json_t *members, struct slice component, struct slice release)
+{
+    for (size_t i = 0; i < json_array_size(members); i++) {
+        const json_t *member = json_array_get(members, i);
+        if (slice_eq(json_text_at(member, "component"), component) &&
+            (slice_eq(json_text_at(member, "release"), release) ||
+             slice_eq(json_text_at(member, "before"), release))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a set that is not over names the release, or may have to go back to it. */
+static bool is_in_a_set(const struct snapshot *s, const json_t *release, struct arena *arena)
+{
+    struct slice component = owner_text(release, "componentName");
+    const struct snapshot_entry **all;
+    size_t count = snapshot_list(s, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT, object_ns(release),
+                                 owner_text(release, "projectName"), arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *set = snapshot_tree(s, all[i]);
+        if (!release_set_is_over(set) &&
+            (names(json_at(set, "spec", "releases", NULL), component, object_name(release)) ||
+             names(json_at(set, "status", "members", NULL), component, object_name(release)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
 {
     const json_t *release = snapshot_tree(s, entry);
@@ -51,7 +82,7 @@ void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     const json_t *latest =
         json_at(snapshot_tree(s, component), "status", "latestRelease", "name", NULL);
     if (!slice_eq(json_text(latest), entry->name) && newer(s, entry, name, plan) >= RELEASES_KEPT &&
-        !release_set_uses(s, release, &plan->arena)) {
+        !is_in_a_set(s, release, &plan->arena)) {
         plan_delete(plan, entry);
     }
 }

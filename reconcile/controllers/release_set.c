@@ -407,7 +407,7 @@ static void roll_back(struct set *set)
 
 /* ---- the end ---- */
 
-static bool is_over(const json_t *set)
+bool release_set_is_over(const json_t *set)
 {
     const json_t *status = json_object_get(set, "status");
     return in_state(status, "Healthy") || in_state(status, "RolledBack") ||
@@ -430,36 +430,6 @@ static size_t newer_than(const struct set *set)
         newer += slice_cmp(its, made) > 0 ? 1 : 0;
     }
     return newer;
-}
-
-static bool names(const json_t *members, struct slice component, struct slice release)
-{
-    for (size_t i = 0; i < json_array_size(members); i++) {
-        const json_t *member = json_array_get(members, i);
-        if (slice_eq(json_text_at(member, "component"), component) &&
-            (slice_eq(json_text_at(member, "release"), release) ||
-             slice_eq(json_text_at(member, "before"), release))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool release_set_uses(const struct snapshot *s, const json_t *release, struct arena *arena)
-{
-    struct slice component = owner_text(release, "componentName");
-    const struct snapshot_entry **all;
-    size_t count = snapshot_list(s, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT, object_ns(release),
-                                 owner_text(release, "projectName"), arena, &all);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *set = snapshot_tree(s, all[i]);
-        if (!is_over(set) &&
-            (names(json_at(set, "spec", "releases", NULL), component, object_name(release)) ||
-             names(json_at(set, "status", "members", NULL), component, object_name(release)))) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void report(struct set *set)
@@ -494,7 +464,7 @@ void release_set_plan(const struct snapshot *s, const struct snapshot_entry *ent
     }
     set.project = spec_text(set.object, "project");
     set.environment = spec_text(set.object, "environment");
-    if (is_over(set.object)) {
+    if (release_set_is_over(set.object)) {
         if (newer_than(&set) > KEPT_SETS) {
             plan_delete(plan, entry);
         }

@@ -6,7 +6,7 @@
 
 #include "reconcile/controllers/promotion.h"
 
-/* Whether a set that is not over names the release, or may have to go back to it. */
-bool release_set_uses(const struct snapshot *s, const json_t *release, struct arena *arena);
+/* Whether nothing more comes of a set. */
+bool release_set_is_over(const json_t *set);
 
 #endif
