@@ -93,6 +93,20 @@ static json_t *copy_for_edit(const json_t *object)
     return copy;
 }
 
+void plan_complete_secret(struct plan *plan, const struct snapshot *s,
+                          const struct snapshot_entry *entry, const json_t *wanted)
+{
+    json_t *secret = copy_for_edit(snapshot_tree(s, entry));
+    (void)json_object_del(json_object_get(secret, "metadata"), MANAGED);
+    *write_new(plan) = (struct plan_write){.verb = PLAN_UPDATE,
+                                           .kind = entry->kind,
+                                           .ns = entry->ns,
+                                           .name = entry->name,
+                                           .if_version = entry->version,
+                                           .object = secret,
+                                           .credentials = json_deep_copy(wanted)};
+}
+
 json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry)
 {
     for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {

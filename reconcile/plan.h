@@ -23,7 +23,7 @@ struct plan_write {
     struct slice name;
     uint64_t if_version; /* 0: none */
     json_t *object;      /* NULL for PLAN_DELETE */
-    json_t *credentials; /* of a Secret to create: what is made up for it as it is written */
+    json_t *credentials; /* of a Secret: what is made up for it as it is written */
 };
 
 enum plan_action { PLAN_NOTHING, PLAN_APPLY, PLAN_REMOVE };
@@ -78,6 +78,9 @@ void plan_create(struct plan *plan, enum snapshot_kind kind, json_t *object);
 /* Takes secret, whose data gets random texts for those that are wanted ([{name, length}]) when the
  * plan is carried out, and not before. */
 void plan_create_secret(struct plan *plan, json_t *secret, const json_t *wanted);
+/* The same for those that a Secret which is there lacks. */
+void plan_complete_secret(struct plan *plan, const struct snapshot *s,
+                          const struct snapshot_entry *entry, const json_t *wanted);
 /* A copy of entry's object to be changed at will: written by plan_finish() if it came to differ.
  * The same entry gives the same copy. */
 json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry);

@@ -129,26 +129,63 @@ static json_t *new_secret(const struct work *w, struct slice name)
     return o;
 }
 
+static bool was_made(const struct work *w, struct slice name)
+{
+    const json_t *made = json_at(w->binding, "status", "credentials", NULL);
+    for (size_t i = 0; i < json_array_size(made); i++) {
+        if (slice_eq(json_text(json_array_get(made, i)), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool lost(struct work *w, struct slice secret, struct slice credential)
+{
+    return fail(w, true, "CredentialsLost",
+                "Secret \"%.*s\" lacks its credential \"%.*s\": bring it back as it was; another "
+                "would not be let in",
+                SLICE_ARG(secret), SLICE_ARG(credential));
+}
+
+static void note_made(struct work *w, struct slice secret, const json_t *wanted)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < json_array_size(wanted); i++) {
+        json_array_append_new(names, json_str(json_text_at(json_array_get(wanted, i), "name")));
+    }
+    status_set(w->edit, "credentialsSecret", json_str(secret));
+    status_set(w->edit, "credentials", names);
+}
+
+/* A credential is made up once. A type may come to want another one; that is added. */
 static bool have_credentials(struct work *w)
 {
     const json_t *wanted = json_at(w->release, "spec", "resourceType", "spec", "credentials", NULL);
-    struct slice told = json_text(json_at(w->binding, "status", "credentialsSecret", NULL));
     struct slice name = resource_credentials_name(&w->plan->arena, w->entry->name);
     const struct snapshot_entry *there = snapshot_find(w->s, SNAPSHOT_SECRET, w->entry->ns, name);
-    if (json_array_size(wanted) == 0) {
-        return true;
+    const json_t *data = there != NULL ? json_object_get(snapshot_tree(w->s, there), "data") : NULL;
+    size_t missing = 0;
+    for (size_t i = 0; i < json_array_size(wanted); i++) {
+        struct slice one = json_text_at(json_array_get(wanted, i), "name");
+        if (json_object_getn(data, one.data, one.len) == NULL) {
+            missing++;
+            if (was_made(w, one)) {
+                return lost(w, name, one);
+            }
+        }
     }
-    if (there == NULL && told.len > 0) {
-        return fail(w, true, "CredentialsLost",
-                    "Secret \"%.*s\" with its credentials is gone: bring it back, with what they "
-                    "were; others would not be let in",
-                    SLICE_ARG(name));
-    }
-    if (there == NULL) {
+    if (missing > 0 && there == NULL) {
         plan_create_secret(w->plan, new_secret(w, name), wanted);
+    } else if (missing > 0) {
+        plan_complete_secret(w->plan, w->s, there, wanted);
+    }
+    if (missing > 0) {
         return fail(w, true, "Progressing", "its credentials are being made up");
     }
-    status_set(w->edit, "credentialsSecret", json_str(name));
+    if (json_array_size(wanted) > 0) {
+        note_made(w, name, wanted);
+    }
     return true;
 }
 

@@ -255,7 +255,11 @@ static json_t *told_write(const struct golden *g, const struct plan_write *w)
                          json_str(w->name));
     }
     if (w->verb == PLAN_UPDATE) {
-        return told_update(snapshot_get(g->s, w->kind, w->ns, w->name), w->object);
+        json_t *change = told_update(snapshot_get(g->s, w->kind, w->ns, w->name), w->object);
+        if (w->credentials != NULL) {
+            json_object_set(change, "credentials", w->credentials);
+        }
+        return change;
     }
     json_t *told = json_deep_copy(w->object);
     if (w->credentials != NULL) {
