@@ -24,5 +24,6 @@ function cpuSeconds(pid) {
 
 const nodesRss = cluster => cluster.dev.nodes.map(n => rssMb(n.pid));
 const nodesCpu = cluster => sum(cluster.dev.nodes.map(n => cpuSeconds(n.pid)));
+const planesCpu = cluster => sum(cluster.dev.planes.map(p => cpuSeconds(p.pid)));
 
-module.exports = {median, percentile, sum, nowMs, rssMb, cpuSeconds, nodesRss, nodesCpu};
+module.exports = {median, percentile, sum, nowMs, rssMb, cpuSeconds, nodesRss, nodesCpu, planesCpu};

@@ -1,5 +1,6 @@
 // programs.js: what one thread does in a second of processor time, by programs of bench/ that need no
-// cluster. noop_* is bench/reconcile/noop.c: components planned again when nothing has changed; render_* is
+// cluster, on the heap of the servers. noop_* is bench/reconcile/noop.c: components planned again when
+// nothing has changed, and noop_resync_* all of them once by a new leader; render_* is
 // bench/render/types.c: the built-in types rendered.
 'use strict';
 
@@ -10,8 +11,10 @@ const {bin} = require('../../tests/lib/cluster.js');
 function rates(report, program, argument, prefix) {
   const output = execFileSync(path.join(bin, '../bench', program), [argument], {encoding: 'utf8'});
   for (const line of output.trim().split('\n')) {
-    const [name, rate] = line.trim().split(/\s+/);
-    report.record(`${prefix}_${name.replaceAll('-', '_')}_per_s`, Number(rate), '/s');
+    const [name, value] = line.trim().split(/\s+/);
+    const figure = `${prefix}_${name.replaceAll('-', '_')}`;
+    if (figure.endsWith('_ms')) report.record(figure, Number(value), 'ms');
+    else report.record(`${figure}_per_s`, Number(value), '/s');
   }
 }
 
