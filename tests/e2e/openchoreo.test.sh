@@ -91,8 +91,27 @@ for component in greeter-service react-starter github-issue-reporter; do
 done
 check "project" becomes True ready projects default
 check "binding" becomes True ready releasebindings github-issue-reporter-development
-check "what is not acted on" k get clusterworkflows -o \
-    'jsonpath={.items[0].status.conditions[?(@.type=="Accepted")]}' && says NotSupported spec.runTemplate
+check "what is not acted on" k get clusterprojecttypes.openchoreo.dev -o \
+    'jsonpath={.items[0].status.conditions[?(@.type=="Accepted")]}' && says NotSupported spec.resources
+
+# A run of one of its workflows, which stands beside the built-in one of its name.
+check "a run" k apply -f - <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: WorkflowRun
+metadata:
+  name: greeter-build
+  namespace: default
+  labels: {openchoreo.dev/project: default, openchoreo.dev/component: greeter-service}
+spec:
+  workflow:
+    kind: ClusterWorkflow
+    name: dockerfile-builder
+    parameters:
+      repository: {url: https://git.example.com/greeter, revision: {branch: main}}
+YAML
+check "it ends well" becomes True ready workflowruns greeter-build
+check "on Argo" cluster get workflows.argoproj.io -A -o name && says workflow.argoproj.io/greeter-build
+check "without a trace of it" k delete workflowruns.openchoreo.dev greeter-build
 
 # The objects of development's cell, all of them.
 kinds=deployment,service,configmap,externalsecret,httproute,cronjob,networkpolicy

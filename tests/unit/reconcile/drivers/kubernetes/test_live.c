@@ -65,6 +65,16 @@ static void test_other_workloads(void **state)
            "message: backoff limit}]}}",
            HEALTH_DEGRADED, "backoff limit");
     health("{kind: Job, metadata: {}}", HEALTH_PROGRESSING, "has not completed yet");
+    health("{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {}}", HEALTH_PROGRESSING,
+           "phase Pending");
+    health("{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {}, status: {phase: "
+           "Succeeded}}",
+           HEALTH_HEALTHY, "");
+    health(
+        "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {}, status: {phase: Error, "
+        "message: no such template}}",
+        HEALTH_DEGRADED, "no such template");
+    health("{apiVersion: example.com/v1, kind: Workflow, metadata: {}}", HEALTH_HEALTHY, "");
     health("{kind: Namespace, metadata: {}, status: {phase: Active}}", HEALTH_HEALTHY, "");
     health("{kind: PersistentVolumeClaim, metadata: {}, status: {phase: Pending}}",
            HEALTH_PROGRESSING, "phase Pending");
