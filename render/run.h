@@ -20,8 +20,8 @@
 
 struct cel_cache;
 
-/* Runs have cells like components: one for a namespace, on each cluster that they run on. No project
- * and no environment can be called so: their names have no capitals. */
+/* Runs have cells like components: one for a namespace, on each cluster that they run on. No
+ * project and no environment can be called so: their names have no capitals. */
 #define RUN_PROJECT "Workflows"
 #define RUN_ENVIRONMENT "Runs"
 
