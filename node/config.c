@@ -47,6 +47,7 @@ static const struct key keys[] = {
     {"shards.events", KEY_DURATION, AT(event_ttl_ms), 10 * 1000, 7 * 24 * 3600 * 1000ULL, NULL},
     {"shards.history", KEY_DURATION, AT(history_ms), 5 * 60 * 1000, 7 * 24 * 3600 * 1000ULL, NULL},
     {"clusters.requestsPerSecond", KEY_COUNT, AT(cluster_requests_per_second), 1, 100000, NULL},
+    {"sources.allowLocal", KEY_BOOL, AT(allow_local_sources), 0, 0, NULL},
     {"reconcile", KEY_BOOL, AT(reconcile), 0, 0, NULL},
     {"log.level", KEY_CHOICE, AT(log_level), 0, 0, levels},
     {"log.format", KEY_CHOICE, AT(log_format), 0, 0, formats},

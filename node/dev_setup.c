@@ -217,7 +217,8 @@ static int make_node(struct dev *d, struct dev_child *c, const struct node_membe
                       .identity = d->identity,
                       .founders = founders,
                       .founder_count = d->node_count,
-                      .credentials = &d->credentials};
+                      .credentials = &d->credentials,
+                      .local_sources = true};
     s.identity.self = c->member;
     int rc = credentials_issue_node(&d->credentials, d->identity.cluster, &c->member, err);
     rc = rc != 0 ? rc : setup_write(&s, err);

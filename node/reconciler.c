@@ -72,6 +72,7 @@ int reconciler_start(struct reconciler *r, const struct reconciler_config *confi
                                          .election_timeout_ms = identity->election_timeout_ms,
                                          .cluster_requests_per_second =
                                              config->cluster_requests_per_second,
+                                         .allow_local_sources = config->allow_local_sources,
                                          .user = config->node,
                                          .confirmed_age_ms = confirmed_age,
                                          .shard_of = shard_of,

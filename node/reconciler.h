@@ -15,6 +15,7 @@ struct reconciler_config {
     struct backend *backend; /* the node's, with Namespaces */
     struct kind_board *kinds;
     uint32_t cluster_requests_per_second;
+    bool allow_local_sources;
 };
 
 struct reconciler {

@@ -190,7 +190,8 @@ static int start_reconciler(struct run *r, struct err *err)
                                              .backend = &r->events.backend,
                                              .kinds = &r->board,
                                              .cluster_requests_per_second =
-                                                 r->config.cluster_requests_per_second};
+                                                 r->config.cluster_requests_per_second,
+                                             .allow_local_sources = r->config.allow_local_sources};
     /* A cluster is as old as its CA; that of a certificate we cannot read is not worth failing. */
     uint64_t since_ms = 0;
     (void)pki_cert_since(buf_slice(&r->credentials.ca_cert), &since_ms, NULL);

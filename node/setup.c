@@ -81,13 +81,16 @@ void setup_api_url(const struct node_member *member, struct buf *url)
     buf_addf(url, "https://%s", member->api);
 }
 
-static int write_config(const char *dir, struct err *err)
+static int write_config(const char *dir, bool local_sources, struct err *err)
 {
     char path[PATH_MAX];
     struct buf text = {0};
     char *absolute = realpath(dir, NULL); /* `choreod run` may start anywhere */
     json_t *tree = json_object();
     json_object_set_new(tree, "dataDir", json_str(slice_of(absolute != NULL ? absolute : dir)));
+    if (local_sources) {
+        json_object_set_new(tree, "sources", json_pack("{s:b}", "allowLocal", 1));
+    }
     buf_add_cstr(&text, "# Every key is documented in deploy/choreod.yaml.\n");
     yaml_emit(tree, &text);
     (void)snprintf(path, sizeof path, "%s/choreod.yaml", dir);
@@ -113,5 +116,5 @@ int setup_write(const struct setup *s, struct err *err)
         rc = node_create(s->dir, &s->identity, s->founders, s->founder_count, s->known,
                          s->known_count, err);
     }
-    return rc != 0 ? rc : write_config(s->dir, err);
+    return rc != 0 ? rc : write_config(s->dir, s->local_sources, err);
 }

@@ -24,6 +24,7 @@ struct setup {
     const struct node_member *known; /* members to dial first, when joining */
     size_t known_count;
     const struct credentials *credentials;
+    bool local_sources; /* sources.allowLocal: everything is on this machine */
 };
 
 /* Random, positive, never to be used twice. */

@@ -49,6 +49,7 @@ static void every_key_is_read(void **state)
               "peers: {listen: 0.0.0.0:7444}\n"
               "shards: {loops: 2, history: 1h30m, events: 10m}\n"
               "clusters: {requestsPerSecond: 90}\n"
+              "sources: {allowLocal: true}\n"
               "reconcile: false\n"
               "log: {level: debug, format: json}\n",
               &c, &err);
@@ -67,6 +68,7 @@ static void every_key_is_read(void **state)
     assert_int_equal(c.history_ms, 5400000);
     assert_int_equal(c.event_ttl_ms, 600000);
     assert_int_equal(c.cluster_requests_per_second, 90);
+    assert_true(c.allow_local_sources);
     assert_false(c.reconcile);
     assert_int_equal(c.log_level, LOG_DEBUG);
     assert_int_equal(c.log_format, LOG_JSON);
