@@ -1,0 +1,164 @@
+// Pushes to a real git server, told to a cluster of three nodes by a signed webhook: the run of the
+// pushed commit, once, whatever is delivered twice or to a node that dies; and, without a webhook,
+// a component that follows its branch.
+'use strict';
+
+const assert = require('node:assert');
+const {spawn} = require('node:child_process');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const http = require('node:http');
+const https = require('node:https');
+const os = require('node:os');
+const path = require('node:path');
+const {after, before, test} = require('node:test');
+const {start, until} = require('../lib/cluster');
+
+let cluster;
+let git;
+let hook;
+
+async function startGit() {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'choreod-test-'));
+  const child = spawn('python3', [path.join(__dirname, '../lib/git_server.py'), dir],
+      {stdio: ['pipe', 'pipe', 'inherit']});
+  const port = await new Promise(resolve => child.stdout.once('data', data => resolve(Number(data))));
+  return {
+    url: `http://127.0.0.1:${port}`,
+    push: branch => new Promise((resolve, reject) => {
+      http.request(`http://127.0.0.1:${port}/push/shop/${branch}`, {method: 'POST'}, response => {
+        let body = '';
+        response.on('data', data => { body += data; });
+        response.on('end', () => resolve(body));
+      }).on('error', reject).end();
+    }),
+    commit: ref => fs.readFileSync(path.join(dir, 'shop.refs'), 'utf8').split('\n')
+        .find(line => line.startsWith(`${ref} `)).split(' ')[1],
+    stop() {
+      child.stdin.end();
+      return new Promise(resolve => child.once('exit', resolve)).then(
+          () => fs.rmSync(dir, {recursive: true, force: true}));
+    },
+  };
+}
+
+// As GitHub does; resolves to {status, body}, or {error} if the node did not answer.
+function deliver(node, payload, {secret = hook.secret, event = 'push', id = 'd'} = {}) {
+  const body = JSON.stringify(payload);
+  const mac = crypto.createHmac('sha256', secret).update(body).digest('hex');
+  return new Promise(resolve => {
+    const request = https.request(`${cluster.node(node).api}${hook.path}`, {
+      method: 'POST', ca: cluster.ca, agent: false, timeout: 20000,
+      headers: {'content-type': 'application/json', 'x-github-event': event,
+        'x-github-delivery': id, 'x-hub-signature-256': `sha256=${mac}`,
+        'content-length': Buffer.byteLength(body)},
+    }, response => {
+      let text = '';
+      response.on('data', data => { text += data; });
+      response.on('error', error => resolve({error}));
+      response.on('end', () => resolve({status: response.statusCode, body: JSON.parse(text)}));
+    });
+    request.on('timeout', () => request.destroy(new Error('no answer')));
+    request.on('error', error => resolve({error}));
+    request.end(body);
+  });
+}
+
+const pushed = (commit, branch = 'main') => ({
+  ref: `refs/heads/${branch}`, before: '0'.repeat(40), after: commit, commits: [],
+  repository: {clone_url: `${git.url}/plain/shop.git`, default_branch: 'main'},
+});
+
+async function runs(component) {
+  const list = JSON.parse(await cluster.choreo('get', 'workflowruns', '-n', 'default', '-o', 'json'));
+  return list.items.filter(run => run.spec.owner.componentName === component);
+}
+
+async function apply(object) {
+  const file = path.join(cluster.dir, 'object.json');
+  fs.writeFileSync(file, JSON.stringify(object));
+  await cluster.choreo('apply', '-f', file, '-n', 'default');
+}
+
+const component = (name, branch) => ({
+  apiVersion: 'choreo.dev/v1', kind: 'Component', metadata: {name},
+  spec: {autoBuild: true, source: {git: {repository: `${git.url}/plain/shop`, branch}}},
+});
+
+before(async () => {
+  git = await startGit();
+  cluster = await start({nodes: 3, planes: 'development'});
+  const said = await cluster.choreo('webhook', 'github', '-n', 'default');
+  hook = {path: new URL(/Payload URL +(\S+)/.exec(said)[1]).pathname,
+    secret: /Secret +(\S+)/.exec(said)[1]};
+});
+
+after(async () => {
+  await cluster?.stop();
+  await git?.stop();
+});
+
+test('a component that follows a branch is built at its commit', async () => {
+  await apply(component('polled', 'dev'));
+  const [run] = await until('a run', async () => {
+    const found = await runs('polled');
+    return found.length > 0 && found;
+  });
+  assert.strictEqual(run.spec.source.git.commit, git.commit('refs/heads/dev'));
+});
+
+test('a push is built once, by whatever node it is told', async () => {
+  await apply(component('told', 'main'));
+  await until('the first run', async () => (await runs('told')).length === 1);
+  const commit = await git.push('main');
+  const answers = await Promise.all(cluster.dev.nodes.flatMap(
+      node => [deliver(node.name, pushed(commit)), deliver(node.name, pushed(commit))]));
+  assert.deepStrictEqual(answers.map(a => a.status), [200, 200, 200, 200, 200, 200]);
+  const made = answers.filter(a => a.body.runs[0].result === 'made');
+  assert.strictEqual(made.length, 1);
+  const found = (await runs('told')).filter(run => run.spec.source.git.commit === commit);
+  assert.strictEqual(found.length, 1);
+  assert.strictEqual(found[0].spec.triggeredBy, 'system:webhook:default/github');
+});
+
+test('the choreo command says the same again', async () => {
+  const said = await cluster.choreo('webhook', 'github', '-n', 'default');
+  assert.ok(said.includes(hook.secret) && said.includes(hook.path));
+});
+
+test('who does not sign rightly learns nothing', async () => {
+  const commit = await git.push('main');
+  const wrong = await deliver('node-1', pushed(commit), {secret: 'a wrong secret of some length'});
+  assert.strictEqual(wrong.status, 401);
+  const path_ = hook.path;
+  hook.path = path_.replace(/github$/, 'nothing');
+  const absent = await deliver('node-1', pushed(commit));
+  hook.path = path_;
+  assert.deepStrictEqual(absent, wrong);
+  assert.ok((await runs('told')).every(run => run.spec.source.git.commit !== commit));
+  const ping = await deliver('node-1', {zen: 'x'}, {event: 'ping'});
+  assert.strictEqual(ping.status, 202);
+});
+
+test('a node dies while pushes are delivered: each is built exactly once', async () => {
+  const commits = [];
+  for (let i = 0; i < 7; i++) commits.push(await git.push('main'));
+  const victim = Object.values(await cluster.leaders())[1];
+  const names = cluster.dev.nodes.map(node => node.name);
+  const others = names.filter(name => name !== victim);
+  const first = commits.map((commit, i) => deliver(names[i % 3], pushed(commit), {id: `k${i}`}));
+  await cluster.kill(victim);
+  await Promise.all(first);
+  // A provider delivers again what was not taken.
+  for (const [i, commit] of commits.entries()) {
+    await until(`delivery ${i}`, async () => {
+      const answer = await deliver(others[i % 2], pushed(commit), {id: `k${i}`});
+      return answer.status === 200;
+    }, 20000);
+  }
+  const found = (await runs('told')).map(run => run.spec.source.git.commit);
+  for (const commit of commits) {
+    assert.strictEqual(found.filter(c => c === commit).length, 1, `runs of ${commit}`);
+  }
+  await cluster.restart(victim);
+});
