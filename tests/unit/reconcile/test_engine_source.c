@@ -126,6 +126,13 @@ static void test_one_question_for_many(void **state)
     assert_true(asked("v0/shop") - before <= 10);
 }
 
+/* What comes of the commit: a run, which has nowhere to push to. */
+static bool build_is_told(struct fixture *f)
+{
+    const json_t *built = object_condition(component(f), "Built");
+    return slice_eq_cstr(json_text_at(built, "reason"), "BuildFailed");
+}
+
 static void test_a_new_leader_does_not_ask_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -134,6 +141,7 @@ static void test_a_new_leader_does_not_ask_at_once(void **state)
     git_server_commit(&server, "refs/heads/main", &commit);
     put_following(f, "web", "plain/shop", "");
     assert_true(happens(f, has_commit, LIMIT_MS));
+    assert_true(happens(f, build_is_told, LIMIT_MS));
     settle(f);
     size_t writes = f->memory.writes;
     size_t before = asked("plain/shop");
