@@ -197,16 +197,13 @@ const struct command command_build = {
     .usage = "COMPONENT [--commit COMMIT | --branch BRANCH] [--wait] [OPTION...]",
     .about =
         "Makes a WorkflowRun: the source of the component (or of its project), built by its\n"
-        "spec.workflow, else as spec.build says, on the data plane that builds are given to. An "
-        "image\n"
-        "that comes of it is what the component runs from then on, unless spec.image names "
-        "another;\n"
-        "if it fails, what runs stays. Without --commit and --branch it is the component's own\n"
-        "commit, tag or branch, as it is now.\n"
+        "spec.workflow, else as spec.build says, on the data plane that builds are given to. An\n"
+        "image that comes of it is what the component runs from then on, unless spec.image\n"
+        "names another; if it fails, what runs stays. Without --commit and --branch it is the\n"
+        "component's own commit, tag or branch, as it is now.\n"
         "\n"
-        "With --wait it tells each step and returns when the run has ended; if it failed, with "
-        "exit\n"
-        "code 1; after --timeout, with 3, and the run goes on.",
+        "With --wait it tells each step and returns when the run has ended; if it failed, with\n"
+        "exit code 1; after --timeout, with 3, and the run goes on.",
     .examples = "  choreo build web --wait --timeout 20m\n"
                 "  choreo build web --commit 4d2c1a9f03b7c0a1e5d6f7081920a3b4c5d6e7f8\n"
                 "  choreo build web --branch fix-the-cart --wait\n"
