@@ -157,7 +157,8 @@ static const json_t *view_binding(void *user, struct slice ns, struct slice proj
     for (size_t i = 0; i < count; i++) {
         const json_t *binding = snapshot_tree(v->s, bindings[i]);
         if (slice_eq(spec_text(binding, "environment"), environment) &&
-            slice_eq(owner_text(binding, "projectName"), project)) {
+            slice_eq(owner_text(binding, "projectName"), project) &&
+            binding_before(v->s, bindings[i], v->arena) == NULL) {
             return binding;
         }
     }
