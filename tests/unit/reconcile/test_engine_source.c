@@ -108,7 +108,7 @@ static void test_an_error_is_told_once_and_tried_again(void **state)
 static void test_one_question_for_many(void **state)
 {
     struct fixture *f = *state;
-    char name[8];
+    char name[16];
     put(f, platform);
     lead(f);
     git_server_commit(&server, "refs/heads/main", &commit);
