@@ -380,8 +380,8 @@ static void reading_comes_to_what_parsing_does(void **state)
     (void)state;
     static const char *const documents[] = {
         "{\"a\":{\"b\":[],\"c\":[1,-2,0,10,true,false,null]},\"b\":{},\"longer than eight\":\"\"}",
-        "{\"\\\"k\":\"\\u0001\\\\ caf\xc3\xa9 "
-        "\\ud83d\\ude00\",\"plain\":\"1234567\\n\",\"\xc3\xa9\":2}",
+        ("{\"\\\"k\":\"\\u0001\\\\ caf\xc3\xa9 "
+         "\\ud83d\\ude00\",\"plain\":\"1234567\\n\",\"\xc3\xa9\":2}"),
         "[1.5,-0.0,1e+300,9223372036854775807,-9223372036854775808,\"12345678\"]",
         " { \"b\" : 1 , \"a\" : [ 2 , \"x, y\" ] } ",
         "\"text\"",
