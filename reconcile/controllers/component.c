@@ -239,7 +239,8 @@ static const struct snapshot_entry *find_binding(struct work *w)
     size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, w->entry->ns,
                                  w->entry->name, &w->plan->arena, &found);
     for (size_t i = 0; i < count; i++) {
-        if (slice_eq(spec_text(snapshot_tree(w->s, found[i]), "environment"), w->first)) {
+        if (slice_eq(spec_text(snapshot_tree(w->s, found[i]), "environment"), w->first) &&
+            binding_before(w->s, found[i], &w->plan->arena) == NULL) {
             return found[i];
         }
     }
@@ -384,6 +385,9 @@ static void report(struct work *w)
     json_t *rows = json_array();
     for (size_t i = 0; i < count; i++) {
         const json_t *binding = snapshot_tree(w->s, bindings[i]);
+        if (binding_before(w->s, bindings[i], &w->plan->arena) != NULL) {
+            continue; /* of two of one environment the older counts */
+        }
         json_array_append_new(rows, environment_row(binding));
         rollup_add(&roll, binding, spec_text(binding, "environment"));
     }
