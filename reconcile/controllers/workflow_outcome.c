@@ -208,12 +208,13 @@ static bool ended(const json_t *pod)
     return slice_eq_cstr(phase, "Succeeded") || slice_eq_cstr(phase, "Failed");
 }
 
-/* Milliseconds until what a Job that is complete made is given up; 0: now. */
-static uint64_t patience_ms(const json_t *job, const json_t *pod, uint64_t now_ms)
+/* A Job's end and its pod's come in any order, and the pod alone says what was made, or what went
+ * wrong. Milliseconds until that is given up, by the Job's condition; 0: now. */
+static uint64_t patience_ms(const json_t *end, const json_t *pod, uint64_t now_ms)
 {
     uint64_t since_ms = 0;
     struct buf text = {0};
-    buf_add(&text, json_text_at(condition(job, "Complete"), "lastTransitionTime"));
+    buf_add(&text, json_text_at(end, "lastTransitionTime"));
     bool known = !ended(pod) && clock_parse_rfc3339(buf_cstr(&text), &since_ms) == 0;
     buf_free(&text);
     return known && now_ms < since_ms + OUTCOME_PATIENCE_MS
@@ -225,15 +226,20 @@ static void job_outcome(const json_t *job, const json_t *pod, uint64_t now_ms, j
                         uint64_t *again_ms)
 {
     const json_t *failed = condition(job, "Failed");
+    const json_t *complete = condition(job, "Complete");
+    bool late = slice_eq_cstr(json_text_at(failed, "reason"), "DeadlineExceeded");
     pod_tasks(pod, outcome);
-    if (failed != NULL) {
-        bool late = slice_eq_cstr(json_text_at(failed, "reason"), "DeadlineExceeded");
+    if (failed != NULL || complete != NULL) {
+        *again_ms = late ? 0 : patience_ms(failed != NULL ? failed : complete, pod, now_ms);
+    }
+    if (*again_ms > 0) {
+        set_phase(outcome, "Running");
+    } else if (failed != NULL) {
         set_phase(outcome, "Failed");
         explain(outcome, late ? SLICE("it took longer than its time limit")
                               : json_text_at(failed, "message"));
-    } else if (condition(job, "Complete") != NULL) {
-        *again_ms = patience_ms(job, pod, now_ms);
-        set_phase(outcome, *again_ms > 0 ? "Running" : "Succeeded");
+    } else if (complete != NULL) {
+        set_phase(outcome, "Succeeded");
     } else if (pod != NULL) {
         bool pending = slice_eq_cstr(json_text_at(pod, "phase"), "Pending") &&
                        json_array_size(json_object_get(pod, "initContainerStatuses")) == 0;
