@@ -135,8 +135,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     int rc = pseudo                                           ? add_pseudo(h, s, n, v)
              : http_stream_add_header(s, n, v, &ignored) == 0 ? 0
                                                               : too_large(h);
-    /* Only here may the library be told to stop for now. */
-    return rc == 0 && had_its_turn(h) ? NGHTTP2_ERR_PAUSE : rc;
+    if (rc == 0 && had_its_turn(h)) {
+        h->conn->head_ms = 0;     /* we keep it waiting, not the client us */
+        return NGHTTP2_ERR_PAUSE; /* which of all callbacks this one alone may say */
+    }
+    return rc;
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -249,6 +252,7 @@ static int take_left(struct h2 *h, struct err *err)
     if (!held) {
         return 0;
     }
+    h->conn->head_ms = h->heading != NULL ? http_conn_now(h->conn) : 0;
     struct slice left = slice_sub(buf_slice(&h->left), h->left_taken, h->left.len);
     int rc = take(h, left.len > 0 ? left : SLICE(""), &taken, err);
     h->left_taken += taken;

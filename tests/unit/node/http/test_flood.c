@@ -410,6 +410,26 @@ static void a_whole_head_that_waits_is_not_forgotten(void **state)
     expect_peace(f);
 }
 
+/* Its head has come, or will: that we do not look at it yet is not its client's slowness. */
+static void who_waits_for_a_turn_is_not_late(void **state)
+{
+    struct fixture *f = *state;
+    struct buf many = {0};
+    for (uint32_t i = 0; i < 100; i++) {
+        add_request(&many, 2 * i + 1);
+    }
+    f->server.limits.head_ms = 0; /* whose head is coming is late */
+    f->wire.pending = f->server.limits.out_bytes;
+    http_conn_input(&f->conn, buf_slice(&many));
+    http_conn_pump(&f->conn); /* the wire is full: no turn */
+    http_conn_tick(&f->conn);
+    assert_false(f->wire.closed);
+    f->wire.pending = 0;
+    (void)turns_of(f, 40);
+    assert_int_equal(f->routed, 100);
+    buf_free(&many);
+}
+
 static void what_comes_meanwhile_waits_behind(void **state)
 {
     struct fixture *f = *state;
@@ -521,6 +541,7 @@ int main(void)
         TEST(heads_that_grow_while_they_are_read_are_soon_too_many),
         TEST(requests_that_come_together_begin_in_turns),
         TEST(a_whole_head_that_waits_is_not_forgotten),
+        TEST(who_waits_for_a_turn_is_not_late),
         TEST(what_comes_meanwhile_waits_behind),
         TEST(who_does_not_read_is_not_listened_to),
         TEST(a_dribbled_window_is_no_progress),
