@@ -8,15 +8,7 @@
  * step, not in ten. */
 #include "reconcile/controllers/promotion.h"
 #include "reconcile/controllers/release_set.h"
-#include "reconcile/engine_internal.h"
-
-struct route {
-    const struct snapshot *s;
-    route_add add;
-    void *user;
-    bool whole;
-    struct arena arena;
-};
+#include "reconcile/route_internal.h"
 
 /* A sum over so many is put off by as many milliseconds; a status that is passed on, by a few, so
  * that what changes together is told together. While it only says that work is under way, a binding
@@ -31,37 +23,43 @@ enum {
     OWN_STATUS_DELAY_MS = 1000, /* most often its own plan wrote it */
 };
 
-static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
-                     struct slice ns, struct slice value)
+static void add_entry(struct route *r, const struct snapshot_entry *e)
+{
+    r->add(r->user, e->kind, e->ns, e->name, e->deleting ? 0 : r->delay_ms);
+}
+
+void route__named(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
+{
+    const struct snapshot_entry *e = name.len > 0 ? snapshot_find(r->s, kind, ns, name) : NULL;
+    if (e != NULL) {
+        add_entry(r, e);
+    }
+}
+
+void route__list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
+                 struct slice ns, struct slice value)
 {
     const struct snapshot_entry **found;
     size_t count =
         value.len > 0 ? snapshot_list(r->s, kind, index, ns, value, &r->arena, &found) : 0;
     for (size_t i = 0; i < count; i++) {
-        r->add(r->user, kind, found[i]->ns, found[i]->name, 0);
+        add_entry(r, found[i]);
+    }
+}
+
+void route__all(struct route *r, enum snapshot_kind kind)
+{
+    const struct snapshot_entry **all;
+    size_t count = snapshot_all(r->s, kind, &r->arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        add_entry(r, all[i]);
     }
 }
 
 /* All of a kind in a namespace. */
 static void add_ns(struct route *r, enum snapshot_kind kind, struct slice ns)
 {
-    add_list(r, kind, SNAPSHOT_BY_NS, ns, ns);
-}
-
-static void add_all(struct route *r, enum snapshot_kind kind)
-{
-    const struct snapshot_entry **all;
-    size_t count = snapshot_all(r->s, kind, &r->arena, &all);
-    for (size_t i = 0; i < count; i++) {
-        r->add(r->user, kind, all[i]->ns, all[i]->name, 0);
-    }
-}
-
-static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
-{
-    if (name.len > 0 && snapshot_find(r->s, kind, ns, name) != NULL) {
-        r->add(r->user, kind, ns, name, 0);
-    }
+    route__list(r, kind, SNAPSHOT_BY_NS, ns, ns);
 }
 
 /* One that passes on the status of o. */
@@ -114,7 +112,7 @@ static void add_dependants(struct route *r, struct slice ns, struct slice compon
                                  &r->arena, &bindings);
         for (size_t k = 0; k < n; k++) {
             r->add(r->user, SNAPSHOT_BINDING, ns, bindings[k]->name, 0);
-            add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, bindings[k]->name);
+            route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, bindings[k]->name);
         }
     }
 }
@@ -138,7 +136,7 @@ static void add_cell_sets(struct route *r, struct slice ns, struct slice project
 {
     const char *cell =
         arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment));
-    add_list(r, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_CELL, ns, slice_of(cell));
+    route__list(r, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_CELL, ns, slice_of(cell));
 }
 
 static struct slice project_of_release(struct route *r, struct slice ns, struct slice release)
@@ -150,9 +148,9 @@ static void route_component(struct route *r, struct slice ns, struct slice name,
 {
     struct membership m;
     if (r->whole) {
-        add_list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
-        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
-        add_list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
+        route__list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
+        route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
+        route__list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
         add_dependants(r, ns, name);
     }
     if (o != NULL && component_membership(r->s, o, &r->arena, &m)) {
@@ -182,22 +180,22 @@ static void add_waiting(struct route *r, struct slice ns, struct slice component
  * promoted by itself. */
 static void add_project_bindings(struct route *r, struct slice ns, struct slice project)
 {
-    add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, ns, project);
+    route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_PROJECT, ns, project);
     add_sets(r, ns, project);
 }
 
 static void route_project(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
-    add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, name);
+    route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, name);
     add_project_bindings(r, ns, name);
     if (slice_eq_cstr(name, "default")) {
-        add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
+        route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
     }
     size_t i;
     json_t *listed;
     json_array_foreach(json_at(o, "spec", "components", NULL), i, listed)
     {
-        add_named(r, SNAPSHOT_COMPONENT, ns, json_text_at(listed, "name"));
+        route__named(r, SNAPSHOT_COMPONENT, ns, json_text_at(listed, "name"));
     }
 }
 
@@ -210,7 +208,7 @@ static void route_pipeline(struct route *r, struct slice ns, struct slice name)
         route_project(r, ns, projects[i]->name, snapshot_tree(r->s, projects[i]));
     }
     if (slice_eq_cstr(name, "default")) {
-        add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
+        route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
         add_project_bindings(r, ns, SLICE("default"));
     }
 }
@@ -218,8 +216,8 @@ static void route_pipeline(struct route *r, struct slice ns, struct slice name)
 /* What is decided by an environment's spec, and what is rendered by it. */
 static void add_environment_users(struct route *r, struct slice ns, struct slice name)
 {
-    add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
-    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+    route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+    route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, ns, name);
 }
 
 /* Where a spread was decides where it is. */
@@ -228,7 +226,7 @@ static void route_environment_status(struct route *r, struct slice ns, struct sl
     struct environment env;
     environment_find(r->s, ns, name, &r->arena, &env);
     if (slice_eq_cstr(json_text(json_at(env.spec, "placement", "policy", NULL)), "spread")) {
-        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+        route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
     }
 }
 
@@ -264,7 +262,7 @@ static void add_cell(struct route *r, struct slice ns, struct slice project,
 {
     const char *cell =
         arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment));
-    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell));
+    route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns, slice_of(cell));
 }
 
 static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
@@ -276,10 +274,10 @@ static void route_binding(struct route *r, struct slice ns, struct slice name, c
     add_dependants(r, ns, owner_text(o, "componentName")); /* of the release that is deployed */
     if (r->whole) {
         /* Of several in one environment the oldest counts. */
-        add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, owner_text(o, "componentName"));
-        add_named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
-        add_named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
-        add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, name);
+        route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, owner_text(o, "componentName"));
+        route__named(r, SNAPSHOT_ENVIRONMENT, ns, environment);
+        route__named(r, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
+        route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, name);
         /* The cell, which goes with its last binding. */
         add_cell(r, ns, owner_text(o, "projectName"), environment);
     }
@@ -292,7 +290,7 @@ static void add_members(struct route *r, struct slice ns, const json_t *cell)
         &r->arena, "%.*s/%.*s/%.*s/%.*s", SLICE_ARG(owner_text(cell, "projectName")),
         SLICE_ARG(spec_text(cell, "environmentName")), SLICE_ARG(spec_text(cell, "dataPlane")),
         SLICE_ARG(spec_text(cell, "cluster")));
-    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, ns, slice_of(members));
+    route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, ns, slice_of(members));
 }
 
 static void route_rendered(struct route *r, struct slice ns, const json_t *o)
@@ -313,7 +311,7 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
         add_cell(r, ns, owner_text(o, "projectName"), spec_text(o, "environmentName"));
     }
     if (r->whole) { /* those that wait for it to be gone */
-        add_named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
+        route__named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
         add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
         add_project(r, ns, owner_text(o, "projectName"));
     }
@@ -322,15 +320,15 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
 static void route_plane(struct route *r, struct slice name)
 {
     struct slice none = {0};
-    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, none, name);
+    route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, none, name);
     const struct snapshot_entry **environments;
     size_t count = snapshot_list(r->s, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, none, name,
                                  &r->arena, &environments);
     for (size_t i = 0; i < count; i++) {
         r->add(r->user, SNAPSHOT_ENVIRONMENT, environments[i]->ns, environments[i]->name, 0);
         if (r->whole) {
-            add_list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, environments[i]->ns,
-                     environments[i]->name);
+            route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, environments[i]->ns,
+                        environments[i]->name);
         }
     }
     /* Organizations that wait for their first plane. */
@@ -363,8 +361,8 @@ static void route_secret(struct route *r, struct slice ns, struct slice name)
                                              SLICE_ARG(clusters[k].name));
             if (slice_eq_cstr(name, theirs)) {
                 r->add(r->user, SNAPSHOT_DATAPLANE, (struct slice){0}, planes[i]->name, 0);
-                add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, (struct slice){0},
-                         slice_of(where));
+                route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CLUSTER, (struct slice){0},
+                            slice_of(where));
             }
         }
     }
@@ -414,7 +412,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     case SNAPSHOT_PROJECT:
         route_project(&r, ns, name, o);
         /* What it says of environments is rendered with the release that runs. */
-        add_list(&r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, name);
+        route__list(&r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, name);
         break;
     case SNAPSHOT_PIPELINE:
         route_pipeline(&r, ns, name);
@@ -428,8 +426,9 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     case SNAPSHOT_RELEASE:
         add_summary(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
         /* A new one may make an old one too many. */
-        add_list(&r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, owner_text(o, "componentName"));
-        add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
+        route__list(&r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns,
+                    owner_text(o, "componentName"));
+        route__list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
         add_sets(&r, ns, owner_text(o, "projectName"));
         add_dependants(&r, ns, owner_text(o, "componentName"));
         break;
@@ -445,7 +444,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     case SNAPSHOT_APPROVAL:
     case SNAPSHOT_TEST:
         add_sets(&r, ns, project_of_release(&r, ns, spec_text(o, "release")));
-        add_list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, spec_text(o, "release"));
+        route__list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, spec_text(o, "release"));
         break;
     case SNAPSHOT_DATAPLANE:
         route_plane(&r, name);
@@ -461,7 +460,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         break;
     case SNAPSHOT_CLUSTER_TYPE:
     case SNAPSHOT_TYPE:
-        add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
+        route__list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
         break;
     case SNAPSHOT_TRAIT:
     case SNAPSHOT_SECRET_REFERENCE:
@@ -469,7 +468,7 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
         add_ns(&r, SNAPSHOT_RENDERED, ns);
         break;
     case SNAPSHOT_CLUSTER_TRAIT:
-        add_all(&r, SNAPSHOT_COMPONENT);
+        route__all(&r, SNAPSHOT_COMPONENT);
         break;
     case SNAPSHOT_RESOURCE:
     case SNAPSHOT_RESOURCE_TYPE:

@@ -3,7 +3,7 @@
  * What is made of an object tells its state there; what an object is made with makes it look again.
  * See route.c. */
 #include "reconcile/controllers/common.h"
-#include "reconcile/engine_internal.h"
+#include "reconcile/route_internal.h"
 
 /* A status that is passed on waits for what changes with it. */
 enum { TOLD_DELAY_MS = 20 };
@@ -24,45 +24,18 @@ static const struct {
     {SNAPSHOT_RUN, SNAPSHOT_OC_WORKFLOW_RUN},
 };
 
-struct route {
-    const struct snapshot *s;
-    route_add add;
-    void *user;
-    struct arena arena;
-};
-
-static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
-                     struct slice ns, struct slice value)
-{
-    const struct snapshot_entry **found;
-    size_t count =
-        value.len > 0 ? snapshot_list(r->s, kind, index, ns, value, &r->arena, &found) : 0;
-    for (size_t i = 0; i < count; i++) {
-        r->add(r->user, kind, found[i]->ns, found[i]->name, TOLD_DELAY_MS);
-    }
-}
-
 static void add_cell(struct route *r, enum snapshot_kind kind, struct slice ns,
                      struct slice project, struct slice environment)
 {
-    add_list(
+    route__list(
         r, kind, SNAPSHOT_BY_CELL, ns,
         slice_of(arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment))));
-}
-
-static void add_all(struct route *r, enum snapshot_kind kind)
-{
-    const struct snapshot_entry **all;
-    size_t count = snapshot_all(r->s, kind, &r->arena, &all);
-    for (size_t i = 0; i < count; i++) {
-        r->add(r->user, kind, all[i]->ns, all[i]->name, TOLD_DELAY_MS);
-    }
 }
 
 void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                       struct slice name, bool whole, route_add add, void *user)
 {
-    struct route r = {.s = s, .add = add, .user = user};
+    struct route r = {.s = s, .add = add, .user = user, .delay_ms = TOLD_DELAY_MS};
     bool read = kind != SNAPSHOT_SECRET && kind != SNAPSHOT_CONFIG_MAP;
     const json_t *o = read ? snapshot_get(s, kind, ns, name) : NULL;
     for (size_t i = 0; i < sizeof(counterparts) / sizeof(counterparts[0]); i++) {
@@ -72,33 +45,33 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
         }
     }
     if (kind == SNAPSHOT_RESOURCE) { /* whose newest release a binding may take */
-        add_list(&r, SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);
+        route__list(&r, SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);
     } else if (kind == SNAPSHOT_BINDING || (kind == SNAPSHOT_COMPONENT && whole)) {
-        add_list(&r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns,
-                 kind == SNAPSHOT_COMPONENT ? name : owner_text(o, "componentName"));
+        route__list(&r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns,
+                    kind == SNAPSHOT_COMPONENT ? name : owner_text(o, "componentName"));
     } else if (kind == SNAPSHOT_RENDERED && owner_text(o, "componentName").len == 0 &&
                owner_text(o, "resourceName").len == 0) {
         add_cell(&r, SNAPSHOT_OC_CELL, ns, owner_text(o, "projectName"),
                  spec_text(o, "environmentName"));
     } else if (kind == SNAPSHOT_ENVIRONMENT && whole) {
-        add_list(&r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+        route__list(&r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, ns, name);
     } else if ((kind == SNAPSHOT_PROJECT || kind == SNAPSHOT_DATAPLANE) && whole) {
-        add_all(&r, SNAPSHOT_OC_CELL);
+        route__all(&r, SNAPSHOT_OC_CELL);
     } else if (kind == SNAPSHOT_OC_WORKLOAD && whole) {
         struct slice component = owner_text(o, "componentName");
         if (component.len > 0 && snapshot_find(s, SNAPSHOT_OC_COMPONENT, ns, component) != NULL) {
             add(user, SNAPSHOT_OC_COMPONENT, ns, component, 0);
         }
     } else if ((kind == SNAPSHOT_OC_TYPE || kind == SNAPSHOT_OC_CLUSTER_TYPE) && whole) {
-        add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
+        route__list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
     } else if (kind == SNAPSHOT_OC_TRAIT && whole) {
-        add_list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_NS, ns, ns);
+        route__list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_NS, ns, ns);
     } else if (kind == SNAPSHOT_OC_CLUSTER_TRAIT && whole) {
-        add_all(&r, SNAPSHOT_COMPONENT);
+        route__all(&r, SNAPSHOT_COMPONENT);
     } else if (kind == SNAPSHOT_OC_BINDING && whole) {
         /* Of several in one environment the oldest counts; which release is kept to, it says. */
-        add_list(&r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns,
-                 owner_text(o, "componentName"));
+        route__list(&r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, ns,
+                    owner_text(o, "componentName"));
         if (snapshot_find(s, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName")) != NULL) {
             add(user, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), TOLD_DELAY_MS);
         }

@@ -3,50 +3,23 @@
  *   Resource <-> its bindings <-> their RenderedReleases -> bindings and RenderedReleases of the
  *   components whose releases need it */
 #include "reconcile/controllers/common.h"
-#include "reconcile/engine_internal.h"
+#include "reconcile/route_internal.h"
 
 /* What only passes a status on waits for what changes with it. */
 enum { TOLD_DELAY_MS = 20 };
 
 #define CREDENTIALS ".credentials"
 
-struct route {
-    const struct snapshot *s;
-    route_add add;
-    void *user;
-    bool whole;
-    struct arena arena;
-};
-
-static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
-{
-    const struct snapshot_entry *e = name.len > 0 ? snapshot_find(r->s, kind, ns, name) : NULL;
-    if (e != NULL) {
-        r->add(r->user, kind, ns, name, r->whole || e->deleting ? 0 : TOLD_DELAY_MS);
-    }
-}
-
-static void add_list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
-                     struct slice ns, struct slice value)
-{
-    const struct snapshot_entry **found;
-    size_t count =
-        value.len > 0 ? snapshot_list(r->s, kind, index, ns, value, &r->arena, &found) : 0;
-    for (size_t i = 0; i < count; i++) {
-        r->add(r->user, kind, found[i]->ns, found[i]->name, r->whole ? 0 : TOLD_DELAY_MS);
-    }
-}
-
 static void add_rendered(struct route *r, struct slice ns, struct slice binding)
 {
-    add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns,
-             slice_of(arena_printf(&r->arena, "resource/%.*s", SLICE_ARG(binding))));
+    route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns,
+                slice_of(arena_printf(&r->arena, "resource/%.*s", SLICE_ARG(binding))));
 }
 
 static void add_cell(struct route *r, struct slice ns, struct slice project,
                      struct slice environment)
 {
-    add_list(
+    route__list(
         r, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, ns,
         slice_of(arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment))));
 }
@@ -67,7 +40,7 @@ static void add_users(struct route *r, struct slice ns, struct slice resource,
             struct slice theirs = spec_text(snapshot_tree(r->s, bindings[k]), "environment");
             if (environment.len == 0 || slice_eq(theirs, environment)) {
                 r->add(r->user, SNAPSHOT_BINDING, ns, bindings[k]->name, 0);
-                add_list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, bindings[k]->name);
+                route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, ns, bindings[k]->name);
             }
         }
     }
@@ -76,28 +49,28 @@ static void add_users(struct route *r, struct slice ns, struct slice resource,
 static void route_own(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct slice project = spec_text(o, "project");
-    add_list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);
+    route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);
     if (r->whole) {
         add_users(r, ns, name, (struct slice){0});
-        add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, project);
-        add_list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
-        add_named(r, SNAPSHOT_PROJECT, ns, project);
+        route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, project);
+        route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
+        route__named(r, SNAPSHOT_PROJECT, ns, project);
     }
 }
 
 static void route_binding(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct slice resource = owner_text(o, "resourceName");
-    add_named(r, SNAPSHOT_RESOURCE, ns, resource);
+    route__named(r, SNAPSHOT_RESOURCE, ns, resource);
     if (r->whole) {
-        add_list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, resource);
+        route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, resource);
         add_rendered(r, ns, name);
         add_cell(r, ns, owner_text(o, "projectName"), spec_text(o, "environment"));
         add_users(r, ns, resource, spec_text(o, "environment"));
     }
     /* Who waits for it to be gone, and says what it says. */
     if (r->whole || object_deleting(o)) {
-        add_named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environment"));
+        route__named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environment"));
     }
 }
 
@@ -107,12 +80,12 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
     if (resource.len == 0) {
         return;
     }
-    add_named(r, SNAPSHOT_RESOURCE_BINDING, ns, spec_text(o, "bindingName"));
+    route__named(r, SNAPSHOT_RESOURCE_BINDING, ns, spec_text(o, "bindingName"));
     add_users(r, ns, resource, spec_text(o, "environmentName"));
     if (r->whole) {
-        add_named(r, SNAPSHOT_RESOURCE, ns, resource);
+        route__named(r, SNAPSHOT_RESOURCE, ns, resource);
         add_cell(r, ns, owner_text(o, "projectName"), spec_text(o, "environmentName"));
-        add_named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
+        route__named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
     }
 }
 
@@ -125,7 +98,7 @@ static void route_component_binding(struct route *r, struct slice ns, const json
     json_array_foreach(json_at(release, "spec", "workload", "dependencies", "resources", NULL), i,
                        one)
     {
-        add_named(r, SNAPSHOT_RESOURCE, ns, json_text_at(one, "ref"));
+        route__named(r, SNAPSHOT_RESOURCE, ns, json_text_at(one, "ref"));
     }
 }
 
@@ -135,8 +108,8 @@ static void route_plane(struct route *r, struct slice name)
     size_t count = snapshot_list(r->s, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, (struct slice){0},
                                  name, &r->arena, &environments);
     for (size_t i = 0; i < count; i++) {
-        add_list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, environments[i]->ns,
-                 environments[i]->name);
+        route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, environments[i]->ns,
+                    environments[i]->name);
     }
 }
 
@@ -146,10 +119,10 @@ static void route_pipeline(struct route *r, struct slice ns, struct slice name)
     size_t count =
         snapshot_list(r->s, SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, ns, name, &r->arena, &projects);
     for (size_t i = 0; i < count; i++) {
-        add_list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, projects[i]->name);
+        route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, projects[i]->name);
     }
     if (slice_eq_cstr(name, "default")) {
-        add_list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, SLICE("default"));
+        route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, SLICE("default"));
     }
 }
 
@@ -161,7 +134,7 @@ static void route_environment(struct route *r, struct slice ns, struct slice nam
     for (size_t i = 0; i < count; i++) {
         route_pipeline(r, ns, pipelines[i]->name);
     }
-    add_list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+    route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
 }
 
 /* Of something else, by its whole. */
@@ -170,20 +143,20 @@ static void route_other(struct route *r, enum snapshot_kind kind, struct slice n
 {
     switch ((int)kind) {
     case SNAPSHOT_RESOURCE_RELEASE:
-        add_named(r, SNAPSHOT_RESOURCE, ns, owner_text(o, "resourceName"));
-        add_list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
+        route__named(r, SNAPSHOT_RESOURCE, ns, owner_text(o, "resourceName"));
+        route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
         break;
     case SNAPSHOT_RESOURCE_TYPE:
     case SNAPSHOT_CLUSTER_RESOURCE_TYPE:
     case SNAPSHOT_OC_RESOURCE_TYPE:
     case SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE:
-        add_list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
+        route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
         break;
     case SNAPSHOT_BINDING:
         route_component_binding(r, ns, o);
         break;
     case SNAPSHOT_PROJECT:
-        add_list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, name);
+        route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, name);
         break;
     case SNAPSHOT_PIPELINE:
         route_pipeline(r, ns, name);
@@ -202,12 +175,13 @@ static void route_other(struct route *r, enum snapshot_kind kind, struct slice n
 void route_resources(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                      struct slice name, bool whole, route_add add, void *user)
 {
-    struct route r = {.s = s, .add = add, .user = user, .whole = whole};
+    struct route r = {
+        .s = s, .add = add, .user = user, .whole = whole, .delay_ms = whole ? 0 : TOLD_DELAY_MS};
     bool read = kind != SNAPSHOT_SECRET && kind != SNAPSHOT_CONFIG_MAP;
     const json_t *o = read ? snapshot_get(s, kind, ns, name) : NULL;
     if (kind == SNAPSHOT_SECRET && slice_ends_with(name, SLICE(CREDENTIALS))) {
-        add_named(&r, SNAPSHOT_RESOURCE_BINDING, ns,
-                  slice_sub(name, 0, name.len - (sizeof CREDENTIALS - 1)));
+        route__named(&r, SNAPSHOT_RESOURCE_BINDING, ns,
+                     slice_sub(name, 0, name.len - (sizeof CREDENTIALS - 1)));
     } else if (kind == SNAPSHOT_RESOURCE) {
         route_own(&r, ns, name, o);
     } else if (kind == SNAPSHOT_RESOURCE_BINDING) {

@@ -1,13 +1,6 @@
 /* route_workflow.c: whom runs concern, and what concerns them. See route.c. */
 #include "reconcile/controllers/workflow_run.h"
-#include "reconcile/engine_internal.h"
-
-struct route {
-    const struct snapshot *s;
-    route_add add;
-    void *user;
-    struct arena arena;
-};
+#include "reconcile/route_internal.h"
 
 /* Runs that wait for something, of a namespace or (ns empty) of all. */
 static void add_waiting(struct route *r, struct slice ns)
@@ -23,13 +16,6 @@ static void add_waiting(struct route *r, struct slice ns)
     }
 }
 
-static void add_named(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name)
-{
-    if (name.len > 0 && snapshot_find(r->s, kind, ns, name) != NULL) {
-        r->add(r->user, kind, ns, name, 0);
-    }
-}
-
 static void route_run(struct route *r, struct slice ns, struct slice name, const json_t *run,
                       bool whole)
 {
@@ -41,7 +27,7 @@ static void route_run(struct route *r, struct slice ns, struct slice name, const
         r->add(r->user, SNAPSHOT_RENDERED, ns, rendered[i]->name, 0);
     }
     /* Whose image it makes; and the cell, which goes with its last run. */
-    add_named(r, SNAPSHOT_COMPONENT, ns, owner_text(run, "componentName"));
+    route__named(r, SNAPSHOT_COMPONENT, ns, owner_text(run, "componentName"));
 }
 
 void route_workflows(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
@@ -55,7 +41,7 @@ void route_workflows(const struct snapshot *s, enum snapshot_kind kind, struct s
         break;
     case SNAPSHOT_RENDERED:
         o = snapshot_get(s, kind, ns, name);
-        add_named(&r, SNAPSHOT_RUN, ns, spec_text(o, "workflowRun"));
+        route__named(&r, SNAPSHOT_RUN, ns, spec_text(o, "workflowRun"));
         break;
     case SNAPSHOT_CLUSTER_WORKFLOW:
     case SNAPSHOT_DATAPLANE:
