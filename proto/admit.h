@@ -61,7 +61,7 @@ struct admit_request {
     bool dry_run; /* only checked for consistency with DeleteOptions; the caller does not submit */
     bool create_on_update;
     /* The writer is the control plane itself: it may write status, ownerless fields and
-     * terminating objects' finalizers together in one ADMIT_MAIN write. */
+     * terminating objects' finalizers together in one ADMIT_MAIN write, and is no field manager. */
     bool system;
     const struct admit_author *author; /* NULL: the control plane, which notes authors itself */
     /* A garbage collector runs that takes its finalizers off again. Without one, no deletion adds

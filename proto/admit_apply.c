@@ -46,7 +46,7 @@ struct apply_context admit__context(const struct admit_request *request, char no
     return (struct apply_context){
         .schema = request->kind->schema,
         .api_version = request->kind->api_version,
-        .manager = manager_of(request),
+        .manager = request->system ? (struct slice){0} : manager_of(request),
         .subresource = subs[request->sub],
         .now = slice_make(now, strlen(now)),
         .force = request->force,

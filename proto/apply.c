@@ -4,6 +4,7 @@
  *             nobody else owns, is taken out again. Leaves that thereby change and that others own
  *             are conflicts, or, forced, taken from them.
  * Updating:   leaves that changed become the writer's; owners lose what changed or went.
+ * Disowning:  what the control plane itself writes is nobody's; owners lose what it changed.
  * Invariants: a manager's set never names a field that the object has not; a field that is applied
  *             with the value it has has several owners; the same apply twice changes nothing, the
  *             time included.
@@ -325,6 +326,12 @@ static bool is_reset(const json_t *list)
            json_object_size(json_array_get(list, 0)) == 0;
 }
 
+static bool changes_any(const struct fieldset_change *change)
+{
+    return !fieldset_empty(change->added) || !fieldset_empty(change->modified) ||
+           !fieldset_empty(change->removed);
+}
+
 static void track(const struct apply_context *ctx, struct managers *m, const json_t *before,
                   const json_t *after)
 {
@@ -332,8 +339,7 @@ static void track(const struct apply_context *ctx, struct managers *m, const jso
     json_t *new = strip(after);
     struct fieldset_change change;
     compare(old, new, ctx->schema, &change);
-    bool any = !fieldset_empty(change.added) || !fieldset_empty(change.modified) ||
-               !fieldset_empty(change.removed);
+    bool any = changes_any(&change);
     const struct manager me = writer(ctx, "Update");
     struct manager *mine = any ? managers_mine(m, &me) : NULL;
     if (mine != NULL) {
@@ -350,9 +356,52 @@ static void track(const struct apply_context *ctx, struct managers *m, const jso
     json_decref(old);
 }
 
+static bool owned(const struct managers *m, const char *element)
+{
+    bool any = false;
+    for (size_t i = 0; i < m->count && !any; i++) {
+        any = json_object_get(m->items[i].set, element) != NULL;
+    }
+    return any;
+}
+
+/* What nobody in particular changed is not its owners' any more. Nearly every status is nobody's,
+ * and is not even compared then. */
+static void disown(const struct apply_context *ctx, const json_t *before, json_t *after)
+{
+    struct managers m = {0};
+    json_t *list = json_at(before, "metadata", "managedFields", NULL);
+    json_t *meta = json_child(after, "metadata");
+    if (list == NULL || !managers_read(list, &m)) {
+        (void)json_object_del(meta, "managedFields");
+        return;
+    }
+    json_object_set(meta, "managedFields", list);
+    json_t *old = strip(before);
+    json_t *new = strip(after);
+    if (!owned(&m, "f:status")) {
+        (void)json_object_del(old, "status");
+        (void)json_object_del(new, "status");
+    }
+    struct fieldset_change change;
+    compare(old, new, ctx->schema, &change);
+    if (changes_any(&change)) {
+        take_from_others(&m, NULL, &change);
+        managers_write(&m, after);
+    }
+    change_free(&change);
+    json_decref(new);
+    json_decref(old);
+    managers_free(&m);
+}
+
 void apply_track_update(const struct apply_context *ctx, const json_t *before, json_t *after)
 {
     struct managers m = {0};
+    if (ctx->manager.len == 0) {
+        disown(ctx, before, after);
+        return;
+    }
     /* Held: the managers' texts point into it while after's own is replaced. */
     json_t *sent = json_incref(json_at(after, "metadata", "managedFields", NULL));
     if (!is_reset(sent)) {

@@ -15,7 +15,7 @@
 struct apply_context {
     const struct schema *schema; /* NULL: unknown */
     struct slice api_version;
-    struct slice manager;
+    struct slice manager;     /* "": nobody's: what is written has no owner from then on */
     struct slice subresource; /* "" or "status", "scale" */
     struct slice now;         /* RFC 3339 */
     bool force;
@@ -26,9 +26,9 @@ struct apply_context {
 int apply_merge(const struct apply_context *ctx, const json_t *live, const json_t *intent,
                 json_t **out, struct causes *causes, struct err *err);
 /* After an update or patch: records what changed from before (NULL: created) to after as the
- * manager's, takes it from others. after's managedFields are replaced; the client's own edit of
- * them ([{}] clears, another list replaces) is honoured first. Of an object that nobody owns
- * anything of nothing is recorded: its first apply gives all of it to the manager
+ * manager's (or nobody's), takes it from others. after's managedFields are replaced; the client's
+ * own edit of them ([{}] clears, another list replaces) is honoured first. Of an object that nobody
+ * owns anything of nothing is recorded: its first apply gives all of it to the manager
  * "before-first-apply". */
 void apply_track_update(const struct apply_context *ctx, const json_t *before, json_t *after);
 

@@ -192,7 +192,6 @@ static int write_start(struct task *t, const struct write *w, struct err *err)
                                     .old = w->old,
                                     .before = (json_t *)(uintptr_t)w->before,
                                     .incoming = w->object,
-                                    .field_manager = SLICE("choreod"),
                                     .system = true,
                                     .validation = ADMIT_IGNORE,
                                     .now_ms = engine_wall_ms(t->s->e)};

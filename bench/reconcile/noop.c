@@ -148,7 +148,6 @@ static void put(struct bench *b, const struct kind *kind, enum admit_op op, cons
                                     .name = op == ADMIT_CREATE ? (struct slice){0}
                                                                : object_name(object),
                                     .incoming = object,
-                                    .field_manager = SLICE("choreod"),
                                     .system = true,
                                     .now_ms = b->snap.now_ms};
     crypto_uuid(request.uid);

@@ -186,6 +186,60 @@ static void what_was_cleared_is_tracked_from_its_next_apply_on(void **state)
                         "{'f:spec':{'.':{},'f:autoDeploy':{},'f:type':{}}}");
 }
 
+static int write_as_system(struct fixture *f, const char *text)
+{
+    struct admit_request request = request_of(f, "component", ADMIT_PATCH_MERGE, tree(f, text));
+    request.system = true;
+    request.field_manager = (struct slice){0};
+    f->now_ms += 60000;
+    return write_request(f, &request);
+}
+
+static void the_control_plane_owns_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(
+        apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'image':'i','replicas':2}}"),
+        &f->err);
+    const char *before = stored_at(f, ".metadata.managedFields");
+    assert_ok(write_as_system(f, "{'metadata':{'finalizers':['q/z']},'status':{'image':'i'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, ".metadata.managedFields"), before);
+    struct admit_request request =
+        request_of(f, "component", ADMIT_UPDATE,
+                   tree(f, "{'metadata':{'name':'x','finalizers':['q/z']},'spec':{'image':'i',"
+                           "'replicas':2},'status':{'image':'j'}}"));
+    request.system = true;
+    assert_ok(write_request(f, &request), &f->err);
+    assert_string_equal(stored_at(f, ".metadata.managedFields"), before);
+    /* what it changes is no longer whose it was, so that its owner meets no conflict with nobody */
+    assert_ok(write_as_system(f, "{'spec':{'replicas':3}}"), &f->err);
+    assert_string_equal(owned(f, "a"), "{'f:spec':{'f:image':{}}}");
+    assert_ok(
+        apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'image':'i','replicas':2}}"),
+        &f->err);
+    assert_string_equal(stored_at(f, ".spec.replicas"), "2");
+    assert_string_equal(stored_at(f, ".metadata.finalizers"), "['q/z']");
+}
+
+static void a_status_that_somebody_owns_is_taken_from_him(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(
+        write_op(f, "component", ADMIT_CREATE, "{'metadata':{'name':'x'},'spec':{'image':'i'}}"),
+        &f->err);
+    struct admit_request request = request_of(f, "component", ADMIT_PATCH_MERGE,
+                                              tree(f, "{'status':{'image':'i','project':'p'}}"));
+    request.sub = ADMIT_STATUS;
+    request.field_manager = SLICE("b");
+    assert_ok(write_request(f, &request), &f->err);
+    assert_string_equal(owned(f, "b"), "{'f:status':{'.':{},'f:image':{},'f:project':{}}}");
+    assert_ok(write_as_system(f, "{'status':{'image':'j'}}"), &f->err);
+    assert_string_equal(owned(f, "b"), "{'f:status':{'.':{},'f:project':{}}}");
+    assert_ok(write_as_system(f, "{'status':null}"), &f->err);
+    assert_string_equal(owned(f, "b"), "absent");
+}
+
 /* The last owner of anything in metadata goes; what is nobody's there stays. */
 static void what_nobody_owns_in_metadata_stays(void **state)
 {
@@ -497,6 +551,8 @@ int main(void)
         T(clearing_and_replacing_managed_fields),
         T(updates_own_the_maps_that_they_bring_along),
         T(what_was_cleared_is_tracked_from_its_next_apply_on),
+        T(the_control_plane_owns_nothing),
+        T(a_status_that_somebody_owns_is_taken_from_him),
         T(what_nobody_owns_in_metadata_stays),
         T(a_manager_has_one_entry),
         T(an_applier_is_the_same_through_every_version),
