@@ -68,11 +68,9 @@ static void add_to_shard(void *user, enum snapshot_kind kind, struct slice ns, s
     /* Another shard's leader sees to the system shard's objects; this one reads them. */
     bool ours = s->snap->system == s->snap || !snapshot_cluster_scoped(kind) ||
                 kind == SNAPSHOT_ORGANIZATION;
-    if (delay_ms > 0) {
-        /* Whoever sums up can wait for more news while there is much to do. */
-        size_t backlog = s->queue.waiting_count;
-        delay_ms += backlog < BACKLOG_DELAY_MAX_MS ? backlog : BACKLOG_DELAY_MAX_MS;
-    }
+    /* Whoever sums up can wait for more news while there is much to do. */
+    uint64_t more_ms = delay_ms * s->queue.waiting_count / BACKLOG_DOUBLES_DELAY;
+    delay_ms += more_ms < BACKLOG_DELAY_MAX_MS ? more_ms : BACKLOG_DELAY_MAX_MS;
     if (ours) {
         shard_enqueue_after(s, kind, ns, name, delay_ms);
     }

@@ -31,7 +31,8 @@ enum {
     BOOTSTRAP_RETRY_MS = 500,
     PLANS_BEFORE_TRIM = 100,
     QUIET_BEFORE_TRIM_MS = 1000,
-    BACKLOG_DELAY_MAX_MS = 500, /* summaries wait a millisecond for each key that waits */
+    BACKLOG_DOUBLES_DELAY = 100, /* so many keys that wait double what summaries are put off by; */
+    BACKLOG_DELAY_MAX_MS = 5000, /* at most so much longer */
 };
 
 struct engine_shard;

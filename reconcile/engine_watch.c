@@ -15,6 +15,8 @@
 #include "reconcile/controllers/rendered.h"
 #include "reconcile/engine_internal.h"
 
+enum { PROGRESS_DELAY_MS = 500 };
+
 /* ---- drift ---- */
 
 static const json_t *inventory_of(struct engine_shard *s, const struct snapshot_entry *e)
@@ -155,9 +157,13 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
     if (accepted) {
         accept_change(s, e, object->key, fingerprint);
     }
-    if (change != CHANGE_FITS || deleted || accepted || object->status_changed ||
-        !told(snapshot_tree(s->snap, e), object)) {
+    bool news = !told(snapshot_tree(s->snap, e), object);
+    if (change != CHANGE_FITS || deleted || object->status_changed ||
+        (news && object->health != HEALTH_PROGRESSING)) {
         shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
+    } else if (accepted || news) { /* on the way: what comes of it is told, most often, instead */
+        snapshot_forget(s->snap, SNAPSHOT_RENDERED, e->ns, e->name);
+        shard_enqueue_after(s, SNAPSHOT_RENDERED, e->ns, e->name, PROGRESS_DELAY_MS);
     }
 }
 

@@ -12,15 +12,15 @@
 
 /* A sum over so many is put off by as many milliseconds; a status that is passed on, by a few, so
  * that what changes together is told together. While it only says that work is under way, a binding
- * takes it up after a while and a component after a second: each step of what goes well would be a
+ * takes it up after a while and a component later still: each step of what goes well would be a
  * write otherwise. */
 enum {
     ROLLUP_DELAY_MAX_MS = 500,
     STATUS_DELAY_MS = 10,
-    BINDING_PROGRESS_DELAY_MS = 300,
-    COMPONENT_PROGRESS_DELAY_MS = 1000,
+    BINDING_PROGRESS_DELAY_MS = 1500,
+    COMPONENT_PROGRESS_DELAY_MS = 2000,
     SET_DELAY_MS = 20,          /* what its bindings tell, they tell one after another */
-    OWN_STATUS_DELAY_MS = 1000, /* most often its own plan wrote it */
+    OWN_STATUS_DELAY_MS = 3000, /* most often its own plan wrote it */
 };
 
 static void add_entry(struct route *r, const struct snapshot_entry *e)
