@@ -94,8 +94,9 @@ enum driver_verb { DRIVER_APPLY, DRIVER_DELETE, DRIVER_PROBE };
 
 /* Errors to done: ERR_UNAVAILABLE (cannot connect, 429, 5xx), ERR_TIMEOUT, ERR_UNAUTHENTICATED,
  * ERR_FORBIDDEN, ERR_CONFLICT (someone else changed it meanwhile), ERR_EXISTS (it is another
- * control plane's), ERR_UNPROCESSABLE (the cluster refuses the manifest), ERR_NOT_FOUND (no such
- * kind, or its namespace is missing), ERR_NOT_LEADER (not confirmed: create not sent),
+ * control plane's, or another RenderedRelease's), ERR_UNPROCESSABLE (the cluster refuses the
+ * manifest, or knows the kind as one of no namespace while the manifest has one), ERR_NOT_FOUND (no
+ * such kind, or its namespace is missing), ERR_NOT_LEADER (not confirmed: create not sent),
  * ERR_CANCELED. */
 struct driver_op {
     enum driver_verb verb;

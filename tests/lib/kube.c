@@ -44,6 +44,7 @@ static const struct route routes[] = {
     {"/apis/policy/v1", "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true},
     {"/apis/networking.k8s.io/v1", "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies",
      true},
+    {"/apis/capsule.clastix.io/v1beta2", "capsule.clastix.io/v1beta2", "Tenant", "tenants", false},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 

@@ -10,7 +10,9 @@
  *
  * An update whose object changed meanwhile is refused by the cluster (409) and reported as
  * ERR_CONFLICT: the engine tries again, looking first, once it has been confirmed anew. Objects of
- * another control plane are left alone. */
+ * another control plane are left alone, and so are those of another RenderedRelease: names of cells
+ * are joined of names that tenants choose, and a type may call its objects as it likes, so two may
+ * come to one name. Whose it is already keeps it, until it has given it up. */
 #include "reconcile/drivers/kubernetes/cluster.h"
 
 #include <stdlib.h>
@@ -134,6 +136,23 @@ static void send_patch(struct apply *a)
     request_start(r, false);
 }
 
+static bool is_anothers(const struct apply *a, struct slice release)
+{
+    return release.len > 0 && !slice_eq_cstr(release, a->op->release);
+}
+
+/* Another tenant's names are told to nobody. */
+static int refuse_anothers(struct apply *a, struct slice release, struct err *err)
+{
+    struct slice own = slice_of(a->op->release);
+    size_t ns = slice_find(own, SLICE("/"));
+    bool neighbour = ns != SIZE_MAX && slice_starts_with(release, slice_sub(own, 0, ns + 1));
+    return err_set(err, ERR_EXISTS,
+                   "%s is there already and belongs to %s%.*s: give one of the two another name",
+                   buf_cstr(&a->key), neighbour ? "RenderedRelease " : "another organization",
+                   SLICE_ARG(neighbour ? slice_sub(release, ns + 1, SIZE_MAX) : SLICE("")));
+}
+
 static void on_get(struct request *r, int rc, const struct err *err)
 {
     struct apply *a = r->user;
@@ -154,6 +173,12 @@ static void on_get(struct request *r, int rc, const struct err *err)
         finish(a, ERR_EXISTS, &theirs);
         return;
     }
+    struct slice release = object_annotation(r->tree, DRIVER_ANNOTATION_RELEASE);
+    if (owner.len > 0 && is_anothers(a, release)) {
+        struct err theirs;
+        finish(a, refuse_anothers(a, release, &theirs), &theirs);
+        return;
+    }
     a->uid = slice_dup(object_uid(r->tree));
     a->version = slice_dup(json_text(json_at(r->tree, "metadata", "resourceVersion", NULL)));
     send_patch(a);
@@ -166,15 +191,25 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
         finish(a, rc, err);
         return;
     }
+    const json_t *m = a->op->manifest;
+    if (!l->resource->namespaced && object_ns(m).len > 0) { /* render/ cannot know every kind */
+        struct err global;
+        err_set(&global, ERR_UNPROCESSABLE,
+                "kind %s belongs to no namespace on this cluster: types may make namespaced "
+                "objects only",
+                l->kind);
+        finish(a, ERR_UNPROCESSABLE, &global);
+        return;
+    }
     const struct driver_seen *seen = map_get(&a->c->seen, buf_slice(&a->key));
-    if (seen != NULL && !a->op->look_first) {
+    bool anothers = seen != NULL && is_anothers(a, slice_of(seen->release));
+    if (seen != NULL && !anothers && !a->op->look_first) {
         a->uid = mem_strdup(seen->uid);
         a->version = mem_strdup(seen->version);
         send_patch(a);
         return;
     }
-    const json_t *m = a->op->manifest;
-    if (l->resource->namespaced && !a->op->look_first &&
+    if (l->resource->namespaced && seen == NULL && !a->op->look_first &&
         watch_synced(a->c, object_api_version(m), object_kind(m))) {
         send_patch(a);
         return;

@@ -119,15 +119,17 @@ static void send_delete(struct removal *m, const json_t *live)
     request_start(r, false);
 }
 
-/* Ours: by uid, or by our marks (it may have been made again since the inventory was written). */
+/* Ours: by uid, or by our marks (it may have been made again since the inventory was written); but
+ * not what another release's marks say is that one's by now. */
 static bool is_ours(const struct removal *m, const json_t *live)
 {
-    if (slice_eq(object_uid(live), json_text_at(m->op->resource, "uid"))) {
-        return true;
+    bool marked =
+        slice_eq_cstr(object_label(live, DRIVER_LABEL_CONTROL_PLANE), m->c->config.epoch.cluster);
+    struct slice release = object_annotation(live, DRIVER_ANNOTATION_RELEASE);
+    if (marked && release.len > 0) {
+        return slice_eq_cstr(release, m->op->release);
     }
-    return slice_eq_cstr(object_label(live, DRIVER_LABEL_CONTROL_PLANE),
-                         m->c->config.epoch.cluster) &&
-           slice_eq_cstr(object_annotation(live, DRIVER_ANNOTATION_RELEASE), m->op->release);
+    return slice_eq(object_uid(live), json_text_at(m->op->resource, "uid"));
 }
 
 static void on_get(struct request *r, int rc, const struct err *err)
