@@ -33,11 +33,11 @@ struct engine_cluster *cluster_find(struct engine_shard *s, struct slice plane,
 
 static void set_state(struct engine_cluster *c, const char *state, const char *message)
 {
-    json_t *next = json_pack("{s:s, s:s}", "state", state, "message", message);
+    json_t *next = json_pack("{s:s, s:o}", "state", state, "message", json_str(slice_of(message)));
     if (strcmp(state, "Ready") == 0) {
-        json_object_set_new(next, "version", json_string(c->probe.version));
+        json_object_set_new(next, "version", json_str(slice_of(c->probe.version)));
         if (c->probe.identity[0] != '\0') {
-            json_object_set_new(next, "clusterID", json_string(c->probe.identity));
+            json_object_set_new(next, "clusterID", json_str(slice_of(c->probe.identity)));
         }
     } else if (c->state != NULL) { /* what was known of it is still true */
         json_object_set(next, "version", json_object_get(c->state, "version"));

@@ -124,12 +124,21 @@ static void accept_change(struct engine_shard *s, const struct snapshot_entry *e
     w->resources = after;
 }
 
+/* A cluster may mark its objects as it likes: of what is on another one it knows nothing. */
+static bool is_on(const struct engine_shard *s, const struct snapshot_entry *e,
+                  const struct engine_cluster *c)
+{
+    const json_t *rendered = snapshot_tree(s->snap, e);
+    return slice_eq_cstr(spec_text(rendered, "dataPlane"), c->plane) &&
+           slice_eq_cstr(spec_text(rendered, "cluster"), c->name);
+}
+
 void cluster_on_object(void *user, const struct driver_object *object, bool deleted)
 {
     struct engine_cluster *c = user;
     struct engine_shard *s = c->shard;
     const struct snapshot_entry *e = release_of(s, object->release);
-    if (s->closing || e == NULL) {
+    if (s->closing || e == NULL || !is_on(s, e, c)) {
         return; /* a left-over: the sweep sees to it */
     }
     struct work *w = work_get(s, e->ns, e->name, false);

@@ -81,6 +81,8 @@ struct driver_config {
     struct slice kubeconfig;
     struct epoch epoch;
     uint32_t requests_per_second; /* this shard's share; 0: 50 */
+    size_t objects_max;           /* that are remembered of the cluster; 0: 250,000 */
+    size_t status_bytes_max;      /* of their statuses; 0: 256 MB */
     void *user;
     bool (*may_create)(void *user);
     /* The object is there, new or changed (deleted: it is gone). Not told of what a kind's first

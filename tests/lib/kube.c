@@ -218,7 +218,8 @@ static void run(struct kube *k, json_t *object)
         json_object_set_new(status, "conditions",
                             json_pack("[{s:s, s:s, s:s, s:s}]", "type", "Progressing", "status",
                                       "False", "reason", "ProgressDeadlineExceeded", "message",
-                                      "it has timed out progressing"));
+                                      k->stuck_message != NULL ? k->stuck_message
+                                                               : "it has timed out progressing"));
     }
     json_object_set_new(object, "status", status);
 }
@@ -412,6 +413,21 @@ static void serve_delete(struct conn *c, const struct request *r, const char *ke
     json_decref(options);
 }
 
+static void end_watch(struct conn *c)
+{
+    char line[160];
+    int len = snprintf(
+        line, sizeof(line),
+        "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"%llu\"}}}\n",
+        (unsigned long long)c->k->version);
+    struct buf all = {0};
+    buf_addf(&all,
+             "HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s",
+             len, line);
+    send_bytes(c, buf_slice(&all));
+    buf_free(&all);
+}
+
 static void serve_list(struct conn *c, const struct route *route, const struct request *r)
 {
     struct kube *k = c->k;
@@ -421,6 +437,13 @@ static void serve_list(struct conn *c, const struct route *route, const struct r
     if (strcmp(watch, "true") == 0) {
         struct buf kind = {0};
         buf_addf(&kind, "%s/%s", route->api_version, route->kind);
+        if (k->watches_end) {
+            end_watch(c);
+            buf_free(&kind);
+            free(selector);
+            free(watch);
+            return;
+        }
         c->watch_kind = buf_take(&kind);
         c->watch_selector = selector;
         k->watches_open++;

@@ -36,8 +36,10 @@ struct kube {
     bool silent;                                     /* accept requests and never answer */
     bool unauthorized;                               /* 401 to everything */
     bool not_ready;                                  /* Deployments stay at 0 replicas */
-    bool stuck;        /* Deployments report ProgressDeadlineExceeded */
-    bool keep_deleted; /* DELETE marks and never removes */
+    bool stuck;                /* Deployments report ProgressDeadlineExceeded */
+    const char *stuck_message; /* with these words; NULL: usual ones */
+    bool watches_end;          /* each watch tells of a bookmark, and ends */
+    bool keep_deleted;         /* DELETE marks and never removes */
     /* private */
     uv_tcp_t listener;
     struct list conns;

@@ -93,10 +93,27 @@ static json_t *stamped(const struct apply *a)
     return body;
 }
 
+/* An answer of success that is about something else is none. */
+static int check_answer(struct apply *a, const json_t *live, struct err *err)
+{
+    struct buf key = {0};
+    manifest_key(live, &key);
+    bool same = slice_eq(buf_slice(&key), buf_slice(&a->key));
+    buf_free(&key);
+    return same ? 0
+                : err_set(err, ERR_UNAVAILABLE,
+                          "the cluster answers, but not with what was applied");
+}
+
 static void on_patch(struct request *r, int rc, const struct err *err)
 {
     struct apply *a = r->user;
     struct buf message = {0};
+    struct err other;
+    if (rc == 0) {
+        rc = check_answer(a, r->tree, &other);
+        err = &other;
+    }
     a->op->retry_after_ms = r->retry_after_ms;
     a->op->quoted = rc != 0 && r->status != 0;
     if (rc == ERR_NOT_FOUND) {

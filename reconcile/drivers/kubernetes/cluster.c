@@ -1,4 +1,4 @@
-/* cluster.c: opening, probing, remembering and closing one cluster's connection.
+/* cluster.c: opening, probing and closing one cluster's connection.
  *
  * Closing, in order: nothing new is sent; queued requests, waiting deletes and lookups end with
  * ERR_CANCELED; the fetcher cancels what is under way; watches close their timers; when nothing is
@@ -11,152 +11,8 @@
 
 #include "proto/object.h"
 #include "reconcile/drivers/kubernetes/live.h"
-#include "render/run.h"
 
 enum { DEFAULT_REQUESTS_PER_SECOND = 50, CONNECT_TIMEOUT_MS = 4000, PROBE_TIMEOUT_MS = 4000 };
-
-/* ---- what was seen ---- */
-
-static void seen_free(struct driver_seen *s)
-{
-    free(s->uid);
-    free(s->version);
-    free(s->release);
-    free(s->message);
-    free(s->status);
-    free(s);
-}
-
-static bool replace(char **owned, struct slice value)
-{
-    if (*owned != NULL && slice_eq_cstr(value, *owned)) {
-        return false;
-    }
-    free(*owned);
-    *owned = slice_dup(value);
-    return true;
-}
-
-/* Keeps the status of a resource's object, which its type may ask for, and of what belongs to a
- * run, whose outcome is in it. True if it changed. */
-static bool keep_status(struct driver_seen *s, const json_t *live)
-{
-    const json_t *labels = json_at(live, "metadata", "labels", NULL);
-    const json_t *status = json_object_get(live, "status");
-    struct buf text = {0};
-    bool kept = json_object_get(labels, DRIVER_LABEL_RESOURCE) != NULL ||
-                json_object_get(labels, RUN_LABEL) != NULL;
-    if (!kept || status == NULL) {
-        return false;
-    }
-    json_canonical(status, &text);
-    bool changed = replace(&s->status, buf_slice(&text));
-    buf_free(&text);
-    return changed;
-}
-
-/* Is a resourceVersion later than another? A guess where versions are not numbers; it only decides
- * which of two sights of an object is believed until the next one. */
-static bool later(const char *a, struct slice b)
-{
-    struct slice x = slice_of(a);
-    return x.len != b.len ? x.len > b.len : slice_cmp(x, b) > 0;
-}
-
-void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct driver_object *out,
-              struct buf *message)
-{
-    struct buf key = {0};
-    struct buf own_message = {0};
-    struct buf *why = message != NULL ? message : &own_message;
-    manifest_key(live, &key);
-    struct driver_seen *s = map_get(&c->seen, buf_slice(&key));
-    bool news = s == NULL;
-    if (s == NULL) {
-        s = mem_zero(sizeof(*s));
-        map_put(&c->seen, buf_slice(&key), s);
-    }
-    uint64_t fingerprint = live_fingerprint(live);
-    enum world_health health = live_health(live, why);
-    struct slice version = json_text(json_at(live, "metadata", "resourceVersion", NULL));
-    /* The watch may be ahead of an answer. */
-    bool stale = out != NULL && s->uid != NULL && slice_eq_cstr(object_uid(live), s->uid) &&
-                 later(s->version, version);
-    if (stale) {
-        *out = (struct driver_object){.release = slice_of(s->release),
-                                      .uid = slice_of(s->uid),
-                                      .fingerprint = fingerprint,
-                                      .health = s->health,
-                                      .message = s->message,
-                                      .live = live};
-        buf_free(&key);
-        buf_free(&own_message);
-        return;
-    }
-    news |= s->fingerprint != fingerprint || s->health != health;
-    news |= replace(&s->uid, object_uid(live));
-    replace(&s->version, version);
-    news |= replace(&s->release, object_annotation(live, DRIVER_ANNOTATION_RELEASE));
-    /* Progress in numbers is told while it lasts, and is no news by itself. */
-    replace(&s->message, buf_slice(why));
-    bool status_changed = keep_status(s, live);
-    news |= status_changed;
-    s->fingerprint = fingerprint;
-    s->health = health;
-    s->at = ++c->sights;
-    struct driver_object object = {.key = buf_slice(&key),
-                                   .release = slice_of(s->release),
-                                   .uid = slice_of(s->uid),
-                                   .fingerprint = fingerprint,
-                                   .health = health,
-                                   .message = s->message,
-                                   .status_changed = status_changed,
-                                   .live = live};
-    if (out != NULL) {
-        *out = object;
-        out->key = (struct slice){0}; /* the caller knows it; ours goes */
-    }
-    if (tell && news && c->config.on_object != NULL && !c->closing) {
-        c->config.on_object(c->config.user, &object, false);
-    }
-    buf_free(&key);
-    buf_free(&own_message);
-}
-
-void seen_drop(struct driver_cluster *c, struct slice key, bool tell)
-{
-    struct buf copy = {0};
-    buf_add(&copy, key);
-    struct driver_seen *s = map_remove(&c->seen, buf_slice(&copy));
-    if (s != NULL && tell && c->config.on_object != NULL && !c->closing) {
-        struct driver_object object = {.key = buf_slice(&copy),
-                                       .release = slice_of(s->release),
-                                       .uid = slice_of(s->uid),
-                                       .fingerprint = s->fingerprint,
-                                       .message = ""};
-        c->config.on_object(c->config.user, &object, true);
-    }
-    if (s != NULL) {
-        seen_free(s);
-    }
-    buf_free(&copy);
-}
-
-static const struct driver_seen *find_seen(struct driver_cluster *c, struct slice key)
-{
-    return map_get(&c->seen, key);
-}
-
-static void each_seen(struct driver_cluster *c, void *user,
-                      void (*object)(void *user, struct slice key, const struct driver_seen *seen))
-{
-    size_t cursor = 0;
-    struct slice key;
-    void *value;
-    while (map_next(&c->seen, &cursor, &key, &value)) {
-        object(user, key, value);
-    }
-}
 
 /* ---- probing ---- */
 
@@ -263,13 +119,7 @@ static void prepare(struct driver_cluster *c)
 
 static void cluster_free(struct driver_cluster *c)
 {
-    size_t cursor = 0;
-    struct slice key;
-    void *value;
-    while (map_next(&c->seen, &cursor, &key, &value)) {
-        seen_free(value);
-    }
-    map_free(&c->seen);
+    seen_free(c);
     discovery_free(c);
     kubeconfig_free(&c->kubeconfig);
     buf_free(&c->epoch);
@@ -362,9 +212,9 @@ const struct driver_ops driver_kubernetes = {
     .open = open_cluster,
     .start = start,
     .watch = watch_kind,
-    .seen = find_seen,
+    .seen = seen_find,
     .synced = watches_synced,
-    .each = each_seen,
+    .each = seen_each,
     .satisfies = live_satisfies,
     .close = close_cluster,
 };

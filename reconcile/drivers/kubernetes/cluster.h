@@ -32,10 +32,11 @@ struct driver_cluster {
     double tokens;
     uint64_t tokens_at_ms;
     uint64_t paused_until_ms;
-    struct map kinds;  /* "apps/v1/Deployment" -> struct resource_kind */
-    struct map groups; /* "apps/v1" -> struct discovery under way or done */
-    struct map seen;   /* key -> struct driver_seen */
-    uint64_t sights;   /* of objects so far */
+    struct map kinds;    /* "apps/v1/Deployment" -> struct resource_kind */
+    struct map groups;   /* "apps/v1" -> struct discovery under way or done */
+    struct map seen;     /* key -> struct driver_seen */
+    size_t status_bytes; /* of those in seen */
+    uint64_t sights;     /* of objects so far */
     struct list watches;
     struct list waits; /* deletes waiting for their objects to be gone */
     struct buf epoch;
@@ -108,12 +109,19 @@ void discovery_free(struct driver_cluster *c);
 void resource_path(struct buf *out, struct slice api_version, const struct resource_kind *kind,
                    struct slice ns, struct slice name);
 
-/* ---- cluster.c ---- */
+/* ---- seen.c ---- */
 
 /* Notes what an object is like now, and tells the engine if that is news. */
 void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct driver_object *out,
               struct buf *message);
 void seen_drop(struct driver_cluster *c, struct slice key, bool tell);
+const struct driver_seen *seen_find(struct driver_cluster *c, struct slice key);
+void seen_each(struct driver_cluster *c, void *user,
+               void (*object)(void *user, struct slice key, const struct driver_seen *seen));
+void seen_free(struct driver_cluster *c);
+
+/* ---- cluster.c ---- */
+
 void cluster_check_closed(struct driver_cluster *c);
 
 /* ---- apply.c, remove.c, watch.c ---- */

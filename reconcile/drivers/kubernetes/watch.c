@@ -23,7 +23,8 @@ enum {
     BACKOFF_MAX_MS = 30 * 1000,
     WATCH_MIN_S = 300,
     LINE_BYTES_MAX = 8 * 1024 * 1024,
-    SILENT_END_MS = 1000,
+    SHORT_MS = 1000, /* a watch that ends so soon is not begun again at once */
+    LIST_PAGES_MAX = 10 * 1000,
     WATCH_SILENCE_MS = 120 * 1000, /* bookmarks come once a minute */
 };
 
@@ -54,8 +55,8 @@ struct watch {
     struct loop_timer backoff;
     uint32_t wait_ms;
     uint64_t started_ms;
+    uint32_t pages; /* of the list being read */
     bool fetching;
-    bool heard;  /* an event came on this stream */
     bool synced; /* a list has been read whole, or there is no such kind */
     bool closing;
 };
@@ -116,8 +117,6 @@ static void on_event(struct watch *w, const json_t *event)
         w->version = NULL;
         return;
     }
-    w->wait_ms = 0;
-    w->heard = true;
     set_version(w, version);
     if (slice_eq_cstr(type, "BOOKMARK")) {
         return;
@@ -135,15 +134,18 @@ static void on_event(struct watch *w, const json_t *event)
 static void on_data(struct fetch *f, struct slice in)
 {
     struct watch *w = f->user;
-    buf_add(&w->line, in);
+    size_t looked = w->line.len; /* there is no end of a line before */
     size_t from = 0;
+    buf_add(&w->line, in);
     for (;;) {
         struct slice rest = slice_sub(buf_slice(&w->line), from, SIZE_MAX);
-        size_t end = slice_find(rest, SLICE("\n"));
+        size_t end = slice_find(slice_sub(rest, looked, SIZE_MAX), SLICE("\n"));
         if (end == SIZE_MAX) {
             break;
         }
         json_t *event = NULL;
+        end += looked;
+        looked = 0;
         if (end > 0 && f->status < 300 && json_parse(slice_sub(rest, 0, end), &event, NULL) == 0) {
             on_event(w, event);
             json_decref(event);
@@ -176,9 +178,10 @@ static void on_watch_end(struct fetch *f, int rc, const struct err *why)
         free(w->version);
         w->version = NULL;
     }
-    /* One that ends at once without a word is a refusal in disguise. */
-    bool silent = !w->heard && loop_now_ms(w->c->config.loop) - w->started_ms < SILENT_END_MS;
-    if ((rc != 0 && rc != ERR_TIMEOUT) || silent) {
+    /* One that ends at once is a refusal in disguise, or ill will. */
+    bool brief = loop_now_ms(w->c->config.loop) - w->started_ms < SHORT_MS;
+    w->wait_ms = brief ? w->wait_ms : 0;
+    if ((rc != 0 && rc != ERR_TIMEOUT) || brief) {
         retry(w, &err);
     } else {
         begin(w);
@@ -213,7 +216,6 @@ static void watch_from_version(struct watch *w)
                               .on_data = on_data,
                               .done = on_watch_end};
     w->fetching = true;
-    w->heard = false;
     w->started_ms = loop_now_ms(w->c->config.loop);
     fetch_start(&w->c->fetcher, &w->fetch);
 }
@@ -262,16 +264,24 @@ static void on_page(struct request *r, int rc, const struct err *err)
         /* Items of a list need not say what they are. */
         json_object_set_new(item, "apiVersion", json_string(w->api_version));
         json_object_set_new(item, "kind", json_string(w->kind));
-        buf_clear(&key);
-        manifest_key(item, &key);
-        map_put(&w->listed, buf_slice(&key), w);
         /* The first list is no news of single objects: on_synced() is the news. */
         seen_put(w->c, item, w->synced, NULL, NULL);
+        buf_clear(&key);
+        manifest_key(item, &key);
+        if (seen_find(w->c, buf_slice(&key)) != NULL) {
+            map_put(&w->listed, buf_slice(&key), w);
+        }
     }
     buf_free(&key);
     struct slice next = json_text(json_at(r->tree, "metadata", "continue", NULL));
-    if (next.len > 0) {
+    if (next.len > 0 && ++w->pages < LIST_PAGES_MAX) {
         list_page(w, next);
+        return;
+    }
+    if (next.len > 0) {
+        struct err endless;
+        err_set(&endless, ERR_UNAVAILABLE, "the list does not end");
+        retry(w, &endless);
         return;
     }
     set_version(w, json_text(json_at(r->tree, "metadata", "resourceVersion", NULL)));
@@ -334,6 +344,7 @@ static void begin(struct watch *w)
         map_free(&w->listed);
         w->listed = (struct map){0};
         w->listed_since = w->c->sights;
+        w->pages = 0;
         list_page(w, (struct slice){0});
     } else {
         watch_from_version(w);

@@ -113,6 +113,84 @@ static void test_a_kind_that_the_cluster_calls_global_is_refused(void **state)
     assert_true(slice_find(message, SLICE("belongs to no namespace")) != SIZE_MAX);
 }
 
+/* ---- clusters ---- */
+
+static const char other_plane[] =
+    "apiVersion: choreo.dev/v1\nkind: DataPlane\nmetadata: {name: other}\n"
+    "spec: {type: single-cluster}\n";
+
+static bool both_are_watched(struct fixture *f)
+{
+    return f->second.watches_open > 0 && f->kube.watches_open > 0;
+}
+
+/* A cell of the first cluster, as another says that it has it, changed. */
+static void test_a_cluster_says_nothing_of_what_is_on_another(void **state)
+{
+    struct fixture *f = *state;
+    put(f, other_plane);
+    put_secret(f, "other", "other", &f->second);
+    start_web(f);
+    settle(f);
+    assert_true(happens(f, both_are_watched, LIMIT_MS));
+    size_t patches = f->kube.patches;
+    size_t writes = f->memory.writes;
+    json_t *claimed = json_deep_copy(on_cluster(&f->kube, "Namespace"));
+    struct buf key = {0};
+    manifest_key(claimed, &key);
+    for (int i = 0; i < 3; i++) {
+        json_t *one = json_deep_copy(claimed);
+        json_object_set_new(json_at(one, "metadata", "labels", NULL), "openchoreo.dev/namespace",
+                            json_integer(i));
+        kube_set(&f->second, one);
+        kube_remove(&f->second, buf_cstr(&key));
+    }
+    wait_ms(f, 300);
+    assert_int_equal(f->kube.patches, patches);
+    assert_int_equal(f->memory.writes, writes);
+    buf_free(&key);
+    json_decref(claimed);
+}
+
+static bool is_degraded(struct fixture *f)
+{
+    return slice_eq_cstr(reason_of(component(f)), "Degraded");
+}
+
+/* Nobody wants to read, nor any store to hold, what a cluster may say at length. */
+static void test_what_a_cluster_says_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct buf essay = {0};
+    start_web(f);
+    while (essay.len < 6 * 1024 * 1024) {
+        buf_add_cstr(&essay, "\xc3\xa4"); /* no character is halved either */
+    }
+    json_t *changed = json_deep_copy(on_cluster(&f->kube, "Deployment"));
+    f->kube.stuck = true;
+    f->kube.stuck_message = buf_cstr(&essay);
+    kube_set(&f->kube, changed);
+    assert_true(happens(f, is_degraded, LIMIT_MS));
+    settle(f);
+    for (size_t i = 0; i < f->memory.log_count; i++) {
+        assert_true(strlen(f->memory.log[i]->body) < 200 * 1024); /* a release holds its type */
+    }
+    buf_free(&essay);
+}
+
+/* One that ends each watch as soon as it has begun is not asked as fast as it can answer. */
+static void test_a_cluster_that_hangs_up_is_asked_at_leisure(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    f->kube.watches_end = true;
+    kube_cut_watches(&f->kube);
+    size_t before = f->kube.requests;
+    wait_ms(f, 1000);
+    assert_in_range(f->kube.requests - before, 1, 150);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -121,6 +199,9 @@ int main(void)
         TEST(test_a_cell_is_one_tenants),
         TEST(test_a_type_does_not_replace_what_the_cell_made),
         TEST(test_a_kind_that_the_cluster_calls_global_is_refused),
+        TEST(test_a_cluster_says_nothing_of_what_is_on_another),
+        TEST(test_what_a_cluster_says_is_cut),
+        TEST(test_a_cluster_that_hangs_up_is_asked_at_leisure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
