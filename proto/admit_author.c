@@ -2,7 +2,7 @@
  * who approved, who reports a test. Clients cannot say: the server fills it in from the request's
  * subject, and keeps it through every later write.
  *
- * What decides with them is closed to clients too: the status of components, bindings and
+ * What decides with them is closed to clients too: the status of components, bindings, runs and
  * RenderedReleases, and the RenderedReleases themselves, which are what goes to clusters.
  *
  * A Component's authors are those who changed its spec since its last release: two who change it
@@ -20,11 +20,14 @@
 #define RESOURCE_SET "releasesets.choreo.dev"
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
+#define RESOURCE_RUN "workflowruns.choreo.dev"
+#define RESOURCE_RESOURCE_BINDING "resourcereleasebindings.choreo.dev"
 /* What components, releases and bindings are made of (reconcile/controllers/openchoreo.h). */
 #define RESOURCE_OC_COMPONENT "components.openchoreo.dev"
 #define RESOURCE_OC_WORKLOAD "workloads.openchoreo.dev"
 #define RESOURCE_OC_RELEASE "componentreleases.openchoreo.dev"
 #define RESOURCE_OC_BINDING "releasebindings.openchoreo.dev"
+#define RESOURCE_OC_RUN "workflowruns.openchoreo.dev"
 
 /* An annotation that is as it was, whatever was sent. */
 static void annotation_keep(struct admit_result *result, const char *key)
@@ -77,6 +80,7 @@ static void stamp_project(const struct admit_request *request, struct admit_resu
     }
 }
 
+/* Of a release, and of a run, whose image becomes one: their specs never change. */
 static void stamp_release(const struct admit_request *request, struct admit_result *result)
 {
     annotation_keep(result, PROMOTION_AUTHORS);
@@ -141,6 +145,27 @@ static void stamp_record(const struct admit_request *request, struct admit_resul
     json_decref(list);
 }
 
+/* What the control plane noted there, the image that a run is to make among it, and whose it is. */
+static void keep_notes(struct admit_result *result)
+{
+    json_t *before = json_at(result->before, "metadata", "annotations", NULL);
+    json_t *after = json_at(result->object, "metadata", "annotations", NULL);
+    json_t *all = json_object();
+    const char *key;
+    json_t *value;
+    (void)json_object_update(all, before);
+    (void)json_object_update(all, after);
+    json_object_foreach(all, key, value)
+    {
+        if (slice_starts_with(slice_of(key), SLICE("choreo.dev/"))) {
+            annotation_keep(result, key);
+        }
+    }
+    json_decref(all);
+    admit__take_member(json_object_get(result->object, "metadata"),
+                       json_object_get(result->before, "metadata"), "ownerReferences");
+}
+
 static void stamp(const struct admit_request *request, struct admit_result *result)
 {
     struct slice resource = request->kind->resource;
@@ -148,7 +173,8 @@ static void stamp(const struct admit_request *request, struct admit_result *resu
         stamp_component(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_PROJECT)) {
         stamp_project(request, result);
-    } else if (slice_eq_cstr(resource, RESOURCE_RELEASE)) {
+    } else if (slice_eq_cstr(resource, RESOURCE_RELEASE) || slice_eq_cstr(resource, RESOURCE_RUN) ||
+               slice_eq_cstr(resource, RESOURCE_OC_RUN)) {
         stamp_release(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_OC_COMPONENT) ||
                slice_eq_cstr(resource, RESOURCE_OC_WORKLOAD) ||
@@ -176,6 +202,9 @@ int admit__stamp(const struct admit_request *request, struct admit_result *resul
                            "%.*s are made by the control plane alone: change the ReleaseBinding",
                            SLICE_ARG(request->kind->resource));
     }
+    if (slice_eq_cstr(request->kind->resource, RESOURCE_RENDERED)) {
+        keep_notes(result);
+    }
     stamp(request, result);
     return 0;
 }
@@ -183,13 +212,14 @@ int admit__stamp(const struct admit_request *request, struct admit_result *resul
 int admit__own_status(const struct admit_request *request, struct admit_result *result,
                       struct err *err)
 {
-    static const char *const own[] = {RESOURCE_COMPONENT, RESOURCE_BINDING, RESOURCE_RENDERED,
-                                      RESOURCE_SET};
+    static const char *const own[] = {RESOURCE_COMPONENT, RESOURCE_BINDING,
+                                      RESOURCE_RENDERED,  RESOURCE_SET,
+                                      RESOURCE_RUN,       RESOURCE_RESOURCE_BINDING};
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
         if (request->author != NULL && request->sub == ADMIT_STATUS &&
             slice_eq_cstr(request->kind->resource, own[i])) {
             return admit__fail(request, result, err, ERR_FORBIDDEN,
-                               "the status of %.*s is the control plane's own: promotions are "
+                               "the status of %.*s is the control plane's own: what runs is "
                                "decided by it",
                                SLICE_ARG(request->kind->resource));
         }

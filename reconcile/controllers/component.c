@@ -29,6 +29,7 @@ struct work {
     struct plan *plan;
     struct membership membership;
     struct slice built;   /* image that a run made; empty: the spec names one */
+    struct slice run;     /* that made it */
     struct slice release; /* name of the release that the spec amounts to */
     struct slice first;   /* environment */
     const char *reason;   /* of the step that failed; NULL: none */
@@ -81,6 +82,7 @@ static bool find_built(struct work *w)
     struct build build;
     if (build_plan(w->s, w->entry, &w->membership, w->edit, w->plan, &build)) {
         w->built = build.image;
+        w->run = build.run;
         status_set(w->edit, "image", build.image.len > 0 ? json_str(build.image) : NULL);
         if (build.image.len == 0) {
             return fail(w, "ImageResolved", build.reason, "%s", build.message);
@@ -138,6 +140,10 @@ static void create_release(struct work *w, json_t *spec)
         object_set_annotation(release, PROMOTION_AUTHORS, authors);
     }
     add_project_authors(w, spec, release);
+    if (w->run.len > 0) { /* who chose what is built is answerable for it, too */
+        const json_t *run = snapshot_get(w->s, SNAPSHOT_RUN, w->entry->ns, w->run);
+        promotion_add_authors(release, run);
+    }
     object_add_owner(release, w->component, true);
     plan_create(w->plan, SNAPSHOT_RELEASE, release);
     plan_event(w->plan, w->component, false, "Released", "made release \"%.*s\"",

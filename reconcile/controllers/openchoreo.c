@@ -92,7 +92,7 @@ static void create(struct translation *t, enum snapshot_kind kind, const json_t 
     json_t *o = object_new("choreo.dev/v1", snapshot_kind_name(kind), t->entry->ns, t->entry->name);
     (void)merge_spec(json_child(o, "spec"), spec);
     object_add_owner(o, t->object, true);
-    if (kind == SNAPSHOT_COMPONENT || kind == SNAPSHOT_RELEASE) {
+    if (kind == SNAPSHOT_COMPONENT || kind == SNAPSHOT_RELEASE || kind == SNAPSHOT_RUN) {
         add_authors(t, o);
     }
     plan_create(t->plan, kind, o);

@@ -176,6 +176,49 @@ static void what_goes_to_clusters_is_the_control_planes(void **state)
     assert_ok(write_as(f, "alice", "renderedrelease", ADMIT_DELETE, ADMIT_MAIN, "{}"), &f->err);
 }
 
+#define ANNOTATION ".metadata.annotations['choreo.dev/image']"
+
+/* Which image a run was to make, and whose it is, are on it. */
+static void what_is_noted_on_it_is_too(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "renderedrelease", ADMIT_CREATE,
+                       "{'metadata':{'name':'x','annotations':{'choreo.dev/image':'good:1'},"
+                       "'ownerReferences':[{'apiVersion':'choreo.dev/v1','kind':'WorkflowRun',"
+                       "'name':'r','uid':'u'}]},'spec':{'owner':{'projectName':'p'},"
+                       "'environmentName':'e','workflowRun':'r'}}"),
+              &f->err);
+    assert_ok(write_as(f, "alice", "renderedrelease", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'annotations':{'choreo.dev/image':'evil:1','mine':'1'},"
+                       "'ownerReferences':null}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, ANNOTATION), "'good:1'");
+    assert_string_equal(stored_at(f, ".metadata.annotations.mine"), "'1'");
+    assert_string_equal(stored_at(f, ".metadata.ownerReferences[0].name"), "'r'");
+}
+
+#define RUN(more)                                                                                  \
+    "{'metadata':{'name':'x','annotations':{'choreo.dev/authors':'[\\'eve\\']'}},'spec':{"         \
+    "'workflow':{'name':'w'},'owner':{'componentName':'c'}}" more "}"
+
+/* What a run says that it made becomes a release of its component. */
+static void what_a_run_made_is_the_control_planes_to_say(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "mallory", "workflowrun", ADMIT_CREATE, ADMIT_MAIN, RUN("")), &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'mallory\\']'");
+    int rc = write_as(f, "mallory", "workflowrun", ADMIT_PATCH_MERGE, ADMIT_STATUS,
+                      "{'status':{'phase':'Succeeded','image':'evil:1'}}");
+    assert_err(rc, &f->err, ERR_FORBIDDEN, "the control plane's own");
+    assert_ok(write_as(f, "bob", "workflowrun", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'annotations':{'choreo.dev/authors':'[]','mine':'1'}}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'mallory\\']'");
+    rc = write_as(f, "mallory", "resourcereleasebinding", ADMIT_PATCH_MERGE, ADMIT_STATUS,
+                  "{'status':{'outputs':[]}}");
+    assert_err(rc, &f->err, ERR_FORBIDDEN, "the control plane's own");
+}
+
 #define APPROVAL(more)                                                                             \
     "{'metadata':{'name':'x'},'spec':{'component':'c','release':'r','environment':'e'" more "}}"
 
@@ -263,6 +306,8 @@ int main(void)
         TEST(who_binds_a_release_is_on_the_binding),
         TEST(the_status_of_a_binding_is_the_control_planes),
         TEST(what_goes_to_clusters_is_the_control_planes),
+        TEST(what_is_noted_on_it_is_too),
+        TEST(what_a_run_made_is_the_control_planes_to_say),
         TEST(an_approval_says_who_really_gave_it),
         TEST(a_test_result_says_who_reported_it),
         TEST(nobody_is_an_author_by_leaving_the_spec_out),
