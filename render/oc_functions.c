@@ -27,6 +27,9 @@ static bool merge(struct cel_ctx *ctx, const struct cel_value *args, size_t coun
         }
         total += args[i].as.map->count;
     }
+    if (!cel_charge(ctx, total)) { /* before any of it is taken */
+        return false;
+    }
     struct cel_entry *entries = arena_alloc(ctx->arena, (total + 1) * sizeof *entries);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {

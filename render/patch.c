@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "render/template.h"
 
 enum { SEGMENTS_MAX = 64 };
 
@@ -179,6 +180,20 @@ int patch_check(const struct patch_operation *operation, struct err *err)
 
 /* ---- changes ---- */
 
+/* One operation may choose any number of elements, and put its value into each. */
+static int spend(struct patch *p, uint64_t cost)
+{
+    uint64_t *left = p->operation->cost_left;
+    if (left == NULL) {
+        return 0;
+    }
+    bool enough = cost < *left;
+    *left = enough ? *left - cost : 0;
+    return enough ? 0
+                  : err_set(p->err, ERR_TOO_LARGE, "%.*s %.*s: " TEMPLATE_OVER_BUDGET,
+                            SLICE_ARG(p->operation->op), SLICE_ARG(p->operation->path));
+}
+
 static bool list_index(struct slice name, size_t limit, size_t *index)
 {
     uint64_t v;
@@ -193,19 +208,26 @@ static json_t *origin_of(const struct patch *p)
     return json_deep_copy(p->operation->origin);
 }
 
-static void change_element(struct patch *p, json_t *list, json_t *origins, size_t index)
+static int change_element(struct patch *p, json_t *list, json_t *origins, size_t index)
 {
     size_t count = json_array_size(list);
     if (p->remove) {
         json_array_remove(list, index);
         trace_remove(origins, index, count);
-    } else if (p->add) {
+        return 0;
+    }
+    int rc = spend(p, p->operation->copy_cost);
+    if (rc != 0) {
+        return rc;
+    }
+    if (p->add) {
         json_array_insert_new(list, index, json_deep_copy(p->operation->value));
         trace_insert(origins, index, count, origin_of(p));
     } else {
         json_array_set_new(list, index, json_deep_copy(p->operation->value));
         trace_replace(origins, index, count, origin_of(p));
     }
+    return 0;
 }
 
 static int change_list(struct patch *p, json_t *list, json_t *origins, struct slice name)
@@ -216,8 +238,7 @@ static int change_list(struct patch *p, json_t *list, json_t *origins, struct sl
     if (!behind && !list_index(name, count + (p->add ? 1 : 0), &index)) {
         return fail(p, "the list is shorter");
     }
-    change_element(p, list, origins, index);
-    return 0;
+    return change_element(p, list, origins, index);
 }
 
 static int change_object(struct patch *p, json_t *object, json_t *origins, struct slice name)
@@ -231,7 +252,11 @@ static int change_object(struct patch *p, json_t *object, json_t *origins, struc
     if (!there && !p->add) {
         return fail(p, "there is no such member");
     }
-    json_t *value = json_deep_copy(p->operation->value);
+    int rc = spend(p, p->operation->copy_cost);
+    json_t *value = rc == 0 ? json_deep_copy(p->operation->value) : NULL;
+    if (rc != 0) {
+        return rc;
+    }
     if (json_object_setn_new(object, name.data, name.len, value) != 0) {
         return fail(p, "the member's name is no valid text");
     }
@@ -301,7 +326,7 @@ static bool fits(struct patch *p, const struct segment *s, const json_t *element
                slice_eq(json_text(member), slice_sub(right, 1, right.len - 2));
     }
     struct buf text = {0};
-    if (member != NULL) {
+    if (member != NULL && !json_is_object(member) && !json_is_array(member)) {
         json_canonical(member, &text);
     }
     bool fit = slice_eq(buf_slice(&text), right);
@@ -320,15 +345,13 @@ static int walk_selected(struct patch *p, json_t *list, json_t *origins, size_t 
     }
     for (size_t i = json_array_size(list); i > 0; i--) {
         json_t *element = json_array_get(list, i - 1);
-        if (!fits(p, s, element)) {
-            continue;
+        int rc = spend(p, 1);
+        if (rc == 0 && fits(p, s, element)) {
+            hits++;
+            rc = last ? change_element(p, list, origins, i - 1)
+                      : walk(p, element, trace_element(origins, i - 1, json_array_size(list)),
+                             at + 1);
         }
-        hits++;
-        if (last) {
-            change_element(p, list, origins, i - 1);
-            continue;
-        }
-        int rc = walk(p, element, trace_element(origins, i - 1, json_array_size(list)), at + 1);
         if (rc != 0) {
             return rc;
         }

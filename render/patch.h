@@ -19,10 +19,13 @@ struct patch_operation {
     struct slice path;
     const json_t *value; /* copied; NULL: none */
     json_t *origin;      /* of value (trace.h), or NULL */
+    uint64_t copy_cost;  /* of the value, each time; an element that is looked at costs one */
+    uint64_t *cost_left; /* taken from; NULL: no limit */
 };
 
 /* origins is the tree's, kept in step with it, or NULL. Errors: ERR_UNPROCESSABLE (no such path, a
- * malformed one, an unknown op, nothing selected). On error the tree may be partly patched. */
+ * malformed one, an unknown op, nothing selected), ERR_TOO_LARGE (*cost_left). On error the tree
+ * may be partly patched. */
 int patch_apply(json_t *tree, json_t *origins, const struct patch_operation *operation,
                 struct err *err);
 

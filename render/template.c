@@ -13,8 +13,6 @@
 
 #include "render/number.h"
 
-#define OVER_BUDGET "the templates cost more than their limit"
-
 struct walk {
     struct template_scope *scope;
     struct buf path;
@@ -139,13 +137,13 @@ static int evaluate(struct walk *w, struct slice text, struct span span, struct 
                                         .cost_limit = rest ? s->cost_left : CEL_COST_DEFAULT};
         uint64_t cost = 0;
         if (s->cost_left == 0) {
-            rc = err_set(w->err, ERR_TOO_LARGE, OVER_BUDGET);
+            rc = err_set(w->err, ERR_TOO_LARGE, TEMPLATE_OVER_BUDGET);
         } else {
             rc = cel_eval(program, &input, s->arena, value, &cost, &offset, w->err);
         }
         s->cost_left -= cost;
         if (rc == ERR_TOO_LARGE && rest) {
-            err_set(w->err, ERR_TOO_LARGE, OVER_BUDGET);
+            err_set(w->err, ERR_TOO_LARGE, TEMPLATE_OVER_BUDGET);
         }
     }
     return rc == 0 ? 0 : at_place(w, text, span.start + 2 + offset);
@@ -155,7 +153,7 @@ int template_charge(struct template_scope *scope, struct slice path, uint64_t co
 {
     if (cost >= scope->cost_left) {
         scope->cost_left = 0;
-        return err_set(err, ERR_TOO_LARGE, "%.*s: " OVER_BUDGET, SLICE_ARG(path));
+        return err_set(err, ERR_TOO_LARGE, "%.*s: " TEMPLATE_OVER_BUDGET, SLICE_ARG(path));
     }
     scope->cost_left -= cost;
     return 0;
@@ -178,7 +176,7 @@ static int to_tree(struct walk *w, struct slice text, struct span span, struct c
         return 0;
     }
     err_set(w->err, ctx.err.code, "%s",
-            ctx.err.code == ERR_TOO_LARGE ? OVER_BUDGET : ctx.err.message);
+            ctx.err.code == ERR_TOO_LARGE ? TEMPLATE_OVER_BUDGET : ctx.err.message);
     return at_place(w, text, span.start);
 }
 

@@ -45,6 +45,7 @@ void template_init(struct template_scope *scope, struct arena *arena, uint64_t c
 /* Adds or replaces a variable. */
 void template_set(struct template_scope *scope, struct slice name, struct cel_value value);
 void template_unset(struct template_scope *scope, struct slice name);
+#define TEMPLATE_OVER_BUDGET "the templates cost more than their limit"
 /* Takes cost for work that no expression is charged for. Errors: ERR_TOO_LARGE, naming path. */
 int template_charge(struct template_scope *scope, struct slice path, uint64_t cost,
                     struct err *err);

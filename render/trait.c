@@ -35,8 +35,11 @@ static int patch_object(struct patching *p, const struct patch_operation *operat
         return err_set(err, ERR_TOO_LARGE, "%.*s: more than %d patch operations", SLICE_ARG(path),
                        RENDER_PATCHES_MAX);
     }
-    int rc = template_charge(p->scope, path, 1 + bytes / TEMPLATE_COST_BYTES, err);
-    if (rc == 0 && (rc = patch_apply(target->object, target->origin, operation, err)) != 0) {
+    struct patch_operation paid = *operation;
+    paid.copy_cost = 1 + bytes / TEMPLATE_COST_BYTES;
+    paid.cost_left = &p->scope->cost_left;
+    int rc = template_charge(p->scope, path, 1, err);
+    if (rc == 0 && (rc = patch_apply(target->object, target->origin, &paid, err)) != 0) {
         struct slice name = json_text(json_at(target->object, "metadata", "name", NULL));
         (void)err_wrap(err, "%.*s: %.*s %.*s", SLICE_ARG(path),
                        SLICE_ARG(json_text_at(target->object, "kind")), SLICE_ARG(name));

@@ -4,6 +4,7 @@
 
 #include "render/cel/cel.h"
 #include "render/cel/parser.h"
+#include "render/oc_functions.h"
 
 enum {
     TEXT_BYTES = 256 * 1024,
@@ -170,6 +171,31 @@ static const struct {
     {"list.all(x, x >= 0) ? 1 : 2", COST},
 };
 
+/* Whether what stops the expression is said, and took no more than it may. */
+static bool is_stopped(const struct inputs *in, const struct cel_env *env, const char *expression,
+                       const char *limit)
+{
+    const struct cel_input input = {.variables = in->values};
+    struct arena arena = {0};
+    const struct cel_program *program;
+    struct cel_value v;
+    uint64_t cost = 0;
+    uint32_t offset;
+    struct err err = {0};
+    int rc = cel_compile(&arena, env, slice_of(expression), &program, &offset, &err);
+    rc = rc != 0 ? rc : cel_eval(program, &input, &arena, &v, &cost, &offset, &err);
+    size_t bytes = arena.used_bytes;
+    arena_free(&arena);
+    bool said = limit == NULL ? rc == 0 : strstr(err.message, limit) != NULL;
+    bool ok =
+        said && cost <= CEL_COST_DEFAULT && bytes <= (size_t)CEL_COST_DEFAULT * BYTES_PER_UNIT;
+    if (!ok) {
+        print_message("%.200s: \"%s\", %llu units, %zu bytes\n", expression,
+                      rc == 0 ? "it ended well" : err.message, (unsigned long long)cost, bytes);
+    }
+    return ok;
+}
+
 static void the_limit_that_stops_them_is_said(void **state)
 {
     struct inputs *in = *state;
@@ -177,28 +203,39 @@ static void the_limit_that_stops_them_is_said(void **state)
                                 .count = in->count,
                                 .functions = cel_kubernetes_functions(),
                                 .function_count = cel_kubernetes_function_count()};
-    const struct cel_input input = {.variables = in->values};
     size_t wrong = 0;
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
-        struct arena arena = {0};
-        const struct cel_program *program;
-        struct cel_value v;
-        uint64_t cost = 0;
-        uint32_t offset;
-        struct err err = {0};
-        int rc =
-            cel_compile(&arena, &env, slice_of(hostile[i].expression), &program, &offset, &err);
-        rc = rc != 0 ? rc : cel_eval(program, &input, &arena, &v, &cost, &offset, &err);
-        size_t bytes = arena.used_bytes;
-        arena_free(&arena);
-        bool said =
-            hostile[i].limit == NULL ? rc == 0 : strstr(err.message, hostile[i].limit) != NULL;
-        if (!said || cost > CEL_COST_DEFAULT || bytes > (size_t)CEL_COST_DEFAULT * BYTES_PER_UNIT) {
-            print_message("%s: \"%s\", %llu units, %zu bytes\n", hostile[i].expression,
-                          rc == 0 ? "it ended well" : err.message, (unsigned long long)cost, bytes);
-            wrong++;
-        }
+        wrong += is_stopped(in, &env, hostile[i].expression, hostile[i].limit) ? 0 : 1;
     }
+    assert_int_equal(wrong, 0);
+}
+
+/* The same of what templates have beside the language. */
+static void functions_of_templates_are_stopped_too(void **state)
+{
+    static const char *const expressions[] = {
+        RETRY("oc_merge(map, map).size() > 0 && false"),
+        RETRY("oc_hash(text) == ''"),
+        RETRY("oc_generate_name(text, text) == ''"),
+        RETRY("oc_dns_label([text, text]) == ''"),
+    };
+    struct inputs *in = *state;
+    const struct cel_env env = {.names = in->names,
+                                .count = in->count,
+                                .functions = oc_functions(),
+                                .function_count = oc_function_count()};
+    struct buf many = {0};
+    size_t wrong = 0;
+    for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
+        wrong += is_stopped(in, &env, expressions[i], COST) ? 0 : 1;
+    }
+    buf_add_cstr(&many, "oc_merge(map");
+    for (int i = 0; i < 1000; i++) {
+        buf_add_cstr(&many, ", map");
+    }
+    buf_add_cstr(&many, ")");
+    wrong += is_stopped(in, &env, buf_cstr(&many), COST) ? 0 : 1;
+    buf_free(&many);
     assert_int_equal(wrong, 0);
 }
 
@@ -264,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_limit_that_stops_them_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(functions_of_templates_are_stopped_too, setup, teardown),
         cmocka_unit_test(sources_that_are_too_much_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,11 +229,34 @@ static void what_is_copied_ends_at_the_limit(void **state)
     }
 }
 
+/* So do those that a patch puts into each element of a list that it chooses. */
+static void each_element_that_is_patched_is_paid_for(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    struct err err = {0};
+    json_t *manifests = NULL;
+    buf_add_cstr(&text, "{patches: [{target: {group: apps, version: v1, kind: Deployment}, "
+                        "operations: [{op: add, path: /spec/l, value: \"${lists.range(9999)"
+                        ".map(i, {'i': i})}\"}, {op: add, path: '/spec/l[*]/x', value: '");
+    for (int k = 0; k < 10000; k++) {
+        buf_add_cstr(&text, "large ");
+    }
+    buf_add_cstr(&text, "'}]}]}");
+    json_t *release = release_of("", buf_cstr(&text));
+    int rc = render(release, &manifests, &err);
+    assert_err(rc, &err, ERR_TOO_LARGE, "traits[t].patches[0].operations[1]");
+    json_decref(manifests);
+    json_decref(release);
+    buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_attack_is_refused_with_its_place),
         cmocka_unit_test(what_is_copied_ends_at_the_limit),
+        cmocka_unit_test(each_element_that_is_patched_is_paid_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
