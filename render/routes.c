@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "base/yaml.h"
 
+enum { NAME_MAX_BYTES = 1024 }; /* of a path or a service: routes take no longer ones */
+
 enum language { LANGUAGE_NONE, LANGUAGE_OPENAPI, LANGUAGE_PROTO };
 
 static enum language language_of(const json_t *endpoint)
@@ -40,7 +42,8 @@ static enum language language_of(const json_t *endpoint)
 static void add(json_t *routes, const char *kind, const char *of, struct slice owner,
                 struct slice method)
 {
-    if (json_array_size(routes) < ROUTES_MAX) {
+    bool fits = owner.len <= NAME_MAX_BYTES && method.len <= NAME_MAX_BYTES;
+    if (fits && json_array_size(routes) < ROUTES_MAX) {
         json_array_append_new(routes, json_pack("{s:s, s:o, s:o}", "kind", kind, of,
                                                 json_str(owner), "method", json_str(method)));
     }
@@ -141,10 +144,12 @@ static void from_proto(struct slice content, json_t *routes)
             package = next_word(&w);
         } else if (depth == 0 && slice_eq_cstr(word, "service")) {
             service = next_word(&w);
-            service = package.len == 0
-                          ? service
-                          : slice_of(arena_printf(&arena, "%.*s.%.*s", SLICE_ARG(package),
-                                                  SLICE_ARG(service)));
+            if (package.len + service.len >= NAME_MAX_BYTES) {
+                service = SLICE("");
+            } else if (package.len > 0) {
+                service = slice_of(
+                    arena_printf(&arena, "%.*s.%.*s", SLICE_ARG(package), SLICE_ARG(service)));
+            }
         } else if (depth == 1 && service.len > 0 && slice_eq_cstr(word, "rpc")) {
             add(routes, "gRPC", "service", service, next_word(&w));
         }

@@ -68,12 +68,38 @@ static void what_cannot_be_read_has_no_routes(void **state)
     gives("gRPC", NULL, "service S { rpc M (A) } } \" /* ", "[]");
 }
 
+/* A package's name is repeated with each service: none is that long. */
+static void names_that_are_too_long_give_nothing(void **state)
+{
+    (void)state;
+    struct buf file = {0};
+    buf_add_cstr(&file, "package ");
+    for (int i = 0; i < 500 * 1000; i++) {
+        buf_add_char(&file, 'p');
+    }
+    buf_add_cstr(&file, ";");
+    for (int i = 0; i < 50 * 1000; i++) {
+        buf_add_cstr(&file, "service s{rpc M}");
+    }
+    gives("gRPC", NULL, buf_cstr(&file), "[]");
+    buf_clear(&file);
+    buf_add_cstr(&file, "paths: {/a: {get: {}}, /");
+    for (int i = 0; i < 2000; i++) {
+        buf_add_char(&file, 'p');
+    }
+    buf_add_cstr(&file, ": {get: {}}}");
+    gives("HTTP", NULL, buf_cstr(&file),
+          "[{\"kind\":\"HTTP\",\"method\":\"GET\",\"path\":\"/a\"}]");
+    buf_free(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_openapi_document_gives_paths_and_methods),
         cmocka_unit_test(a_proto_file_gives_services_and_methods),
         cmocka_unit_test(what_cannot_be_read_has_no_routes),
+        cmocka_unit_test(names_that_are_too_long_give_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
