@@ -2,16 +2,26 @@
  * outcome.
  *
  * A container says what it made in its termination message, Argo's steps in outputs.parameters. A
- * message may be a digest, a commit, a JSON object of both, or any text with a digest in it. */
+ * message may be a digest, a commit, a JSON object of both, or any text with a digest in it. All of
+ * it is a cluster's word: what has not the form that a status has for it is not taken, and what is
+ * too long or too much is cut. */
 #include "reconcile/controllers/workflow_outcome.h"
 
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/git_url.h"
 #include "base/str.h"
 #include "proto/object.h"
 
-enum { DIGEST_HEX = 64, COMMIT_HEX = 40, MESSAGE_SHOWN = 300 };
+enum {
+    DIGEST_HEX = 64,
+    MESSAGE_SHOWN = 300,
+    NAME_SHOWN = 200,
+    PHASE_SHOWN = 32,
+    IMAGE_BYTES_MAX = 512,
+    TASKS_MAX = 200,
+};
 
 #define SHA256 "sha256:"
 
@@ -48,22 +58,35 @@ static void set_once(json_t *outcome, const char *key, struct slice text)
     }
 }
 
+/* "registry/name:tag", as far as can be told: one word of plain characters. */
+static struct slice image_in(struct slice text)
+{
+    bool fits = text.len <= IMAGE_BYTES_MAX;
+    for (size_t i = 0; fits && i < text.len; i++) {
+        fits = text.data[i] > ' ' && text.data[i] < 0x7f;
+    }
+    return fits ? text : (struct slice){0};
+}
+
+static struct slice commit_in(struct slice text)
+{
+    return git_commit_valid(text) ? text : (struct slice){0};
+}
+
 /* What a step that ended well said. */
 static void hear(json_t *outcome, struct slice said)
 {
     json_t *tree = NULL;
     said = slice_trim(said);
     if (said.len > 0 && said.data[0] == '{' && json_parse(said, &tree, NULL) == 0) {
-        set_once(outcome, "image", json_text_at(tree, "image"));
+        set_once(outcome, "image", image_in(json_text_at(tree, "image")));
         set_once(outcome, "digest", digest_in(json_text_at(tree, "digest")));
-        set_once(outcome, "commit", json_text_at(tree, "commit"));
+        set_once(outcome, "commit", commit_in(json_text_at(tree, "commit")));
         json_decref(tree);
         return;
     }
     set_once(outcome, "digest", digest_in(said));
-    if (said.len == COMMIT_HEX && is_hex(said)) {
-        set_once(outcome, "commit", said);
-    }
+    set_once(outcome, "commit", commit_in(said));
 }
 
 static void set_text(json_t *row, const char *key, struct slice text)
@@ -73,24 +96,61 @@ static void set_text(json_t *row, const char *key, struct slice text)
     }
 }
 
-/* At most MESSAGE_SHOWN bytes of it, and no half of a character. */
-static struct slice shown(struct slice message)
+/* So many bytes of it at most, and no half of a character. */
+static struct slice shown(struct slice text, size_t bytes)
 {
-    size_t len = message.len < MESSAGE_SHOWN ? message.len : MESSAGE_SHOWN;
-    while (len < message.len && len > 0 && ((unsigned char)message.data[len] & 0xC0) == 0x80) {
-        len--;
-    }
-    return slice_sub(message, 0, len);
+    return text.len <= bytes ? text : slice_sub(text, 0, slice_utf8(slice_sub(text, 0, bytes)));
 }
 
-static json_t *task_new(struct slice name, const char *phase, struct slice started,
+static void set_time(json_t *row, const char *key, struct slice text)
+{
+    uint64_t ignored_ms;
+    char copy[40];
+    if (text.len < sizeof(copy)) {
+        snprintf(copy, sizeof(copy), "%.*s", SLICE_ARG(text));
+        set_text(row, key, clock_parse_rfc3339(copy, &ignored_ms) == 0 ? text : SLICE(""));
+    }
+}
+
+static json_t *task_new(struct slice name, struct slice phase, struct slice started,
                         struct slice ended, struct slice message)
 {
-    json_t *row = json_pack("{s:o, s:s}", "name", json_str(name), "phase", phase);
-    set_text(row, "startedAt", started);
-    set_text(row, "completedAt", ended);
-    set_text(row, "message", shown(slice_trim(message)));
+    name = shown(name, NAME_SHOWN);
+    json_t *row = json_pack("{s:o, s:o}", "name", json_str(name.len > 0 ? name : SLICE("step")),
+                            "phase", json_str(shown(phase, PHASE_SHOWN)));
+    set_time(row, "startedAt", started);
+    set_time(row, "completedAt", ended);
+    set_text(row, "message", shown(slice_trim(message), MESSAGE_SHOWN));
     return row;
+}
+
+/* Steps are told apart by their names. */
+static void name_tasks(json_t *tasks)
+{
+    for (size_t i = json_array_size(tasks); i-- > 1;) {
+        json_t *task = json_array_get(tasks, i);
+        struct slice name = json_text_at(task, "name");
+        size_t before = 0;
+        for (size_t k = 0; k < i; k++) {
+            before += slice_eq(json_text_at(json_array_get(tasks, k), "name"), name) ? 1 : 0;
+        }
+        if (before > 0) {
+            struct buf text = {0};
+            buf_addf(&text, "%.*s (%zu)", SLICE_ARG(name), before + 1);
+            json_object_set_new(task, "name", json_str(buf_slice(&text)));
+            buf_free(&text);
+        }
+    }
+}
+
+/* Takes tasks. */
+static void set_tasks(json_t *outcome, json_t *tasks)
+{
+    name_tasks(tasks);
+    if (json_array_size(tasks) > 0) {
+        json_object_set(outcome, "tasks", tasks);
+    }
+    json_decref(tasks);
 }
 
 /* ---- a Job ---- */
@@ -107,8 +167,8 @@ static json_t *ended_task(struct slice name, const json_t *end, json_t *outcome)
                  SLICE_ARG(json_text_at(end, "reason")), said.len > 0 ? ": " : "", SLICE_ARG(said));
     }
     json_t *task =
-        task_new(name, code == 0 ? "Succeeded" : "Failed", json_text_at(end, "startedAt"),
-                 json_text_at(end, "finishedAt"), buf_slice(&why));
+        task_new(name, code == 0 ? SLICE("Succeeded") : SLICE("Failed"),
+                 json_text_at(end, "startedAt"), json_text_at(end, "finishedAt"), buf_slice(&why));
     buf_free(&why);
     return task;
 }
@@ -132,7 +192,7 @@ static json_t *container_task(const json_t *container, json_t *outcome)
         return ended_task(name, end, outcome);
     }
     if (running != NULL) {
-        return task_new(name, "Running", json_text_at(running, "startedAt"), none, none);
+        return task_new(name, SLICE("Running"), json_text_at(running, "startedAt"), none, none);
     }
     struct slice reason = json_text_at(waiting, "reason");
     struct buf why = {0};
@@ -140,7 +200,7 @@ static json_t *container_task(const json_t *container, json_t *outcome)
         buf_addf(&why, "%.*s: %.*s", SLICE_ARG(reason),
                  SLICE_ARG(json_text_at(waiting, "message")));
     }
-    json_t *task = task_new(name, "Pending", none, none, buf_slice(&why));
+    json_t *task = task_new(name, SLICE("Pending"), none, none, buf_slice(&why));
     buf_free(&why);
     return task;
 }
@@ -154,13 +214,12 @@ static void pod_tasks(const json_t *pod, json_t *outcome)
         json_t *container;
         json_array_foreach(json_object_get(pod, lists[i]), k, container)
         {
-            json_array_append_new(tasks, container_task(container, outcome));
+            if (json_array_size(tasks) < TASKS_MAX) {
+                json_array_append_new(tasks, container_task(container, outcome));
+            }
         }
     }
-    if (json_array_size(tasks) > 0) {
-        json_object_set(outcome, "tasks", tasks);
-    }
-    json_decref(tasks);
+    set_tasks(outcome, tasks);
 }
 
 static const json_t *condition(const json_t *status, const char *type)
@@ -199,7 +258,7 @@ static void explain(json_t *outcome, struct slice otherwise)
             return;
         }
     }
-    set_text(outcome, "message", otherwise);
+    set_text(outcome, "message", shown(otherwise, MESSAGE_SHOWN));
 }
 
 static bool ended(const json_t *pod)
@@ -270,9 +329,9 @@ static void hear_outputs(const json_t *holder, json_t *outcome)
         if (slice_ends_with(name, SLICE("digest"))) {
             set_once(outcome, "digest", digest_in(value));
         } else if (slice_eq_cstr(name, "image")) {
-            set_once(outcome, "image", value);
+            set_once(outcome, "image", image_in(value));
         } else if (slice_eq_cstr(name, "commit") || slice_eq_cstr(name, "git-revision")) {
-            set_once(outcome, "commit", value);
+            set_once(outcome, "commit", commit_in(value));
         }
     }
 }
@@ -293,12 +352,11 @@ static void argo_outcome(const json_t *status, json_t *outcome)
     json_object_foreach(json_object_get(status, "nodes"), id, node)
     {
         struct slice name = json_text_at(node, "displayName");
-        struct buf text = {0};
-        buf_add(&text, json_text_at(node, "phase"));
         hear_outputs(node, outcome);
-        if (slice_eq_cstr(json_text_at(node, "type"), "Pod")) {
+        if (slice_eq_cstr(json_text_at(node, "type"), "Pod") &&
+            json_array_size(tasks) < TASKS_MAX) {
             json_t *task =
-                task_new(name.len > 0 ? name : slice_of(id), buf_cstr(&text),
+                task_new(name.len > 0 ? name : slice_of(id), json_text_at(node, "phase"),
                          json_text_at(node, "startedAt"), json_text_at(node, "finishedAt"),
                          json_text_at(node, "message"));
             size_t at = json_array_size(tasks);
@@ -307,12 +365,8 @@ static void argo_outcome(const json_t *status, json_t *outcome)
             }
             json_array_insert_new(tasks, at, task);
         }
-        buf_free(&text);
     }
-    if (json_array_size(tasks) > 0) {
-        json_object_set(outcome, "tasks", tasks);
-    }
-    json_decref(tasks);
+    set_tasks(outcome, tasks);
     bool failed = slice_eq_cstr(phase, "Failed") || slice_eq_cstr(phase, "Error");
     set_phase(outcome, failed                              ? "Failed"
                        : slice_eq_cstr(phase, "Succeeded") ? "Succeeded"
@@ -321,7 +375,7 @@ static void argo_outcome(const json_t *status, json_t *outcome)
     if (failed) {
         explain(outcome, json_text_at(status, "message"));
     } else {
-        set_text(outcome, "message", json_text_at(status, "message"));
+        set_text(outcome, "message", shown(json_text_at(status, "message"), MESSAGE_SHOWN));
     }
 }
 
