@@ -191,20 +191,29 @@ static int create(const struct releases *r, const char *environment, const char 
     return rc;
 }
 
-/* A release that was taken back is tried again for another attempt; what is asked for already is
+/* Whether the release that is asked for was taken back, or failed with nothing to go back to. */
+static bool has_failed(const json_t *binding, const char *release)
+{
+    const json_t *back = json_at(binding, "status", "rollback", NULL);
+    const json_t *first = json_array_get(json_at(binding, "status", "history", NULL), 0);
+    return slice_eq_cstr(json_text_at(back, "from"), release) ||
+           (slice_eq_cstr(json_text_at(first, "release"), release) &&
+            slice_eq_cstr(json_text_at(first, "outcome"), "Failed"));
+}
+
+/* A release that came to nothing is tried again for another attempt; what is asked for already is
  * asked for no more. */
 static int repoint(const struct releases *r, const json_t *binding, const char *release,
                    struct ask_write *w, struct err *err)
 {
     const char *reason = r->cli->options.reason;
-    const json_t *back = json_at(binding, "status", "rollback", NULL);
     bool same = slice_eq_cstr(spec_text(binding, "releaseName"), release);
     json_t *spec = json_pack("{s:s}", "releaseName", release);
     if (reason != NULL || !same) {
         json_object_set_new(spec, "reason",
                             reason != NULL ? json_str(slice_of(reason)) : json_null());
     }
-    if (same && slice_eq_cstr(json_text_at(back, "from"), release)) {
+    if (same && has_failed(binding, release)) {
         json_int_t attempt = json_integer_value(json_at(binding, "spec", "attempt", NULL));
         json_object_set_new(spec, "attempt", json_integer(attempt + 1));
     }

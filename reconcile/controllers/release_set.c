@@ -85,11 +85,16 @@ static bool taken_back(const json_t *binding, struct slice release)
                object_generation(binding);
 }
 
+/* What became of a release, for the spec as it is; empty: that is not known yet. */
 static struct slice outcome(const json_t *binding, struct slice release)
 {
     const json_t *first = json_array_get(json_at(binding, "status", "history", NULL), 0);
-    return slice_eq(json_text_at(first, "release"), release) ? json_text_at(first, "outcome")
-                                                             : (struct slice){0};
+    const json_t *observed = json_at(binding, "status", "observedGeneration", NULL);
+    bool stale =
+        json_is_integer(observed) && json_integer_value(observed) != object_generation(binding);
+    return !stale && slice_eq(json_text_at(first, "release"), release)
+               ? json_text_at(first, "outcome")
+               : (struct slice){0};
 }
 
 /* A binding that is not there yet. */
@@ -134,7 +139,8 @@ static void bind(const struct set *set, const json_t *member, struct slice relea
     }
     const json_t *before = snapshot_tree(set->s, there);
     bool again = slice_eq(spec_text(before, "releaseName"), release);
-    if (again && !taken_back(before, release)) {
+    bool failed = slice_eq_cstr(outcome(before, release), "Failed");
+    if (again && !failed && !taken_back(before, release)) {
         return; /* it is asked for already */
     }
     json_t *edit = plan_edit(set->plan, set->s, there);

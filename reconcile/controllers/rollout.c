@@ -5,7 +5,8 @@
  * while one does not: an outage is no release's fault. When it passes and the release was never
  * healthy here, the last healthy one before it comes in its place; that entry has no deadline, so
  * there is no second step back. With nothing to go back to, the release stays and is called Failed.
- */
+ * A higher spec.attempt begins anew what failed, or broke after it had been healthy: as an entry of
+ * its own, with a deadline of its own. */
 #include "reconcile/controllers/rollout.h"
 
 #include "proto/promotion.h"
@@ -97,18 +98,45 @@ static void end_entry(const struct snapshot *s, json_t *entry, const char *outco
     }
 }
 
-/* Drops the oldest beyond the limit, but keeps the last that was healthy. */
+/* Drops the oldest beyond the limit, but keeps the last of another release that was healthy. */
 static void trim(json_t *history)
 {
     size_t healthy = 0; /* of the entries before the first */
+    struct slice first = json_text_at(json_array_get(history, 0), "release");
     for (size_t i = json_array_size(history); i-- > 1;) {
-        healthy = json_text_at(json_array_get(history, i), "healthyAt").len > 0 ? i : healthy;
+        const json_t *entry = json_array_get(history, i);
+        bool back = json_text_at(entry, "healthyAt").len > 0 &&
+                    !slice_eq(json_text_at(entry, "release"), first);
+        healthy = back ? i : healthy;
     }
     for (size_t i = json_array_size(history); i-- > 1;) {
         if (json_array_size(history) > ROLLOUT_HISTORY_MAX && i != healthy) {
             (void)json_array_remove(history, i);
         }
     }
+}
+
+static json_int_t attempt_of(const json_t *from)
+{
+    return json_integer_value(json_object_get(from, "attempt"));
+}
+
+static void note_attempt(json_t *entry, const json_t *binding)
+{
+    json_int_t attempt = attempt_of(json_object_get(binding, "spec"));
+    if (attempt != attempt_of(entry)) {
+        json_object_set_new(entry, "attempt", json_integer(attempt));
+    }
+}
+
+/* Whether the spec asks to try once more what came to its end here and is not well. While it is
+ * well, or still under way, there is nothing to try. */
+static bool tried_again(const json_t *entry, const json_t *binding)
+{
+    bool failed = slice_eq_cstr(json_text_at(entry, "outcome"), "Failed");
+    bool broke = slice_eq_cstr(json_text_at(entry, "outcome"), "Healthy") &&
+                 json_text_at(entry, "healthySince").len == 0;
+    return (failed || broke) && attempt_of(json_object_get(binding, "spec")) != attempt_of(entry);
 }
 
 static json_t *new_entry(const struct snapshot *s, const json_t *binding,
@@ -122,6 +150,7 @@ static json_t *new_entry(const struct snapshot *s, const json_t *binding,
     struct slice by = object_annotation(binding, PROMOTION_REQUESTED_BY);
     struct slice reason = spec_text(binding, "reason");
     struct slice set = spec_text(binding, "releaseSet");
+    note_attempt(entry, binding);
     if (is_back(rollout)) {
         json_object_set_new(entry, "reason",
                             json_sprintf("release \"%.*s\" missed its deadline",
@@ -150,7 +179,7 @@ static json_t *new_entry(const struct snapshot *s, const json_t *binding,
     return entry;
 }
 
-/* The entry of what is deployed, made and put first if it is new. */
+/* The entry of what is deployed, made and put first if it is new or tried again. */
 static json_t *current_entry(const struct snapshot *s, const json_t *binding, json_t *edit,
                              const struct rollout *rollout)
 {
@@ -160,14 +189,23 @@ static json_t *current_entry(const struct snapshot *s, const json_t *binding, js
         status_set(edit, "history", history);
     }
     json_t *first = json_array_get(history, 0);
-    if (first != NULL && slice_eq(json_text_at(first, "release"), rollout->release) &&
-        promotion_same_uid(json_text_at(first, "uid"), rollout->uid)) {
+    bool same = first != NULL && slice_eq(json_text_at(first, "release"), rollout->release) &&
+                promotion_same_uid(json_text_at(first, "uid"), rollout->uid);
+    if (same && (rollout->reason != NULL || !tried_again(first, binding))) {
+        if (rollout->reason == NULL) {
+            note_attempt(first, binding);
+        }
         return first;
+    }
+    json_t *entry = new_entry(s, binding, rollout);
+    if (same) { /* what let it in holds for it still */
+        json_t *approved = json_object_get(first, "approvedBy");
+        json_object_update_missing_new(entry, json_pack("{s:O*}", "approvedBy", approved));
     }
     if (first != NULL) {
         end_entry(s, first, is_back(rollout) ? "RolledBack" : "Superseded");
     }
-    json_array_insert_new(history, 0, new_entry(s, binding, rollout));
+    json_array_insert_new(history, 0, entry);
     trim(history);
     return json_array_get(history, 0);
 }
