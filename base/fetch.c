@@ -7,6 +7,8 @@
  * only mark, and the turn does it. done() is called from the turn or after curl has returned, never
  * inside it. A fetch that must end from a callback (cancelled, too large) makes the callback refuse
  * its bytes, and the mark tells why curl then failed.
+ * A paused fetch refuses its bytes, which curl then keeps and stops reading that socket; the turn
+ * lets it go on.
  * Invariants: fetch->impl is set exactly while the fetch is under way; the fetcher's memory goes
  * when its timers and polls have closed. */
 #include "base/fetch_internal.h"
@@ -199,12 +201,12 @@ static void on_idle(struct loop_timer *timer)
         struct fetch_impl *i = CONTAINER_OF(link, struct fetch_impl, link);
         uint64_t limit = i->fetch->idle_timeout_ms;
         uint64_t quiet = now - i->last_byte_ms;
-        if (limit > 0 && quiet >= limit) {
+        if (limit > 0 && !i->paused && quiet >= limit) {
             list_remove(link);
             list_push_back(&late, link);
         } else if (limit > 0) {
             any = true;
-            sleep_ms = limit - quiet < sleep_ms ? limit - quiet : sleep_ms;
+            sleep_ms = !i->paused && limit - quiet < sleep_ms ? limit - quiet : sleep_ms;
         }
     }
     o->idle_armed = false;
@@ -330,10 +332,33 @@ static struct fetch_impl *first_of(struct list *list)
     return list_empty(list) ? NULL : CONTAINER_OF(list->next, struct fetch_impl, link);
 }
 
+/* Gives curl leave to go on with those that it holds something for: it does so at once. */
+static void resume_held(struct fetcher_impl *o)
+{
+    bool any = false;
+    if (!o->resuming) {
+        return;
+    }
+    o->resuming = false;
+    LIST_FOREACH(link, &o->active)
+    {
+        struct fetch_impl *i = CONTAINER_OF(link, struct fetch_impl, link);
+        if (i->held && !i->paused && !i->canceled) {
+            i->held = false;
+            any = true;
+            (void)curl_easy_pause(i->easy, CURLPAUSE_CONT);
+        }
+    }
+    if (any) {
+        act(o, CURL_SOCKET_TIMEOUT, 0);
+    }
+}
+
 static void on_turn(struct loop_task *task)
 {
     struct fetcher_impl *o = CONTAINER_OF(task, struct fetcher_impl, turn);
     struct fetch_impl *i;
+    resume_held(o);
     while ((i = first_of(&o->canceled)) != NULL) {
         finish_with(i, ERR_CANCELED, "canceled");
     }
@@ -390,6 +415,7 @@ int fetcher_init(struct fetcher *f, struct loop *loop, const struct fetcher_conf
     o->multi = multi;
     o->insecure = config->insecure;
     o->refuse_local = config->refuse_local;
+    o->http1 = config->http1;
     o->connect_timeout_ms =
         config->connect_timeout_ms > 0 ? config->connect_timeout_ms : CONNECT_DEFAULT_MS;
     buf_add(&o->ca, config->ca_pem);
@@ -444,6 +470,27 @@ void fetch_cancel(struct fetch *fetch)
 {
     if (fetch->impl != NULL && !fetch->impl->canceled) {
         cancel(fetch->impl);
+    }
+}
+
+void fetch_pause(struct fetch *fetch)
+{
+    if (fetch->impl != NULL) {
+        fetch->impl->paused = true;
+    }
+}
+
+void fetch_resume(struct fetch *fetch)
+{
+    struct fetch_impl *i = fetch->impl;
+    if (i == NULL || !i->paused) {
+        return;
+    }
+    i->paused = false;
+    i->last_byte_ms = loop_now_ms(i->owner->loop);
+    if (i->held) {
+        i->owner->resuming = true;
+        loop_defer(i->owner->loop, &i->owner->turn);
     }
 }
 

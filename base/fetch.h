@@ -18,6 +18,9 @@ struct fetcher_config {    /* copied */
     struct slice key_pem;
     bool insecure;
     bool refuse_local; /* connect to no address that address_is_local(), whatever its name */
+    /* HTTP/1.1 alone, so that each request has a connection of its own: one that is paused stops
+     * its server by TCP and holds next to nothing here, one that is canceled ends at once. */
+    bool http1;
     uint32_t connect_timeout_ms; /* 0: 10 s */
     uint32_t connections_max;    /* 0: no limit */
 };
@@ -37,8 +40,10 @@ struct fetch {
     uint32_t idle_timeout_ms; /* no byte for so long ends it; 0: none */
     size_t response_max;      /* bytes kept in response; more is ERR_TOO_LARGE */
     void *user;
+    /* The response's head is whole; may be NULL. fetch_cancel() and fetch_pause() may be called. */
+    void (*on_head)(struct fetch *f);
     /* If set, gets the body as it comes, and response stays empty. status and response_headers are
-     * there already. fetch_cancel() may be called here. */
+     * there already. fetch_cancel() and fetch_pause() may be called here. */
     void (*on_data)(struct fetch *f, struct slice in);
     /* rc 0: an HTTP response came whole (status tells); else err says why not. Errors: ERR_INVALID
      * (url), ERR_UNAVAILABLE (no connection, or it broke), ERR_UNAUTHENTICATED (TLS refused one of
@@ -62,6 +67,10 @@ void fetch_start(struct fetcher *f, struct fetch *fetch);
  * fetch is not under way. Over HTTP/2 the server may hear of it only with the next request on that
  * connection (curl 7.88 to 8.14 do not flush the reset, their issue 17611). */
 void fetch_cancel(struct fetch *fetch);
+/* No more on_data until resumed, and no idle timeout either. What the server has sent by then waits
+ * with it: of a fetcher that speaks http1, at most what the kernel and one buffer hold. */
+void fetch_pause(struct fetch *fetch);
+void fetch_resume(struct fetch *fetch); /* on_data follows, never inside this call */
 /* Value of a response header or trailer (name in lower case), empty if absent; the last of several,
  * so that a trailer is found before a header. */
 struct slice fetch_header(const struct fetch *f, const char *name);

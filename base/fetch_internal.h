@@ -17,6 +17,7 @@ struct fetcher_impl {
     struct buf key;
     bool insecure;
     bool refuse_local;
+    bool http1;
     uint32_t connect_timeout_ms;
     struct list queued;   /* fetch_impl: not yet given to curl */
     struct list active;   /* fetch_impl: curl's */
@@ -26,6 +27,7 @@ struct fetcher_impl {
     struct loop_timer timer; /* curl's */
     struct loop_timer idle;  /* fires when the quietest fetch may be too quiet */
     bool idle_armed;
+    bool resuming; /* some of the active are to go on */
     bool closing;
     unsigned held_count; /* timers and polls that have not closed */
     void (*closed)(struct fetcher *f);
@@ -41,6 +43,8 @@ struct fetch_impl {
     bool too_large;
     bool local;   /* its name is a local address, which is refused */
     bool in_body; /* headers that come now are trailers */
+    bool paused;  /* by its user */
+    bool held;    /* and curl has something for it */
     uint64_t last_byte_ms;
     char why[CURL_ERROR_SIZE];
 };

@@ -18,6 +18,10 @@ static size_t on_body(char *data, size_t one, size_t len, void *user)
     (void)one;
     struct fetch_impl *i = user;
     struct fetch *f = i->fetch;
+    if (i->paused && !i->canceled) {
+        i->held = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     i->in_body = true;
     i->last_byte_ms = loop_now_ms(i->owner->loop);
     if (i->canceled) {
@@ -61,6 +65,10 @@ static size_t on_header(char *data, size_t one, size_t len, void *user)
         long status = 0;
         (void)curl_easy_getinfo(i->easy, CURLINFO_RESPONSE_CODE, &status);
         f->status = (int)status;
+        return len;
+    }
+    if (line.len == 0 && !i->in_body && f->status >= 200 && f->on_head != NULL && !i->canceled) {
+        f->on_head(f);
         return len;
     }
     if (len > HEADERS_MAX_BYTES - f->response_headers.len) {
@@ -174,7 +182,9 @@ static bool set_transfer(struct fetch_impl *i, CURL *e)
            curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
-           curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+                            i->owner->http1 ? (long)CURL_HTTP_VERSION_1_1
+                                            : (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
            /* Rather wait for a connection that is coming up than open one each. */
            curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&

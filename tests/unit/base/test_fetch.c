@@ -11,7 +11,8 @@
 #include "tests/lib/certs.h"
 #include "tests/lib/onloop.h"
 
-enum { BIG_BYTES = 1024 * 1024, FETCHES = 40 };
+/* HUGE: more than the kernel keeps between two sockets. */
+enum { BIG_BYTES = 1024 * 1024, HUGE_BYTES = 32 * BIG_BYTES, FETCHES = 40 };
 
 struct conn {
     struct stream stream;
@@ -29,7 +30,9 @@ struct one {
     struct buf streamed;
     int data_calls;
     int cancel_at_call; /* fetch_cancel() in that on_data */
-    bool restart;       /* fetch_start() again in done */
+    int pause_at_call;
+    int heads;
+    bool restart; /* fetch_start() again in done */
     bool in_call;
     bool called_back_inside;
     int status_at_data;
@@ -48,6 +51,7 @@ struct fixture {
     struct buf cert;
     struct buf key;
     char base[64];
+    size_t left; /* that the server has not got rid of */
     char urls[FETCHES][128];
     struct one ones[FETCHES];
     struct err err;
@@ -67,6 +71,15 @@ static void reply_big(struct conn *c)
     memset(body, 'b', BIG_BYTES);
     reply(c, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
     stream_write(&c->stream, slice_make(body, BIG_BYTES));
+    free(body);
+}
+
+static void reply_huge(struct conn *c)
+{
+    char *body = mem_alloc(HUGE_BYTES);
+    memset(body, 'h', HUGE_BYTES);
+    reply(c, "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n");
+    stream_write(&c->stream, slice_make(body, HUGE_BYTES));
     free(body);
 }
 
@@ -99,6 +112,8 @@ static void answer(struct conn *c, struct slice head, struct slice body)
                  "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     } else if (slice_eq(path, SLICE("/big"))) {
         reply_big(c);
+    } else if (slice_eq(path, SLICE("/huge"))) {
+        reply_huge(c);
     } else if (slice_eq(path, SLICE("/drip"))) {
         reply(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     } else if (slice_eq(path, SLICE("/cut"))) {
@@ -163,11 +178,20 @@ static void on_fetched(struct fetch *fetch, struct slice in)
     struct one *one = fetch->user;
     buf_add(&one->streamed, in);
     one->status_at_data = fetch->status;
+    if (one->data_calls + 1 == one->pause_at_call) {
+        fetch_pause(fetch);
+    }
     if (++one->data_calls == one->cancel_at_call) {
         one->in_call = true;
         fetch_cancel(fetch);
         one->in_call = false;
     }
+}
+
+static void on_head(struct fetch *fetch)
+{
+    struct one *one = fetch->user;
+    one->heads += fetch->status == 200 && one->data_calls == 0 ? 1 : 100;
 }
 
 static void on_done(struct fetch *fetch, int rc, const struct err *err)
@@ -565,6 +589,72 @@ static void closing_ends_all_and_refuses_new_ones(void **state)
     assert_null(f->fetcher.impl);
 }
 
+/* ---- pausing ---- */
+
+static bool is_paused(void *arg)
+{
+    struct one *one = arg;
+    return one->data_calls == one->pause_at_call;
+}
+
+static void resume_fn(void *arg)
+{
+    struct one *one = arg;
+    one->in_call = true;
+    fetch_resume(&one->fetch);
+    one->in_call = false;
+}
+
+static void left_fn(void *arg)
+{
+    struct fixture *f = arg;
+    f->left = 0;
+    LIST_FOREACH(link, &f->conns)
+    {
+        f->left += stream_pending_bytes(&CONTAINER_OF(link, struct conn, link)->stream);
+    }
+}
+
+static void a_paused_fetch_stops_its_server(void **state)
+{
+    struct fixture *f = *state;
+    struct one *one = prepare(f, 0, "GET", "/huge");
+    one->fetch.on_data = on_fetched;
+    one->fetch.on_head = on_head;
+    one->pause_at_call = 2;
+    onloop_call(&f->o, start_fn, one);
+    onloop_until(&f->o, is_paused, one, "two pieces");
+    for (int i = 1; i < 4; i++) { /* others go on meanwhile */
+        struct one *other = prepare(f, i, "GET", "/hello");
+        onloop_call(&f->o, start_fn, other);
+        onloop_wait(&f->o, "another");
+        assert_ok(other->rc, &other->err);
+    }
+    onloop_call(&f->o, left_fn, f);
+    assert_int_equal(one->data_calls, 2);
+    assert_int_equal(one->done, 0);
+    assert_true(f->left > BIG_BYTES); /* it stays where it comes from */
+    onloop_call(&f->o, resume_fn, one);
+    onloop_wait(&f->o, "the rest");
+    assert_ok(one->rc, &one->err);
+    assert_int_equal(one->streamed.len, HUGE_BYTES);
+    assert_int_equal(one->heads, 1);
+}
+
+static void a_paused_fetch_can_be_canceled(void **state)
+{
+    struct fixture *f = *state;
+    struct one *one = prepare(f, 0, "GET", "/huge");
+    one->fetch.on_data = on_fetched;
+    one->pause_at_call = 1;
+    onloop_call(&f->o, start_fn, one);
+    onloop_until(&f->o, is_paused, one, "a piece");
+    onloop_call(&f->o, cancel_fn, one);
+    onloop_wait(&f->o, "the end");
+    assert_int_equal(one->rc, ERR_CANCELED);
+    assert_int_equal(one->data_calls, 1);
+}
+
 int main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
@@ -581,6 +671,8 @@ int main(void)
         FETCH_TEST(broken_answers_and_absent_servers_are_told),
         FETCH_TEST(both_sides_must_be_trusted),
         FETCH_TEST(many_share_few_connections),
+        FETCH_TEST(a_paused_fetch_stops_its_server),
+        FETCH_TEST(a_paused_fetch_can_be_canceled),
         FETCH_TEST(closing_ends_all_and_refuses_new_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
