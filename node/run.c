@@ -39,6 +39,7 @@
 #include "node/config.h"
 #include "node/http/fronts.h"
 #include "node/join.h"
+#include "node/logs.h"
 #include "node/reconciler.h"
 #include "node/setup.h"
 #include "render/check.h"
@@ -71,6 +72,7 @@ struct run {
     struct events_view events; /* over the namespaces */
     struct api api;
     struct hooks hooks;
+    struct logs logs;
     struct fronts fronts;
     struct reconciler reconciler;
     struct loop main;
@@ -216,8 +218,10 @@ static void prepare_api(struct run *r)
     };
     quota_init(&r->quota, "", &limits);
     quota_init(&r->strangers, "callers=\"anonymous\"", &few);
+    logs_init(&r->logs, &r->events.backend, &r->board);
     const struct api_config config = {.backend = &r->events.backend,
                                       .kinds = &r->board,
+                                      .logs = &r->logs.source,
                                       .expressions = &expressions_cel,
                                       .auth = &r->auth,
                                       .validate = check_object,
@@ -235,6 +239,7 @@ static void prepare_api(struct run *r)
     cluster_service_init(&r->cluster_service, &r->cluster);
     grpc_init(&r->grpc);
     grpc_add(&r->grpc, &grpc_resource_service);
+    grpc_add(&r->grpc, &grpc_log_service);
     grpc_add(&r->grpc, &r->cluster_service);
     grpc_add(&r->grpc, &grpc_health_service);
     grpc_add(&r->grpc, &grpc_reflection_service);
@@ -377,6 +382,7 @@ static void close_all(struct run *r)
     quota_free(&r->quota);
     quota_free(&r->strangers);
     hooks_free(&r->hooks);
+    logs_free(&r->logs);
     namespaces_free(&r->namespaces);
     loop_join(&r->main);
     tls_unref(r->tls);

@@ -23,6 +23,7 @@
 #include "node/http/fronts.h"
 #include "plane/admin.h"
 #include "plane/kinds.h"
+#include "plane/logs.h"
 #include "render/expressions.h"
 
 enum { LOOPS_MAX = 8, DRAIN_MS = 1000, TOKEN_FILE_MAX = 4096, CUT_TICK_MS = 250 };
@@ -51,6 +52,7 @@ struct program {
     struct kinds kinds;
     struct plane_backend backend;
     struct events_view events; /* over it, for the doors */
+    struct plane_logs logs;
     struct record record;
     struct faults faults;
     struct controller controller;
@@ -161,8 +163,10 @@ static void prepare_api(struct program *p)
 {
     kinds_init(&p->kinds);
     events_view_init(&p->events, &p->backend.backend);
+    plane_logs_init(&p->logs, &p->backend.backend, NULL, &p->admin.ready_delay_ms);
     const struct api_config config = {.backend = &p->events.backend,
                                       .kinds = &p->kinds.board,
+                                      .logs = &p->logs.source,
                                       .expressions = &expressions_cel,
                                       .auth = &p->auth,
                                       .name = "choreo-plane",

@@ -68,6 +68,7 @@ struct kind {
     size_t category_count;
     bool namespaced;
     bool status;     /* has the status subresource */
+    bool log;        /* has the log subresource (proto/logs.h) */
     bool generation; /* metadata.generation counts changes outside metadata and status */
     bool strategic;  /* takes strategic merge patches: Kubernetes' own kinds only */
     bool answered;   /* created to be answered, never stored; it has no name of its own */

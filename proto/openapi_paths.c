@@ -33,6 +33,16 @@ static const struct parameter write_parameters[] = {
     {"fieldManager", "string", "Who writes, for the books of field ownership."},
     {"fieldValidation", "string", "Ignore, Warn or Strict: what happens to unknown fields."},
 };
+static const struct parameter log_parameters[] = {
+    {"container", "string", "Of this container alone."},
+    {"follow", "boolean", "Go on as it is written."},
+    {"limitBytes", "integer", "At most so many bytes of each container."},
+    {"previous", "boolean", "Of the container's life before this one."},
+    {"sinceSeconds", "integer", "Only lines of the last so many seconds."},
+    {"sinceTime", "string", "Only lines since then."},
+    {"tailLines", "integer", "Only so many of each container's last lines."},
+    {"timestamps", "boolean", "A time before each line."},
+};
 static const struct parameter force_parameter[] = {
     {"force", "boolean", "Take over fields that others own (server-side apply)."},
 };
@@ -166,7 +176,7 @@ struct operation {
     const char *action;
     const char *verb; /* of the operation's id */
     struct slice body;
-    struct slice answer;
+    struct slice answer; /* empty: plain text */
     const struct parameter *parameters;
     size_t parameter_count;
     bool force;
@@ -213,6 +223,19 @@ static void add_body(const struct openapi_doc *doc, json_t *op, json_t *paramete
                         json_pack("{s:o,s:b}", "content", content, "required", 1));
 }
 
+static void add_answer(const struct openapi_doc *doc, json_t *op, json_t *ok, struct slice answer)
+{
+    const char *type = answer.len > 0 ? "application/json" : "text/plain";
+    json_t *schema =
+        answer.len > 0 ? openapi__ref(doc, answer) : json_pack("{s:s}", "type", "string");
+    if (doc->dialect == OPENAPI_V2) {
+        json_object_set_new(ok, "schema", schema);
+        json_object_set_new(op, "produces", json_pack("[s]", type));
+    } else {
+        json_object_set_new(ok, "content", json_pack("{s:{s:o}}", type, "schema", schema));
+    }
+}
+
 static json_t *operation_json(const struct openapi_doc *doc, const struct kind *k,
                               const struct operation *o, const char *suffix)
 {
@@ -230,12 +253,7 @@ static json_t *operation_json(const struct openapi_doc *doc, const struct kind *
         add_body(doc, op, parameters, o, k);
     }
     json_t *ok = json_pack("{s:s}", "description", "OK");
-    if (doc->dialect == OPENAPI_V2) {
-        json_object_set_new(ok, "schema", openapi__ref(doc, o->answer));
-        json_object_set_new(op, "produces", json_pack("[s]", "application/json"));
-    } else {
-        json_object_set_new(ok, "content", media(doc, "application/json", o->answer));
-    }
+    add_answer(doc, op, ok, o->answer);
     json_object_set_new(op, "responses", json_pack("{s:o}", "200", ok));
     json_object_set_new(op, "parameters", parameters);
     return op;
@@ -295,6 +313,20 @@ static void add_parts(struct openapi_doc *doc, const struct kind_registry *r, co
     }
 }
 
+static void add_log(struct openapi_doc *doc, const struct kind *k, const char *object)
+{
+    static const struct operation read = {
+        .method = "get",
+        .action = "get",
+        .verb = "read",
+        .parameters = log_parameters,
+        .parameter_count = COUNT(log_parameters),
+    };
+    char path[1280];
+    (void)snprintf(path, sizeof(path), "%s/log", object);
+    add_path(doc, k, path, &read, 1, "Log");
+}
+
 static void add_stored(struct openapi_doc *doc, const struct kind_registry *r, const struct kind *k)
 {
     char item_scratch[512];
@@ -323,6 +355,9 @@ static void add_stored(struct openapi_doc *doc, const struct kind_registry *r, c
     (void)snprintf(path, sizeof(path), "%s%s/%.*s/{name}", base, within, SLICE_ARG(k->plural));
     add_path(doc, k, path, object, COUNT(object), "");
     add_parts(doc, r, k, path);
+    if (k->log) {
+        add_log(doc, k, path);
+    }
     if (k->status) {
         (void)snprintf(path, sizeof(path), "%s%s/%.*s/{name}/status", base, within,
                        SLICE_ARG(k->plural));

@@ -11,6 +11,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "reconcile/controllers/rendered.h"
+#include "reconcile/drivers/kubernetes/kubeconfig.h"
 #include "reconcile/engine_internal.h"
 #include "render/run.h"
 
@@ -223,23 +224,6 @@ static void cluster_close(struct engine_cluster *c)
     }
 }
 
-static int kubeconfig_of(const json_t *secret, struct buf *out, struct err *err)
-{
-    struct slice data = json_text(json_at(secret, "data", "kubeconfig", NULL));
-    struct slice plain = json_text(json_at(secret, "stringData", "kubeconfig", NULL));
-    if (data.len == 0 && plain.len > 0) {
-        buf_add(out, plain);
-        return 0;
-    }
-    if (data.len == 0) {
-        return err_set(err, ERR_INVALID, "there is no key \"kubeconfig\"");
-    }
-    if (!base64_decode(out, data)) {
-        return err_set(err, ERR_INVALID, "data.kubeconfig is not base64");
-    }
-    return 0;
-}
-
 /* At least so much that a shard of many is not starved by those that are idle. */
 static uint32_t share_of_budget(const struct engine_impl *e)
 {
@@ -268,7 +252,7 @@ static void cluster_open(struct engine_shard *s, struct slice plane, struct slic
                                    .may_create = may_create,
                                    .on_object = cluster_on_object,
                                    .on_synced = cluster_on_synced};
-    int rc = kubeconfig_of(snapshot_tree(s->snap, secret), &kubeconfig, &c->error);
+    int rc = kubeconfig_of_secret(snapshot_tree(s->snap, secret), &kubeconfig, &c->error);
     if (rc == 0) {
         config.kubeconfig = buf_slice(&kubeconfig);
         rc = driver_kubernetes.open(&config, &c->driver, &c->error);

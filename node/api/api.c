@@ -347,13 +347,18 @@ static void enter_open(struct door_call *d, struct http_stream *s, const struct 
     s->body_max = rc == 0 ? route->body_max : 0;
 }
 
+static bool wants(struct http_stream *s, const char *name)
+{
+    struct slice value;
+    return http_stream_param(s, name, &value) && value.len > 0 && !slice_eq_cstr(value, "0") &&
+           !slice_eq_cstr(value, "false");
+}
+
 /* Who asks, and may they now: known by the head. What is refused is answered when it is whole, for
  * HTTP/1.1's sake, but of its body nothing is kept; nor much of a stranger's. */
 static void enter(struct door_call *d, struct http_stream *s)
 {
-    struct slice watch;
-    bool endless = slice_eq_cstr(s->method, "GET") && http_stream_param(s, "watch", &watch) &&
-                   watch.len > 0 && !slice_eq_cstr(watch, "0") && !slice_eq_cstr(watch, "false");
+    bool endless = slice_eq_cstr(s->method, "GET") && (wants(s, "watch") || wants(s, "follow"));
     int rc = api_authenticate(d->api, s, &d->subject, &d->refusal);
     if (rc == 0) {
         rc = api_enter(d->api, s, &d->subject, endless, &d->ticket, &d->refusal);

@@ -21,6 +21,7 @@
 struct api;
 struct api_call;
 struct causes;
+struct log_source;
 struct status;
 
 /* A path served besides the doors: an admin endpoint. */
@@ -58,6 +59,7 @@ struct api_config {
                         struct arena *arena, struct subject *subject, struct err *err);
     /* As admit_request's: for every write of every door. NULL: schemas say all. */
     void (*validate)(const json_t *object, struct causes *causes);
+    struct log_source *logs;   /* of the log subresource; borrowed; NULL: none is served */
     bool collected;            /* as admit_request's: a garbage collector runs on this state */
     const struct clock *clock; /* NULL: the system's */
     const char *name;          /* of the program, in /version and default field managers */

@@ -103,6 +103,9 @@ static void add_kind(struct rules *r, const struct kind_registry *kinds, const s
     if (kind->scale_spec_replicas.len > 0) {
         add_resource(r, kind, SLICE("scale"), changes);
     }
+    if (kind->log) {
+        add_resource(r, kind, SLICE("log"), KIND_GET);
+    }
     for (size_t i = 0; kind_part_at(kinds, kind, i, &sub) != NULL; i++) {
         add_resource(r, kind, sub, KIND_CREATE);
     }

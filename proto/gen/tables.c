@@ -503,10 +503,11 @@ static void kind_row(FILE *out, const struct model_message *message)
     }
     fprintf(out,
             "     .namespaced = %s, .status = %s, .generation = %s, .strategic = %s,\n"
-            "     .answered = %s, .verbs = %s, .schema = &m_%s},\n",
+            "     .answered = %s, .log = %s, .verbs = %s, .schema = &m_%s},\n",
             kind->cluster_scoped ? "false" : "true", kind->status ? "true" : "false",
             kind->generation ? "true" : "false", kind->strategic ? "true" : "false",
-            kind->answered ? "true" : "false", kind->answered ? "KIND_CREATE" : "KIND_VERBS_ALL",
+            kind->answered ? "true" : "false", kind->log ? "true" : "false",
+            kind->answered ? "KIND_CREATE" : "KIND_VERBS_ALL",
             s);
 }
 

@@ -81,6 +81,13 @@ static void start_response(struct grpc_call *call)
     }
 }
 
+void grpc_open(struct grpc_call *call)
+{
+    if (!call->finished) {
+        start_response(call);
+    }
+}
+
 bool grpc_send(struct grpc_call *call, const ProtobufCMessage *message)
 {
     if (call->finished) {

@@ -88,6 +88,8 @@ struct grpc_call {
     struct loop_timer timer;
 };
 
+/* The response's head, before any message: that there will be some. */
+void grpc_open(struct grpc_call *call);
 /* False: enough for now, writable will come. */
 bool grpc_send(struct grpc_call *call, const ProtobufCMessage *message);
 /* The end: rc 0, or err's; causes (may be NULL) become google.rpc.BadRequest. */
@@ -105,8 +107,10 @@ void grpc_hold(struct grpc_call *call);
 void grpc_drop(struct grpc_call *call);
 bool grpc_done(const struct grpc_call *call); /* finished, or the client is gone */
 
-/* choreo.v1.ResourceService, grpc.health.v1.Health, grpc.reflection.v1 and v1alpha. */
+/* choreo.v1.ResourceService, choreo.v1.LogService, grpc.health.v1.Health, grpc.reflection.v1 and
+ * v1alpha. */
 extern const struct grpc_service grpc_resource_service;
+extern const struct grpc_service grpc_log_service;
 extern const struct grpc_service grpc_health_service;
 extern const struct grpc_service grpc_reflection_service;
 extern const struct grpc_service grpc_reflection_alpha_service;

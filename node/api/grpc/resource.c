@@ -74,6 +74,9 @@ static int find_target(struct grpc_call *call, const Choreo__V1__Ref *ref, bool 
     target->ns = slice_of(ref->namespace_);
     target->name = slice_of(ref->name);
     target->subresource = slice_of(ref->subresource);
+    if (slice_eq_cstr(target->subresource, "log")) {
+        return err_set(err, ERR_METHOD, "logs are choreo.v1.LogService's");
+    }
     if (!target->kind->namespaced) {
         target->ns = (struct slice){0};
     } else if (target->ns.len == 0 && !all_namespaces) {

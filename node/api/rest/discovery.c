@@ -57,7 +57,7 @@ static bool sub_at(const struct kind_registry *kinds, const struct kind *kind, s
                    struct sub *sub)
 {
     bool is_namespace = kind->group.len == 0 && slice_eq_cstr(kind->plural, "namespaces");
-    struct sub own[3];
+    struct sub own[4];
     size_t count = 0;
     if (kind->status) {
         own[count++] =
@@ -66,6 +66,9 @@ static bool sub_at(const struct kind_registry *kinds, const struct kind *kind, s
     if (kind->scale_spec_replicas.len != 0) {
         own[count++] = (struct sub){SLICE("scale"), SLICE("autoscaling"), SLICE("v1"),
                                     SLICE("Scale"), SUB_VERBS};
+    }
+    if (kind->log) {
+        own[count++] = (struct sub){SLICE("log"), kind->group, kind->version, kind->kind, KIND_GET};
     }
     if (is_namespace) {
         own[count++] =

@@ -30,7 +30,7 @@ void rest_respond(struct rest_call *call, int status, const char *content_type, 
 }
 
 /* Warning: 299 - "text": quotes and backslashes are escaped, controls dropped (RFC 9110, 5.5). */
-static struct slice warning_value(struct arena *arena, struct slice text)
+struct slice rest_warning_value(struct arena *arena, struct slice text)
 {
     struct buf value = {0};
     buf_add_cstr(&value, "299 - \"");
@@ -55,8 +55,8 @@ static size_t add_headers(struct rest_call *call, struct http_header *headers)
     size_t count = 0;
     headers[count++] = (struct http_header){SLICE("content-type"), SLICE("application/json")};
     if (call->kind != NULL && call->kind->warning.len > 0) {
-        headers[count++] =
-            (struct http_header){SLICE("warning"), warning_value(call->arena, call->kind->warning)};
+        headers[count++] = (struct http_header){
+            SLICE("warning"), rest_warning_value(call->arena, call->kind->warning)};
     }
     return count;
 }
@@ -74,7 +74,7 @@ void rest_respond_out(struct rest_call *call, int status, const struct slice *wa
     size_t count = add_headers(call, headers);
     for (size_t i = 0; i < warning_count && i < WARNINGS_MAX; i++) {
         headers[count++] =
-            (struct http_header){SLICE("warning"), warning_value(call->arena, warnings[i])};
+            (struct http_header){SLICE("warning"), rest_warning_value(call->arena, warnings[i])};
     }
     http_stream_respond(call->stream, status, headers, count, (struct slice){0});
     rest_done(call);
@@ -165,9 +165,10 @@ static int find_kind(struct rest_call *call, struct err *err)
     }
     bool status = kind->status && slice_eq_cstr(p->sub, "status");
     bool scale = kind->scale_spec_replicas.len != 0 && slice_eq_cstr(p->sub, "scale");
+    bool log = kind->log && slice_eq_cstr(p->sub, "log");
     bool finalize = slice_eq_cstr(p->sub, "finalize") && slice_eq_cstr(p->plural, "namespaces");
     call->kind = kind;
-    if (p->sub.len != 0 && !status && !scale && !finalize) {
+    if (p->sub.len != 0 && !status && !scale && !log && !finalize) {
         call->kind = kind_part(api_kinds(call->api, call->arena), kind, p->sub);
     }
     if (call->kind == NULL) {
@@ -215,9 +216,17 @@ static bool verb_served(const struct kind *kind, const char *verb)
     return false;
 }
 
+/* Only read, and by nothing but its own verb. */
+static bool is_log(const struct rest_call *call)
+{
+    return call->kind->log && slice_eq_cstr(call->path.sub, "log");
+}
+
 static void serve_verb(struct rest_call *call, const char *verb)
 {
-    if (strcmp(verb, "get") == 0) {
+    if (is_log(call)) {
+        rest_log(call);
+    } else if (strcmp(verb, "get") == 0) {
         rest_get(call);
     } else if (strcmp(verb, "list") == 0) {
         rest_list(call);
@@ -254,7 +263,9 @@ static void serve_objects(struct rest_call *call)
         return;
     }
     rc = rc != 0 ? rc : find_kind(call, &err);
-    if (rc == 0 && !verb_served(call->kind, verb)) {
+    bool served =
+        rc == 0 && verb_served(call->kind, verb) && (!is_log(call) || strcmp(verb, "get") == 0);
+    if (rc == 0 && !served) {
         rc = err_set(&err, ERR_METHOD, "%.*s does not support the verb %s",
                      SLICE_ARG(call->kind->resource), verb);
     }

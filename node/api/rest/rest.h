@@ -8,6 +8,7 @@
 #include "node/api/rest/path.h"
 #include "node/api/page_token.h"
 #include "node/api/status.h"
+#include "proto/logs.h"
 #include "proto/selector.h"
 #include "proto/table.h"
 
@@ -46,6 +47,8 @@ void rest_start(struct rest_call *call);
 /* A Status object about the call's object. */
 void rest_fail(struct rest_call *call, int rc, const struct err *err);
 void rest_fail_status(struct rest_call *call, const struct status *status);
+/* As the value of a Warning header; the arena's. */
+struct slice rest_warning_value(struct arena *arena, struct slice text);
 /* The answer alone: the caller still has to end the call. */
 void rest_send_status(struct rest_call *call, const struct status *status);
 /* Fills in what the call is about. */
@@ -59,8 +62,13 @@ void rest_watch(struct rest_call *call);
 void rest_write(struct rest_call *call);
 void rest_delete_collection(struct rest_call *call);
 void rest_discovery(struct rest_call *call);
+void rest_log(struct rest_call *call);
 /* The path's kind is not served: makes sure of it and answers, or calls again once it is. */
 void rest_await_kind(struct rest_call *call, void (*again)(struct rest_call *call));
+
+/* A log's query. Errors: ERR_UNPROCESSABLE, naming the parameter. */
+int rest_log_options(struct slice query, struct arena *arena, struct log_options *out,
+                     struct err *err);
 
 /* ---- shared by writes ---- */
 

@@ -142,13 +142,8 @@ static int open_cluster(const struct driver_config *config, struct driver_cluste
         cluster_free(c);
         return rc;
     }
-    const struct fetcher_config fetcher = {
-        .ca_pem = buf_slice(&c->kubeconfig.ca_pem),
-        .cert_pem = buf_slice(&c->kubeconfig.cert_pem),
-        .key_pem = buf_slice(&c->kubeconfig.key_pem),
-        .insecure = c->kubeconfig.insecure,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-    };
+    struct fetcher_config fetcher = {.connect_timeout_ms = CONNECT_TIMEOUT_MS};
+    kubeconfig_trust(&c->kubeconfig, &fetcher);
     rc = fetcher_init(&c->fetcher, config->loop, &fetcher, err);
     if (rc != 0) {
         cluster_free(c);

@@ -12,6 +12,31 @@
 
 enum { KUBECONFIG_BYTES_MAX = 512 * 1024 };
 
+int kubeconfig_of_secret(const json_t *secret, struct buf *out, struct err *err)
+{
+    struct slice data = json_text(json_at(secret, "data", "kubeconfig", NULL));
+    struct slice plain = json_text(json_at(secret, "stringData", "kubeconfig", NULL));
+    if (data.len == 0 && plain.len > 0) {
+        buf_add(out, plain);
+        return 0;
+    }
+    if (data.len == 0) {
+        return err_set(err, ERR_INVALID, "there is no key \"kubeconfig\"");
+    }
+    if (!base64_decode(out, data)) {
+        return err_set(err, ERR_INVALID, "data.kubeconfig is not base64");
+    }
+    return 0;
+}
+
+void kubeconfig_trust(const struct kubeconfig *k, struct fetcher_config *out)
+{
+    out->ca_pem = buf_slice(&k->ca_pem);
+    out->cert_pem = buf_slice(&k->cert_pem);
+    out->key_pem = buf_slice(&k->key_pem);
+    out->insecure = k->insecure;
+}
+
 void kubeconfig_free(struct kubeconfig *k)
 {
     free(k->server);
