@@ -2,17 +2,110 @@
  *
  * What is run is the component's to say (proto/workflow_run.h), as when the control plane builds by
  * itself; here only the commit or branch may be another. A run of that commit that is there already
- * is left as it is: the new one has a number behind its name. */
+ * is left as it is: the new one has a number behind its name.
+ *
+ * With --wait the log is followed first, if it is wanted: it ends when the run does. Then, or
+ * without it, the run itself is watched, and says how it ended. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "cli/await.h"
+#include "cli/log_stream.h"
 #include "cli/print.h"
 #include "proto/object.h"
 #include "proto/workflow_run.h"
 
-enum { TRIES_MAX = 100 };
+enum { TRIES_MAX = 100, LAST_LINES = 20 };
+
+/* ---- its log ---- */
+
+/* The last lines; the oldest is at next. */
+struct last_lines {
+    char *lines[LAST_LINES];
+    size_t next;
+};
+
+static void show_line(struct log_stream *s, const struct log_line *line)
+{
+    (void)s;
+    bool labelled = line->label[0] != '\0';
+    print_err("%s%s%s%.*s\n", labelled ? "[" : "", line->label, labelled ? "] " : "",
+              SLICE_ARG(line->text));
+}
+
+static void keep_line(struct log_stream *s, const struct log_line *line)
+{
+    struct last_lines *last = s->user;
+    free(last->lines[last->next]);
+    last->lines[last->next] = slice_dup(line->text);
+    last->next = (last->next + 1) % LAST_LINES;
+}
+
+static void tell_notice(struct log_stream *s, const char *text)
+{
+    (void)s;
+    print_err("%s\n", text);
+}
+
+static void no_notice(struct log_stream *s, const char *text)
+{
+    (void)s;
+    (void)text;
+}
+
+static struct log_stream log_of(struct cli *c, Choreo__V1__Ref *ref, struct slice name)
+{
+    struct log_stream s = {.cli = c, .request = CHOREO__V1__LOG_REQUEST__INIT};
+    ask_ref(c, "workflowruns.choreo.dev", c->ns, ref);
+    ref->name = arena_cstr(&c->arena, name);
+    s.request.ref = ref;
+    return s;
+}
+
+/* Until the run has ended, or there is no more time. What is wrong with its log is no failure. */
+static void follow_log(struct cli *c, struct slice name, uint64_t end_ms)
+{
+    Choreo__V1__Ref ref;
+    struct err err;
+    int rc = ERR_TIMEOUT;
+    while (rc == ERR_TIMEOUT && uv_hrtime() / 1000000 < end_ms) { /* it may take long to begin */
+        struct log_stream s = log_of(c, &ref, name);
+        s.request.has_follow = s.request.follow = true;
+        s.end_ms = end_ms;
+        s.line = show_line;
+        s.notice = tell_notice;
+        rc = log_stream_read(&s, &err);
+    }
+    if (rc != 0 && rc != ERR_TIMEOUT) {
+        print_err("its log: %s\n", err.message);
+    }
+}
+
+static void show_last(struct cli *c, struct slice name)
+{
+    struct last_lines last = {.next = 0};
+    Choreo__V1__Ref ref;
+    struct err err;
+    struct log_stream s = log_of(c, &ref, name);
+    s.request.has_tail_lines = true;
+    s.request.tail_lines = LAST_LINES;
+    s.user = &last;
+    s.line = keep_line;
+    s.notice = no_notice;
+    if (log_stream_read(&s, &err) != 0) {
+        print_err("its log: %s\n", err.message);
+    }
+    for (size_t i = 0; i < LAST_LINES; i++) {
+        char *line = last.lines[(last.next + i) % LAST_LINES];
+        if (line != NULL) {
+            print_err("  %s\n", line);
+        }
+        free(line);
+    }
+}
 
 /* ---- how it goes ---- */
 
@@ -76,11 +169,15 @@ static bool on_event(const ProtobufCMessage *message, void *user)
 
 static int follow(struct cli *c, struct slice name, struct err *err)
 {
+    bool logs = c->options.logs || isatty(STDERR_FILENO);
     struct progress p = {.cli = c, .name = arena_cstr(&c->arena, name), .told = json_object()};
     Choreo__V1__WatchRequest request = CHOREO__V1__WATCH_REQUEST__INIT;
     Choreo__V1__Ref ref;
     uint64_t end_ms = await_deadline(c);
     int rc = 0;
+    if (logs) {
+        follow_log(c, name, end_ms);
+    }
     ask_ref(c, "workflowruns.choreo.dev", c->ns, &ref);
     request.ref = &ref;
     request.has_form = true;
@@ -102,6 +199,9 @@ static int follow(struct cli *c, struct slice name, struct err *err)
     if (p.rc != 0) {
         *err = p.err;
         return p.rc;
+    }
+    if (rc == 0 && p.failed && !logs) {
+        show_last(c, name);
     }
     return rc == 0 && p.failed
                ? err_set(err, ERR_UNPROCESSABLE, "run \"%s\" failed: %s", p.name, p.message)
@@ -203,12 +303,15 @@ const struct command command_build = {
         "component's own commit, tag or branch, as it is now.\n"
         "\n"
         "With --wait it tells each step and returns when the run has ended; if it failed, with\n"
-        "exit code 1; after --timeout, with 3, and the run goes on.",
-    .examples = "  choreo build web --wait --timeout 20m\n"
+        "exit code 1; after --timeout, with 3, and the run goes on. On a terminal, or with "
+        "--logs,\n"
+        "its log is shown as it goes; else, if it fails, the last 20 lines. All that goes to\n"
+        "standard error. choreo logs run/NAME shows the log at any time.",
+    .examples = "  choreo build web --wait --logs --timeout 20m\n"
                 "  choreo build web --commit 4d2c1a9f03b7c0a1e5d6f7081920a3b4c5d6e7f8\n"
                 "  choreo build web --branch fix-the-cart --wait\n"
                 "  choreo get workflowruns --field-selector spec.owner.componentName=web",
-    .options = {OPTION_commit, OPTION_branch, OPTION_wait, OPTION_dry_run},
+    .options = {OPTION_commit, OPTION_branch, OPTION_wait, OPTION_logs, OPTION_dry_run},
     .forms = OUTPUT_TREES | 1 << OUTPUT_NAME,
     .args = COMPLETE_COMPONENT,
     .run = run,

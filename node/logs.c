@@ -275,7 +275,7 @@ static void on_secret(struct backend_get *get, int rc, const struct err *why)
     }
     if (rc != 0) {
         struct err text;
-        rc = err_set(&text, ERR_UNAVAILABLE,
+        rc = err_set(&text, ERR_UPSTREAM,
                      "cluster \"%.*s\" of data plane \"%.*s\" cannot be reached: %s",
                      SLICE_ARG(p->cluster), SLICE_ARG(p->plane), err.message);
         note_failure(r, rc, &text);

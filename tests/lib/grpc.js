@@ -8,7 +8,7 @@ const loader = require('@grpc/proto-loader');
 const protobuf = require('protobufjs');
 
 const root = path.join(__dirname, '../../proto');
-const files = ['choreo/v1/services.proto', 'choreo/v1/component.proto', 'grpc/health/v1/health.proto',
+const files = ['choreo/v1/services.proto', 'choreo/v1/logs.proto', 'choreo/v1/component.proto', 'grpc/health/v1/health.proto',
                'grpc/reflection/v1/reflection.proto', 'google/rpc/status.proto',
                'google/rpc/error_details.proto'];
 const definition = loader.loadSync(files, {

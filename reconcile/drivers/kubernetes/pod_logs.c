@@ -181,7 +181,7 @@ static void on_refusal(struct pod_step *s, int status)
     } else if (rc == ERR_NOT_FOUND) {
         s->state = STEP_READ;
     } else {
-        fail(s->logs, rc == ERR_UNPROCESSABLE ? ERR_INVALID : ERR_UNAVAILABLE, "a log on",
+        fail(s->logs, rc == ERR_UNPROCESSABLE ? ERR_INVALID : ERR_UPSTREAM, "a log on",
              err.message);
     }
 }
@@ -199,7 +199,7 @@ static void on_log_end(struct fetch *f, int rc, const struct err *err)
     }
     fetch_clear(f);
     if (rc != 0) {
-        fail(p, ERR_UNAVAILABLE, "reading a log broke off:", err->message);
+        fail(p, ERR_UPSTREAM, "reading a log broke off:", err->message);
     } else if (p->sm.state == READING) {
         loop_timer_start(&p->timer, s->state == STEP_WAITING ? LOOK_MS : 0, 0);
     }
@@ -274,6 +274,13 @@ static void end_read(struct pod_logs *p)
 static void go_on(struct pod_logs *p)
 {
     const struct log_options *o = &p->options;
+    if (p->steps.pods > 0 && list_empty(&p->steps.list)) {
+        struct buf text = {0};
+        buf_addf(&text, "its pods have no container \"%.*s\"", SLICE_ARG(o->container));
+        fail(p, ERR_INVALID, "a log on", buf_cstr(&text));
+        buf_free(&text);
+        return;
+    }
     while (p->reading < POD_LOGS_AT_ONCE_MAX && open_next(p)) {
     }
     if (p->reading > 0) {
@@ -306,7 +313,7 @@ static int read_list(struct pod_logs *p, struct err *err)
     json_t *tree = NULL;
     int rc = response_error(p->list.status, buf_slice(&p->list.response), err);
     if (rc == 0 && json_parse(buf_slice(&p->list.response), &tree, NULL) != 0) {
-        rc = err_set(err, ERR_UNAVAILABLE,
+        rc = err_set(err, ERR_UPSTREAM,
                      "the address answers, but not as a Kubernetes API server does");
     }
     if (rc == 0) {
@@ -332,7 +339,7 @@ static void on_list(struct fetch *f, int rc, const struct err *why)
     }
     sm_move(&p->sm, READING);
     if (rc != 0 && p->reading == 0) {
-        fail(p, ERR_UNAVAILABLE, "cannot read pods of", err.message);
+        fail(p, ERR_UPSTREAM, "cannot read pods of", err.message);
         return;
     }
     if (p->options.follow && !p->finish && p->config.on_look != NULL) {
