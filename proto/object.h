@@ -15,6 +15,9 @@ struct backend_object;
 
 enum { OBJECT_BYTES_MAX = 1536 * 1024 };
 
+/* The group of OpenChoreo's kinds, which are served beside ours. */
+#define OPENCHOREO_GROUP "openchoreo.dev"
+
 /* What holds an object that is being deleted until the garbage collector is done: until those
  * dependents are gone that block it; until none refers to it any more. */
 #define OBJECT_FINALIZER_FOREGROUND "foregroundDeletion"

@@ -6,6 +6,7 @@
 
 #include "base/crypto.h"
 #include "proto/object.h"
+#include "proto/workflow_source.h"
 
 enum { COMMIT_SHOWN = 12, NAME_MAX_BYTES = 63, TAIL_MAX = 24, HASH_SHOWN = 8 };
 
@@ -147,13 +148,46 @@ static void name_run(const struct workflow_run_request *r, struct slice commit, 
     buf_free(&hash);
 }
 
-json_t *workflow_run_of(const struct workflow_run_request *r)
+/* OpenChoreo's run says whose it is by labels, and what is built by its parameters. */
+static json_t *openchoreo_run(const struct workflow_run_request *r, json_t *workflow,
+                              struct slice name)
 {
-    json_t *source = workflow_run_source(r->component, r->project);
-    if (source == NULL) {
-        return NULL;
+    json_t *run =
+        object_new(OPENCHOREO_GROUP "/v1alpha1", "WorkflowRun", object_ns(r->component), name);
+    json_object_set_new(run, "spec", json_pack("{s:O}", "workflow", workflow));
+    object_set_label(run, OPENCHOREO_GROUP "/component", object_name(r->component));
+    if (r->project_name.len > 0) {
+        object_set_label(run, OPENCHOREO_GROUP "/project", r->project_name);
     }
-    json_t *git = json_object_get(source, "git");
+    if (r->triggered_by.len > 0) {
+        object_set_annotation(run, WORKFLOW_RUN_TRIGGER, r->triggered_by);
+    }
+    /* Its component's counterpart would be deleted after the run's, which this would make anew. */
+    const json_t *owners = json_at(r->component, "metadata", "ownerReferences", NULL);
+    if (json_array_size(owners) > 0) {
+        json_object_set_new(json_child(run, "metadata"), "ownerReferences", json_deep_copy(owners));
+    } else if (object_uid(r->component).len > 0) {
+        object_add_owner(run, r->component, true);
+    }
+    return run;
+}
+
+static json_t *our_run(const struct workflow_run_request *r, json_t *spec, struct slice name)
+{
+    json_t *run = object_new("choreo.dev/v1", "WorkflowRun", object_ns(r->component), name);
+    json_object_set(run, "spec", spec);
+    if (r->triggered_by.len > 0) {
+        json_object_set_new(spec, "triggeredBy", json_str(r->triggered_by));
+    }
+    if (object_uid(r->component).len > 0) {
+        object_add_owner(run, r->component, true);
+    }
+    return run;
+}
+
+/* Where the branch or commit asked for is another than the component's. */
+static void choose_source(const struct workflow_run_request *r, json_t *git)
+{
     if (r->branch.len > 0) {
         json_object_del(git, "tag");
         json_object_del(git, "commit");
@@ -162,23 +196,48 @@ json_t *workflow_run_of(const struct workflow_run_request *r)
     if (r->commit.len > 0) {
         json_object_set_new(git, "commit", json_str(r->commit));
     }
+}
+
+json_t *workflow_run_of(const struct workflow_run_request *r)
+{
+    json_t *source = workflow_run_source(r->component, r->project);
+    if (source == NULL) {
+        return NULL;
+    }
+    json_t *git = json_object_get(source, "git");
+    choose_source(r, git);
+    json_t *workflow = workflow_run_target(r->component);
+    json_t *paths = json_object_get(workflow, "sourceParameters");
+    if (paths != NULL) {
+        workflow_source_write(json_child(workflow, "parameters"), paths, git);
+        json_object_del(workflow, "sourceParameters");
+    }
+    bool theirs = slice_eq_cstr(json_text_at(workflow, "group"), OPENCHOREO_GROUP);
+    json_object_del(workflow, "group");
     json_t *owner = json_pack("{s:o}", "componentName", json_str(object_name(r->component)));
     if (r->project_name.len > 0) {
         json_object_set_new(owner, "projectName", json_str(r->project_name));
     }
-    json_t *spec = json_pack("{s:o, s:o, s:o}", "workflow", workflow_run_target(r->component),
-                             "owner", owner, "source", source);
+    json_t *spec =
+        json_pack("{s:o, s:o, s:O}", "workflow", workflow, "owner", owner, "source", source);
     struct buf name = {0};
     name_run(r, json_text_at(git, "commit"), spec, &name);
-    if (r->triggered_by.len > 0) {
-        json_object_set_new(spec, "triggeredBy", json_str(r->triggered_by));
-    }
     json_t *run =
-        object_new("choreo.dev/v1", "WorkflowRun", object_ns(r->component), buf_slice(&name));
+        theirs ? openchoreo_run(r, workflow, buf_slice(&name)) : our_run(r, spec, buf_slice(&name));
     buf_free(&name);
-    json_object_set_new(run, "spec", spec);
-    if (object_uid(r->component).len > 0) {
-        object_add_owner(run, r->component, true);
-    }
+    json_decref(spec);
+    json_decref(source);
     return run;
+}
+
+bool workflow_run_is_openchoreo(const json_t *run)
+{
+    return slice_starts_with(object_api_version(run), SLICE(OPENCHOREO_GROUP "/"));
+}
+
+struct slice workflow_run_component(const json_t *run)
+{
+    return workflow_run_is_openchoreo(run)
+               ? object_label(run, OPENCHOREO_GROUP "/component")
+               : json_text(json_at(run, "spec", "owner", "componentName", NULL));
 }

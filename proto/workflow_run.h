@@ -25,11 +25,20 @@ json_t *workflow_run_source(const json_t *component, const json_t *project);
 
 /* "COMPONENT-build-FIRST 12 OF COMMIT"; without a commit, of a hash of what is to be built. The
  * object has no more than 63 characters in its name, and the component as its owner if that has a
- * uid. NULL: it has no source. */
+ * uid. Of a component whose workflow is OpenChoreo's it is OpenChoreo's WorkflowRun, whose
+ * parameters say the source, and which belongs to whom the component belongs. NULL: it has no
+ * source. */
 json_t *workflow_run_of(const struct workflow_run_request *request);
 
-/* What builds it: {kind, name, parameters}, a new tree. spec.workflow, else what spec.build says,
- * else buildpacks for a component with a runtime and a Dockerfile for others. */
+/* What builds it: {group, kind, name, parameters, sourceParameters}, a new tree. spec.workflow,
+ * else what spec.build says, else buildpacks for a component with a runtime and a Dockerfile for
+ * others. */
 json_t *workflow_run_target(const json_t *component);
+
+/* Who or what asked for a run of OpenChoreo's. */
+#define WORKFLOW_RUN_TRIGGER "choreo.dev/triggered-by"
+/* Is the run of OpenChoreo's kind? And the component that either kind is for; or empty. */
+bool workflow_run_is_openchoreo(const json_t *run);
+struct slice workflow_run_component(const json_t *run);
 
 #endif

@@ -32,6 +32,16 @@ static void add_cell(struct route *r, enum snapshot_kind kind, struct slice ns,
         slice_of(arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment))));
 }
 
+/* What a component may be built by: its workflow, and its type, which allows that. */
+static void route_builders(struct route *r, enum snapshot_kind kind, struct slice ns)
+{
+    if (kind == SNAPSHOT_OC_WORKFLOW || kind == SNAPSHOT_OC_TYPE) {
+        route__list(r, SNAPSHOT_OC_COMPONENT, SNAPSHOT_BY_NS, ns, ns);
+    } else if (kind == SNAPSHOT_OC_CLUSTER_WORKFLOW || kind == SNAPSHOT_OC_CLUSTER_TYPE) {
+        route__all(r, SNAPSHOT_OC_COMPONENT);
+    }
+}
+
 void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                       struct slice name, bool whole, route_add add, void *user)
 {
@@ -43,6 +53,9 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
             snapshot_find(s, counterparts[i].theirs, ns, name) != NULL) {
             add(user, counterparts[i].theirs, ns, name, TOLD_DELAY_MS);
         }
+    }
+    if (whole) {
+        route_builders(&r, kind, ns);
     }
     if (kind == SNAPSHOT_RESOURCE) { /* whose newest release a binding may take */
         route__list(&r, SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);

@@ -6,9 +6,7 @@
 #ifndef RENDER_PLATFORM_H
 #define RENDER_PLATFORM_H
 
-#include "base/json.h"
-
-#define OPENCHOREO_GROUP "openchoreo.dev"
+#include "proto/object.h"
 
 struct platform {
     void *user;

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-#include "proto/workflow_run.h"
 #include "reconcile/controllers/workflow_run.h"
 
 #define BUILT "Built"
@@ -101,6 +100,25 @@ static struct slice followed_commit(const struct work *w)
     return json_text(json_at(w->component, "status", "source", "commit", NULL));
 }
 
+struct slice build_make_run(const struct snapshot *s, struct plan *plan,
+                            const struct workflow_run_request *request)
+{
+    json_t *run = workflow_run_of(request);
+    if (run == NULL) {
+        return (struct slice){0};
+    }
+    struct slice ns = object_ns(run);
+    struct slice name = arena_copy(&plan->arena, object_name(run));
+    bool theirs = workflow_run_is_openchoreo(run);
+    if (snapshot_find(s, SNAPSHOT_RUN, ns, name) != NULL ||
+        (theirs && snapshot_find(s, SNAPSHOT_OC_WORKFLOW_RUN, ns, name) != NULL)) {
+        json_decref(run);
+        return (struct slice){0};
+    }
+    plan_create(plan, theirs ? SNAPSHOT_OC_WORKFLOW_RUN : SNAPSHOT_RUN, run);
+    return name;
+}
+
 static bool make_run(struct work *w, const json_t *git)
 {
     const struct workflow_run_request request = {.component = w->component,
@@ -109,16 +127,10 @@ static bool make_run(struct work *w, const json_t *git)
                                                  .commit = follows(w, git) ? followed_commit(w)
                                                                            : SLICE(""),
                                                  .triggered_by = SLICE("component")};
-    json_t *run = workflow_run_of(&request);
-    if (run == NULL) {
+    struct slice name = build_make_run(w->s, w->plan, &request);
+    if (name.len == 0) {
         return false;
     }
-    struct slice name = arena_copy(&w->plan->arena, object_name(run));
-    if (snapshot_find(w->s, SNAPSHOT_RUN, w->entry->ns, name) != NULL) {
-        json_decref(run);
-        return false;
-    }
-    plan_create(w->plan, SNAPSHOT_RUN, run);
     plan_event(w->plan, w->component, false, "BuildStarted", "made run \"%.*s\"", SLICE_ARG(name));
     condition_set(w->edit, w->s, BUILT, STATUS_FALSE, "Building", "run \"%.*s\" is being started",
                   SLICE_ARG(name));
@@ -241,6 +253,12 @@ bool build_plan(const struct snapshot *s, const struct snapshot_entry *component
     }
     json_decref(source);
     return true;
+}
+
+bool build_is_for_workload(const json_t *component)
+{
+    struct slice group = json_text(json_at(component, "spec", "workflow", "group", NULL));
+    return slice_eq_cstr(group, OPENCHOREO_GROUP);
 }
 
 void build_unused(json_t *edit)

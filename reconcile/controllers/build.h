@@ -4,6 +4,7 @@
 #ifndef RECONCILE_CONTROLLERS_BUILD_H
 #define RECONCILE_CONTROLLERS_BUILD_H
 
+#include "proto/workflow_run.h"
 #include "reconcile/controllers/common.h"
 
 enum { BUILD_RUNS_KEPT = 10 }; /* of a component, beside those of what runs */
@@ -21,6 +22,13 @@ struct build {
 bool build_plan(const struct snapshot *s, const struct snapshot_entry *component,
                 const struct membership *membership, json_t *edit, struct plan *plan,
                 struct build *out);
+/* Is what was built written into the Workload that the component is made of, and not taken from
+ * the run? So it is where OpenChoreo's workflows build. */
+bool build_is_for_workload(const json_t *component);
+/* Makes the run, whichever kind it is of; its name, the plan's. Empty: there is one of that name,
+ * or nothing to build. */
+struct slice build_make_run(const struct snapshot *s, struct plan *plan,
+                            const struct workflow_run_request *request);
 /* The component names an image itself: what its source says is recorded, and not built. */
 void build_unused(json_t *edit);
 

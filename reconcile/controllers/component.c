@@ -87,6 +87,11 @@ static bool find_built(struct work *w)
         if (build.image.len == 0) {
             return fail(w, "ImageResolved", build.reason, "%s", build.message);
         }
+        if (build_is_for_workload(w->component)) {
+            return fail(w, "ImageResolved", "Building",
+                        "what run \"%.*s\" made is being written into its Workload",
+                        SLICE_ARG(build.run));
+        }
         condition_set(w->edit, w->s, "ImageResolved", STATUS_TRUE, "Built", "run \"%.*s\" made it",
                       SLICE_ARG(build.run));
         return true;
@@ -108,7 +113,11 @@ static bool find_image(struct work *w)
     struct slice image = workload != NULL ? json_text(json_at(workload, "container", "image", NULL))
                                           : spec_text(w->component, "image");
     if (image.len > 0) {
-        build_unused(w->edit);
+        struct build build;
+        if (!build_is_for_workload(w->component) ||
+            !build_plan(w->s, w->entry, &w->membership, w->edit, w->plan, &build)) {
+            build_unused(w->edit);
+        }
         status_set(w->edit, "image", json_str(image));
         condition_set(w->edit, w->s, "ImageResolved", STATUS_TRUE, "Given", "%s is used as it is",
                       workload != NULL ? "spec.workload.container.image" : "spec.image");

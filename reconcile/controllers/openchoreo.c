@@ -27,6 +27,18 @@ void translation_ignore(struct translation *t, const char *field)
     }
 }
 
+void translation_refuse(struct translation *t, const char *reason, const char *format, ...)
+{
+    va_list args;
+    struct buf text = {0};
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    t->refused = reason;
+    t->why = arena_cstr(&t->plan->arena, buf_slice(&text));
+    buf_free(&text);
+}
+
 void translation_fail(struct translation *t, const char *reason, const char *format, ...)
 {
     va_list args;
@@ -147,7 +159,9 @@ void translation_end(struct translation *t, const json_t *counterpart)
             known ? arena_cstr(&t->plan->arena, ready.message) : "has not been looked at yet",
             t->s->now_ms);
     }
-    if (t->ignored.len > 0) {
+    if (t->refused != NULL) {
+        condition_set(t->edit, t->s, "Accepted", STATUS_FALSE, t->refused, "%s", t->why);
+    } else if (t->ignored.len > 0) {
         condition_set(t->edit, t->s, "Accepted", STATUS_FALSE, "NotSupported",
                       "recorded, but nothing acts on it yet: %s%s", buf_cstr(&t->ignored), t->hint);
     } else {

@@ -19,14 +19,19 @@ struct translation {
     const json_t *beside; /* what the counterpart is made of too (a Workload), or NULL */
     json_t *edit;
     struct plan *plan;
-    struct buf ignored; /* the fields that nothing acts on */
-    const char *hint;   /* what to do instead; "" */
+    struct buf ignored;  /* the fields that nothing acts on */
+    const char *hint;    /* what to do instead; "" */
+    const char *refused; /* why something that it says cannot be acted on: a reason; or NULL */
+    const char *why;
 };
 
 void translation_begin(struct translation *t, const struct snapshot *s,
                        const struct snapshot_entry *entry, struct plan *plan);
 /* Notes that nothing acts on spec.FIELD, if it is set. */
 void translation_ignore(struct translation *t, const char *field);
+/* Accepted is False: something that it says cannot be acted on, while the rest may be well. */
+void translation_refuse(struct translation *t, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Ready is False. */
 void translation_fail(struct translation *t, const char *reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -38,6 +43,13 @@ const json_t *translation_counterpart(struct translation *t, enum snapshot_kind 
 void translation_merge(struct translation *t, const struct snapshot_entry *ours, json_t *spec);
 /* Tells Ready as the counterpart (NULL: what was said stays) tells it, and what is ignored. */
 void translation_end(struct translation *t, const json_t *counterpart);
+
+/* What a Component's workflow says of ours, into spec: workflow, source and autoBuild; nulls, if it
+ * names none, or none that can build it, which Accepted says. True: it can be built. */
+bool openchoreo_build_spec(struct translation *t, json_t *spec);
+/* Writes the image that the newest build of ours made into the Workload (NULL: makes one), once for
+ * each build: what somebody writes there later stays. False, with Ready set: it cannot. */
+bool openchoreo_build_write(struct translation *t, const struct snapshot_entry *workload);
 
 /* Does a ReleaseBinding name the release that stays in this environment? */
 bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,

@@ -16,34 +16,29 @@ static json_t *copied(const json_t *value)
     return value != NULL && !json_is_null(value) ? json_deep_copy(value) : json_null();
 }
 
-/* The Workload that names the component; NULL, with the condition set, if there is not just one. */
-static const json_t *find_workload(struct translation *t)
+/* The Workload that names the component; NULL: there is none. False, with the condition set, if
+ * there are two. */
+static bool find_workload(struct translation *t, const struct snapshot_entry **found)
 {
     struct slice project = owner_text(t->object, "projectName");
     const struct snapshot_entry **all;
     size_t count = snapshot_list(t->s, SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, t->entry->ns,
                                  t->entry->name, &t->plan->arena, &all);
-    const json_t *found = NULL;
+    *found = NULL;
     for (size_t i = 0; i < count; i++) {
         const json_t *workload = snapshot_tree(t->s, all[i]);
         if (all[i]->deleting || !slice_eq(owner_text(workload, "projectName"), project)) {
             continue;
         }
-        if (found != NULL) {
+        if (*found != NULL) {
             translation_fail(t, "WorkloadAmbiguous",
                              "workloads \"%.*s\" and \"%.*s\" both name it: delete one",
-                             SLICE_ARG(object_name(found)), SLICE_ARG(all[i]->name));
-            return NULL;
+                             SLICE_ARG((*found)->name), SLICE_ARG(all[i]->name));
+            return false;
         }
-        found = workload;
+        *found = all[i];
     }
-    if (found == NULL) {
-        translation_fail(t, "WorkloadNotFound",
-                         "no Workload names component \"%.*s\" of project \"%.*s\" as its owner "
-                         "yet",
-                         SLICE_ARG(t->entry->name), SLICE_ARG(project));
-    }
-    return found;
+    return true;
 }
 
 static json_t *workload_of(const json_t *workload)
@@ -59,7 +54,7 @@ static json_t *workload_of(const json_t *workload)
     return out;
 }
 
-static json_t *component_spec(struct translation *t, const json_t *workload)
+static json_t *component_spec(struct translation *t)
 {
     const json_t *type = json_at(t->object, "spec", "componentType", NULL);
     const json_t *parameters = json_at(t->object, "spec", "parameters", NULL);
@@ -75,7 +70,40 @@ static json_t *component_spec(struct translation *t, const json_t *workload)
                      json_str(name), "autoDeploy", deploys, "parameters",
                      json_is_object(parameters) ? json_deep_copy(parameters) : json_null(),
                      "traits", copied(json_at(t->object, "spec", "traits", NULL)), "workload",
-                     workload_of(workload));
+                     t->beside != NULL ? workload_of(t->beside) : json_null());
+}
+
+/* Ours is there when there is something that runs, or something that can be built. */
+static const json_t *make_component(struct translation *t, const struct snapshot_entry *workload)
+{
+    t->beside = workload != NULL ? snapshot_tree(t->s, workload) : NULL;
+    json_t *spec = component_spec(t);
+    bool builds = openchoreo_build_spec(t, spec);
+    if (workload == NULL && !builds) {
+        json_decref(spec);
+        translation_fail(t, "WorkloadNotFound",
+                         "no Workload names component \"%.*s\" of project \"%.*s\" as its owner "
+                         "yet",
+                         SLICE_ARG(t->entry->name),
+                         SLICE_ARG(owner_text(t->object, "projectName")));
+        return NULL;
+    }
+    const json_t *counterpart = translation_counterpart(t, SNAPSHOT_COMPONENT, spec);
+    bool written = counterpart == NULL || !builds || openchoreo_build_write(t, workload);
+    return written ? counterpart : NULL;
+}
+
+static void tell_build(struct translation *t, const json_t *counterpart)
+{
+    struct condition built = condition_of(counterpart, "Built");
+    if (built.reason.len > 0) {
+        struct arena *arena = &t->plan->arena;
+        object_set_condition(t->edit, "Built", arena_cstr(arena, built.status),
+                             arena_cstr(arena, built.reason), arena_cstr(arena, built.message),
+                             t->s->now_ms);
+    } else {
+        condition_drop(t->edit, "Built");
+    }
 }
 
 void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_entry *entry,
@@ -86,14 +114,12 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
         return;
     }
     translation_begin(&t, s, entry, plan);
-    translation_ignore(&t, "workflow");
-    translation_ignore(&t, "autoBuild");
-    const json_t *workload = find_workload(&t);
+    const struct snapshot_entry *workload;
     const json_t *counterpart = NULL;
-    if (workload != NULL) {
-        t.beside = workload;
-        counterpart = translation_counterpart(&t, SNAPSHOT_COMPONENT, component_spec(&t, workload));
+    if (find_workload(&t, &workload)) {
+        counterpart = make_component(&t, workload);
     }
+    tell_build(&t, counterpart);
     const json_t *latest = json_at(counterpart, "status", "latestRelease", NULL);
     if (latest != NULL) {
         status_set(t.edit, "latestRelease", json_deep_copy(latest));

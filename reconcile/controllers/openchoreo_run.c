@@ -1,11 +1,17 @@
 /* openchoreo_run.c: OpenChoreo's WorkflowRuns, and the workflows that they name.
  *
- * A WorkflowRun has a counterpart; whose it is, its labels say. A workflow has none: it is read
- * where it lies, so that OpenChoreo's dockerfile-builder may stand beside the built-in one of that
- * name. */
+ * A WorkflowRun has a counterpart; whose it is, its labels say, and which commit it is of, its
+ * parameters. It goes when its counterpart goes: nothing is run twice. A workflow has none: it is
+ * read where it lies, so that OpenChoreo's dockerfile-builder may stand beside the built-in one of
+ * that name. */
 #include "reconcile/controllers/openchoreo.h"
 
+#include "proto/workflow_run.h"
+#include "proto/workflow_source.h"
+
 #define LABEL "openchoreo.dev/"
+
+enum { TRIGGER_MAX = 253 }; /* of WorkflowRun.spec.triggeredBy */
 
 static json_t *copy_at(const json_t *object, const char *section, const char *key)
 {
@@ -13,13 +19,25 @@ static json_t *copy_at(const json_t *object, const char *section, const char *ke
     return value != NULL ? json_deep_copy(value) : json_null();
 }
 
-static json_t *run_spec(const json_t *run)
+static const json_t *workflow_of(const struct translation *t)
 {
+    const json_t *ref = json_at(t->object, "spec", "workflow", NULL);
+    bool local = slice_eq_cstr(json_text_at(ref, "kind"), "Workflow");
+    return snapshot_get(t->s, local ? SNAPSHOT_OC_WORKFLOW : SNAPSHOT_OC_CLUSTER_WORKFLOW,
+                        local ? t->entry->ns : (struct slice){0}, json_text_at(ref, "name"));
+}
+
+static json_t *run_spec(const struct translation *t)
+{
+    const json_t *run = t->object;
     json_t *workflow = json_deep_copy(json_at(run, "spec", "workflow", NULL));
     json_object_set_new(workflow, "group", json_string(OPENCHOREO_GROUP));
-    json_t *spec =
-        json_pack("{s:o, s:o, s:s}", "workflow", workflow, "ttlAfterCompletion",
-                  copy_at(run, "spec", "ttlAfterCompletion"), "triggeredBy", OPENCHOREO_GROUP);
+    struct slice asked = object_annotation(run, WORKFLOW_RUN_TRIGGER);
+    json_t *spec = json_pack(
+        "{s:o, s:o, s:o, s:o*}", "workflow", workflow, "ttlAfterCompletion",
+        copy_at(run, "spec", "ttlAfterCompletion"), "triggeredBy",
+        json_str(asked.len > 0 && asked.len <= TRIGGER_MAX ? asked : SLICE(OPENCHOREO_GROUP)),
+        "source", workflow_source_read(workflow_of(t), json_object_get(workflow, "parameters")));
     struct slice project = object_label(run, LABEL "project");
     struct slice component = object_label(run, LABEL "component");
     json_t *owner = json_object();
@@ -72,8 +90,12 @@ void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *
     translation_begin(&t, s, entry, plan);
     const struct snapshot_entry *there = snapshot_find(s, SNAPSHOT_RUN, entry->ns, entry->name);
     const json_t *ours = there != NULL ? snapshot_tree(s, there) : NULL;
+    if (ours == NULL && object_condition(t.object, "WorkflowCompleted") != NULL) {
+        plan_delete(plan, entry); /* it ran, and its time was over: not a second time */
+        return;
+    }
     if (ours == NULL || !owned_by(ours, entry->uid)) {
-        ours = translation_counterpart(&t, SNAPSHOT_RUN, run_spec(t.object));
+        ours = translation_counterpart(&t, SNAPSHOT_RUN, run_spec(&t));
     }
     if (ours != NULL) { /* what runs stays what it was when it began */
         tell(&t, ours);

@@ -6,8 +6,7 @@
  * component's path. The very first commit is found by polling, in either case. */
 #include "reconcile/controllers/tracking.h"
 
-#include "proto/workflow_run.h"
-#include "reconcile/controllers/common.h"
+#include "reconcile/controllers/build.h"
 
 struct tracking {
     const struct snapshot *s;
@@ -38,6 +37,14 @@ static uint64_t told_ms(const struct tracking *t, bool *any)
     return newest_ms;
 }
 
+/* Was the image made of this commit? A workflow may tell no more than how it begins. */
+static bool is_built(const struct tracking *t, struct slice commit)
+{
+    enum { TOLD_MIN = 7 };
+    struct slice built = json_text(json_at(t->component, "status", "build", "commit", NULL));
+    return built.len >= TOLD_MIN && slice_starts_with(commit, built);
+}
+
 /* The commit that was found, if it was never built: it has no run, and the image is not of it. */
 static void build_newest(const struct tracking *t, const json_t *git)
 {
@@ -51,20 +58,22 @@ static void build_newest(const struct tracking *t, const json_t *git)
                             : json_text(json_at(t->component, "status", "project", NULL)),
         .commit = json_text_at(found, "commit"),
         .triggered_by = SLICE("component")};
-    struct slice built = json_text(json_at(t->component, "status", "build", "commit", NULL));
-    bool unknown = request.commit.len > 0 && !slice_eq(request.commit, built);
-    json_t *run = unknown ? workflow_run_of(&request) : NULL;
-    if (run == NULL) {
+    if (request.commit.len == 0 || is_built(t, request.commit)) {
         return;
     }
-    struct slice name = arena_copy(&t->plan->arena, object_name(run));
-    if (snapshot_find(t->s, SNAPSHOT_RUN, t->entry->ns, name) != NULL) {
-        json_decref(run);
-        return;
+    struct slice name = build_make_run(t->s, t->plan, &request);
+    if (name.len > 0) {
+        plan_event(t->plan, t->component, false, "CommitFound", "made run \"%.*s\" of a new commit",
+                   SLICE_ARG(name));
     }
-    plan_create(t->plan, SNAPSHOT_RUN, run);
-    plan_event(t->plan, t->component, false, "CommitFound", "made run \"%.*s\" of a new commit",
-               SLICE_ARG(name));
+}
+
+/* Credentials that lie in a store outside are the cluster's to read, not ours. */
+static bool may_ask(const struct tracking *t, const json_t *git)
+{
+    struct slice secret = json_text_at(git, "secretRef");
+    return secret.len == 0 || snapshot_find(t->s, SNAPSHOT_SECRET, t->entry->ns, secret) != NULL ||
+           snapshot_find(t->s, SNAPSHOT_SECRET_REFERENCE, t->entry->ns, secret) == NULL;
 }
 
 void tracking_plan(const struct snapshot *s, const struct snapshot_entry *component,
@@ -83,7 +92,7 @@ void tracking_plan(const struct snapshot *s, const struct snapshot_entry *compon
         uint64_t until_ms = told_ms(&t, &any) + TRACKING_TOLD_MS;
         if (s->now_ms < until_ms) {
             plan_requeue(plan, until_ms - s->now_ms);
-        } else {
+        } else if (may_ask(&t, git)) {
             plan_follow(plan, json_text_at(git, "repository"), json_text_at(git, "branch"),
                         json_text_at(git, "secretRef"), TRACKING_POLL_MS);
             if (any || json_at(t.component, "status", "build", NULL) != NULL) {

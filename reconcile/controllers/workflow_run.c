@@ -131,8 +131,9 @@ static bool find_source(struct work *w)
 {
     const json_t *git = json_at(w->run, "spec", "source", "git", NULL);
     struct slice commit = run_commit(w->run);
-    if (git == NULL) {
-        return true;
+    struct slice group = json_text(json_at(w->run, "spec", "workflow", "group", NULL));
+    if (git == NULL || (commit.len == 0 && slice_eq_cstr(group, OPENCHOREO_GROUP))) {
+        return true; /* OpenChoreo's workflows look up the branch themselves, and tell the commit */
     }
     if (commit.len > 0) {
         status_set(w->edit, "commit", json_str(commit));

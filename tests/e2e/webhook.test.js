@@ -71,7 +71,7 @@ const pushed = (commit, branch = 'main') => ({
 
 async function runs(component) {
   const list = JSON.parse(await cluster.choreo('get', 'workflowruns', '-n', 'default', '-o', 'json'));
-  return list.items.filter(run => run.spec.owner.componentName === component);
+  return list.items.filter(run => run.spec.owner?.componentName === component);
 }
 
 async function apply(object) {
@@ -119,6 +119,67 @@ test('a push is built once, by whatever node it is told', async () => {
   const found = (await runs('told')).filter(run => run.spec.source.git.commit === commit);
   assert.strictEqual(found.length, 1);
   assert.strictEqual(found[0].spec.triggeredBy, 'system:webhook:default/github');
+});
+
+// The workflow builds in one step, whose outputs the simulated cluster takes from the annotation.
+const openchoreo = (kind, name, spec) => ({apiVersion: 'openchoreo.dev/v1alpha1', kind,
+  metadata: {name}, spec});
+const marked = (mark, rest = {}) => ({type: 'string', ...rest,
+  [`x-openchoreo-component-parameter-repository-${mark}`]: true});
+const workflow = () => openchoreo('ClusterWorkflow', 'one-step', {
+  parameters: {openAPIV3Schema: {type: 'object', properties: {
+    url: marked('url'), branch: marked('branch', {default: 'main'}),
+    commit: marked('commit', {default: ''})}}},
+  runTemplate: {
+    apiVersion: 'argoproj.io/v1alpha1', kind: 'Workflow',
+    metadata: {name: '${metadata.workflowRunName}', annotations: {
+      'plane.choreo.dev/message': 'registry.example.com/greeter:${parameters.commit}'}},
+    spec: {entrypoint: 'build', templates: [{name: 'build', container: {image: 'builder'},
+      outputs: {parameters: [{name: 'image', valueFrom: {path: '/image'}}]}}]},
+  },
+});
+
+test('a push builds what OpenChoreo declares, and its Workload runs it', async () => {
+  const ours = (kind, name, spec) => apply({apiVersion: 'choreo.dev/v1', kind, metadata: {name}, spec});
+  await ours('DataPlane', 'development', {type: 'single-cluster'});
+  await ours('Environment', 'first', {dataPlane: 'development'});
+  await ours('DeploymentPipeline', 'short', {promotionPaths: [
+    {sourceEnvironmentRef: {name: 'first'}, targetEnvironmentRefs: []}]});
+  await ours('Project', 'shop', {deploymentPipeline: 'short'});
+  await apply(workflow());
+  await apply(openchoreo('ClusterComponentType', 'worker-by-push', {
+    workloadType: 'deployment', allowedWorkflows: [{kind: 'ClusterWorkflow', name: 'one-step'}],
+    resources: [{id: 'deployment', template: {apiVersion: 'apps/v1', kind: 'Deployment',
+      metadata: {name: '${metadata.name}', namespace: '${metadata.namespace}'},
+      spec: {selector: {matchLabels: '${metadata.podSelectors}'}, template: {
+        metadata: {labels: '${metadata.podSelectors}'},
+        spec: {containers: [{name: 'main', image: '${workload.container.image}'}]}}}}}]}));
+  await apply(openchoreo('Component', 'greeter', {
+    owner: {projectName: 'shop'}, autoDeploy: true, autoBuild: true,
+    componentType: {kind: 'ClusterComponentType', name: 'deployment/worker-by-push'},
+    workflow: {name: 'one-step', parameters: {url: `${git.url}/plain/shop`}}}));
+  const get = async (kind, name) =>
+    JSON.parse(await cluster.choreo('get', kind, name, '-n', 'default', '-o', 'json'));
+  const image = async wanted => {
+    const workload = await get('workloads.openchoreo.dev', 'greeter').catch(() => null);
+    return workload?.spec.container.image === wanted;
+  };
+  const before = git.commit('refs/heads/main');
+  await until('the first image', () => image(`registry.example.com/greeter:${before}`));
+  const commit = await git.push('main');
+  const answer = await deliver('node-2', pushed(commit));
+  const row = answer.body.runs.find(run => run.component === 'greeter');
+  assert.strictEqual(row.result, 'made', JSON.stringify(answer.body));
+  await until('the image of the push', () => image(`registry.example.com/greeter:${commit}`));
+  const run = await get('workflowruns.openchoreo.dev', row.run);
+  assert.strictEqual(run.spec.workflow.parameters.commit, commit);
+  assert.strictEqual(run.spec.workflow.parameters.branch, 'main');
+  await until('what was pushed runs', async () => {
+    const {status} = await get('components.openchoreo.dev', 'greeter');
+    const release = await get('releases.choreo.dev', status.latestRelease.name);
+    return status.conditions.some(c => c.type === 'Ready' && c.status === 'True') &&
+      release.spec.workload.container.image.endsWith(commit);
+  });
 });
 
 test('the choreo command says the same again', async () => {

@@ -136,7 +136,8 @@ static void on_noted(struct gate_write *w, int rc, const struct err *err)
     answer(d);
 }
 
-static void write_as_hook(struct delivery *d, const char *kind, enum admit_op op, json_t *incoming,
+static void write_as_hook(struct delivery *d, struct slice api_version, const char *kind,
+                          enum admit_op op, json_t *incoming,
                           void (*done)(struct gate_write *w, int rc, const struct err *err))
 {
     const struct kind_registry *kinds = api_kinds(d->api, d->arena);
@@ -145,7 +146,7 @@ static void write_as_hook(struct delivery *d, const char *kind, enum admit_op op
         .loop = d->stream->loop,
         .arena = d->arena,
         .subject = &d->subject,
-        .kind = kind_by_type(kinds, SLICE("choreo.dev/v1"), slice_of(kind)),
+        .kind = kind_by_type(kinds, api_version, slice_of(kind)),
         .op = op,
         .ns = d->ns,
         .incoming = incoming,
@@ -180,7 +181,7 @@ static void finish(struct delivery *d)
         json_pack("{s:o, s:s, s:o, s:o, s:s}", "id", json_str(d->id), "at", at, "event",
                   json_str(d->event), "repository", json_str(url), "message", d->message);
     json_t *patch = kept(d, json_pack("{s:{s:o}}", "status", "lastDelivery", delivery));
-    write_as_hook(d, "GitWebhook", ADMIT_PATCH_MERGE, patch, on_noted);
+    write_as_hook(d, SLICE("choreo.dev/v1"), "GitWebhook", ADMIT_PATCH_MERGE, patch, on_noted);
     d->write.name = d->name;
     d->write.sub = ADMIT_STATUS;
     gate_write(&d->write);
@@ -201,12 +202,11 @@ static void on_made(struct gate_write *w, int rc, const struct err *err)
     struct delivery *d = w->user;
     const json_t *run = json_array_get(d->runs, d->next);
     bool there = rc == ERR_EXISTS;
-    json_t *result = json_pack(
-        "{s:o, s:o, s:s}", "run", json_str(object_name(run)), "component",
-        json_str(json_text(json_at(run, "spec", "owner", "componentName", NULL))), "result",
-        rc == 0 ? "made"
-        : there ? "was there"
-                : "refused");
+    json_t *result = json_pack("{s:o, s:o, s:s}", "run", json_str(object_name(run)), "component",
+                               json_str(workflow_run_component(run)), "result",
+                               rc == 0 ? "made"
+                               : there ? "was there"
+                                       : "refused");
     if (rc != 0 && !there) {
         json_object_set_new(result, "message", json_str(slice_of(err->message)));
         d->failed++;
@@ -221,7 +221,8 @@ static void on_made(struct gate_write *w, int rc, const struct err *err)
 static void make_next(struct delivery *d)
 {
     if (d->next < json_array_size(d->runs)) {
-        write_as_hook(d, "WorkflowRun", ADMIT_CREATE, json_array_get(d->runs, d->next), on_made);
+        json_t *run = json_array_get(d->runs, d->next); /* ours or OpenChoreo's */
+        write_as_hook(d, object_api_version(run), "WorkflowRun", ADMIT_CREATE, run, on_made);
         gate_write(&d->write);
         return;
     }

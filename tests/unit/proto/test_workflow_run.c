@@ -117,12 +117,48 @@ static void test_long_names_differ(void **state)
     json_decref(b);
 }
 
+/* A component that OpenChoreo's workflow builds: its run, with the commit in its parameters. */
+static void test_of_openchoreo(void **state)
+{
+    (void)state;
+    json_t *component = parse(
+        "metadata:\n"
+        "  {name: web, namespace: acme, uid: u1, ownerReferences: [{kind: Component, uid: u2}]}\n"
+        "spec:\n"
+        "  source: {git: {repository: git.example.com/web, branch: main}}\n"
+        "  workflow:\n"
+        "    {group: openchoreo.dev, kind: Workflow, name: docker, parameters: {url: "
+        "git.example.com/web}, sourceParameters: {repository: url, branch: at.branch, commit: "
+        "at.commit}}\n");
+    const struct workflow_run_request r = {.component = component,
+                                           .project_name = SLICE("shop"),
+                                           .branch = SLICE("fix"),
+                                           .commit = SLICE(COMMIT),
+                                           .triggered_by = SLICE("push")};
+    json_t *run = workflow_run_of(&r);
+    json_t *expected = parse("workflow: {kind: Workflow, name: docker, parameters: {url: "
+                             "git.example.com/web, at: {branch: fix, commit: " COMMIT "}}}");
+    assert_true(workflow_run_is_openchoreo(run));
+    assert_true(slice_eq_cstr(object_name(run), "web-build-0123456789ab"));
+    assert_true(json_equal(json_object_get(run, "spec"), expected));
+    assert_true(slice_eq_cstr(object_label(run, "openchoreo.dev/project"), "shop"));
+    assert_true(slice_eq_cstr(workflow_run_component(run), "web"));
+    assert_true(slice_eq_cstr(object_annotation(run, WORKFLOW_RUN_TRIGGER), "push"));
+    /* It goes with the component of OpenChoreo's, and not with its counterpart. */
+    const json_t *owners = json_at(run, "metadata", "ownerReferences", NULL);
+    assert_int_equal(json_array_size(owners), 1);
+    assert_true(slice_eq_cstr(json_text_at(json_array_get(owners, 0), "uid"), "u2"));
+    json_decref(expected);
+    json_decref(run);
+    json_decref(component);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_a_commit),       cmocka_unit_test(test_source_of_the_project),
         cmocka_unit_test(test_no_source),         cmocka_unit_test(test_workflow_of_its_own),
-        cmocka_unit_test(test_long_names_differ),
+        cmocka_unit_test(test_long_names_differ), cmocka_unit_test(test_of_openchoreo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
