@@ -50,9 +50,9 @@ struct log_read {
     /* A word about the log, for people: what is waited for, what is missing. At any time. */
     void (*on_notice)(struct log_read *read, struct slice text);
     /* rc 0: that was all. Errors: ERR_NOT_FOUND (no such object, or nothing of it is left),
-     * ERR_INVALID (it has not begun, no such container), ERR_TIMEOUT (followed, and it has not begun
-     * in time), ERR_UPSTREAM (the cluster cannot be read, or no longer), ERR_BUSY (too many at
-     * once), ERR_CANCELED (stop()), those of backend_get. */
+     * ERR_INVALID (it has not begun, no such container), ERR_TIMEOUT (followed, and it has not
+     * begun in time), ERR_UPSTREAM (the cluster cannot be read, or no longer), ERR_BUSY (too many
+     * at once), ERR_CANCELED (stop()), those of backend_get. */
     void (*done)(struct log_read *read, int rc, const struct err *err);
     bool paused;
     void *impl; /* the source's */

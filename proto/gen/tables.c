@@ -507,8 +507,7 @@ static void kind_row(FILE *out, const struct model_message *message)
             kind->cluster_scoped ? "false" : "true", kind->status ? "true" : "false",
             kind->generation ? "true" : "false", kind->strategic ? "true" : "false",
             kind->answered ? "true" : "false", kind->log ? "true" : "false",
-            kind->answered ? "KIND_CREATE" : "KIND_VERBS_ALL",
-            s);
+            kind->answered ? "KIND_CREATE" : "KIND_VERBS_ALL", s);
 }
 
 /* Has a table: neither a map's entry nor a value with a form of its own. */
