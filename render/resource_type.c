@@ -24,7 +24,8 @@ static int start(struct provisioning *p, const struct render_resource *in, struc
     struct layers configs = {0};
     *p = (struct provisioning){.in = in};
     context_resource(&p->arena, in, &p->context);
-    template_init(&p->scope, &p->arena, in->cost_limit != 0 ? in->cost_limit : RENDER_COST_MAX);
+    uint64_t limit = in->cost_limit != 0 ? in->cost_limit : RENDER_COST_MAX;
+    template_init(&p->scope, &p->arena, in->cost_left != NULL ? *in->cost_left : limit);
     p->scope.tolerant = in->tolerant;
     p->scope.programs = in->programs;
     p->scope.trace = in->trace;
@@ -40,6 +41,9 @@ static int start(struct provisioning *p, const struct render_resource *in, struc
 
 static void finish(struct provisioning *p)
 {
+    if (p->in->cost_left != NULL) {
+        *p->in->cost_left = p->scope.cost_left;
+    }
     resources_free(&p->list);
     context_free(&p->context);
     arena_free(&p->arena);

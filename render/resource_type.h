@@ -28,7 +28,9 @@ struct render_resource {
      * it; NULL: nothing was. */
     const json_t *applied;
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */
-    bool tolerant;       /* as a component's */
+    /* Of all calls that share it together: what is left is put back; NULL: each has cost_limit. */
+    uint64_t *cost_left;
+    bool tolerant; /* as a component's */
     struct cel_cache *programs;
     struct trace *trace;
 };

@@ -58,6 +58,8 @@ bool rendered_resource_open(struct rendered_resource *r, const struct snapshot *
         return false;
     }
     r->in.programs = s->programs;
+    r->cost_left = RENDER_COST_MAX;
+    r->in.cost_left = &r->cost_left;
     look(r, s, rendered, inventory);
     r->in.applied = r->applied;
     return true;

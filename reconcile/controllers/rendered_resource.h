@@ -10,6 +10,8 @@
 
 struct rendered_resource {
     struct render_resource in;
+    uint64_t
+        cost_left; /* of whatever is asked of it: a report has one limit, however many objects */
     json_t *manifests;
     json_t *ids;     /* of the manifests' templates */
     json_t *applied; /* {ID: status} of what is seen */

@@ -4,6 +4,7 @@
 
 #include "base/yaml.h"
 #include "render/pipeline.h"
+#include "render/resource_type.h"
 
 struct attack {
     const char *resources; /* of the type, beside its deployment */
@@ -251,12 +252,37 @@ static void each_element_that_is_patched_is_paid_for(void **state)
     buf_free(&text);
 }
 
+/* A thousand objects whose readiness is dear are as dear as one. */
+static void readiness_of_all_objects_has_one_limit(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    json_t *type;
+    enum render_ready ready;
+    uint64_t left = 10 * 1000;
+    size_t answered = 0;
+    assert_ok(yaml_parse(SLICE("resources: [{id: a, readyWhen: \"${" TEN ".all(a, " TEN
+                               ".all(b, a + b >= 0))}\", template: {}}]"),
+                         "attack", &type, &err),
+              &err);
+    const struct render_resource in = {
+        .id = {.ns = SLICE("acme"), .resource = SLICE("db")}, .type = type, .cost_left = &left};
+    while (render_ready(&in, SLICE("a"), &ready, &err) == 0 && answered < 1000) {
+        assert_int_equal(ready, READY_YES);
+        answered++;
+    }
+    assert_in_range(answered, 1, 100);
+    assert_err(err.code, &err, ERR_TOO_LARGE, "cost more than their limit");
+    json_decref(type);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_attack_is_refused_with_its_place),
         cmocka_unit_test(what_is_copied_ends_at_the_limit),
         cmocka_unit_test(each_element_that_is_patched_is_paid_for),
+        cmocka_unit_test(readiness_of_all_objects_has_one_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
