@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 
 #include "base/address.h"
 
@@ -24,6 +25,7 @@ static void test_local_and_not(void **state)
                                       "0.1.2.3",
                                       "169.254.169.254",
                                       "100.100.100.200",
+                                      "168.63.129.16",
                                       "192.0.0.192",
                                       "224.0.0.1",
                                       "255.255.255.255",
@@ -34,10 +36,12 @@ static void test_local_and_not(void **state)
                                       "fec0::1",
                                       "ff02::1",
                                       "fd00:ec2::254",
+                                      "fd20:ce::254",
                                       "::ffff:127.0.0.1",
                                       "::ffff:169.254.169.254",
                                       "::127.0.0.1",
                                       "64:ff9b::7f00:1",
+                                      "64:ff9b:1::a9fe:a9fe",
                                       "2002:7f00:1::",
                                       "2002:a9fe:a9fe::1"};
     static const char *const no[] = {
@@ -59,8 +63,28 @@ static void test_local_and_not(void **state)
     assert_true(address_is_local(&unknown));
 }
 
+/* What listens on all addresses is reached by the machine's own on any network, too. */
+static void test_the_machines_own(void **state)
+{
+    struct ifaddrs *all;
+    size_t seen = 0;
+    (void)state;
+    assert_int_equal(getifaddrs(&all), 0);
+    for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+        bool inet = i->ifa_addr != NULL &&
+                    (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6);
+        if (inet) {
+            assert_true(address_is_local(i->ifa_addr));
+            seen++;
+        }
+    }
+    freeifaddrs(all);
+    assert_true(seen > 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_local_and_not)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_local_and_not),
+                                       cmocka_unit_test(test_the_machines_own)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
