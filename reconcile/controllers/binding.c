@@ -366,8 +366,9 @@ void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     if (is_first(&w) && is_of_the_project(&w) && find_place(&w) && find_release(&w)) {
         for (size_t i = 0; i < w.cluster_count; i++) {
             const struct deployment d = deployment_on(&w, w.clusters[i].name);
-            place_cell(s, plan, &d);
-            place(s, plan, &d, binding);
+            if (!place_cell(s, plan, &d) || !place(s, plan, &d, binding)) {
+                (void)fail(&w, true, "NameTaken", "%s", place_taken(&plan->arena, &d));
+            }
         }
     }
     size_t kept = 0;

@@ -152,7 +152,10 @@ static void plan_cells(struct translation *t)
                                      .environment = environment,
                                      .plane = site.plane,
                                      .cluster = site.clusters[i].name};
-        place_cell(t->s, t->plan, &d);
+        if (!place_cell(t->s, t->plan, &d)) {
+            translation_fail(t, "NameTaken", "%s", place_taken(arena, &d));
+            return;
+        }
     }
     status_set(t->edit, "namespace",
                json_str(name_cell(arena, t->entry->ns, project, environment)));

@@ -3,6 +3,8 @@
 
 #include "render/name.h"
 
+enum { TAKEN_RETRY_MS = 30 * 1000 };
+
 void site_find(const struct snapshot *s, struct slice ns, struct slice environment,
                struct arena *arena, struct site *out)
 {
@@ -62,7 +64,18 @@ static json_t *rendered_spec(const struct deployment *d, struct slice cell)
     return spec;
 }
 
-void place(const struct snapshot *s, struct plan *plan, const struct deployment *d,
+/* Names are joined of names, so what has this one may be another's. (A component may go to another
+ * project, and takes its own along.) */
+static bool is_of(const json_t *spec, const struct deployment *d)
+{
+    const json_t *owner = json_object_get(spec, "owner");
+    return slice_eq(json_text_at(owner, "componentName"), d->component) &&
+           slice_eq(json_text_at(owner, "resourceName"), d->resource) &&
+           slice_eq(json_text_at(spec, "environmentName"), d->environment) &&
+           (!deployment_is_cell(d) || slice_eq(json_text_at(owner, "projectName"), d->project));
+}
+
+bool place(const struct snapshot *s, struct plan *plan, const struct deployment *d,
            const json_t *binding)
 {
     struct slice name = deployment_name(&plan->arena, d);
@@ -76,11 +89,16 @@ void place(const struct snapshot *s, struct plan *plan, const struct deployment 
             object_add_owner(o, binding, true);
         }
         plan_create(plan, SNAPSHOT_RENDERED, o);
-        return;
+        return true;
     }
     const json_t *is = json_at(snapshot_tree(s, there), "spec", NULL);
     const char *key;
     json_t *value;
+    if (!is_of(is, d)) {
+        plan_requeue(plan, TAKEN_RETRY_MS); /* that it goes is nobody's news but its own */
+        json_decref(spec);
+        return false;
+    }
     json_object_foreach(spec, key, value)
     {
         if (!there->deleting && !json_equal(json_object_get(is, key), value)) {
@@ -89,14 +107,25 @@ void place(const struct snapshot *s, struct plan *plan, const struct deployment 
         }
     }
     json_decref(spec);
+    return true;
 }
 
-void place_cell(const struct snapshot *s, struct plan *plan, const struct deployment *d)
+const char *place_taken(struct arena *arena, const struct deployment *d)
+{
+    return arena_printf(
+        arena,
+        "project \"%.*s\" and environment \"%.*s\", or what is deployed there, have "
+        "the names of another project and environment when they are joined: give "
+        "one of them another name",
+        SLICE_ARG(d->project), SLICE_ARG(d->environment));
+}
+
+bool place_cell(const struct snapshot *s, struct plan *plan, const struct deployment *d)
 {
     const struct deployment cell = {.ns = d->ns,
                                     .project = d->project,
                                     .environment = d->environment,
                                     .plane = d->plane,
                                     .cluster = d->cluster};
-    place(s, plan, &cell, NULL);
+    return place(s, plan, &cell, NULL);
 }

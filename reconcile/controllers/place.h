@@ -21,10 +21,12 @@ void site_find(const struct snapshot *s, struct slice ns, struct slice environme
                struct arena *arena, struct site *out);
 
 /* Asks for the RenderedRelease of d, which names a component's release, a resource's, or (neither)
- * a cell. binding, its object, owns it; NULL: nobody does, as with a cell. */
-void place(const struct snapshot *s, struct plan *plan, const struct deployment *d,
+ * a cell. binding, its object, owns it; NULL: nobody does, as with a cell. False: another's has its
+ * name, and stays as it is; place_taken() says so. */
+bool place(const struct snapshot *s, struct plan *plan, const struct deployment *d,
            const json_t *binding);
 /* The cell that d is in. */
-void place_cell(const struct snapshot *s, struct plan *plan, const struct deployment *d);
+bool place_cell(const struct snapshot *s, struct plan *plan, const struct deployment *d);
+const char *place_taken(struct arena *arena, const struct deployment *d);
 
 #endif

@@ -335,8 +335,9 @@ void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry
                                          .release = release,
                                          .release_uid = object_uid(w.release),
                                          .binding = entry->name};
-            place_cell(s, plan, &d);
-            place(s, plan, &d, binding);
+            if (!place_cell(s, plan, &d) || !place(s, plan, &d, binding)) {
+                (void)fail(&w, true, "NameTaken", "%s", place_taken(&plan->arena, &d));
+            }
         }
     }
     size_t kept = 0;

@@ -113,6 +113,57 @@ static void test_a_kind_that_the_cluster_calls_global_is_refused(void **state)
     assert_true(slice_find(message, SLICE("belongs to no namespace")) != SIZE_MAX);
 }
 
+/* The same within one organization, of cells and of components: neither gives way, and neither asks
+ * for ever. */
+static const char twins_of_one[] =
+    "apiVersion: choreo.dev/v1\nkind: Environment\nmetadata: {name: c, namespace: acme}\n"
+    "spec: {dataPlane: development}\n"
+    "---\napiVersion: choreo.dev/v1\nkind: Environment\nmetadata: {name: b-c, namespace: acme}\n"
+    "spec: {dataPlane: development}\n"
+    "---\napiVersion: choreo.dev/v1\nkind: DeploymentPipeline\nmetadata: {name: one, namespace: "
+    "acme}\nspec: {promotionPaths: [{sourceEnvironmentRef: {name: c}, targetEnvironmentRefs: "
+    "[]}]}\n"
+    "---\napiVersion: choreo.dev/v1\nkind: DeploymentPipeline\nmetadata: {name: two, namespace: "
+    "acme}\nspec: {promotionPaths: [{sourceEnvironmentRef: {name: b-c}, targetEnvironmentRefs: "
+    "[]}]}\n"
+    "---\napiVersion: choreo.dev/v1\nkind: Project\nmetadata: {name: a-b, namespace: acme}\n"
+    "spec: {deploymentPipeline: one}\n"
+    "---\napiVersion: choreo.dev/v1\nkind: Project\nmetadata: {name: a, namespace: acme}\n"
+    "spec: {deploymentPipeline: two}\n";
+
+static const char first_of_one[] =
+    "apiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: web, namespace: acme}\n"
+    "spec: {project: a-b, type: worker, image: 'nginx:1'}\n";
+
+static const char second_of_one[] =
+    "apiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: other, namespace: acme}\n"
+    "spec: {project: a, type: worker, image: 'nginx:2'}\n";
+
+static bool second_is_told(struct fixture *f)
+{
+    const json_t *other = look(f, "components.choreo.dev", "acme", "other");
+    return slice_eq_cstr(reason_of(other), "NameTaken");
+}
+
+static void test_two_of_one_name_end(void **state)
+{
+    struct fixture *f = *state;
+    put(f, platform);
+    put(f, twins_of_one);
+    put_secret(f, "development", "development", &f->kube);
+    lead(f);
+    put(f, first_of_one);
+    assert_true(happens(f, is_ready, LIMIT_MS));
+    put(f, second_of_one);
+    wait_ms(f, 500);
+    size_t writes = f->memory.writes;
+    wait_ms(f, 1000);
+    assert_in_range(f->memory.writes - writes, 0, 5);
+    assert_true(happens(f, second_is_told, LIMIT_MS));
+    assert_true(is_ready(f));
+    assert_true(image_is_back(f));
+}
+
 /* ---- clusters ---- */
 
 static const char other_plane[] =
@@ -199,6 +250,7 @@ int main(void)
         TEST(test_a_cell_is_one_tenants),
         TEST(test_a_type_does_not_replace_what_the_cell_made),
         TEST(test_a_kind_that_the_cluster_calls_global_is_refused),
+        TEST(test_two_of_one_name_end),
         TEST(test_a_cluster_says_nothing_of_what_is_on_another),
         TEST(test_what_a_cluster_says_is_cut),
         TEST(test_a_cluster_that_hangs_up_is_asked_at_leisure),
