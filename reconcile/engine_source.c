@@ -24,6 +24,7 @@
 
 enum {
     LOOKUPS_PER_HOST_MAX = 2,      /* at a time, of a shard's SOURCE_LOOKUPS_MAX */
+    LOOKUPS_PER_TENANT_MAX = 4,    /* likewise: the others are not kept waiting by its hosts */
     ASK_AGAIN_MIN_MS = 2000,       /* from one start to the next of the same question */
     FAILED_MIN_MS = 2000,          /* after a first failure, doubled with each */
     FAILED_MAX_MS = 5 * 60 * 1000, /* unless the server asks for more */
@@ -430,13 +431,16 @@ static void refuse(struct question *q)
     answered(q, err.code, err.message, 0);
 }
 
-static bool host_is_busy(const struct engine_shard *s, const char *host)
+/* Are as many asked of its host, or for its tenant, as may be at a time? */
+static bool has_to_wait(const struct engine_shard *s, const struct question *q)
 {
-    size_t count = 0;
+    size_t of_host = 0;
+    size_t of_tenant = 0;
     for (size_t i = 0; i < s->sources.busy_count; i++) {
-        count += strcmp(s->sources.busy[i]->host, host) == 0 ? 1 : 0;
+        of_host += strcmp(s->sources.busy[i]->host, q->host) == 0 ? 1 : 0;
+        of_tenant += slice_eq(s->sources.busy[i]->ns, q->ns) ? 1 : 0;
     }
-    return count >= LOOKUPS_PER_HOST_MAX;
+    return of_host >= LOOKUPS_PER_HOST_MAX || of_tenant >= LOOKUPS_PER_TENANT_MAX;
 }
 
 /* Of the questions that are due and may be asked now, the one that has waited longest; NULL: none.
@@ -456,7 +460,7 @@ static struct question *pick(struct engine_shard *s, uint64_t *next_ms)
         }
         if (q->due_ms > now_ms) {
             *next_ms = q->due_ms < *next_ms ? q->due_ms : *next_ms;
-        } else if ((best == NULL || q->due_ms < best->due_ms) && !host_is_busy(s, q->host)) {
+        } else if ((best == NULL || q->due_ms < best->due_ms) && !has_to_wait(s, q)) {
             best = q;
         }
     }

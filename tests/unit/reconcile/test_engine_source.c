@@ -1,6 +1,10 @@
 /* The engine and git repositories: what plans ask is looked up and written once, shared, asked
  * again, refused and taken up again; leaders that change. The components of these tests follow a
  * branch, which asks; the repositories are a real git's. */
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "reconcile/engine_internal.h"
 #include "tests/lib/git_server.h"
 #include "tests/unit/reconcile/engine_rig.h"
@@ -236,6 +240,46 @@ static void test_unleading_cancels_what_is_under_way(void **state)
     unlead(f); /* teardown waits for the engine to have stopped */
 }
 
+/* Listens on all addresses, and never says a word. */
+static int mute_server(char port[8])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 64), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    snprintf(port, 8, "%u", ntohs(address.sin_port));
+    return fd;
+}
+
+/* One tenant's repositories, each at a host of its own that does not answer, keep nobody
+ * waiting but that tenant. */
+static void test_one_tenant_does_not_take_every_place(void **state)
+{
+    struct fixture *f = *state;
+    char port[8];
+    int mute = mute_server(port);
+    put(f, platform);
+    put(f, "apiVersion: choreo.dev/v1\nkind: Organization\nmetadata: {name: evil}\nspec: {}\n");
+    lead(f);
+    for (int i = 0; i < 2 * SOURCE_LOOKUPS_MAX; i++) {
+        char yaml[400];
+        snprintf(yaml, sizeof(yaml),
+                 "apiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: c%d, namespace: "
+                 "evil}\nspec: {autoBuild: true, source: {git: {repository: "
+                 "\"http://127.0.0.%d:%s/x/y\"}}}\n",
+                 i, 2 + i, port);
+        put(f, yaml);
+    }
+    settle(f);
+    git_server_commit(&server, "refs/heads/dev", &commit);
+    put_following(f, "web", "plain/shop", ", branch: dev");
+    assert_true(happens(f, has_commit, LIMIT_MS));
+    close(mute);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -248,6 +292,7 @@ int main(void)
         TEST(test_a_secret_that_comes_later),
         TEST(test_a_write_that_fails_comes_again),
         TEST(test_unleading_cancels_what_is_under_way),
+        TEST(test_one_tenant_does_not_take_every_place),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
