@@ -4,15 +4,15 @@
 
 #include "proto/object.h"
 
-static json_t *approval(struct cli *c, const char *component, const char *environment,
-                        const char *release)
+static json_t *approval(const struct releases *r, const char *environment, const char *release)
 {
+    struct cli *c = r->cli;
     json_t *o = object_new("choreo.dev/v1", "ReleaseApproval", slice_of(c->ns), (struct slice){0});
     json_t *meta = json_object_get(o, "metadata");
     (void)json_object_del(meta, "name");
     json_object_set_new(meta, "generateName", json_sprintf("%s-", release));
     json_object_set_new(o, "spec",
-                        json_pack("{s:s, s:s, s:s}", "component", component, "release", release,
+                        json_pack("{s:s, s:s, s:s}", r->track->noun, r->owner, "release", release,
                                   "environment", environment));
     if (c->options.reason != NULL) {
         json_object_set_new(json_object_get(o, "spec"), "reason",
@@ -24,7 +24,7 @@ static json_t *approval(struct cli *c, const char *component, const char *enviro
 static int approve(struct releases *r, const char *release, bool dry, struct err *err)
 {
     struct cli *c = r->cli;
-    json_t *body = approval(c, r->component, c->options.to, release);
+    json_t *body = approval(r, c->options.to, release);
     struct ask_write w = {.body = body, .dry_run = dry};
     int rc = ask_create(c, &w, err);
     json_decref(body);
@@ -53,8 +53,7 @@ static int run(struct cli *c, struct err *err)
         rc = releases_binding(&r, c->options.to, &binding, err);
     }
     if (rc == 0 && release == NULL) {
-        struct slice asked = json_text(json_at(binding, "spec", "releaseName", NULL));
-        release = arena_cstr(&c->arena, asked);
+        release = arena_cstr(&c->arena, promotion_asked(binding));
     }
     rc = rc != 0 ? rc : approve(&r, release, dry == ASK_DRY_SERVER, err);
     if (rc == 0 && c->options.wait && dry == ASK_FOR_REAL) {
@@ -67,7 +66,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_approve = {
     .name = "approve",
     .summary = "approve a release for an environment",
-    .usage = "COMPONENT --to ENVIRONMENT [--release RELEASE] [OPTION...]",
+    .usage = "COMPONENT|resource/RESOURCE --to ENVIRONMENT [--release RELEASE] [OPTION...]",
     .about =
         "The release is what the environment's binding asks for, or RELEASE. The approval says "
         "who\n"

@@ -85,11 +85,14 @@ static void offer_names(struct completing *k, const char *kind)
 
 static void offer_releases(struct completing *k, const struct args_list *before)
 {
-    const char *of =
-        before->count == 0
-            ? NULL
-            : arena_printf(&k->cli->arena, "spec.owner.componentName=%s", before->items[0]);
-    offer_selected(k, "releases", of);
+    struct slice owner = before->count > 0 ? slice_of(before->items[0]) : SLICE("");
+    bool resource = slice_starts_with(owner, SLICE("resource/"));
+    owner = resource ? slice_sub(owner, strlen("resource/"), SIZE_MAX) : owner;
+    const char *of = owner.len == 0
+                         ? NULL
+                         : arena_printf(&k->cli->arena, "spec.owner.%sName=%.*s",
+                                        resource ? "resource" : "component", SLICE_ARG(owner));
+    offer_selected(k, resource ? "resourcereleases" : "releases", of);
 }
 
 static void offer_nodes(struct completing *k)

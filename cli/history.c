@@ -4,13 +4,12 @@
 #include "cli/releases.h"
 
 #include "proto/object.h"
-#include "proto/promotion.h"
 
 /* What is asked for and was not let in yet, as a row of its own. */
 static json_t *waiting(const json_t *binding)
 {
     const json_t *promoted = object_condition(binding, "Promoted");
-    struct slice asked = json_text(json_at(binding, "spec", "releaseName", NULL));
+    struct slice asked = promotion_asked(binding);
     struct slice runs = json_text(json_at(binding, "status", "releaseName", NULL));
     if (!slice_eq_cstr(json_text_at(promoted, "status"), "False") || slice_eq(asked, runs)) {
         return NULL;
@@ -99,7 +98,7 @@ static int run(struct cli *c, struct err *err)
     if (rc == 0 && output_is_tree(&c->output)) {
         rc = output_tree(&c->output, rows, err);
     } else if (rc == 0 && json_array_size(rows) == 0) {
-        print_err("Component \"%s\" has been nowhere yet.\n", r.component);
+        print_err("%s \"%s\" has been nowhere yet.\n", r.track->kinds[PROMOTION_OWNER], r.owner);
     } else if (rc == 0) {
         show(c, rows);
     }
@@ -111,7 +110,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_history = {
     .name = "history",
     .summary = "show which releases were where, and why",
-    .usage = "COMPONENT [-e ENVIRONMENT] [-o FORM]",
+    .usage = "COMPONENT|resource/RESOURCE [-e ENVIRONMENT] [-o FORM]",
     .about =
         "The newest first, for each environment. OUTCOME is Waiting (not let in yet: REASON says\n"
         "what is missing), Progressing, Healthy, Superseded, RolledBack, or Failed: not healthy\n"

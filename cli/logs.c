@@ -103,12 +103,12 @@ static int find_binding(struct cli *c, const char **name, struct err *err)
                      SLICE_ARG(json_text(
                          json_at(json_array_get(r.bindings, i), "spec", "environment", NULL))));
         }
-        rc = count == 0 ? err_set(err, ERR_NOT_FOUND, "component \"%s\" is in no environment yet",
-                                  r.component)
-                        : err_set(err, ERR_INVALID,
-                                  "component \"%s\" is in several environments: say which, "
-                                  "--environment (%s)",
-                                  r.component, buf_cstr(&where));
+        rc = count == 0
+                 ? err_set(err, ERR_NOT_FOUND, "component \"%s\" is in no environment yet", r.owner)
+                 : err_set(err, ERR_INVALID,
+                           "component \"%s\" is in several environments: say which, "
+                           "--environment (%s)",
+                           r.owner, buf_cstr(&where));
         buf_free(&where);
     } else if (rc == 0) {
         rc = releases_binding(&r, c->options.environment, &binding, err);

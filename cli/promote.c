@@ -25,7 +25,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_promote = {
     .name = "promote",
     .summary = "let a release go to the next environment",
-    .usage = "COMPONENT --to ENVIRONMENT [--release RELEASE] [OPTION...]\n"
+    .usage = "COMPONENT|resource/RESOURCE --to ENVIRONMENT [--release RELEASE] [OPTION...]\n"
              "--project PROJECT --to ENVIRONMENT [OPTION...]",
     .about =
         "The release is what runs healthily where the project's pipeline comes from, or RELEASE.\n"
@@ -41,6 +41,7 @@ const struct command command_promote = {
         "  choreo promote web --to staging --wait\n"
         "  choreo promote web --to production --reason 'fixes the cart' --timeout 1h --wait\n"
         "  choreo promote web --to production --release web-4d2c1a9f03 --dry-run\n"
+        "  choreo promote resource/shop-database --to production\n"
         "  choreo promote --project shop --to production --timeout 10m --wait",
     .options = {OPTION_to, OPTION_release, OPTION_project, OPTION_reason, OPTION_wait,
                 OPTION_dry_run},

@@ -1,12 +1,11 @@
-/* releases.c: reading where a component is bound, and binding it. */
+/* releases.c: reading where a component or a resource is bound, and binding it. */
 #include "cli/releases.h"
-
-#include <string.h>
 
 #include "cli/print.h"
 #include "proto/object.h"
-#include "proto/promotion.h"
-#include "render/name.h"
+#include "render/deployment.h"
+#include "render/release.h"
+#include "render/resource_release.h"
 
 static struct slice spec_text(const json_t *object, const char *key)
 {
@@ -18,22 +17,36 @@ static struct slice status_text(const json_t *object, const char *key)
     return json_text(json_at(object, "status", key, NULL));
 }
 
+static bool is_of_resource(const struct releases *r)
+{
+    return r->track == promotion_track_named(SLICE("resource"));
+}
+
 int releases_open(struct releases *r, struct cli *c, struct err *err)
 {
     Choreo__V1__Ref ref;
-    *r = (struct releases){.cli = c};
+    *r = (struct releases){.cli = c, .track = promotion_track_named(SLICE("component"))};
     if (c->args.count != 1) {
-        return err_set(err, ERR_INVALID, "which component? one COMPONENT (choreo %s --help)",
+        return err_set(err, ERR_INVALID,
+                       "of what? one COMPONENT or resource/RESOURCE (choreo %s --help)",
                        c->command->name);
     }
     struct slice name = slice_of(c->args.items[0]);
-    if (slice_starts_with(name, SLICE("component/"))) {
-        name = slice_sub(name, strlen("component/"), SIZE_MAX);
+    size_t slash = slice_find(name, SLICE("/"));
+    if (slash < name.len) {
+        r->track = promotion_track_named(slice_sub(name, 0, slash));
+        name = slice_sub(name, slash + 1, SIZE_MAX);
     }
-    r->component = arena_cstr(&c->arena, name);
-    ask_ref(c, "releasebindings.choreo.dev", c->ns, &ref);
+    if (r->track == NULL) {
+        return err_set(err, ERR_INVALID,
+                       "\"%s\": releases are of a component (COMPONENT) or a resource "
+                       "(resource/RESOURCE)",
+                       c->args.items[0]);
+    }
+    r->owner = arena_cstr(&c->arena, name);
+    ask_ref(c, r->track->parts[PROMOTION_BINDING], c->ns, &ref);
     return ask_items(c, &ref, NULL,
-                     arena_printf(&c->arena, "spec.owner.componentName=%s", r->component),
+                     arena_printf(&c->arena, "spec.owner.%s=%s", r->track->owner, r->owner),
                      &r->bindings, err);
 }
 
@@ -55,8 +68,9 @@ int releases_binding(const struct releases *r, const char *environment, const js
         buf_addf(&where, "%s%.*s", i > 0 ? ", " : "",
                  SLICE_ARG(spec_text(json_array_get(r->bindings, i), "environment")));
     }
-    int rc = err_set(err, ERR_NOT_FOUND, "component \"%s\" is not bound in \"%s\", but in %s",
-                     r->component, environment, where.len > 0 ? buf_cstr(&where) : "none");
+    int rc =
+        err_set(err, ERR_NOT_FOUND, "%s \"%s\" is not bound in \"%s\", but in %s", r->track->noun,
+                r->owner, environment, where.len > 0 ? buf_cstr(&where) : "none");
     buf_free(&where);
     return rc;
 }
@@ -73,14 +87,20 @@ static int read_one(const struct releases *r, const char *resource, struct slice
     return ask_get(r->cli, &ref, CHOREO__V1__FORM__FORM_JSON, object, NULL, err);
 }
 
+static struct slice project_of(const json_t *owner)
+{
+    struct slice name = status_text(owner, "project");
+    name = name.len > 0 ? name : spec_text(owner, "project");
+    return name.len > 0 ? name : SLICE("default");
+}
+
 static int read_pipeline(const struct releases *r, json_t **pipeline, struct err *err)
 {
-    json_t *component = NULL;
+    json_t *owner = NULL;
     json_t *project = NULL;
-    int rc = read_one(r, "components.choreo.dev", slice_of(r->component), &component, err);
-    struct slice name = status_text(component, "project");
+    int rc = read_one(r, r->track->parts[PROMOTION_OWNER], slice_of(r->owner), &owner, err);
+    struct slice name = project_of(owner);
     if (rc == 0) {
-        name = name.len > 0 ? name : SLICE("default");
         rc = read_one(r, "projects.choreo.dev", name, &project, err);
         rc = rc == ERR_NOT_FOUND && slice_eq_cstr(name, "default") ? 0 : rc;
     }
@@ -88,7 +108,7 @@ static int read_pipeline(const struct releases *r, json_t **pipeline, struct err
         rc = read_one(r, "deploymentpipelines.choreo.dev", promotion_pipeline_of(project), pipeline,
                       err);
     }
-    json_decref(component);
+    json_decref(owner);
     json_decref(project);
     return rc;
 }
@@ -124,10 +144,9 @@ int releases_before(const struct releases *r, const char *environment, const cha
         struct slice found = release_before(r, pipeline, slice_of(environment));
         *release = arena_cstr(&r->cli->arena, found);
         if (found.len == 0) {
-            rc =
-                err_set(err, ERR_NOT_FOUND,
-                        "component \"%s\" runs nowhere that pipeline \"%.*s\" leads to \"%s\" from",
-                        r->component, SLICE_ARG(object_name(pipeline)), environment);
+            rc = err_set(err, ERR_NOT_FOUND,
+                         "%s \"%s\" runs nowhere that pipeline \"%.*s\" leads to \"%s\" from",
+                         r->track->noun, r->owner, SLICE_ARG(object_name(pipeline)), environment);
         }
     }
     json_decref(pipeline);
@@ -145,49 +164,94 @@ int releases_await(const struct releases *r, const json_t *binding, struct err *
                           .fails_on = "RolledBack"};
     Choreo__V1__Ref ref;
     struct slice name = object_name(binding);
-    ask_ref(r->cli, "releasebindings.choreo.dev", r->cli->ns, &ref);
+    ask_ref(r->cli, r->track->parts[PROMOTION_BINDING], r->cli->ns, &ref);
     ref.name = arena_cstr(&r->cli->arena, name);
     int rc = await_parse(&await, "condition=Ready", err);
     rc = rc != 0 ? rc
                  : await_one(&await, &ref,
-                             arena_printf(&r->cli->arena, "releasebinding/%s", ref.name), err);
+                             arena_printf(&r->cli->arena, "%sreleasebinding/%s",
+                                          is_of_resource(r) ? "resource" : "", ref.name),
+                             err);
     await_free(&await);
     return rc;
 }
 
-static json_t *new_binding(const struct releases *r, const char *environment, const char *release)
+/* The platform as the server has it, for the little that a resource's binding is made of. */
+struct asked {
+    const struct releases *r;
+    json_t *trees; /* keeps what was read */
+    int rc;
+    struct err *err;
+};
+
+static const json_t *asked_get(void *user, const char *kind, struct slice ns, struct slice name)
 {
-    struct cli *c = r->cli;
-    const struct slice parts[] = {slice_of(r->component), slice_of(environment)};
-    struct slice name = parts[0].len + 1 + parts[1].len <= NAME_SUBDOMAIN_MAX
-                            ? slice_of(arena_printf(&c->arena, "%s-%s", r->component, environment))
-                            : name_join(&c->arena, NAME_SUBDOMAIN_MAX, parts, 2);
-    json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", slice_of(c->ns), name);
-    json_object_set_new(o, "spec",
-                        json_pack("{s:{s:s}, s:s, s:s}", "owner", "componentName", r->component,
-                                  "environment", environment, "releaseName", release));
-    if (c->options.reason != NULL) {
-        json_object_set_new(json_object_get(o, "spec"), "reason",
-                            json_str(slice_of(c->options.reason)));
+    struct asked *a = user;
+    json_t *tree = NULL;
+    const char *resource = slice_eq_cstr(slice_of(kind), "DataPlane") ? "dataplanes.choreo.dev"
+                                                                      : "environments.choreo.dev";
+    (void)ns; /* the command's */
+    int rc = a->rc == 0 ? read_one(a->r, resource, name, &tree, a->err) : a->rc;
+    a->rc = rc == ERR_NOT_FOUND ? 0 : rc;
+    json_array_append_new(a->trees, tree != NULL ? tree : json_null());
+    return tree;
+}
+
+/* With what is decided once, when it is made, as the control plane would decide it. */
+static int resource_spec(const struct releases *r, const char *environment, const char *release,
+                         json_t **spec, struct err *err)
+{
+    json_t *frozen = NULL;
+    struct asked asked = {.r = r, .trees = json_array(), .err = err};
+    struct platform platform = {.user = &asked, .get = asked_get};
+    int rc = read_one(r, r->track->parts[PROMOTION_RELEASE], slice_of(release), &frozen, err);
+    if (rc == 0) {
+        *spec = resource_binding(&platform, frozen, slice_of(environment));
+        rc = asked.rc;
     }
-    return o;
+    json_decref(frozen);
+    json_decref(asked.trees);
+    return rc;
+}
+
+static int component_spec(const struct releases *r, const char *environment, const char *release,
+                          json_t **spec, struct err *err)
+{
+    json_t *component = NULL;
+    int rc = read_one(r, r->track->parts[PROMOTION_OWNER], slice_of(r->owner), &component, err);
+    if (rc == 0) {
+        *spec = release_binding(project_of(component), slice_of(r->owner), slice_of(environment),
+                                slice_of(release));
+    }
+    json_decref(component);
+    return rc;
 }
 
 static int create(const struct releases *r, const char *environment, const char *release,
                   struct ask_write *w, struct err *err)
 {
-    json_t *component = NULL;
-    int rc = read_one(r, "components.choreo.dev", slice_of(r->component), &component, err);
-    if (rc == 0) {
-        struct slice project = status_text(component, "project");
-        json_t *body = new_binding(r, environment, release);
-        json_object_set_new(json_at(body, "spec", "owner", NULL), "projectName",
-                            json_str(project.len > 0 ? project : SLICE("default")));
-        w->body = body;
-        rc = ask_create(r->cli, w, err);
-        json_decref(body);
+    struct cli *c = r->cli;
+    struct slice owner = slice_of(r->owner);
+    struct slice to = slice_of(environment);
+    bool of_resource = is_of_resource(r);
+    json_t *spec = NULL;
+    int rc = of_resource ? resource_spec(r, environment, release, &spec, err)
+                         : component_spec(r, environment, release, &spec, err);
+    if (rc != 0) {
+        json_decref(spec);
+        return rc;
     }
-    json_decref(component);
+    struct slice name = of_resource ? resource_binding_name(&c->arena, owner, to)
+                                    : deployment_binding_name(&c->arena, owner, to);
+    json_t *o =
+        object_new("choreo.dev/v1", r->track->kinds[PROMOTION_BINDING], slice_of(c->ns), name);
+    json_object_set_new(o, "spec", spec);
+    if (c->options.reason != NULL) {
+        json_object_set_new(spec, "reason", json_str(slice_of(c->options.reason)));
+    }
+    w->body = o;
+    rc = ask_create(c, w, err);
+    json_decref(o);
     return rc;
 }
 
@@ -207,8 +271,8 @@ static int repoint(const struct releases *r, const json_t *binding, const char *
                    struct ask_write *w, struct err *err)
 {
     const char *reason = r->cli->options.reason;
-    bool same = slice_eq_cstr(spec_text(binding, "releaseName"), release);
-    json_t *spec = json_pack("{s:s}", "releaseName", release);
+    bool same = slice_eq_cstr(promotion_asked(binding), release);
+    json_t *spec = json_pack("{s:s}", r->track->release, release);
     if (reason != NULL || !same) {
         json_object_set_new(spec, "reason",
                             reason != NULL ? json_str(slice_of(reason)) : json_null());
@@ -218,7 +282,7 @@ static int repoint(const struct releases *r, const json_t *binding, const char *
         json_object_set_new(spec, "attempt", json_integer(attempt + 1));
     }
     Choreo__V1__Ref ref;
-    ask_ref(r->cli, "releasebindings.choreo.dev", r->cli->ns, &ref);
+    ask_ref(r->cli, r->track->parts[PROMOTION_BINDING], r->cli->ns, &ref);
     ref.name = arena_cstr(&r->cli->arena, object_name(binding));
     json_t *patch = json_pack("{s:o}", "spec", spec);
     w->ref = &ref;

@@ -1,24 +1,26 @@
-/* releases.h: a component's releases and where they are bound: what promote, approve, rollback and
- * history have in common.
+/* releases.h: a component's or a resource's releases and where they are bound: what promote,
+ * approve, rollback and history have in common.
  *
  * Owner: the caller; releases_close(). Trees are the struct's. Thread: main's. */
 #ifndef CLI_RELEASES_H
 #define CLI_RELEASES_H
 
 #include "cli/await.h"
+#include "proto/promotion.h"
 
 struct releases {
     struct cli *cli;
-    const char *component;
-    json_t *bindings; /* of the component */
+    const struct promotion_track *track;
+    const char *owner; /* the component or resource */
+    json_t *bindings;  /* of it */
 };
 
-/* Reads the component that the command line names, COMPONENT or component/COMPONENT, alone.
+/* Reads what the command line names, COMPONENT, component/COMPONENT or resource/RESOURCE, alone.
  * Errors: ERR_INVALID, ask_items()'s. */
 int releases_open(struct releases *r, struct cli *c, struct err *err);
 void releases_close(struct releases *r);
 
-/* The binding in an environment. Errors: ERR_NOT_FOUND (says where the component is bound). */
+/* The binding in an environment. Errors: ERR_NOT_FOUND (says where it is bound). */
 int releases_binding(const struct releases *r, const char *environment, const json_t **binding,
                      struct err *err);
 /* The release that can be promoted to an environment: what runs where the pipeline comes from.

@@ -2,12 +2,10 @@
 #include "cli/release_sets.h"
 #include "cli/releases.h"
 
-#include "proto/promotion.h"
-
 /* The newest of the binding's history that was healthy and is neither asked for nor what runs. */
 static struct slice former(const json_t *binding)
 {
-    struct slice asked = json_text(json_at(binding, "spec", "releaseName", NULL));
+    struct slice asked = promotion_asked(binding);
     const json_t *history = json_at(binding, "status", "history", NULL);
     for (size_t i = 0; i < json_array_size(history); i++) {
         const json_t *rollout = json_array_get(history, i);
@@ -39,7 +37,7 @@ static int run(struct cli *c, struct err *err)
             rc = err_set(err, ERR_NOT_FOUND,
                          "no release of \"%s\" before this one was healthy in \"%s\" (choreo "
                          "history %s -e %s)",
-                         r.component, environment, r.component, environment);
+                         r.owner, environment, c->args.items[0], environment);
         }
     }
     rc = rc != 0 ? rc : releases_bind(&r, environment, release, err);
@@ -50,11 +48,12 @@ static int run(struct cli *c, struct err *err)
 const struct command command_rollback = {
     .name = "rollback",
     .summary = "go back to the last healthy release",
-    .usage = "COMPONENT -e ENVIRONMENT [--release RELEASE] [OPTION...]\n"
+    .usage = "COMPONENT|resource/RESOURCE -e ENVIRONMENT [--release RELEASE] [OPTION...]\n"
              "--project PROJECT -e ENVIRONMENT [OPTION...]",
     .about = "Binds the last release before this one that was healthy there, or RELEASE. What was\n"
              "healthy in an environment may come back to it without asking its gates again.\n"
-             "Where a deadline is set (progressDeadline), the server goes back by itself.\n"
+             "Where a deadline is set (progressDeadline), the server goes back by itself; of a\n"
+             "resource never, for what it holds does not go back with it.\n"
              "With --project it makes a ReleaseSet of what ran before the project's last set.",
     .examples = "  choreo rollback web -e production --wait\n"
                 "  choreo rollback web -e production --reason 'the cart loses items'",

@@ -1,33 +1,31 @@
 /* Who wrote it, where that decides something: the authors of a release, who asked for a promotion,
  * who approved, who reports a test. Clients cannot say: the server fills it in from the request's
- * subject, and keeps it through every later write.
+ * subject, and keeps it through every later write. Components and resources are alike in that.
  *
- * What decides with them is closed to clients too: the status of components, bindings, runs and
- * RenderedReleases, and the RenderedReleases themselves, which are what goes to clusters.
+ * What decides with them is closed to clients too: the status of components, resources, bindings,
+ * runs and RenderedReleases, and the RenderedReleases themselves, which are what goes to clusters.
  *
- * A Component's authors are those who changed its spec since its last release: two who change it
+ * A component's authors are those who changed its spec since its last release: two who change it
  * before the controller has looked are both the authors of what comes of it. */
 #include "base/clock.h"
 #include "proto/admit_internal.h"
 #include "proto/promotion.h"
 #include "proto/tree_internal.h"
 
-#define RESOURCE_COMPONENT "components.choreo.dev"
 #define RESOURCE_PROJECT "projects.choreo.dev"
-#define RESOURCE_RELEASE "releases.choreo.dev"
-#define RESOURCE_BINDING "releasebindings.choreo.dev"
 #define RESOURCE_RENDERED "renderedreleases.choreo.dev"
 #define RESOURCE_SET "releasesets.choreo.dev"
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
 #define RESOURCE_RUN "workflowruns.choreo.dev"
-#define RESOURCE_RESOURCE_BINDING "resourcereleasebindings.choreo.dev"
-/* What components, releases and bindings are made of (reconcile/controllers/openchoreo.h). */
-#define RESOURCE_OC_COMPONENT "components.openchoreo.dev"
-#define RESOURCE_OC_WORKLOAD "workloads.openchoreo.dev"
-#define RESOURCE_OC_RELEASE "componentreleases.openchoreo.dev"
-#define RESOURCE_OC_BINDING "releasebindings.openchoreo.dev"
 #define RESOURCE_OC_RUN "workflowruns.openchoreo.dev"
+/* Of what components, resources, and their releases and bindings are made
+ * (reconcile/controllers/openchoreo.h). The bindings' specs are as ours. */
+static const char *const oc_sources[] = {
+    "components.openchoreo.dev", "workloads.openchoreo.dev", "componentreleases.openchoreo.dev",
+    "resources.openchoreo.dev", "resourcereleases.openchoreo.dev"};
+static const char *const oc_bindings[] = {"releasebindings.openchoreo.dev",
+                                          "resourcereleasebindings.openchoreo.dev"};
 
 /* An annotation that is as it was, whatever was sent. */
 static void annotation_keep(struct admit_result *result, const char *key)
@@ -46,7 +44,7 @@ static bool spec_same(const struct admit_result *result)
                                                 json_object_get(result->object, "spec"));
 }
 
-static void stamp_component(const struct admit_request *request, struct admit_result *result)
+static void stamp_owner(const struct admit_request *request, struct admit_result *result)
 {
     annotation_keep(result, PROMOTION_AUTHORS);
     if (!spec_same(result)) {
@@ -92,15 +90,15 @@ static void stamp_release(const struct admit_request *request, struct admit_resu
 /* Who binds another release, or asks for another attempt, is who is answerable for it. */
 static void stamp_binding(const struct admit_request *request, struct admit_result *result)
 {
+    const char *release = promotion_track_of(result->object)->release;
     annotation_keep(result, PROMOTION_REQUESTED_BY);
-    if (result->before != NULL && same_at(result, "releaseName") && same_at(result, "attempt")) {
+    if (result->before != NULL && same_at(result, release) && same_at(result, "attempt")) {
         return;
     }
     object_set_annotation(result->object, PROMOTION_REQUESTED_BY, request->author->user);
     static const char *const of_release[] = {"reason", "releaseSet"};
     for (size_t i = 0; i < sizeof of_release / sizeof *of_release; i++) {
-        if (result->before != NULL && !same_at(result, "releaseName") &&
-            same_at(result, of_release[i])) {
+        if (result->before != NULL && !same_at(result, release) && same_at(result, of_release[i])) {
             json_object_del(json_object_get(result->object, "spec"), of_release[i]);
         }
     }
@@ -166,22 +164,30 @@ static void keep_notes(struct admit_result *result)
                        json_object_get(result->before, "metadata"), "ownerReferences");
 }
 
+static bool among(struct slice resource, const char *const *names, size_t count)
+{
+    size_t i = 0;
+    while (i < count && !slice_eq_cstr(resource, names[i])) {
+        i++;
+    }
+    return i < count;
+}
+
 static void stamp(const struct admit_request *request, struct admit_result *result)
 {
     struct slice resource = request->kind->resource;
-    if (slice_eq_cstr(resource, RESOURCE_COMPONENT)) {
-        stamp_component(request, result);
+    enum promotion_part part = promotion_part_of(resource);
+    if (part == PROMOTION_OWNER) {
+        stamp_owner(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_PROJECT)) {
         stamp_project(request, result);
-    } else if (slice_eq_cstr(resource, RESOURCE_RELEASE) || slice_eq_cstr(resource, RESOURCE_RUN) ||
+    } else if (part == PROMOTION_RELEASE || slice_eq_cstr(resource, RESOURCE_RUN) ||
                slice_eq_cstr(resource, RESOURCE_OC_RUN)) {
         stamp_release(request, result);
-    } else if (slice_eq_cstr(resource, RESOURCE_OC_COMPONENT) ||
-               slice_eq_cstr(resource, RESOURCE_OC_WORKLOAD) ||
-               slice_eq_cstr(resource, RESOURCE_OC_RELEASE)) {
+    } else if (among(resource, oc_sources, sizeof oc_sources / sizeof *oc_sources)) {
         stamp_source(request, result);
-    } else if (slice_eq_cstr(resource, RESOURCE_BINDING) ||
-               slice_eq_cstr(resource, RESOURCE_OC_BINDING)) {
+    } else if (part == PROMOTION_BINDING ||
+               among(resource, oc_bindings, sizeof oc_bindings / sizeof *oc_bindings)) {
         stamp_binding(request, result);
     } else if (slice_eq_cstr(resource, RESOURCE_SET)) {
         stamp_set(request, result);
@@ -212,17 +218,15 @@ int admit__stamp(const struct admit_request *request, struct admit_result *resul
 int admit__own_status(const struct admit_request *request, struct admit_result *result,
                       struct err *err)
 {
-    static const char *const own[] = {RESOURCE_COMPONENT, RESOURCE_BINDING,
-                                      RESOURCE_RENDERED,  RESOURCE_SET,
-                                      RESOURCE_RUN,       RESOURCE_RESOURCE_BINDING};
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        if (request->author != NULL && request->sub == ADMIT_STATUS &&
-            slice_eq_cstr(request->kind->resource, own[i])) {
-            return admit__fail(request, result, err, ERR_FORBIDDEN,
-                               "the status of %.*s is the control plane's own: what runs is "
-                               "decided by it",
-                               SLICE_ARG(request->kind->resource));
-        }
+    struct slice resource = request->kind->resource;
+    enum promotion_part part = promotion_part_of(resource);
+    bool own = part == PROMOTION_OWNER || part == PROMOTION_BINDING ||
+               slice_eq_cstr(resource, RESOURCE_RENDERED) ||
+               slice_eq_cstr(resource, RESOURCE_SET) || slice_eq_cstr(resource, RESOURCE_RUN);
+    if (request->author == NULL || request->sub != ADMIT_STATUS || !own) {
+        return 0;
     }
-    return 0;
+    return admit__fail(request, result, err, ERR_FORBIDDEN,
+                       "the status of %.*s is the control plane's own: what runs is decided by it",
+                       SLICE_ARG(resource));
 }

@@ -3,6 +3,74 @@
 
 #include "proto/object.h"
 
+/* ---- tracks ---- */
+
+static const struct promotion_track tracks[] = {
+    {"component",
+     "componentName",
+     "releaseName",
+     {"components.choreo.dev", "releases.choreo.dev", "releasebindings.choreo.dev"},
+     {"Component", "Release", "ReleaseBinding"}},
+    {"resource",
+     "resourceName",
+     "resourceRelease",
+     {"resources.choreo.dev", "resourcereleases.choreo.dev", "resourcereleasebindings.choreo.dev"},
+     {"Resource", "ResourceRelease", "ResourceReleaseBinding"}},
+};
+
+enum { TRACKS = sizeof tracks / sizeof *tracks };
+
+/* The component or resource that is named in spec.owner of what the control plane makes, in spec of
+ * what people say. */
+static struct slice owner_on(const struct promotion_track *track, const json_t *object)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    struct slice name = json_text_at(json_object_get(spec, "owner"), track->owner);
+    return name.len > 0 ? name : json_text_at(spec, track->noun);
+}
+
+const struct promotion_track *promotion_track_of(const json_t *object)
+{
+    size_t i = TRACKS - 1;
+    while (i > 0 && owner_on(&tracks[i], object).len == 0) {
+        i--;
+    }
+    return &tracks[i];
+}
+
+struct slice promotion_owner(const json_t *object)
+{
+    return owner_on(promotion_track_of(object), object);
+}
+
+struct slice promotion_asked(const json_t *binding)
+{
+    return json_text(json_at(binding, "spec", promotion_track_of(binding)->release, NULL));
+}
+
+enum promotion_part promotion_part_of(struct slice resource)
+{
+    for (size_t i = 0; i < TRACKS; i++) {
+        for (size_t k = 0; k < PROMOTION_PARTS; k++) {
+            if (slice_eq_cstr(resource, tracks[i].parts[k])) {
+                return (enum promotion_part)k;
+            }
+        }
+    }
+    return PROMOTION_PARTS;
+}
+
+const struct promotion_track *promotion_track_named(struct slice noun)
+{
+    size_t i = 0;
+    while (i < TRACKS && !slice_eq_cstr(noun, tracks[i].noun)) {
+        i++;
+    }
+    return i < TRACKS ? &tracks[i] : NULL;
+}
+
+/* ---- pipelines ---- */
+
 static json_t *paths_of(const json_t *pipeline)
 {
     return json_at(pipeline, "spec", "promotionPaths", NULL);
@@ -88,6 +156,19 @@ const json_t *promotion_healthy(const json_t *binding, struct slice release, str
         }
     }
     return NULL;
+}
+
+struct slice promotion_last_healthy(const json_t *binding)
+{
+    size_t i;
+    json_t *rollout;
+    json_array_foreach(json_at(binding, "status", "history", NULL), i, rollout)
+    {
+        if (json_text_at(rollout, "healthyAt").len > 0) {
+            return json_text_at(rollout, "release");
+        }
+    }
+    return (struct slice){0};
 }
 
 /* ---- who ---- */

@@ -6,6 +6,8 @@
  *                     the target's gates are (PromotionTarget)
  *   a return:         a release that has been healthy in an environment may come back to it
  *
+ * Components' releases and resources' go the same way; a track is what the two call their parts.
+ *
  * Who wrote what is on the objects, in annotations that the server alone writes (admit_author.c).
  * Thread: any. Trees are borrowed, slices point into them. */
 #ifndef PROTO_PROMOTION_H
@@ -14,16 +16,36 @@
 #include "base/arena.h"
 #include "base/json.h"
 
-/* Of a Component: a JSON array of who changed its spec since its last release. Of a Release: whose
- * changes it holds. */
+/* Of a Component or Resource: a JSON array of who changed its spec since its last release. Of a
+ * release: whose changes it holds. */
 #define PROMOTION_AUTHORS "choreo.dev/authors"
-/* Of a ReleaseBinding: who bound its release there; absent: the control plane. */
+/* Of a binding: who bound its release there; absent: the control plane. */
 #define PROMOTION_REQUESTED_BY "choreo.dev/requested-by"
 
 /* Who may approve where an edge names no group. */
 #define PROMOTION_APPROVERS "system:masters"
 
 enum { PROMOTION_AUTHORS_MAX = 64 };
+
+enum promotion_part { PROMOTION_OWNER, PROMOTION_RELEASE, PROMOTION_BINDING, PROMOTION_PARTS };
+
+struct promotion_track {
+    const char *noun;    /* "component", "resource": a member of approvals and results, too */
+    const char *owner;   /* the member of spec.owner that names one */
+    const char *release; /* the member of a binding's spec that names its release */
+    const char *parts[PROMOTION_PARTS]; /* "components.choreo.dev", ... */
+    const char *kinds[PROMOTION_PARTS]; /* "Component", ... */
+};
+/* That of a binding, a release, an approval or a result. */
+const struct promotion_track *promotion_track_of(const json_t *object);
+/* "component" or "resource"; NULL: neither. */
+const struct promotion_track *promotion_track_named(struct slice noun);
+/* What of a track "releases.choreo.dev" or the like is; PROMOTION_PARTS: nothing. */
+enum promotion_part promotion_part_of(struct slice resource);
+/* The component or resource that a binding, a release, an approval or a result is of. */
+struct slice promotion_owner(const json_t *object);
+/* The release that a binding asks for. */
+struct slice promotion_asked(const json_t *binding);
 
 /* The project's pipeline by name: "default" where it names none, or is not there (NULL). */
 struct slice promotion_pipeline_of(const json_t *project);
@@ -53,6 +75,9 @@ bool promotion_same_uid(struct slice recorded, struct slice uid);
  * healthy; or NULL. */
 const json_t *promotion_healthy(const json_t *binding, struct slice release, struct slice uid);
 
+/* The release that was healthy there last, or is; empty: none. */
+struct slice promotion_last_healthy(const json_t *binding);
+
 /* Whether user is one of the authors that object names. */
 bool promotion_is_author(const json_t *object, struct slice user);
 /* Adds a name to the authors of object, which begins anew with `fresh`. */
@@ -60,7 +85,8 @@ void promotion_add_author(json_t *object, struct slice user, bool fresh);
 
 /* Adds the authors that `from` names to those of object. */
 void promotion_add_authors(json_t *object, const json_t *from);
-/* Is the spec of a Component, as it is, in a release? The next change begins with new authors. */
+/* Is the spec of a Component or Resource, as it is, in a release? The next change begins with new
+ * authors. */
 bool promotion_is_released(const json_t *component);
 
 /* The latest of them, or empty. */
@@ -72,11 +98,11 @@ bool promotion_may_approve(const json_t *target, const json_t *groups);
 void promotion_approvers(const json_t *target, struct buf *out);
 
 /* Why a release may not even be asked to go to an environment, or false: appends a sentence that
- * names the edge and what is missing. bindings: an array of those of the release's component. */
+ * names the edge and what is missing. bindings: an array of those of the release's owner. */
 bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct slice environment,
                        struct slice release, struct slice uid, struct buf *why,
                        const char **reason);
-/* The component's binding in an environment, or NULL. */
+/* The binding in an environment, or NULL. */
 const json_t *promotion_binding_in(const json_t *bindings, struct slice environment);
 
 #endif

@@ -2,7 +2,7 @@
  *
  *   Resource <-> its bindings <-> their RenderedReleases -> bindings and RenderedReleases of the
  *   components whose releases need it */
-#include "reconcile/controllers/common.h"
+#include "reconcile/controllers/promotion.h"
 #include "reconcile/route_internal.h"
 
 /* What only passes a status on waits for what changes with it. */
@@ -46,6 +46,21 @@ static void add_users(struct route *r, struct slice ns, struct slice resource,
     }
 }
 
+/* Bindings of resources, by an index, whose release waits to be let in. */
+static void add_waiting(struct route *r, enum snapshot_index index, struct slice ns,
+                        struct slice value)
+{
+    const struct snapshot_entry **found;
+    size_t count = value.len > 0 ? snapshot_list(r->s, SNAPSHOT_RESOURCE_BINDING, index, ns, value,
+                                                 &r->arena, &found)
+                                 : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (condition_is(snapshot_tree(r->s, found[i]), PROMOTED, "False")) {
+            r->add(r->user, SNAPSHOT_RESOURCE_BINDING, ns, found[i]->name, 0);
+        }
+    }
+}
+
 static void route_own(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     struct slice project = spec_text(o, "project");
@@ -62,6 +77,7 @@ static void route_binding(struct route *r, struct slice ns, struct slice name, c
 {
     struct slice resource = owner_text(o, "resourceName");
     route__named(r, SNAPSHOT_RESOURCE, ns, resource);
+    add_waiting(r, SNAPSHOT_BY_RESOURCE, ns, resource);
     if (r->whole) {
         route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, resource);
         add_rendered(r, ns, name);
@@ -89,10 +105,14 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
     }
 }
 
-/* Resources are bound where a component that needs them is. */
+/* Resources are bound where a component that needs them is, and let in with it. */
 static void route_component_binding(struct route *r, struct slice ns, const json_t *o)
 {
-    const json_t *release = snapshot_get(r->s, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName"));
+    const char *cell = arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(owner_text(o, "projectName")),
+                                    SLICE_ARG(spec_text(o, "environment")));
+    add_waiting(r, SNAPSHOT_BY_CELL, ns, slice_of(cell));
+    const json_t *release =
+        r->whole ? snapshot_get(r->s, SNAPSHOT_RELEASE, ns, spec_text(o, "releaseName")) : NULL;
     size_t i;
     json_t *one;
     json_array_foreach(json_at(release, "spec", "workload", "dependencies", "resources", NULL), i,
@@ -113,16 +133,23 @@ static void route_plane(struct route *r, struct slice name)
     }
 }
 
+/* A project's pipeline says where its resources are, and may go. */
+static void add_project(struct route *r, struct slice ns, struct slice project)
+{
+    route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, project);
+    route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_PROJECT, ns, project);
+}
+
 static void route_pipeline(struct route *r, struct slice ns, struct slice name)
 {
     const struct snapshot_entry **projects;
     size_t count =
         snapshot_list(r->s, SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, ns, name, &r->arena, &projects);
     for (size_t i = 0; i < count; i++) {
-        route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, projects[i]->name);
+        add_project(r, ns, projects[i]->name);
     }
     if (slice_eq_cstr(name, "default")) {
-        route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, SLICE("default"));
+        add_project(r, ns, SLICE("default"));
     }
 }
 
@@ -152,11 +179,12 @@ static void route_other(struct route *r, enum snapshot_kind kind, struct slice n
     case SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE:
         route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
         break;
-    case SNAPSHOT_BINDING:
-        route_component_binding(r, ns, o);
+    case SNAPSHOT_APPROVAL:
+    case SNAPSHOT_TEST:
+        route__list(r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE, ns, spec_text(o, "release"));
         break;
     case SNAPSHOT_PROJECT:
-        route__list(r, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, ns, name);
+        add_project(r, ns, name);
         break;
     case SNAPSHOT_PIPELINE:
         route_pipeline(r, ns, name);
@@ -188,6 +216,8 @@ void route_resources(const struct snapshot *s, enum snapshot_kind kind, struct s
         route_binding(&r, ns, name, o);
     } else if (kind == SNAPSHOT_RENDERED) {
         route_rendered(&r, ns, o);
+    } else if (kind == SNAPSHOT_BINDING) {
+        route_component_binding(&r, ns, o);
     } else if (whole) {
         route_other(&r, kind, ns, name, o);
     }

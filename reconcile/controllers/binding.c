@@ -166,8 +166,7 @@ static void status_places(struct work *w)
         json_decref(names);
     }
     if (w->reason == NULL) {
-        status_set(w->edit, "releaseName", json_str(w->release));
-        status_set(w->edit, "releaseUID", w->uid.len > 0 ? json_str(w->uid) : NULL);
+        rollout_tell(w->edit, &w->rollout);
     }
 }
 
@@ -211,20 +210,11 @@ static void status_endpoints(struct work *w)
     status_set(w->edit, "endpoints", rows);
 }
 
-/* How what is deployed is doing: only clusters that were told of it count. */
 static struct rollout_health health_of(const struct work *w, const struct snapshot_entry **rendered,
                                        size_t count)
 {
-    struct rollout_health health = {.healthy = count > 0 && count >= w->cluster_count};
-    for (size_t i = 0; i < count; i++) {
-        const json_t *tree = snapshot_tree(w->s, rendered[i]);
-        struct condition ready = condition_of(tree, READY);
-        health.healthy = health.healthy && slice_eq_cstr(ready.status, "True") &&
-                         slice_eq(spec_text(tree, "releaseName"), w->release);
-        health.unreachable = health.unreachable ||
-                             slice_eq_cstr(ready.reason, "ClusterUnreachable") ||
-                             slice_eq_cstr(ready.reason, "NotConnected");
-    }
+    struct rollout_health health =
+        rollout_health_of(w->s, w->release, rendered, count, w->cluster_count);
     const json_t *needs = object_condition(w->edit, DEPENDENCIES_READY);
     health.unreachable |= slice_eq_cstr(json_text_at(needs, "status"), "False");
     return health;
@@ -288,23 +278,9 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
     status_places(w);
     status_endpoints(w);
     report_dependencies(w);
-    if (w->reason != NULL) {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
-        condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
-                      "waiting for what stands in the way of Ready");
-    } else if (w->rollout.reason != NULL) {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, w->rollout.reason, "%s",
-                      w->rollout.message);
-        condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Stuck",
-                      "waiting for what stands in the way of Ready");
-    } else if (roll.total < w->cluster_count) {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Progressing",
-                      "being placed on %zu cluster%s", w->cluster_count,
-                      w->cluster_count == 1 ? "" : "s");
-        condition_set(w->edit, w->s, PROGRESSING, STATUS_TRUE, "Progressing", "work is under way");
-    } else {
-        rollup_set(w->edit, w->s, &roll, "cluster");
-    }
+    bool stuck = w->reason != NULL;
+    placed_set(w->edit, w->s, stuck ? w->reason : w->rollout.reason,
+               stuck ? w->message : w->rollout.message, &roll, w->cluster_count);
     if (w->reason == NULL || w->rollout.reason != NULL) {
         rollout_record(w->s, w->binding, w->edit, &w->rollout, health_of(w, rendered, count),
                        w->plan);

@@ -341,6 +341,25 @@ void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, 
                   moving ? "work is under way" : "waiting for what stands in the way of Ready");
 }
 
+void placed_set(json_t *edit, const struct snapshot *s, const char *reason, const char *message,
+                const struct rollup *r, size_t clusters)
+{
+    if (reason == NULL && r->total >= clusters) {
+        rollup_set(edit, s, r, "cluster");
+        return;
+    }
+    bool moving = reason == NULL || slice_eq_cstr(slice_of(reason), PROGRESSING);
+    if (reason != NULL) {
+        condition_set(edit, s, READY, STATUS_FALSE, reason, "%s", message);
+    } else {
+        condition_set(edit, s, READY, STATUS_FALSE, PROGRESSING, "being placed on %zu cluster%s",
+                      clusters, clusters == 1 ? "" : "s");
+    }
+    condition_set(edit, s, PROGRESSING, moving ? STATUS_TRUE : STATUS_FALSE,
+                  moving ? PROGRESSING : "Stuck",
+                  moving ? "work is under way" : "waiting for what stands in the way of Ready");
+}
+
 static int age_order(const struct snapshot *s, const struct snapshot_entry *a,
                      const struct snapshot_entry *b)
 {

@@ -95,6 +95,11 @@ void rollup_add(struct rollup *r, const json_t *object, struct slice name);
 /* Ready and Progressing on edit: "3 of 4 components are ready; user-service: ...". */
 void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun);
 
+/* The same of what is placed on so many clusters: why it is not as it is to be (reason NULL: it is;
+ * "Progressing": it is on its way), else how the clusters are doing. */
+void placed_set(json_t *edit, const struct snapshot *s, const char *reason, const char *message,
+                const struct rollup *r, size_t clusters);
+
 /* Of several bindings of one component in one environment the oldest counts; equal ages by name.
  * kind: SNAPSHOT_BINDING, a resource's, or OpenChoreo's. The one that counts before entry, or NULL:
  * entry does.

@@ -331,6 +331,7 @@ static bool provide(struct work *w, const json_t *dependency)
     if (there == NULL) {
         json_t *o = dependency_resource_new(&w->plan->arena, w->entry->ns, w->membership.project,
                                             dependency);
+        promotion_add_authors(o, w->component);
         object_add_owner(o, w->component, false);
         plan_create(w->plan, SNAPSHOT_RESOURCE, o);
         plan_event(w->plan, w->component, false, "ResourceCreated",

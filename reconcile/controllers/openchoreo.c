@@ -78,11 +78,15 @@ static void add_authors(const struct translation *t, json_t *counterpart)
 void translation_merge(struct translation *t, const struct snapshot_entry *ours, json_t *spec)
 {
     json_t *edit = plan_edit(t->plan, t->s, ours);
-    if (merge_spec(json_child(edit, "spec"), spec) && ours->kind == SNAPSHOT_COMPONENT) {
+    if (merge_spec(json_child(edit, "spec"), spec) &&
+        (ours->kind == SNAPSHOT_COMPONENT || ours->kind == SNAPSHOT_RESOURCE)) {
         if (promotion_is_released(snapshot_tree(t->s, ours))) {
             object_remove_annotation(edit, PROMOTION_AUTHORS);
         }
         add_authors(t, edit);
+    }
+    if (ours->kind == SNAPSHOT_RESOURCE_BINDING) {
+        binding_requested_by(edit, object_annotation(t->object, PROMOTION_REQUESTED_BY));
     }
     json_decref(spec);
 }
@@ -104,8 +108,11 @@ static void create(struct translation *t, enum snapshot_kind kind, const json_t 
     json_t *o = object_new("choreo.dev/v1", snapshot_kind_name(kind), t->entry->ns, t->entry->name);
     (void)merge_spec(json_child(o, "spec"), spec);
     object_add_owner(o, t->object, true);
-    if (kind == SNAPSHOT_COMPONENT || kind == SNAPSHOT_RELEASE || kind == SNAPSHOT_RUN) {
+    if (kind == SNAPSHOT_COMPONENT || kind == SNAPSHOT_RELEASE || kind == SNAPSHOT_RESOURCE ||
+        kind == SNAPSHOT_RESOURCE_RELEASE || kind == SNAPSHOT_RUN) {
         add_authors(t, o);
+    } else if (kind == SNAPSHOT_RESOURCE_BINDING) {
+        binding_requested_by(o, object_annotation(t->object, PROMOTION_REQUESTED_BY));
     }
     plan_create(t->plan, kind, o);
     translation_fail(t, "Progressing", "being taken up");

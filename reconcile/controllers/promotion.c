@@ -8,7 +8,6 @@
  * Messages name times, not durations, so that they hold still while time passes. */
 #include "reconcile/controllers/promotion.h"
 
-#include "proto/promotion.h"
 #include "proto/schema.h"
 #include "render/deployment.h"
 
@@ -20,6 +19,7 @@ enum { SECOND_MS = 1000, OFFERS_MAX = 10 };
 struct gate {
     const struct snapshot *s;
     struct plan *plan;
+    struct promotion_kinds kinds;
     const json_t *binding;
     const json_t *release;
     struct promotion_edge edge;
@@ -29,6 +29,26 @@ struct gate {
     struct promotion *out;  /* of this edge */
     struct promotion *told; /* of all */
 };
+
+struct promotion_kinds promotion_kinds_of(const json_t *binding)
+{
+    static const struct promotion_kinds of_component = {
+        .owner = SNAPSHOT_COMPONENT,
+        .release = SNAPSHOT_RELEASE,
+        .binding = SNAPSHOT_BINDING,
+        .by_owner = SNAPSHOT_BY_COMPONENT,
+    };
+    static const struct promotion_kinds of_resource = {
+        .owner = SNAPSHOT_RESOURCE,
+        .release = SNAPSHOT_RESOURCE_RELEASE,
+        .binding = SNAPSHOT_RESOURCE_BINDING,
+        .by_owner = SNAPSHOT_BY_RESOURCE,
+    };
+    struct promotion_kinds kinds =
+        owner_text(binding, "resourceName").len > 0 ? of_resource : of_component;
+    kinds.track = promotion_track_of(binding);
+    return kinds;
+}
 
 uint64_t promotion_time_ms(struct arena *arena, struct slice text)
 {
@@ -112,7 +132,8 @@ static const json_t *newest_result(const struct gate *g, struct slice test)
     uint64_t newest_version = 0;
     for (size_t i = 0; i < count; i++) {
         const json_t *result = snapshot_tree(g->s, found[i]);
-        bool same = slice_eq(spec_text(result, "test"), test) &&
+        bool same = promotion_track_of(result) == g->kinds.track &&
+                    slice_eq(spec_text(result, "test"), test) &&
                     slice_eq(spec_text(result, "environment"), g->edge.source) &&
                     promotion_same_uid(spec_text(result, "releaseUID"), object_uid(g->release));
         int order =
@@ -147,17 +168,16 @@ static struct slice created_of(const json_t *release)
 }
 
 /* Whether user wrote something of what the release brings to the environment: it holds whatever the
- * component's releases brought since the one that runs there. */
+ * owner's releases brought since the one that runs there. */
 static bool brings_work_of(const struct gate *g, struct slice user)
 {
     const struct snapshot_entry **all;
     struct slice runs = json_text(json_at(g->binding, "status", "releaseName", NULL));
     struct slice since =
-        created_of(snapshot_get(g->s, SNAPSHOT_RELEASE, object_ns(g->binding), runs));
+        created_of(snapshot_get(g->s, g->kinds.release, object_ns(g->binding), runs));
     struct slice until = created_of(g->release);
-    size_t count =
-        snapshot_list(g->s, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, object_ns(g->binding),
-                      owner_text(g->binding, "componentName"), &g->plan->arena, &all);
+    size_t count = snapshot_list(g->s, g->kinds.release, g->kinds.by_owner, object_ns(g->binding),
+                                 promotion_owner(g->binding), &g->plan->arena, &all);
     for (size_t i = 0; i < count; i++) {
         const json_t *one = snapshot_tree(g->s, all[i]);
         struct slice created = created_of(one);
@@ -203,7 +223,8 @@ static void check_approval(struct gate *g)
     for (size_t i = 0; i < count; i++) {
         const json_t *approval = snapshot_tree(g->s, found[i]);
         struct slice by = spec_text(approval, "by");
-        if (!slice_eq(spec_text(approval, "environment"), spec_text(g->binding, "environment"))) {
+        if (promotion_track_of(approval) != g->kinds.track ||
+            !slice_eq(spec_text(approval, "environment"), spec_text(g->binding, "environment"))) {
             continue;
         }
         const char *why = void_because(g, approval);
@@ -232,27 +253,48 @@ static void decide(struct promotion *out, bool open, const char *reason, const c
     out->message = message;
 }
 
+/* The project of a resource; NULL with false if it names none that is there, but for "default". */
+static bool project_of_resource(const struct snapshot *s, const json_t *resource,
+                                const struct snapshot_entry **project)
+{
+    struct slice name = spec_text(resource, "project");
+    *project = snapshot_find(s, SNAPSHOT_PROJECT, object_ns(resource), name);
+    return *project != NULL || slice_eq_cstr(name, "default");
+}
+
 const json_t *promotion_pipeline(const struct snapshot *s, const json_t *binding,
                                  struct arena *arena)
 {
-    struct membership m;
-    const json_t *component = snapshot_get(s, SNAPSHOT_COMPONENT, object_ns(binding),
-                                           owner_text(binding, "componentName"));
-    /* The component's own word on its project: a binding may not choose a laxer one. */
-    if (component == NULL || !component_membership(s, component, arena, &m) ||
-        (m.entry == NULL && m.named)) {
+    struct membership m = {0};
+    const struct promotion_kinds kinds = promotion_kinds_of(binding);
+    const json_t *owner =
+        snapshot_get(s, kinds.owner, object_ns(binding), promotion_owner(binding));
+    /* The owner's own word on its project: a binding may not choose a laxer one. */
+    bool known = owner != NULL &&
+                 (kinds.owner == SNAPSHOT_RESOURCE
+                      ? project_of_resource(s, owner, &m.entry)
+                      : component_membership(s, owner, arena, &m) && (m.entry != NULL || !m.named));
+    if (!known) {
         return NULL;
     }
     struct slice name = promotion_pipeline_of(m.entry != NULL ? snapshot_tree(s, m.entry) : NULL);
     return snapshot_get(s, SNAPSHOT_PIPELINE, object_ns(binding), name);
 }
 
-/* Those of the binding's component. The array borrows the snapshot's trees. */
+/* Those of the binding's owner. */
+static size_t list_bindings(const struct snapshot *s, const json_t *binding, struct arena *arena,
+                            const struct snapshot_entry ***found)
+{
+    const struct promotion_kinds kinds = promotion_kinds_of(binding);
+    return snapshot_list(s, kinds.binding, kinds.by_owner, object_ns(binding),
+                         promotion_owner(binding), arena, found);
+}
+
+/* The same as an array, which borrows the snapshot's trees. */
 static json_t *bindings_of(const struct snapshot *s, const json_t *binding, struct arena *arena)
 {
     const struct snapshot_entry **found;
-    size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, object_ns(binding),
-                                 owner_text(binding, "componentName"), arena, &found);
+    size_t count = list_bindings(s, binding, arena, &found);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_array_append(list, (json_t *)(uintptr_t)snapshot_tree(s, found[i]));
@@ -298,13 +340,60 @@ static void judge_edges(struct gate *g, const json_t *pipeline, const json_t *bi
     }
 }
 
+/* The component that needs a resource in the binding's environment and was let in there; or empty.
+ */
+static struct slice needed_by(const struct snapshot *s, const json_t *binding, struct arena *arena)
+{
+    const struct snapshot_entry **releases;
+    struct slice ns = object_ns(binding);
+    size_t count = snapshot_list(s, SNAPSHOT_RELEASE, SNAPSHOT_BY_RESOURCE, ns,
+                                 owner_text(binding, "resourceName"), arena, &releases);
+    for (size_t i = 0; i < count; i++) {
+        struct slice component = owner_text(snapshot_tree(s, releases[i]), "componentName");
+        const struct snapshot_entry **bindings;
+        size_t n = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, component, arena,
+                                 &bindings);
+        for (size_t k = 0; k < n; k++) {
+            const json_t *its = snapshot_tree(s, bindings[k]);
+            struct slice runs = json_text(json_at(its, "status", "releaseName", NULL));
+            if (!bindings[k]->deleting && slice_eq(runs, releases[i]->name) &&
+                slice_eq(owner_text(its, "projectName"), owner_text(binding, "projectName")) &&
+                slice_eq(spec_text(its, "environment"), spec_text(binding, "environment"))) {
+                return component;
+            }
+        }
+    }
+    return (struct slice){0};
+}
+
+/* What passed the gates between two environments was tested and approved with what it needs: the
+ * first release of a resource, proven in the source, comes with it. Whatever follows it there has
+ * gates of its own. */
+static void judge_need(const struct gate *g, struct promotion *out)
+{
+    struct arena *arena = &g->plan->arena;
+    struct slice runs = json_text(json_at(g->binding, "status", "releaseName", NULL));
+    if (out->open || runs.len > 0 || g->kinds.owner != SNAPSHOT_RESOURCE) {
+        return;
+    }
+    struct slice component = needed_by(g->s, g->binding, arena);
+    if (component.len > 0) {
+        decide(out, true, "Needed",
+               arena_printf(arena,
+                            "component \"%.*s\", which was let in, needs it, and it is not here "
+                            "yet",
+                            SLICE_ARG(component)));
+    }
+}
+
 void promotion_judge(const struct snapshot *s, const json_t *binding, struct plan *plan,
                      struct promotion *out)
 {
     struct arena *arena = &plan->arena;
-    struct slice name = spec_text(binding, "releaseName");
+    const struct promotion_kinds kinds = promotion_kinds_of(binding);
+    struct slice name = promotion_asked(binding);
     const json_t *pipeline = promotion_pipeline(s, binding, arena);
-    const json_t *release = snapshot_get(s, SNAPSHOT_RELEASE, object_ns(binding), name);
+    const json_t *release = snapshot_get(s, kinds.release, object_ns(binding), name);
     *out = (struct promotion){0};
     if (promotion_healthy(binding, name, object_uid(release)) != NULL) {
         decide(out, true, "Returned", "it has been healthy in this environment before");
@@ -312,8 +401,10 @@ void promotion_judge(const struct snapshot *s, const json_t *binding, struct pla
     }
     if (pipeline == NULL) {
         decide(out, false, "PipelineNotFound",
-               "there is no deployment pipeline of the component's project: nothing says where "
-               "releases may go");
+               arena_printf(arena,
+                            "there is no deployment pipeline of the %s's project: nothing says "
+                            "where releases may go",
+                            kinds.track->noun));
         return;
     }
     if (promotion_starts_in(pipeline, spec_text(binding, "environment"))) {
@@ -322,13 +413,15 @@ void promotion_judge(const struct snapshot *s, const json_t *binding, struct pla
     }
     struct buf why = {0};
     json_t *bindings = bindings_of(s, binding, arena);
-    struct gate gate = {.s = s, .plan = plan, .binding = binding, .release = release, .told = out};
+    struct gate gate = {
+        .s = s, .plan = plan, .kinds = kinds, .binding = binding, .release = release, .told = out};
     const char *reason = NULL;
     if (promotion_refused(pipeline, bindings, spec_text(binding, "environment"), name,
                           object_uid(release), &why, &reason)) {
         decide(out, false, reason, arena_cstr(arena, buf_slice(&why)));
     } else {
         judge_edges(&gate, pipeline, bindings);
+        judge_need(&gate, out);
     }
     json_decref(bindings);
     buf_free(&gate.missing);
@@ -375,8 +468,7 @@ static const struct snapshot_entry *binding_entry_in(const struct snapshot *s,
                                                      struct arena *arena)
 {
     const struct snapshot_entry **found;
-    size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, object_ns(binding),
-                                 owner_text(binding, "componentName"), arena, &found);
+    size_t count = list_bindings(s, binding, arena, &found);
     for (size_t i = 0; i < count; i++) {
         if (slice_eq(spec_text(snapshot_tree(s, found[i]), "environment"), to)) {
             return found[i];
@@ -401,7 +493,7 @@ static bool was_offered(const json_t *there, struct slice release)
 
 static bool had(const json_t *there, struct slice release)
 {
-    return was_offered(there, release) || slice_eq(spec_text(there, "releaseName"), release) ||
+    return was_offered(there, release) || slice_eq(promotion_asked(there), release) ||
            promotion_healthy(there, release, SLICE("")) != NULL;
 }
 
@@ -417,12 +509,14 @@ static void offer_to(const struct snapshot *s, const json_t *binding, struct sli
     if (env == NULL || env->deleting) {
         return;
     }
-    if (there == NULL) {
+    if (there == NULL && owner_text(binding, "resourceName").len == 0) {
         create_offered(s, binding, to, release, plan, reason);
+    } else if (there == NULL) {
+        return; /* a resource is where something needs it */
     } else if (!there->deleting && !had(snapshot_tree(s, there), release)) {
         json_t *edit = plan_edit(plan, s, there);
         json_t *spec = json_object_get(edit, "spec");
-        json_object_set_new(spec, "releaseName", json_str(release));
+        json_object_set_new(spec, promotion_track_of(binding)->release, json_str(release));
         json_object_set_new(spec, "reason", json_string(reason));
         json_object_del(spec, "releaseSet");
         binding_requested_by(edit, (struct slice){0});

@@ -7,13 +7,22 @@
 #ifndef RECONCILE_CONTROLLERS_PROMOTION_H
 #define RECONCILE_CONTROLLERS_PROMOTION_H
 
+#include "proto/promotion.h"
 #include "reconcile/controllers/common.h"
 
-/* Whether spec.releaseName was let in, as a condition of a ReleaseBinding. */
+/* Whether the release of a binding's spec was let in, as its condition. */
 #define PROMOTED "Promoted"
 
 /* Promoted's reason where any release may go. */
 #define PROMOTION_STARTED "Started"
+
+/* What goes one way through pipelines (proto/promotion.h), in a snapshot. */
+struct promotion_kinds {
+    const struct promotion_track *track;
+    enum snapshot_kind owner, release, binding;
+    enum snapshot_index by_owner;
+};
+struct promotion_kinds promotion_kinds_of(const json_t *binding);
 
 struct promotion {
     bool open;
@@ -23,17 +32,18 @@ struct promotion {
     size_t approved_count;
 };
 
-/* Judges the release that binding's spec asks for, which is there and of binding's component. What
+/* Judges the release that binding's spec asks for, which is there and of binding's owner. What
  * opens by time alone is asked of the plan: plan_requeue(). */
 void promotion_judge(const struct snapshot *s, const json_t *binding, struct plan *plan,
                      struct promotion *out);
 
-/* The pipeline of binding's component, by its project: NULL if there is none yet. */
+/* The pipeline of binding's owner, by its project: NULL if there is none yet. */
 const json_t *promotion_pipeline(const struct snapshot *s, const json_t *binding,
                                  struct arena *arena);
 
 /* Offers the release that is healthy in binding's environment to those that take it by themselves
- * (PromotionTarget.automatic), each once. */
+ * (PromotionTarget.automatic), each once. A component is bound there for it if it is not yet; a
+ * resource is not, for it is where something needs it. */
 void promotion_offer(const struct snapshot *s, const json_t *binding, struct slice release,
                      struct plan *plan);
 

@@ -4,13 +4,17 @@
  *   first environment of the project's pipeline, and in each where a component that needs it is
  *   bound -> roll-up of all its bindings
  *
- * The binding of the first environment follows new releases. Those of others stay with the release
- * that they were made with, so that neither a changed type nor a changed parameter gets to a
- * production database unless somebody takes it there. A binding is never taken away because nothing
- * needs it any more: there is data behind it, and who wants that gone says so. */
-#include "reconcile/controllers/common.h"
+ * The binding of the first environment follows new releases. Those of others begin with what was
+ * proven where the pipeline comes from, and stay with it, so that neither a changed type nor a
+ * changed parameter gets to a production database unless somebody promotes it. A binding is never
+ * taken away because nothing needs it any more: there is data behind it, and who wants that gone
+ * says so. */
+#include "reconcile/controllers/rollout.h"
 #include "render/release.h"
 #include "render/resource_release.h"
+
+/* A condition of a Resource: whether its spec is in a release. */
+#define RELEASED "Released"
 
 enum { RELEASES_KEPT = 10 };
 
@@ -67,18 +71,22 @@ static bool make_release(struct work *w)
     const char *reason = NULL;
     struct err err;
     if (resource_release_make(&w->view.platform, w->resource, &spec, &reason, &err) != 0) {
+        condition_set(w->edit, w->s, RELEASED, STATUS_FALSE, reason, "%s", err.message);
         return fail(w, reason, "%s", err.message);
     }
     w->release = release_name(&w->plan->arena, w->entry->name, spec);
     if (snapshot_find(w->s, SNAPSHOT_RESOURCE_RELEASE, w->entry->ns, w->release) == NULL) {
         json_t *o = object_new("choreo.dev/v1", "ResourceRelease", w->entry->ns, w->release);
         json_object_set(o, "spec", spec);
+        promotion_add_authors(o, w->resource);
         object_add_owner(o, w->resource, true);
         plan_create(w->plan, SNAPSHOT_RESOURCE_RELEASE, o);
         plan_event(w->plan, w->resource, false, "Released", "made release \"%.*s\"",
                    SLICE_ARG(w->release));
     }
     json_decref(spec);
+    condition_set(w->edit, w->s, RELEASED, STATUS_TRUE, RELEASED, "release \"%.*s\"",
+                  SLICE_ARG(w->release));
     return true;
 }
 
@@ -97,11 +105,31 @@ static const struct snapshot_entry *binding_in(const struct work *w, struct slic
     return NULL;
 }
 
-/* Its release as an object, though it may be only about to be made. */
-static json_t *release_object(const struct work *w)
+/* The release that an environment begins with: what was healthy last where the pipeline comes from,
+ * else the newest. */
+static struct slice release_for(const struct work *w, struct slice environment)
 {
-    json_t *o = object_new("choreo.dev/v1", "ResourceRelease", w->entry->ns, w->release);
-    const json_t *there = snapshot_get(w->s, SNAPSHOT_RESOURCE_RELEASE, w->entry->ns, w->release);
+    const struct snapshot_entry *project = project_of(w);
+    struct slice name =
+        promotion_pipeline_of(project != NULL ? snapshot_tree(w->s, project) : NULL);
+    const json_t *pipeline = snapshot_get(w->s, SNAPSHOT_PIPELINE, w->entry->ns, name);
+    struct promotion_edge edge = {0};
+    while (promotion_next_to(pipeline, environment, &edge)) {
+        const struct snapshot_entry *source = binding_in(w, edge.source);
+        struct slice proven =
+            source != NULL ? promotion_last_healthy(snapshot_tree(w->s, source)) : SLICE("");
+        if (proven.len > 0) {
+            return proven;
+        }
+    }
+    return w->release;
+}
+
+/* A release as an object, though it may be only about to be made. */
+static json_t *release_object(const struct work *w, struct slice name)
+{
+    json_t *o = object_new("choreo.dev/v1", "ResourceRelease", w->entry->ns, name);
+    const json_t *there = snapshot_get(w->s, SNAPSHOT_RESOURCE_RELEASE, w->entry->ns, name);
     json_t *spec = json_deep_copy(json_object_get(there, "spec"));
     const char *reason;
     if (spec == NULL) {
@@ -111,12 +139,37 @@ static json_t *release_object(const struct work *w)
     return o;
 }
 
+/* Points a binding under edit at a release, for who wrote it last. */
+static void point(struct work *w, json_t *binding, struct slice release)
+{
+    json_t *spec = json_object_get(binding, "spec");
+    json_object_set_new(spec, "resourceRelease", json_str(release));
+    binding_requested_by(binding, promotion_last_author(&w->plan->arena, w->resource));
+}
+
+/* What nobody asked for, and never came in, asks for what was proven since. */
+static void ask_anew(struct work *w, const struct snapshot_entry *binding, struct slice environment)
+{
+    const json_t *tree = snapshot_tree(w->s, binding);
+    struct slice release = release_for(w, environment);
+    if (!binding->deleting && json_at(tree, "status", "releaseName", NULL) == NULL &&
+        object_annotation(tree, PROMOTION_REQUESTED_BY).len == 0 &&
+        !slice_eq(promotion_asked(tree), release) && !slice_eq(environment, w->first)) {
+        json_t *spec = json_object_get(plan_edit(w->plan, w->s, binding), "spec");
+        json_object_set_new(spec, "resourceRelease", json_str(release));
+    }
+}
+
 static void bind(struct work *w, struct slice environment)
 {
     const struct snapshot_entry *env =
         snapshot_find(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, environment);
+    const struct snapshot_entry *there = binding_in(w, environment);
     struct slice name = resource_binding_name(&w->plan->arena, w->entry->name, environment);
-    if (env == NULL || env->deleting || binding_in(w, environment) != NULL) {
+    if (there != NULL) {
+        ask_anew(w, there, environment);
+    }
+    if (env == NULL || env->deleting || there != NULL) {
         return;
     }
     for (size_t i = 0; i < w->plan->write_count; i++) { /* two components may need it there */
@@ -124,7 +177,7 @@ static void bind(struct work *w, struct slice environment)
             return;
         }
     }
-    json_t *release = release_object(w);
+    json_t *release = release_object(w, release_for(w, environment));
     json_t *o = object_new("choreo.dev/v1", "ResourceReleaseBinding", w->entry->ns, name);
     json_object_set_new(o, "spec", resource_binding(&w->view.platform, release, environment));
     object_add_finalizer(o, FINALIZER);
@@ -144,8 +197,7 @@ static void follow(struct work *w)
     }
     struct slice is = spec_text(snapshot_tree(w->s, binding), "resourceRelease");
     if (is.len == 0 || (!slice_eq(latest, w->release) && !slice_eq(is, w->release))) {
-        json_t *spec = json_object_get(plan_edit(w->plan, w->s, binding), "spec");
-        json_object_set_new(spec, "resourceRelease", json_str(w->release));
+        point(w, plan_edit(w->plan, w->s, binding), w->release);
     }
 }
 
@@ -185,7 +237,21 @@ static void bind_all(struct work *w)
     bind_where_needed(w);
 }
 
-/* Releases that nothing is bound to go, but for the newest few. */
+/* Whether a binding deploys it, may have to go back to it, or asks for it. */
+static bool is_used(const struct work *w, struct slice release)
+{
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(w->s, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE,
+                                 w->entry->ns, w->entry->name, &w->plan->arena, &bindings);
+    for (size_t i = 0; i < count; i++) {
+        if (rollout_uses(snapshot_tree(w->s, bindings[i]), release)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Releases that no binding uses go, but for the newest few. */
 static void trim_releases(struct work *w)
 {
     const struct snapshot_entry **all;
@@ -195,10 +261,7 @@ static void trim_releases(struct work *w)
     size_t count = snapshot_list(w->s, SNAPSHOT_RESOURCE_RELEASE, SNAPSHOT_BY_RESOURCE,
                                  w->entry->ns, w->entry->name, &w->plan->arena, &all);
     for (size_t i = 0; i < count; i++) {
-        const struct snapshot_entry **bound;
-        bool used = slice_eq(all[i]->name, w->release) ||
-                    snapshot_list(w->s, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RELEASE,
-                                  w->entry->ns, all[i]->name, &w->plan->arena, &bound) > 0;
+        bool used = slice_eq(all[i]->name, w->release) || is_used(w, all[i]->name);
         if (used || all[i]->deleting) {
             continue;
         }

@@ -2,7 +2,8 @@
  * clusters it is, and what it puts out there.
  *
  * As with a component's binding there is a RenderedRelease for each cluster of the environment's
- * plane, in the same cell. Each cluster has a database of its own: nothing is copied between them.
+ * plane, in the same cell, and rollout.h decides of which release: what waits to be let in leaves
+ * what runs alone. Each cluster has a database of its own: nothing is copied between them.
  *
  * Credentials are made up once, as a Secret of the control plane, before anything is sent; the
  * status names it from then on. Should it be lost, nothing is made in its place, because the
@@ -12,6 +13,7 @@
  * what it is in (cell, environment, project), until the policy is Delete. */
 #include "reconcile/controllers/place.h"
 
+#include "reconcile/controllers/rollout.h"
 #include "render/name.h"
 #include "render/resource_release.h"
 
@@ -28,7 +30,8 @@ struct work {
     struct slice project;
     struct slice resource;
     struct slice environment;
-    const json_t *release; /* the object, or NULL */
+    const json_t *release; /* that is deployed, or NULL */
+    struct rollout rollout;
     struct slice plane;
     struct plane_cluster *clusters;
     size_t cluster_count;
@@ -100,22 +103,42 @@ static bool find_place(struct work *w)
            fail(w, !site.gone || retains(w), site.reason, "%s", site.message);
 }
 
-static bool find_release(struct work *w)
+static const json_t *release_named(const struct work *w, struct slice name)
 {
-    struct slice name = spec_text(w->binding, "resourceRelease");
-    if (name.len == 0) {
-        return fail(w, true, "NoRelease",
-                    "spec.resourceRelease is empty: set it to the release to deploy here");
-    }
-    if (w->release == NULL) {
+    return snapshot_get(w->s, SNAPSHOT_RESOURCE_RELEASE, w->entry->ns, name);
+}
+
+/* A release that is there, and one of the resource. */
+static bool check_release(struct work *w, struct slice name)
+{
+    const json_t *release = release_named(w, name);
+    struct slice of = owner_text(release, "resourceName");
+    if (release == NULL) {
         return fail(w, true, "ReleaseNotFound", "there is no resource release \"%.*s\"",
                     SLICE_ARG(name));
     }
-    struct slice of = owner_text(w->release, "resourceName");
     return slice_eq(of, w->resource) ||
            fail(w, true, "ReleaseOfAnother",
                 "resource release \"%.*s\" is one of resource \"%.*s\"", SLICE_ARG(name),
                 SLICE_ARG(of));
+}
+
+static bool find_release(struct work *w)
+{
+    struct slice wanted = promotion_asked(w->binding);
+    if (wanted.len == 0) {
+        return fail(w, true, "NoRelease",
+                    "spec.resourceRelease is empty: set it to the release to deploy here");
+    }
+    if (!check_release(w, wanted)) {
+        return false;
+    }
+    rollout_choose(w->s, w->binding, w->plan, &w->rollout);
+    if (w->rollout.release.len == 0) {
+        return fail(w, true, w->rollout.reason, "%s", w->rollout.message);
+    }
+    w->release = release_named(w, w->rollout.release);
+    return slice_eq(w->rollout.release, wanted) || check_release(w, w->rollout.release);
 }
 
 /* ---- credentials ---- */
@@ -225,7 +248,7 @@ static void report_age(struct work *w)
 {
     const json_t *resource = snapshot_get(w->s, SNAPSHOT_RESOURCE, w->entry->ns, w->resource);
     struct slice latest = json_text(json_at(resource, "status", "latestRelease", "name", NULL));
-    struct slice is = spec_text(w->binding, "resourceRelease");
+    struct slice is = promotion_asked(w->binding);
     if (latest.len == 0) {
         condition_drop(w->edit, UP_TO_DATE);
     } else if (slice_eq(latest, is)) {
@@ -233,8 +256,9 @@ static void report_age(struct work *w)
                       "bound to the newest release");
     } else {
         condition_set(w->edit, w->s, UP_TO_DATE, STATUS_FALSE, "NewerRelease",
-                      "the resource or its type has changed since: spec.resourceRelease \"%.*s\" "
-                      "takes that up here",
+                      "the resource or its type has changed since, which is release \"%.*s\": "
+                      "choreo promote resource/%.*s --to %.*s --release %.*s",
+                      SLICE_ARG(latest), SLICE_ARG(w->resource), SLICE_ARG(w->environment),
                       SLICE_ARG(latest));
     }
 }
@@ -243,26 +267,30 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
 {
     struct rollup roll = {0};
     const json_t *outputs = NULL;
+    bool stuck = w->reason != NULL;
     for (size_t i = 0; i < count; i++) {
         const json_t *tree = snapshot_tree(w->s, rendered[i]);
         outputs = outputs != NULL ? outputs : json_at(tree, "status", "outputs", NULL);
-        rollup_add(&roll, tree, spec_text(tree, "cluster"));
+        /* What a cluster says of another release is no news of this one. */
+        if (stuck || slice_eq(spec_text(tree, "releaseName"), w->rollout.release)) {
+            rollup_add(&roll, tree, spec_text(tree, "cluster"));
+        }
+    }
+    if (stuck && !w->keep && !retains(w)) {
+        rollout_rest(w->edit);
     }
     report_places(w, outputs);
     report_age(w);
-    if (w->reason != NULL) {
-        bool moving = slice_eq_cstr(slice_of(w->reason), "Progressing");
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, w->reason, "%s", w->message);
-        condition_set(w->edit, w->s, PROGRESSING, moving ? STATUS_TRUE : STATUS_FALSE,
-                      moving ? "Progressing" : "Stuck",
-                      moving ? "work is under way" : "waiting for what stands in the way of Ready");
-    } else if (roll.total < w->cluster_count) {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Progressing",
-                      "being placed on %zu cluster%s", w->cluster_count,
-                      w->cluster_count == 1 ? "" : "s");
-        condition_set(w->edit, w->s, PROGRESSING, STATUS_TRUE, "Progressing", "work is under way");
-    } else {
-        rollup_set(w->edit, w->s, &roll, "cluster");
+    placed_set(w->edit, w->s, stuck ? w->reason : w->rollout.reason,
+               stuck ? w->message : w->rollout.message, &roll, w->cluster_count);
+    if (!stuck) {
+        rollout_tell(w->edit, &w->rollout);
+    }
+    if (!stuck || w->rollout.reason != NULL) {
+        rollout_record(
+            w->s, w->binding, w->edit, &w->rollout,
+            rollout_health_of(w->s, w->rollout.release, rendered, count, w->cluster_count),
+            w->plan);
     }
     status_observe(w->edit);
 }
@@ -316,8 +344,8 @@ void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry
     const struct snapshot_entry **rendered;
     size_t count = snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, entry->ns,
                                  slice_of(key), &plan->arena, &rendered);
-    struct slice release = spec_text(binding, "resourceRelease");
-    w.release = snapshot_get(s, SNAPSHOT_RESOURCE_RELEASE, entry->ns, release);
+    struct slice runs = json_text(json_at(binding, "status", "releaseName", NULL));
+    w.release = release_named(&w, runs.len > 0 ? runs : promotion_asked(binding));
     if (entry->deleting) {
         plan_end(&w, rendered, count);
         return;
@@ -332,8 +360,8 @@ void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry
                                          .environment = w.environment,
                                          .plane = w.plane,
                                          .cluster = w.clusters[i].name,
-                                         .release = release,
-                                         .release_uid = object_uid(w.release),
+                                         .release = w.rollout.release,
+                                         .release_uid = w.rollout.uid,
                                          .binding = entry->name};
             if (!place_cell(s, plan, &d) || !place(s, plan, &d, binding)) {
                 (void)fail(&w, true, "NameTaken", "%s", place_taken(&plan->arena, &d));

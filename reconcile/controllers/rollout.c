@@ -9,8 +9,6 @@
  * its own, with a deadline of its own. */
 #include "reconcile/controllers/rollout.h"
 
-#include "proto/promotion.h"
-
 static json_t *history_of(const json_t *binding)
 {
     return json_at(binding, "status", "history", NULL);
@@ -29,7 +27,7 @@ static bool is_back(const struct rollout *rollout)
 static struct slice uid_of(const struct snapshot *s, const json_t *binding, struct slice release)
 {
     const struct snapshot_entry *e =
-        snapshot_find(s, SNAPSHOT_RELEASE, object_ns(binding), release);
+        snapshot_find(s, promotion_kinds_of(binding).release, object_ns(binding), release);
     return e != NULL ? e->uid : (struct slice){0};
 }
 
@@ -41,7 +39,7 @@ static const json_t *rollback_of(const json_t *binding)
     const json_t *rollback = json_at(binding, "status", "rollback", NULL);
     bool holds =
         json_integer_value(json_object_get(rollback, "generation")) == object_generation(binding) &&
-        slice_eq(json_text_at(rollback, "from"), spec_text(binding, "releaseName"));
+        slice_eq(json_text_at(rollback, "from"), promotion_asked(binding));
     return rollback != NULL && holds ? rollback : NULL;
 }
 
@@ -56,13 +54,13 @@ static void choose_former(const json_t *binding, const json_t *rollback, struct 
                      "release \"%.*s\" was not healthy by its deadline and was taken back for "
                      "\"%.*s\"; it is not tried again until spec changes: bind another release, or "
                      "raise spec.attempt",
-                     SLICE_ARG(spec_text(binding, "releaseName")), SLICE_ARG(out->release));
+                     SLICE_ARG(promotion_asked(binding)), SLICE_ARG(out->release));
 }
 
 void rollout_choose(const struct snapshot *s, const json_t *binding, struct plan *plan,
                     struct rollout *out)
 {
-    struct slice wanted = spec_text(binding, "releaseName");
+    struct slice wanted = promotion_asked(binding);
     struct slice deployed = deployed_by(binding);
     struct slice deployed_uid = json_text(json_at(binding, "status", "releaseUID", NULL));
     const json_t *rollback = rollback_of(binding);
@@ -154,7 +152,7 @@ static json_t *new_entry(const struct snapshot *s, const json_t *binding,
     if (is_back(rollout)) {
         json_object_set_new(entry, "reason",
                             json_sprintf("release \"%.*s\" missed its deadline",
-                                         SLICE_ARG(spec_text(binding, "releaseName"))));
+                                         SLICE_ARG(promotion_asked(binding))));
     }
     if (rollout->reason != NULL) {
         return entry; /* nobody asked for it */
@@ -236,12 +234,14 @@ static uint64_t deadline_ms(const struct snapshot *s, const json_t *binding, str
     return promotion_duration_ms(text);
 }
 
-/* The last release before the first entry that was healthy, is another, and is still there. */
+/* The last release before the first entry that was healthy, is another, and is still there. Of a
+ * resource there is none: its data does not go back with it, so nobody goes back by himself. */
 static struct slice former(const struct snapshot *s, const json_t *binding, const json_t *history,
                            struct plan *plan)
 {
     struct slice failed = json_text_at(json_array_get(history, 0), "release");
-    for (size_t i = 1; i < json_array_size(history); i++) {
+    bool goes_back = promotion_kinds_of(binding).owner != SNAPSHOT_RESOURCE;
+    for (size_t i = 1; goes_back && i < json_array_size(history); i++) {
         const json_t *entry = json_array_get(history, i);
         struct slice release = json_text_at(entry, "release");
         struct slice uid = uid_of(s, binding, release);
@@ -253,6 +253,13 @@ static struct slice former(const struct snapshot *s, const json_t *binding, cons
     return (struct slice){0};
 }
 
+static const char *why_it_stays(const json_t *binding)
+{
+    return promotion_kinds_of(binding).owner == SNAPSHOT_RESOURCE
+               ? "what it holds does not go back with a release"
+               : "no release before it was";
+}
+
 static void missed(const struct snapshot *s, const json_t *binding, json_t *edit, json_t *entry,
                    struct plan *plan)
 {
@@ -261,11 +268,9 @@ static void missed(const struct snapshot *s, const json_t *binding, json_t *edit
     json_object_del(entry, "deadline");
     if (to.len == 0) {
         json_object_set_new(entry, "outcome", json_string("Failed"));
-        plan_event(
-            plan, binding, true, "ProgressDeadlineExceeded",
-            "release \"%.*s\" was not healthy by its deadline, and no release before it was: "
-            "it stays",
-            SLICE_ARG(from));
+        plan_event(plan, binding, true, "ProgressDeadlineExceeded",
+                   "release \"%.*s\" was not healthy by its deadline, and %s: it stays",
+                   SLICE_ARG(from), why_it_stays(binding));
         return;
     }
     status_set(edit, "rollback",
@@ -345,9 +350,8 @@ static void tell_rollback(const struct snapshot *s, json_t *edit, const json_t *
                 : ", and is not healthy yet: there is no second step back");
     } else if (slice_eq_cstr(json_text_at(entry, "outcome"), "Failed")) {
         condition_set(edit, s, ROLLED_BACK, STATUS_FALSE, "NothingToReturnTo",
-                      "release \"%.*s\" was not healthy by its deadline, and no release before it "
-                      "was: it stays",
-                      SLICE_ARG(json_text_at(entry, "release")));
+                      "release \"%.*s\" was not healthy by its deadline, and %s: it stays",
+                      SLICE_ARG(json_text_at(entry, "release")), why_it_stays(edit));
     } else {
         condition_drop(edit, ROLLED_BACK);
     }
@@ -373,6 +377,29 @@ void rollout_record(const struct snapshot *s, const json_t *binding, json_t *edi
     }
 }
 
+struct rollout_health rollout_health_of(const struct snapshot *s, struct slice release,
+                                        const struct snapshot_entry *const *rendered, size_t count,
+                                        size_t clusters)
+{
+    struct rollout_health health = {.healthy = count > 0 && count >= clusters};
+    for (size_t i = 0; i < count; i++) {
+        const json_t *tree = snapshot_tree(s, rendered[i]);
+        struct condition ready = condition_of(tree, READY);
+        health.healthy = health.healthy && slice_eq_cstr(ready.status, "True") &&
+                         slice_eq(spec_text(tree, "releaseName"), release);
+        health.unreachable = health.unreachable ||
+                             slice_eq_cstr(ready.reason, "ClusterUnreachable") ||
+                             slice_eq_cstr(ready.reason, "NotConnected");
+    }
+    return health;
+}
+
+void rollout_tell(json_t *edit, const struct rollout *rollout)
+{
+    status_set(edit, "releaseName", json_str(rollout->release));
+    status_set(edit, "releaseUID", rollout->uid.len > 0 ? json_str(rollout->uid) : NULL);
+}
+
 void rollout_rest(json_t *edit)
 {
     json_object_del(json_array_get(history_of(edit), 0), "healthySince");
@@ -380,8 +407,7 @@ void rollout_rest(json_t *edit)
 
 bool rollout_uses(const json_t *binding, struct slice release)
 {
-    if (slice_eq(spec_text(binding, "releaseName"), release) ||
-        slice_eq(deployed_by(binding), release) ||
+    if (slice_eq(promotion_asked(binding), release) || slice_eq(deployed_by(binding), release) ||
         slice_eq(json_text(json_at(binding, "status", "rollback", "to", NULL)), release)) {
         return true;
     }

@@ -4,11 +4,8 @@
 
 const {test, before, after} = require('node:test');
 const assert = require('node:assert/strict');
-const {execFile} = require('node:child_process');
-const fs = require('node:fs');
-const path = require('node:path');
-const {promisify} = require('node:util');
 const {start, until} = require('../lib/cluster.js');
+const {platform, object, global, condition} = require('../lib/platform.js');
 
 const clusters = ['us', 'eu', 'ap'];
 let cluster, failed = false;
@@ -22,22 +19,9 @@ const check = (name, run) => test(name, {timeout: 60000}, async () => {
   try { await run(); } catch (error) { failed = true; throw error; }
 });
 
-const get = async (...words) => JSON.parse(await cluster.choreo('get', ...words, '-n', 'default', '-o', 'json'));
-const condition = (object, type) => object.status?.conditions?.find(c => c.type === type);
-const apply = async (...objects) => {
-  const file = path.join(cluster.dir, 'apply.json');
-  fs.writeFileSync(file, JSON.stringify({apiVersion: 'v1', kind: 'List', items: objects}));
-  return cluster.choreo('apply', '-f', file);
-};
-const object = (kind, name, spec) => ({apiVersion: 'choreo.dev/v1', kind, metadata: {name, namespace: 'default'}, spec});
-const global = (kind, name, spec) => ({apiVersion: 'choreo.dev/v1', kind, metadata: {name}, spec});
-
-// Objects of a kind on one cluster.
-async function on(name, kind) {
-  const {kubeconfig} = cluster.dev.planes.find(p => p.name === name);
-  const {stdout} = await promisify(execFile)('kubectl', ['--kubeconfig', kubeconfig, 'get', kind, '-A', '-o', 'json']);
-  return JSON.parse(stdout).items.filter(o => o.metadata.labels?.['openchoreo.dev/environment'] === 'live');
-}
+const {get, apply, on: all} = platform(() => cluster);
+const on = async (name, kind) =>
+  (await all(name, kind)).filter(o => o.metadata.labels?.['openchoreo.dev/environment'] === 'live');
 const where = async () => {
   const found = await Promise.all(clusters.map(c => on(c, 'deployments')));
   return clusters.filter((_, i) => found[i].length > 0).join();

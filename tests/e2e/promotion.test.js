@@ -4,13 +4,11 @@
 
 const {test, before, after} = require('node:test');
 const assert = require('node:assert/strict');
-const {execFile} = require('node:child_process');
 const fs = require('node:fs');
 const https = require('node:https');
 const path = require('node:path');
-const {promisify} = require('node:util');
-const {start, until, bin} = require('../lib/cluster.js');
-const {client, proto} = require('../lib/grpc.js');
+const {start, until} = require('../lib/cluster.js');
+const {platform, edge, condition, fails} = require('../lib/platform.js');
 
 const environments = ['development', 'staging', 'production'];
 let cluster, failed = false;
@@ -28,24 +26,7 @@ const check = (name, run) => test(name, {timeout: 60000}, async () => {
 // ---- people ----
 
 const people = {};
-
-// A user with a token of their own, and the choreo that speaks for them.
-async function person(user, ...groups) {
-  const admin = client(proto.choreo.v1.ClusterService, cluster);
-  const {token} = await admin.call('CreateToken', {purpose: 'USER', user, groups});
-  admin.close();
-  const file = path.join(cluster.dir, `${user}.yaml`);
-  const own = fs.readFileSync(path.join(cluster.dir, 'choreo.yaml'), 'utf8');
-  const endpoints = cluster.dev.nodes.map(n => `  - ${n.api}\n`).join(''); // any of them may die
-  fs.writeFileSync(file, own.replace(/token: .*/, `token: ${token}`).replace(/ +- https:.*\n/, endpoints), {mode: 0o600});
-  people[user] = {
-    token,
-    async choreo(...words) {
-      const {stdout} = await promisify(execFile)(path.join(bin, 'choreo'), [...words, '--config', file]);
-      return stdout;
-    },
-  };
-}
+const {faults, on, person} = platform(() => cluster);
 
 // A request to the REST door; resolves with its status and body.
 function rest(user, method, url, body) {
@@ -68,7 +49,6 @@ function rest(user, method, url, body) {
 
 const base = '/apis/choreo.dev/v1/namespaces/default';
 const get = async (...words) => JSON.parse(await people.root.choreo('get', ...words, '-o', 'json'));
-const condition = (object, type) => object.status?.conditions?.find(c => c.type === type);
 const binding = environment => get('releasebinding', `web-${environment}`);
 const apply = async (user, ...objects) => {
   const file = path.join(cluster.dir, 'apply.json');
@@ -77,28 +57,10 @@ const apply = async (user, ...objects) => {
 };
 const latest = async () => (await get('component', 'web')).status?.latestRelease?.name;
 
-// The images that an environment's cluster cannot pull.
-async function neverReady(environment, ...patterns) {
-  const plane = cluster.dev.planes.find(p => p.name === environment);
-  const config = fs.readFileSync(plane.kubeconfig, 'utf8');
-  await new Promise((resolve, reject) => {
-    const request = https.request(new URL('/plane/faults', plane.url), {
-      method: 'PUT', timeout: 10000,
-      ca: Buffer.from(config.match(/certificate-authority-data: "?([^"\s]+)/)[1], 'base64'),
-      headers: {authorization: `Bearer ${config.match(/token: "?([^"\s]+)/)[1]}`},
-    }, response => (response.resume(), response.statusCode === 200 ? resolve()
-                                                                    : reject(new Error(String(response.statusCode)))));
-    request.on('error', reject);
-    request.end(JSON.stringify({neverReady: patterns}));
-  });
-}
-
 // What runs on an environment's cluster.
 async function image(environment) {
-  const {kubeconfig} = cluster.dev.planes.find(p => p.name === environment);
-  const {stdout} = await promisify(execFile)('kubectl',
-      ['--kubeconfig', kubeconfig, 'get', 'deployments', '-A', '-o', 'json']);
-  const found = JSON.parse(stdout).items.find(d => d.metadata.labels['openchoreo.dev/component'] === 'web');
+  const all = await on(environment, 'deployments');
+  const found = all.find(d => d.metadata.labels['openchoreo.dev/component'] === 'web');
   return found?.spec.template.spec.containers[0].image;
 }
 
@@ -106,24 +68,15 @@ const component = image => ({
   apiVersion: 'choreo.dev/v1', kind: 'Component', metadata: {name: 'web', namespace: 'default'},
   spec: {project: 'shop', type: 'service', image, endpoints: [{name: 'http', port: 80}]},
 });
-const edge = (from, to, gates = {}) => ({
-  sourceEnvironmentRef: {name: from}, targetEnvironmentRefs: [{name: to, ...gates}],
-});
-const choreoFails = async (promise, code, message) => {
-  const error = await promise.then(() => assert.fail('it succeeded'), e => e);
-  assert.equal(error.code, code, error.stderr);
-  assert.match(error.stderr, message);
-};
-
 // ---- the story ----
 
 check('alice, bob, carol and a platform', async () => {
-  await person('root', 'system:masters');
-  await person('alice', 'system:masters');
-  await person('bob', 'system:masters', 'release-managers');
-  await person('carol', 'choreo:viewers', 'release-managers');
-  await person('dave', 'choreo:viewers', 'developers');
-  await person('ci', 'choreo:testers');
+  people.root = await person('root', 'system:masters');
+  people.alice = await person('alice', 'system:masters');
+  people.bob = await person('bob', 'system:masters', 'release-managers');
+  people.carol = await person('carol', 'choreo:viewers', 'release-managers');
+  people.dave = await person('dave', 'choreo:viewers', 'developers');
+  people.ci = await person('ci', 'choreo:testers');
   await apply('root',
       ...environments.map(name => ({apiVersion: 'choreo.dev/v1', kind: 'DataPlane', metadata: {name}, spec: {type: 'single-cluster'}})),
       ...environments.map(name => ({apiVersion: 'choreo.dev/v1', kind: 'Environment', metadata: {name, namespace: 'default'},
@@ -149,7 +102,7 @@ check('the release and the component say whose they are, whatever a client says'
 
 check('an environment that the pipeline does not reach is refused at the door', async () => {
   const name = await latest();
-  await choreoFails(people.alice.choreo('promote', 'web', '--to', 'sandbox', '--release', name), 1,
+  await fails(people.alice.choreo('promote', 'web', '--to', 'sandbox', '--release', name), 1,
       /pipeline "careful" does not lead to environment "sandbox": it goes development -> staging, staging -> production/);
   const raw = await rest('alice', 'POST', `${base}/releasebindings`, {
     metadata: {name: 'sneaky'},
@@ -160,7 +113,7 @@ check('an environment that the pipeline does not reach is refused at the door', 
 });
 
 check('a release that was never healthy in the source is refused at the door', async () => {
-  await choreoFails(people.alice.choreo('promote', 'web', '--to', 'production', '--release', await latest()), 1,
+  await fails(people.alice.choreo('promote', 'web', '--to', 'production', '--release', await latest()), 1,
       /has never been healthy in "staging", from where pipeline "careful" leads to "production"/);
 });
 
@@ -200,9 +153,9 @@ check('neither an author, nor who asked, nor just anybody approves; nor in anoth
     return condition(b, 'Promoted')?.status === 'False' && b;
   });
   assert.equal(held.metadata.annotations['choreo.dev/requested-by'], 'bob');
-  await choreoFails(people.alice.choreo('approve', 'web', '--to', 'production'), 4, /"alice" is an author of release/);
-  await choreoFails(people.bob.choreo('approve', 'web', '--to', 'production'), 4, /"bob" asked for the promotion/);
-  await choreoFails(people.dave.choreo('approve', 'web', '--to', 'production'), 4,
+  await fails(people.alice.choreo('approve', 'web', '--to', 'production'), 4, /"alice" is an author of release/);
+  await fails(people.bob.choreo('approve', 'web', '--to', 'production'), 4, /"bob" asked for the promotion/);
+  await fails(people.dave.choreo('approve', 'web', '--to', 'production'), 4,
       /"dave" may not approve this: "staging" -> "production" is approved by group "release-managers"/);
   const forged = await rest('alice', 'POST', `${base}/releaseapprovals`,
       approval({release, by: 'carol', groups: ['release-managers']}));
@@ -230,7 +183,7 @@ check('another approves, and the leader dies at once: it goes on, and the histor
 
 check('a broken image is taken back by itself, once, and stays back', async () => {
   const good = await latest();
-  await neverReady('development', '*broken*');
+  await faults('development', {neverReady: ['*broken*']});
   await people.root.choreo('patch', 'deploymentpipeline', 'careful', '-p', '{"spec":{"progressDeadline":"2s"}}');
   await apply('bob', component('registry.example/broken:never'));
   const back = await until('the rollback', async () => {
@@ -247,7 +200,7 @@ check('a broken image is taken back by itself, once, and stays back', async () =
   const events = (await get('events', '--field-selector', 'reason=RolledBack')).items;
   assert.equal(events.length, 1, JSON.stringify(events));
   assert.match(events[0].message, /was not healthy by its deadline: back to/);
-  await choreoFails(people.alice.choreo('promote', 'web', '--to', 'staging', '--release', bad), 1, /has never been healthy/);
+  await fails(people.alice.choreo('promote', 'web', '--to', 'staging', '--release', bad), 1, /has never been healthy/);
 });
 
 check('a better release goes on; by hand one goes back, without asking the gates again', async () => {

@@ -4,12 +4,8 @@
 
 const {test, before, after} = require('node:test');
 const assert = require('node:assert/strict');
-const {execFile} = require('node:child_process');
-const fs = require('node:fs');
-const https = require('node:https');
-const path = require('node:path');
-const {promisify} = require('node:util');
 const {start, until} = require('../lib/cluster.js');
+const {platform, object, condition, fails} = require('../lib/platform.js');
 
 const environments = ['staging', 'production'];
 const names = ['api', 'web'];
@@ -24,23 +20,10 @@ const check = (name, run) => test(name, {timeout: 90000}, async () => {
   try { await run(); } catch (error) { failed = true; throw error; }
 });
 
-const get = async (...words) => JSON.parse(await cluster.choreo('get', ...words, '-n', 'default', '-o', 'json'));
-const condition = (object, type) => object.status?.conditions?.find(c => c.type === type);
-const apply = async (...objects) => {
-  const file = path.join(cluster.dir, 'apply.json');
-  fs.writeFileSync(file, JSON.stringify({apiVersion: 'v1', kind: 'List', items: objects}));
-  return cluster.choreo('apply', '-f', file);
-};
-const object = (kind, name, spec) => ({apiVersion: 'choreo.dev/v1', kind, metadata: {name, namespace: 'default'}, spec});
+const {get, apply, on, faults} = platform(() => cluster);
 const component = (name, image) => object('Component', name, {
   project: 'shop', image, endpoints: [{name: 'http', port: 80}],
 });
-const fails = async (promise, code, message) => {
-  const error = await promise.then(() => assert.fail('it succeeded'), e => e);
-  assert.equal(error.code, code, error.stderr);
-  assert.match(error.stderr, message);
-};
-
 // The image of each component in an environment, as bound and as it runs there.
 const bound = environment => Promise.all(names.map(async name => {
   const all = (await get('releasebindings')).items;
@@ -48,26 +31,9 @@ const bound = environment => Promise.all(names.map(async name => {
   return b && (await get('release', b.spec.releaseName)).spec.workload.container.image;
 }));
 async function runs(environment) {
-  const {kubeconfig} = cluster.dev.planes.find(p => p.name === environment);
-  const {stdout} = await promisify(execFile)('kubectl', ['--kubeconfig', kubeconfig, 'get', 'deployments', '-A', '-o', 'json']);
-  const items = JSON.parse(stdout).items;
+  const items = await on(environment, 'deployments');
   return names.map(name => items.find(d => d.metadata.labels['openchoreo.dev/component'] === name)
       ?.spec.template.spec.containers[0].image);
-}
-
-async function neverReady(environment, ...patterns) {
-  const plane = cluster.dev.planes.find(p => p.name === environment);
-  const config = fs.readFileSync(plane.kubeconfig, 'utf8');
-  await new Promise((resolve, reject) => {
-    const request = https.request(new URL('/plane/faults', plane.url), {
-      method: 'PUT', timeout: 10000,
-      ca: Buffer.from(config.match(/certificate-authority-data: "?([^"\s]+)/)[1], 'base64'),
-      headers: {authorization: `Bearer ${config.match(/token: "?([^"\s]+)/)[1]}`},
-    }, response => (response.resume(), response.statusCode === 200 ? resolve()
-                                                                    : reject(new Error(String(response.statusCode)))));
-    request.on('error', reject);
-    request.end(JSON.stringify({neverReady: patterns}));
-  });
 }
 
 const healthy = (environment, ...images) => until(`${environment} to run ${images}`, async () => {
@@ -132,7 +98,7 @@ check('when one is not healthy by its deadline, all go back', async () => {
   await cluster.choreo('patch', 'deploymentpipeline', 'two', '-n', 'default', '-p', '{"spec":{"progressDeadline":"3s"}}');
   await apply(component('api', 'api:2'), component('web', 'web:broken'));
   await healthy('staging', 'api:2', 'web:broken');
-  await neverReady('production', '*broken*');
+  await faults('production', {neverReady: ['*broken*']});
   await Promise.all([passed('api')]);
   await passed('web');
   await fails(cluster.choreo('promote', '--project', 'shop', '--to', 'production', '-n', 'default', '--timeout', '40s', '--wait'), 1, /Failed|deadline/);

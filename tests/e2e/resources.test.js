@@ -4,11 +4,10 @@
 
 const {test, before, after} = require('node:test');
 const assert = require('node:assert/strict');
-const {execFile} = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const {promisify} = require('node:util');
 const {start, until} = require('../lib/cluster.js');
+const {platform, object, edge, condition} = require('../lib/platform.js');
 
 let cluster, failed = false, password;
 
@@ -22,23 +21,7 @@ const check = (name, run) => test(name, {timeout: 90000}, async () => {
   try { await run(); } catch (error) { failed = true; throw error; }
 });
 
-const get = async (...words) => JSON.parse(await cluster.choreo('get', ...words, '-o', 'json'));
-const condition = (object, type) => object.status?.conditions?.find(c => c.type === type);
-const absent = async (...words) => get(...words).then(() => false, error => /not found/.test(error.stderr));
-const apply = async (...objects) => {
-  const file = path.join(cluster.dir, 'apply.json');
-  fs.writeFileSync(file, JSON.stringify({apiVersion: 'v1', kind: 'List', items: objects}));
-  return cluster.choreo('apply', '-f', file);
-};
-
-// What is on a cluster.
-async function on(plane, kind, name) {
-  const {kubeconfig} = cluster.dev.planes.find(p => p.name === plane);
-  const {stdout} = await promisify(execFile)('kubectl',
-      ['--kubeconfig', kubeconfig, 'get', kind, '-A', '-o', 'json'], {maxBuffer: 64 << 20});
-  const items = JSON.parse(stdout).items;
-  return name === undefined ? items : items.find(o => o.metadata.name.startsWith(name));
-}
+const {get, absent, apply, on, person} = platform(() => cluster);
 const credentials = async plane =>
   (await on(plane, 'secrets')).find(s => s.data?.uri && s.metadata.name.startsWith('shop-database'));
 const decoded = (secret, key) => Buffer.from(secret.data[key], 'base64').toString();
@@ -146,6 +129,42 @@ check('promoted, it has databases of its own there, as that plane makes them, wh
   assert.equal(env.DATABASE_HOST.value.split('.')[0], `${postgres.metadata.name}-rw`);
   assert.deepEqual((await on('production', 'statefulsets')).map(s => s.metadata.labels['openchoreo.dev/resource']), ['shop-redis']);
   assert.notEqual(decoded(await credentials('production'), 'password'), password);
+});
+
+check('a changed database waits where its pipeline asks for approval, and may go back', async () => {
+  const carol = await person('carol', 'choreo:viewers', 'release-managers');
+  const name = 'resource/shop-database';
+  const there = async environment => (await get('resourcereleasebinding', `shop-database.${environment}`)).status;
+  const database = async () => (await on('production', 'clusters.postgresql.cnpg.io'))[0].spec.bootstrap.initdb.database;
+  await apply(object('DeploymentPipeline', 'straight', {promotionPaths: [
+    edge('development', 'production', {requiresApproval: true, approverGroups: ['release-managers']})]}));
+  const before = (await there('development')).releaseName;
+  assert.equal((await there('production')).releaseName, before);
+  await cluster.choreo('patch', 'resource', 'shop-database', '-p', '{"spec":{"parameters":{"database":"orders"}}}');
+  const release = await until('development to have it', async () => {
+    const {history, releaseName} = await there('development');
+    return releaseName !== before && history[0].release === releaseName && history[0].outcome === 'Healthy' && releaseName;
+  }, 20000);
+
+  await cluster.choreo('promote', name, '--to', 'production', '--reason', 'the orders');
+  await until('it to wait', async () => {
+    const promoted = condition({status: await there('production')}, 'Promoted');
+    return promoted?.status === 'False' && promoted.reason === 'AwaitingApproval';
+  }, 20000);
+  assert.equal((await there('production')).releaseName, before);
+  assert.equal(await database(), 'app');
+
+  await carol.choreo('approve', name, '--to', 'production', '--wait', '--timeout', '20s');
+  assert.equal((await there('production')).releaseName, release);
+  await until('the cluster to have it', async () => await database() === 'orders', 20000);
+  const history = JSON.parse(await carol.choreo('history', name, '-e', 'production', '-o', 'json'));
+  assert.deepEqual(history.map(h => h.release), [release, before]);
+  assert.deepEqual(history[0].approvedBy, ['carol']);
+  assert.equal(history[0].reason, 'the orders');
+
+  await cluster.choreo('rollback', name, '-e', 'production', '--wait', '--timeout', '20s');
+  assert.equal((await there('production')).releaseName, before);
+  await until('the cluster to have the former', async () => await database() === 'app', 20000);
 });
 
 check('a resource goes with the last component that names it', async () => {

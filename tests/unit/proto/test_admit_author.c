@@ -60,6 +60,18 @@ static void a_component_gathers_authors_until_it_is_released(void **state)
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\',\\'bob\\']'");
 }
 
+static void a_resource_gathers_authors_as_a_component_does(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "resource", ADMIT_CREATE, ADMIT_MAIN,
+                       "{'metadata':{'name':'x'},'spec':{'project':'p','type':'postgres'}}"),
+              &f->err);
+    assert_ok(write_as(f, "bob", "resource", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'parameters':{'database':'d'}}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\',\\'bob\\']'");
+}
+
 /* What else a project says is no part of releases. */
 static void a_project_has_the_author_of_its_configuration(void **state)
 {
@@ -139,6 +151,26 @@ static void who_binds_a_release_is_on_the_binding(void **state)
               &f->err);
     assert_string_equal(stored_at(f, REQUESTED_BY), "'carol'");
     assert_string_equal(stored_at(f, ".spec.reason"), "'again'");
+}
+
+static void who_binds_a_resource_is_on_its_binding(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "resourcereleasebinding", ADMIT_CREATE, ADMIT_MAIN,
+                       "{'metadata':{'name':'x'},'spec':{'owner':{'projectName':'p',"
+                       "'resourceName':'db'},'environment':'e','resourceRelease':'r1'}}"),
+              &f->err);
+    assert_ok(write_as(f, "bob", "resourcereleasebinding", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'retainPolicy':'Retain'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'alice'");
+    assert_ok(write_as(f, "bob", "resourcereleasebinding", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'resourceRelease':'r2'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'bob'");
+    assert_int_equal(write_as(f, "bob", "resourcereleasebinding", ADMIT_PATCH_MERGE, ADMIT_STATUS,
+                              "{'status':{'releaseName':'r2'}}"),
+                     ERR_FORBIDDEN);
 }
 
 static void the_status_of_a_binding_is_the_control_planes(void **state)
@@ -299,11 +331,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         TEST(a_component_gathers_authors_until_it_is_released),
+        TEST(a_resource_gathers_authors_as_a_component_does),
         TEST(a_project_has_the_author_of_its_configuration),
         TEST(a_set_says_who_made_it_and_never_changes),
         TEST(what_changes_no_spec_makes_no_author),
         TEST(an_applied_author_is_ignored_too),
         TEST(who_binds_a_release_is_on_the_binding),
+        TEST(who_binds_a_resource_is_on_its_binding),
         TEST(the_status_of_a_binding_is_the_control_planes),
         TEST(what_goes_to_clusters_is_the_control_planes),
         TEST(what_is_noted_on_it_is_too),
