@@ -16,6 +16,11 @@ static int read_one(struct cli *c, const char *resource, struct slice name, json
     return ask_get(c, &ref, CHOREO__V1__FORM__FORM_JSON, object, NULL, err);
 }
 
+int release_sets_read(struct cli *c, const char *name, json_t **set, struct err *err)
+{
+    return read_one(c, RESOURCE_SET, slice_of(name), set, err);
+}
+
 static json_t *new_set(struct cli *c, const char *environment)
 {
     json_t *o = object_new("choreo.dev/v1", "ReleaseSet", slice_of(c->ns), (struct slice){0});
@@ -33,7 +38,7 @@ static json_t *new_set(struct cli *c, const char *environment)
     return o;
 }
 
-static int wait_for(struct cli *c, const json_t *set, struct err *err)
+int release_sets_await(struct cli *c, const json_t *set, struct err *err)
 {
     struct await await = {.cli = c,
                           .end_ms = await_deadline(c),
@@ -72,7 +77,7 @@ static int create(struct cli *c, json_t *body, const char *environment, struct e
                                        c->options.project, environment),
                           err);
     if (rc == 0 && c->options.wait && dry == ASK_FOR_REAL) {
-        rc = wait_for(c, written, err);
+        rc = release_sets_await(c, written, err);
     }
     json_decref(written);
     return rc;

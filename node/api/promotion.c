@@ -4,15 +4,13 @@
  * the last lists the bindings; then the trees are judged by proto/promotion.h. Failure path: an
  * object that is not there ends the questions early. For a binding that is no refusal, since it may
  * still come; an approval or a result of what is not there means nothing, and is refused. */
-#include "node/api/promotion.h"
+#include "node/api/promotion_internal.h"
 
 #include "proto/promotion.h"
 
-#define RESOURCE_BINDING "releasebindings.choreo.dev"
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
-
-enum step { READ_RELEASE, READ_COMPONENT, READ_PROJECT, READ_PIPELINE, LIST_BINDINGS };
+#define RESOURCE_SET "releasesets.choreo.dev"
 
 static void next(struct promotion_check *c);
 
@@ -23,7 +21,7 @@ static struct slice text(const json_t *object, const char *a, const char *b)
 
 static bool is_binding(const struct promotion_check *c)
 {
-    return slice_eq_cstr(c->kind->resource, RESOURCE_BINDING);
+    return promotion_part_of(c->kind->resource) == PROMOTION_BINDING;
 }
 
 static bool is_test(const struct promotion_check *c)
@@ -31,15 +29,14 @@ static bool is_test(const struct promotion_check *c)
     return slice_eq_cstr(c->kind->resource, RESOURCE_TEST);
 }
 
-static struct slice release_name(const struct promotion_check *c)
+static bool is_set(const struct promotion_check *c)
 {
-    return text(c->object, is_binding(c) ? "releaseName" : "release", NULL);
+    return slice_eq_cstr(c->kind->resource, RESOURCE_SET);
 }
 
-static struct slice component_name(const struct promotion_check *c)
+static struct slice release_name(const struct promotion_check *c)
 {
-    return is_binding(c) ? text(c->object, "owner", "componentName")
-                         : text(c->object, "component", NULL);
+    return is_binding(c) ? promotion_asked(c->object) : text(c->object, "release", NULL);
 }
 
 static bool same(const json_t *before, const json_t *after, const char *key)
@@ -51,10 +48,13 @@ static bool same(const json_t *before, const json_t *after, const char *key)
 
 bool promotion_concerns(const struct kind *kind, const json_t *before, const json_t *after)
 {
-    if (slice_eq_cstr(kind->resource, RESOURCE_BINDING)) {
-        return text(after, "releaseName", NULL).len > 0 && !object_deleting(after) &&
-               (before == NULL || !same(before, after, "releaseName") ||
+    if (promotion_part_of(kind->resource) == PROMOTION_BINDING) {
+        return promotion_asked(after).len > 0 && !object_deleting(after) &&
+               (before == NULL || !same(before, after, promotion_track_of(after)->release) ||
                 !same(before, after, "owner"));
+    }
+    if (slice_eq_cstr(kind->resource, RESOURCE_SET)) {
+        return before == NULL && promotion__set_concerns(after);
     }
     return before == NULL && (slice_eq_cstr(kind->resource, RESOURCE_APPROVAL) ||
                               slice_eq_cstr(kind->resource, RESOURCE_TEST));
@@ -62,17 +62,17 @@ bool promotion_concerns(const struct kind *kind, const json_t *before, const jso
 
 /* ---- the end ---- */
 
-static void end(struct promotion_check *c, int rc)
+void promotion__end(struct promotion_check *c, int rc)
 {
     buf_free(&c->name);
     c->done(c, rc, rc != 0 ? &c->err : NULL);
 }
 
-static void refuse(struct promotion_check *c, int code, struct buf *why)
+void promotion__refuse(struct promotion_check *c, int code, struct buf *why)
 {
     int rc = err_set(&c->err, code, "%s", buf_cstr(why));
     buf_free(why);
-    end(c, rc);
+    promotion__end(c, rc);
 }
 
 /* What the decision would be about is not there. */
@@ -80,12 +80,12 @@ static void not_there(struct promotion_check *c, const char *what)
 {
     struct buf why = {0};
     if (is_binding(c)) {
-        end(c, 0); /* it may come later: the controller waits for it */
+        promotion__end(c, 0); /* it may come later: the controller waits for it */
         return;
     }
     buf_addf(&why, "%.*s: there is no %s \"%s\" in namespace \"%.*s\"",
              SLICE_ARG(c->kind->resource), what, buf_cstr(&c->name), SLICE_ARG(c->ns));
-    refuse(c, ERR_UNPROCESSABLE, &why);
+    promotion__refuse(c, ERR_UNPROCESSABLE, &why);
 }
 
 /* ---- the decisions ---- */
@@ -96,10 +96,10 @@ static void decide_binding(struct promotion_check *c)
     const char *reason = NULL;
     if (promotion_refused(c->pipeline, c->bindings, text(c->object, "environment", NULL),
                           release_name(c), object_uid(c->release), &why, &reason)) {
-        refuse(c, ERR_UNPROCESSABLE, &why);
+        promotion__refuse(c, ERR_UNPROCESSABLE, &why);
         return;
     }
-    end(c, 0);
+    promotion__end(c, 0);
 }
 
 /* Who could open the edges that ask for approval; true if the subject can open one. */
@@ -128,7 +128,7 @@ static void decide_approval(struct promotion_check *c)
     struct slice user = c->subject->user;
     struct slice environment = text(c->object, "environment", NULL);
     const json_t *binding = promotion_binding_in(c->bindings, environment);
-    bool asked_for = slice_eq(text(binding, "releaseName", NULL), release_name(c)) &&
+    bool asked_for = slice_eq(promotion_asked(binding), release_name(c)) &&
                      slice_eq(object_annotation(binding, PROMOTION_REQUESTED_BY), user);
     struct buf asked = {0};
     struct buf why = {0};
@@ -153,9 +153,9 @@ static void decide_approval(struct promotion_check *c)
     }
     buf_free(&asked);
     if (why.len > 0) {
-        refuse(c, code, &why);
+        promotion__refuse(c, code, &why);
     } else {
-        end(c, 0);
+        promotion__end(c, 0);
     }
 }
 
@@ -175,15 +175,30 @@ static int keep(struct promotion_check *c, const struct backend_object *object, 
     return rc;
 }
 
-/* The release is there: is it the component's? What speaks of it goes with it. */
+/* What is said of a release says of whose. */
+static bool names_one_owner(const struct promotion_check *c)
+{
+    bool component = text(c->object, "component", NULL).len > 0;
+    bool resource = text(c->object, "resource", NULL).len > 0;
+    return is_binding(c) || component != resource;
+}
+
+/* The release is there: is it that owner's? What speaks of it goes with it. */
 static void took_release(struct promotion_check *c)
 {
-    struct slice of = text(c->release, "owner", "componentName");
+    struct slice of = promotion_owner(c->release);
+    struct slice owner = promotion_owner(c->object);
     struct buf why = {0};
-    if (!slice_eq(of, component_name(c))) {
-        buf_addf(&why, "release \"%.*s\" is one of component \"%.*s\", not of \"%.*s\"",
-                 SLICE_ARG(release_name(c)), SLICE_ARG(of), SLICE_ARG(component_name(c)));
-        refuse(c, ERR_UNPROCESSABLE, &why);
+    if (!names_one_owner(c)) {
+        buf_addf(&why, "%.*s: either spec.component or spec.resource says whose release it is",
+                 SLICE_ARG(c->kind->resource));
+        promotion__refuse(c, ERR_UNPROCESSABLE, &why);
+        return;
+    }
+    if (!slice_eq(of, owner)) {
+        buf_addf(&why, "release \"%.*s\" is one of %s \"%.*s\", not of \"%.*s\"",
+                 SLICE_ARG(release_name(c)), c->track->noun, SLICE_ARG(of), SLICE_ARG(owner));
+        promotion__refuse(c, ERR_UNPROCESSABLE, &why);
         return;
     }
     if (!is_binding(c)) {
@@ -192,7 +207,7 @@ static void took_release(struct promotion_check *c)
                             json_str(object_uid(c->release)));
     }
     if (is_test(c)) {
-        end(c, 0);
+        promotion__end(c, 0);
         return;
     }
     next(c);
@@ -200,16 +215,18 @@ static void took_release(struct promotion_check *c)
 
 static void on_get(struct backend_get *get, int rc, const struct err *err)
 {
-    static const char *const kinds[] = {"Release", "Component", "Project", "DeploymentPipeline"};
     struct promotion_check *c = get->user;
-    json_t **trees[] = {&c->release, &c->component, &c->project, &c->pipeline};
-    enum step step = (enum step)c->step;
+    const char *const *ours = c->track->kinds;
+    const char *const kinds[] = {ours[PROMOTION_RELEASE], ours[PROMOTION_OWNER], "Project",
+                                 "DeploymentPipeline"};
+    json_t **trees[] = {&c->release, &c->owner, &c->project, &c->pipeline};
+    enum promotion_step step = (enum promotion_step)c->step;
     if (rc == 0) {
         rc = keep(c, &get->object, trees[step]);
     } else if (rc == ERR_NOT_FOUND) {
         /* The project `default` need not exist. */
         if (step != READ_PROJECT || !slice_eq_cstr(buf_slice(&c->name), "default")) {
-            not_there(c, kinds[step]);
+            is_set(c) ? promotion__set_missing(c) : not_there(c, kinds[step]);
             return;
         }
         rc = 0;
@@ -217,7 +234,11 @@ static void on_get(struct backend_get *get, int rc, const struct err *err)
         c->err = *err;
     }
     if (rc != 0) {
-        end(c, rc);
+        promotion__end(c, rc);
+        return;
+    }
+    if (is_set(c)) {
+        promotion__set_took(c);
         return;
     }
     c->step++;
@@ -228,7 +249,7 @@ static void on_get(struct backend_get *get, int rc, const struct err *err)
     }
 }
 
-static void read_one(struct promotion_check *c, const char *resource, struct slice name)
+void promotion__read(struct promotion_check *c, const char *resource, struct slice name)
 {
     buf_clear(&c->name);
     buf_add(&c->name, name);
@@ -249,8 +270,8 @@ static void on_row(struct backend_list *list, const struct backend_object *objec
     json_t *tree = NULL;
     struct slice raw;
     backend_cursor_set(&c->cursor, &object->key);
-    if (json_scan(object->body, &raw, "spec", "owner", "componentName", NULL) &&
-        slice_eq(json_unquote(raw, c->arena), component_name(c)) &&
+    if (json_scan(object->body, &raw, "spec", "owner", c->track->owner, NULL) &&
+        slice_eq(json_unquote(raw, c->arena), promotion_owner(c->object)) &&
         object_parse(object->body, object->version, &tree, NULL) == 0) {
         json_array_append_new(c->bindings, tree);
     }
@@ -261,7 +282,7 @@ static void on_page(struct backend_list *list, int rc, const struct err *err)
     struct promotion_check *c = list->user;
     if (rc != 0) {
         c->err = err != NULL ? *err : c->err;
-        end(c, rc);
+        promotion__end(c, rc);
     } else if (list->more) {
         backend_list_next(list, &c->cursor);
         c->backend->ops->list(c->backend, list);
@@ -277,7 +298,7 @@ static void list_bindings(struct promotion_check *c)
     c->bindings = json_array();
     arena_own(c->arena, c->bindings, release_tree);
     c->list = (struct backend_list){.loop = c->loop,
-                                    .resource = SLICE(RESOURCE_BINDING),
+                                    .resource = slice_of(c->track->parts[PROMOTION_BINDING]),
                                     .ns = c->ns,
                                     .consistency = BACKEND_LINEARIZABLE,
                                     .limit = BACKEND_PAGE_ROWS_MAX,
@@ -291,25 +312,25 @@ static void list_bindings(struct promotion_check *c)
 /* As controllers find it, but for projects that list a component: those are in its status. */
 static struct slice project_name(const struct promotion_check *c)
 {
-    struct slice name = text(c->component, "project", NULL);
-    name = name.len > 0 ? name : json_text(json_at(c->component, "status", "project", NULL));
+    struct slice name = text(c->owner, "project", NULL);
+    name = name.len > 0 ? name : json_text(json_at(c->owner, "status", "project", NULL));
     return name.len > 0 ? name : SLICE("default");
 }
 
 static void next(struct promotion_check *c)
 {
-    switch ((enum step)c->step) {
+    switch ((enum promotion_step)c->step) {
     case READ_RELEASE:
-        read_one(c, "releases.choreo.dev", release_name(c));
+        promotion__read(c, c->track->parts[PROMOTION_RELEASE], release_name(c));
         break;
-    case READ_COMPONENT:
-        read_one(c, "components.choreo.dev", component_name(c));
+    case READ_OWNER:
+        promotion__read(c, c->track->parts[PROMOTION_OWNER], promotion_owner(c->object));
         break;
     case READ_PROJECT:
-        read_one(c, "projects.choreo.dev", project_name(c));
+        promotion__read(c, "projects.choreo.dev", project_name(c));
         break;
     case READ_PIPELINE:
-        read_one(c, "deploymentpipelines.choreo.dev", promotion_pipeline_of(c->project));
+        promotion__read(c, "deploymentpipelines.choreo.dev", promotion_pipeline_of(c->project));
         break;
     case LIST_BINDINGS:
         list_bindings(c);
@@ -319,5 +340,10 @@ static void next(struct promotion_check *c)
 
 void promotion_check_start(struct promotion_check *check)
 {
-    next(check);
+    check->track = promotion_track_of(check->object);
+    if (is_set(check)) {
+        promotion__set_start(check);
+    } else {
+        next(check);
+    }
 }

@@ -45,6 +45,7 @@ static void set_member(json_t *member, const char *state)
 {
     json_object_set_new(member, "state", json_string(state));
     json_object_del(member, "message");
+    json_object_del(member, "reason");
 }
 
 /* ---- its bindings ---- */
@@ -206,8 +207,8 @@ static void resolve(struct set *set)
 
 /* ---- waiting ---- */
 
-/* Why a member may not go yet; NULL: it may. */
-static const char *held(const struct set *set, const json_t *member)
+/* Why a member may not go yet, and the reason in a word; NULL: it may. */
+static const char *held(const struct set *set, const json_t *member, const char **reason)
 {
     struct arena *arena = &set->plan->arena;
     struct slice name = json_text_at(member, "release");
@@ -218,10 +219,12 @@ static const char *held(const struct set *set, const json_t *member)
     struct membership m;
     if (object == NULL || !component_membership(set->s, object, arena, &m) ||
         !slice_eq(m.project, set->project)) {
+        *reason = "ComponentNotFound";
         return arena_printf(arena, "there is no such component in project \"%.*s\"",
                             SLICE_ARG(set->project));
     }
     if (release == NULL || !slice_eq(owner_text(release, "componentName"), component)) {
+        *reason = "ReleaseNotFound";
         return arena_printf(arena, "there is no release \"%.*s\" of it", SLICE_ARG(name));
     }
     if (slice_eq(deployed(there), name)) {
@@ -229,6 +232,7 @@ static const char *held(const struct set *set, const json_t *member)
     }
     struct slice taken = deployment_binding_name(arena, component, set->environment);
     if (there == NULL && snapshot_find(set->s, SNAPSHOT_BINDING, set->entry->ns, taken) != NULL) {
+        *reason = "Conflict";
         return "its binding is being deleted, or is another's";
     }
     struct promotion promotion;
@@ -236,6 +240,7 @@ static const char *held(const struct set *set, const json_t *member)
     point(set, would_be, name, "");
     promotion_judge(set->s, would_be, set->plan, &promotion);
     json_decref(would_be);
+    *reason = promotion.reason;
     return promotion.open ? NULL : promotion.message;
 }
 
@@ -245,10 +250,12 @@ static void wait(struct set *set)
     size_t held_count = 0;
     for (size_t i = 0; i < json_array_size(set->members); i++) {
         json_t *member = json_array_get(set->members, i);
-        const char *why = held(set, member);
+        const char *reason = NULL;
+        const char *why = held(set, member, &reason);
         set_member(member, "Waiting");
         if (why != NULL) {
             json_object_set_new(member, "message", json_string(why));
+            json_object_set_new(member, "reason", json_string(reason));
             buf_addf(&missing, "%s\"%.*s\": %s", held_count++ > 0 ? "; " : "",
                      SLICE_ARG(json_text_at(member, "component")), why);
         } else {

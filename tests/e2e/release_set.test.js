@@ -5,7 +5,7 @@
 const {test, before, after} = require('node:test');
 const assert = require('node:assert/strict');
 const {start, until} = require('../lib/cluster.js');
-const {platform, object, condition, fails} = require('../lib/platform.js');
+const {platform, object, edge, condition, fails} = require('../lib/platform.js');
 
 const environments = ['staging', 'production'];
 const names = ['api', 'web'];
@@ -20,7 +20,7 @@ const check = (name, run) => test(name, {timeout: 90000}, async () => {
   try { await run(); } catch (error) { failed = true; throw error; }
 });
 
-const {get, apply, on, faults} = platform(() => cluster);
+const {get, apply, on, faults, person} = platform(() => cluster);
 const component = (name, image) => object('Component', name, {
   project: 'shop', image, endpoints: [{name: 'http', port: 80}],
 });
@@ -117,4 +117,25 @@ check('together forward, and back by hand', async () => {
   await cluster.choreo('rollback', '--project', 'shop', '-e', 'production', '-n', 'default', '--timeout', '40s', '--wait');
   assert.deepEqual(await runs('production'), ['api:1', 'web:1']);
   assert.match(await cluster.choreo('get', 'releasesets', '-n', 'default'), /HEALTHY.*STATE(.|\n)*2\/2 +Healthy/);
+});
+
+check('a set that can go nowhere is refused, and one that waits for approvals gets all of them or none', async () => {
+  await fails(apply(object('ReleaseSet', 'lost', {project: 'shop', environment: 'production',
+    releases: [{component: 'web', release: 'web-ghost'}]})), 1, /spec\.releases\[0\]\.release: there is no release "web-ghost"/);
+  await apply(component('api', 'api:3'), component('web', 'web:3'), object('DeploymentPipeline', 'two', {promotionPaths: [
+    edge('staging', 'production', {requiresApproval: true, approverGroups: ['release-managers']})]}));
+  await healthy('staging', 'api:3', 'web:3');
+  await cluster.choreo('promote', '--project', 'shop', '--to', 'production', '-n', 'default');
+  const set = await until('it to wait', async () => {
+    const [s] = await newest();
+    return s.status?.members?.every(m => m.reason === 'AwaitingApproval') && s;
+  });
+  const [carol, dave] = await Promise.all([person('carol', 'choreo:viewers', 'release-managers'), person('dave', 'choreo:viewers')]);
+  const name = `releaseset/${set.metadata.name}`;
+  await fails(dave.choreo('approve', name, '-n', 'default'), 4, /none is approved.*api: .*may not approve.*web: .*may not approve/);
+  assert.deepEqual((await get('releaseapprovals')).items, []);
+  await carol.choreo('approve', name, '-n', 'default', '--wait', '--timeout', '40s');
+  assert.deepEqual(await runs('production'), ['api:3', 'web:3']);
+  assert.equal((await get('releaseapprovals')).items.length, 2);
+  await fails(carol.choreo('approve', name, '-n', 'default'), 1, /waits: it is Healthy/);
 });

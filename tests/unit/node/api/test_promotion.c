@@ -93,6 +93,14 @@ static int setup(void **state)
         "{'metadata':{'annotations':{'choreo.dev/requested-by':'bob'}},"
         "'spec':{'owner':{'projectName':'shop','componentName':'web'},'environment':'prod',"
         "'releaseName':'web-1'}}");
+    put(d, "resources.choreo.dev", "Resource", "db", "{'spec':{'project':'shop'}}");
+    put(d, "resourcereleases.choreo.dev", "ResourceRelease", "db-1",
+        "{'metadata':{'annotations':{'choreo.dev/authors':'[\\'alice\\']'}},"
+        "'spec':{'owner':{'projectName':'shop','resourceName':'db'}}}");
+    put(d, "resourcereleasebindings.choreo.dev", "ResourceReleaseBinding", "db.dev",
+        "{'spec':{'owner':{'projectName':'shop','resourceName':'db'},'environment':'dev',"
+        "'resourceRelease':'db-1'},'status':{'history':[{'release':'db-1','healthyAt':"
+        "'2026-01-01T00:00:00Z'}]}}");
     return 0;
 }
 
@@ -275,6 +283,118 @@ static void what_needs_no_approval_takes_none(void **state)
     assert_non_null(strstr(t.message, "there is no Release \"ghost\" in namespace \"default\""));
 }
 
+/* ---- resources ---- */
+
+static int bind_resource(struct door *d, struct write *t, const char *name, const char *environment)
+{
+    char body[200];
+    (void)snprintf(body, sizeof body,
+                   "{'metadata':{'name':'%s'},'spec':{'owner':{'projectName':'shop',"
+                   "'resourceName':'db'},'environment':'%s','resourceRelease':'db-1'}}",
+                   name, environment);
+    write_as(d, t, known("bob", "system:masters"), "resourcereleasebindings.choreo.dev",
+             ADMIT_CREATE, "", body);
+    return t->rc;
+}
+
+static void a_resource_goes_where_its_pipeline_leads(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    assert_int_equal(bind_resource(d, &t, "db.prod", "prod"), ERR_UNPROCESSABLE);
+    assert_string_equal(t.message, "release \"db-1\" has never been healthy in \"qa\", from where "
+                                   "pipeline \"careful\" leads to \"prod\": deploy it there first");
+    assert_int_equal(bind_resource(d, &t, "db.moon", "moon"), ERR_UNPROCESSABLE);
+    assert_non_null(strstr(t.message, "does not lead to environment \"moon\""));
+    assert_int_equal(bind_resource(d, &t, "db.qa", "qa"), 0);
+}
+
+static void an_approval_is_of_a_component_or_of_a_resource(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    const char *good = "{'metadata':{'name':'g'},'spec':{'resource':'db','release':'db-1',"
+                       "'environment':'prod'}}";
+    const char *both = "{'metadata':{'name':'b'},'spec':{'resource':'db','component':'web',"
+                       "'release':'db-1','environment':'prod'}}";
+    const char *none = "{'metadata':{'name':'n'},'spec':{'release':'web-1','environment':'prod'}}";
+    write_as(d, &t, known("alice", "managers"), "releaseapprovals.choreo.dev", ADMIT_CREATE, "",
+             good);
+    assert_int_equal(t.rc, ERR_FORBIDDEN);
+    assert_non_null(strstr(t.message, "\"alice\" is an author of release \"db-1\""));
+    write_as(d, &t, known("carol", "managers"), "releaseapprovals.choreo.dev", ADMIT_CREATE, "",
+             good);
+    assert_int_equal(t.rc, 0);
+    write_as(d, &t, known("carol", "managers"), "releaseapprovals.choreo.dev", ADMIT_CREATE, "",
+             both);
+    assert_int_equal(t.rc, ERR_UNPROCESSABLE);
+    assert_non_null(strstr(t.message, "either spec.component or spec.resource"));
+    write_as(d, &t, known("carol", "managers"), "releaseapprovals.choreo.dev", ADMIT_CREATE, "",
+             none);
+    assert_int_equal(t.rc, ERR_UNPROCESSABLE);
+    assert_non_null(strstr(t.message, "either spec.component or spec.resource"));
+}
+
+/* ---- sets ---- */
+
+static const char *refused_set(struct door *d, struct write *t, const char *spec)
+{
+    char body[400];
+    (void)snprintf(body, sizeof body, "{'metadata':{'name':'s'},'spec':{%s}}", spec);
+    write_as(d, t, known("bob", "system:masters"), "releasesets.choreo.dev", ADMIT_CREATE, "",
+             body);
+    return t->rc == ERR_UNPROCESSABLE ? t->message : "not refused";
+}
+
+static void a_set_that_can_go_nowhere_is_refused_by_its_field(void **state)
+{
+    static const struct {
+        const char *spec, *why;
+    } cases[] = {
+        {"'project':'moon','environment':'qa','from':'dev'",
+         "spec.project: there is no project \"moon\" in namespace \"default\""},
+        {"'project':'shop','environment':'moon','from':'dev'",
+         "spec.environment: pipeline \"careful\" does not name environment \"moon\""},
+        {"'project':'shop','environment':'qa','from':'moon'",
+         "spec.from: pipeline \"careful\" does not name environment \"moon\""},
+        {"'project':'shop','environment':'qa'",
+         "spec.releases: no release is named, and no environment in spec.from whose releases these "
+         "are"},
+        {"'project':'shop','environment':'qa','releases':[]",
+         "spec.releases: no release is named, and no environment in spec.from whose releases these "
+         "are"},
+        {"'project':'shop','environment':'qa','from':'dev','releases':[{'component':'web','release'"
+         ":"
+         "'web-1'}]",
+         "spec.releases, spec.from: either says which releases go"},
+        {"'project':'shop','environment':'qa','releases':[{'component':'web','release':'web-1'},"
+         "{'component':'ghost','release':'g-1'}]",
+         "spec.releases[1].component: there is no component \"ghost\""},
+        {"'project':'shop','environment':'qa','releases':[{'component':'far','release':'g-1'}]",
+         "spec.releases[0].component: component \"far\" is one of project \"other\", not of "
+         "\"shop\""},
+        {"'project':'shop','environment':'qa','releases':[{'component':'web','release':'web-9'}]",
+         "spec.releases[0].release: there is no release \"web-9\" of component \"web\""},
+        {"'project':'shop','environment':'qa','releases':[{'component':'web','release':'api-1'}]",
+         "spec.releases[0].release: release \"api-1\" is one of component \"api\", not of \"web\""},
+    };
+    struct door *d = *state;
+    struct write t;
+    put(d, "components.choreo.dev", "Component", "far", "{'spec':{'project':'other'}}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_string_equal(refused_set(d, &t, cases[i].spec), cases[i].why);
+    }
+    assert_non_null(strstr(refused_set(d, &t,
+                                       "'project':'shop','environment':'qa','releases':["
+                                       "{'component':'web','release':'web-1'},"
+                                       "{'component':'web','release':'web-1'}]"),
+                           "spec.releases[1]"));
+    (void)refused_set(d, &t,
+                      "'project':'shop','environment':'qa','releases':[{'component':'web',"
+                      "'release':'web-1'}]");
+    assert_int_equal(t.rc, 0);
+}
+
 static void a_result_is_one_of_a_release(void **state)
 {
     struct door *d = *state;
@@ -296,6 +416,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, door_teardown)
+        TEST(a_set_that_can_go_nowhere_is_refused_by_its_field),
+        TEST(a_resource_goes_where_its_pipeline_leads),
+        TEST(an_approval_is_of_a_component_or_of_a_resource),
         TEST(a_binding_to_nowhere_is_refused),
         TEST(a_release_that_was_never_healthy_there_is_refused),
         TEST(a_release_of_another_component_is_refused),
