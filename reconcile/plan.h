@@ -165,8 +165,9 @@ void openchoreo_resource_binding_plan(const struct snapshot *s, const struct sna
                                       struct plan *plan);
 void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                          struct plan *plan);
-void openchoreo_workflow_plan(const struct snapshot *s, const struct snapshot_entry *entry,
-                              struct plan *plan);
+/* Those that others read where they lie, and nothing more. */
+void openchoreo_known_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                           struct plan *plan);
 void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                           struct plan *plan);
 

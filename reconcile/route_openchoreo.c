@@ -42,6 +42,22 @@ static void route_builders(struct route *r, enum snapshot_kind kind, struct slic
     }
 }
 
+/* A project is released from its type, and its cells are rendered from its release. */
+static void route_projects(struct route *r, enum snapshot_kind kind, struct slice ns,
+                           const json_t *o)
+{
+    if (kind == SNAPSHOT_OC_PROJECT_TYPE) {
+        route__list(r, SNAPSHOT_OC_PROJECT, SNAPSHOT_BY_NS, ns, ns);
+    } else if (kind == SNAPSHOT_OC_CLUSTER_PROJECT_TYPE) {
+        route__all(r, SNAPSHOT_OC_PROJECT);
+    } else if (kind == SNAPSHOT_OC_PROJECT) {
+        route__list(r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_NS, ns, ns);
+    } else if (kind == SNAPSHOT_OC_PROJECT_RELEASE) {
+        route__list(r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_NS, ns, ns);
+        route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, owner_text(o, "projectName"));
+    }
+}
+
 void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                       struct slice name, bool whole, route_add add, void *user)
 {
@@ -56,6 +72,9 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
     }
     if (whole) {
         route_builders(&r, kind, ns);
+    }
+    if (whole || kind == SNAPSHOT_OC_PROJECT) { /* whose status names its release */
+        route_projects(&r, kind, ns, o);
     }
     if (kind == SNAPSHOT_RESOURCE) { /* whose newest release a binding may take */
         route__list(&r, SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);
@@ -89,6 +108,11 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
             add(user, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), TOLD_DELAY_MS);
         }
     } else if (kind == SNAPSHOT_OC_CELL && whole) {
+        const char *cell =
+            arena_printf(&r.arena, "%.*s/%.*s", SLICE_ARG(owner_text(o, "projectName")),
+                         SLICE_ARG(spec_text(o, "environment")));
+        route__list(&r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_CELL, ns,
+                    slice_of(cell)); /* the oldest counts */
         add_cell(&r, SNAPSHOT_RENDERED, ns, owner_text(o, "projectName"),
                  spec_text(o, "environment"));
     }

@@ -99,16 +99,16 @@ struct cel_cache;
       "clusterworkflows.openchoreo.dev", true)                                                     \
     X(SNAPSHOT_OC_WORKFLOW_RUN, "openchoreo.dev/WorkflowRun", "workflowruns.openchoreo.dev",       \
       false)                                                                                       \
-    SNAPSHOT_OPENCHOREO_IDLE(X)
-/* Those that nothing acts on yet: read for the condition that says so. */
-#define SNAPSHOT_OPENCHOREO_IDLE(X)                                                                \
-    X(SNAPSHOT_OC_PLANE, "openchoreo.dev/DataPlane", "dataplanes.openchoreo.dev", false)           \
     X(SNAPSHOT_OC_PROJECT_TYPE, "openchoreo.dev/ProjectType", "projecttypes.openchoreo.dev",       \
       false)                                                                                       \
     X(SNAPSHOT_OC_CLUSTER_PROJECT_TYPE, "openchoreo.dev/ClusterProjectType",                       \
       "clusterprojecttypes.openchoreo.dev", true)                                                  \
     X(SNAPSHOT_OC_PROJECT_RELEASE, "openchoreo.dev/ProjectRelease",                                \
       "projectreleases.openchoreo.dev", false)                                                     \
+    SNAPSHOT_OPENCHOREO_IDLE(X)
+/* Those that nothing acts on yet: read for the condition that says so. */
+#define SNAPSHOT_OPENCHOREO_IDLE(X)                                                                \
+    X(SNAPSHOT_OC_PLANE, "openchoreo.dev/DataPlane", "dataplanes.openchoreo.dev", false)           \
     X(SNAPSHOT_OC_RENDERED, "openchoreo.dev/RenderedRelease", "renderedreleases.openchoreo.dev",   \
       false)                                                                                       \
     X(SNAPSHOT_OC_WORKFLOW_PLANE, "openchoreo.dev/WorkflowPlane", "workflowplanes.openchoreo.dev", \

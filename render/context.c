@@ -257,6 +257,20 @@ int context_cell(struct arena *arena, const struct render_cell *in, struct conte
     return 0;
 }
 
+void context_project(struct arena *arena, const struct render_cell *in, struct context *context)
+{
+    *context = (struct context){.variables = json_object(), .derived = json_object()};
+    context->cell = name_cell(arena, in->id.ns, in->id.project, in->id.environment);
+    context->host = (struct oc_host){.derived = context->derived};
+    json_object_set_new(context->variables, "metadata",
+                        metadata_of(&in->id, context->cell, context->cell));
+    json_object_set_new(context->variables, "organization",
+                        organization_of(in->organization, in->environment));
+    add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
+                                in->dataplane_annotations, in->organization},
+               context->variables);
+}
+
 void context_resource(struct arena *arena, const struct render_resource *in,
                       struct context *context)
 {

@@ -34,6 +34,8 @@ int context_component(struct arena *arena, const struct render_component *in,
                       struct context *context, struct err *err);
 int context_cell(struct arena *arena, const struct render_cell *in, struct context *context,
                  struct err *err);
+/* For a ProjectType: metadata, organization, environment, dataplane, gateway. */
+void context_project(struct arena *arena, const struct render_cell *in, struct context *context);
 /* For a ResourceType: metadata (resourceName, resourceNamespace, resourceUID instead of the
  * component's), environment, dataplane, gateway. */
 void context_resource(struct arena *arena, const struct render_resource *in,

@@ -169,6 +169,38 @@ int deployment__check_environment(const struct inputs *in, const char **reason, 
     return 0;
 }
 
+/* Its own objects, and what the type of a project of OpenChoreo's adds, if it is bound here. */
+static int render_cell_of(struct inputs *in, json_t **manifests, const char **reason,
+                          struct err *err)
+{
+    struct render_cell cell = {.id = in->id,
+                               .environment = in->environment.spec,
+                               .organization = in->organization,
+                               .dataplane_annotations = in->annotations,
+                               .trace = in->trace,
+                               .cluster = in->cluster,
+                               .dataplane = in->plane,
+                               .programs = in->programs};
+    struct slice name = in->d->release;
+    const json_t *binding =
+        in->d->binding.len > 0
+            ? deployment__get(in, OPENCHOREO_GROUP "/ProjectReleaseBinding", in->d->binding)
+            : NULL;
+    if (binding != NULL && name.len > 0) {
+        const json_t *release = deployment__get(in, OPENCHOREO_GROUP "/ProjectRelease", name);
+        if (release == NULL) {
+            *reason = "ProjectReleaseNotFound";
+            return err_set(err, ERR_NOT_FOUND, "there is no ProjectRelease \"%.*s\"",
+                           SLICE_ARG(name));
+        }
+        cell.type = json_at(release, "spec", "projectType", "spec", NULL);
+        cell.parameters = json_at(release, "spec", "parameters", NULL);
+        cell.configs = json_at(binding, "spec", "environmentConfigs", NULL);
+    }
+    *reason = "RenderFailed";
+    return render_cell(&cell, manifests, err);
+}
+
 static int render(struct inputs *in, json_t **manifests, const char **reason, struct err *err)
 {
     if (deployment__check_environment(in, reason, err) != 0) {
@@ -180,13 +212,7 @@ static int render(struct inputs *in, json_t **manifests, const char **reason, st
     if (in->d->resource.len > 0) {
         return deployment__render_resource(in, manifests, reason, err);
     }
-    *reason = "RenderFailed";
-    const struct render_cell cell = {.id = in->id,
-                                     .environment = in->environment.spec,
-                                     .organization = in->organization,
-                                     .dataplane_annotations = in->annotations,
-                                     .trace = in->trace};
-    return render_cell(&cell, manifests, err);
+    return render_cell_of(in, manifests, reason, err);
 }
 
 void deployment__inputs(struct inputs *in, const struct platform *p, const struct deployment *d,

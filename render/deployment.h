@@ -24,9 +24,9 @@ struct deployment {
     struct slice environment;
     struct slice plane;
     struct slice cluster;
-    struct slice release;     /* names of objects; empty for a cell */
+    struct slice release;     /* names of objects; of a cell OpenChoreo's ProjectRelease, or none */
     struct slice release_uid; /* the release must have this one; empty: any */
-    struct slice binding;
+    struct slice binding;     /* of a cell OpenChoreo's ProjectReleaseBinding, or none */
 };
 
 bool deployment_is_cell(const struct deployment *d);

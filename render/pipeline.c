@@ -8,6 +8,7 @@
 #include "render/builtin.h"
 #include "render/context.h"
 #include "render/finish.h"
+#include "render/project_type.h"
 #include "render/section.h"
 #include "render/trait.h"
 #include "render/validate.h"
@@ -282,6 +283,13 @@ int render_cell(const struct render_cell *in, json_t **manifests, struct err *er
                                    .trace = in->trace};
         rc = finish_manifests(&how, &list, manifests, err);
         json_decref(standard);
+    }
+    if (rc == 0 && in->type != NULL) {
+        rc = project_type_render(in, *manifests, err);
+    }
+    if (rc != 0) {
+        json_decref(*manifests);
+        *manifests = NULL;
     }
     resources_free(&list);
     context_free(&context);

@@ -114,14 +114,23 @@ struct render_cell {
     const json_t *labels;
     const json_t *annotations;
     struct trace *trace; /* as a component's */
+    /* What the project's type adds (project_type.h), or NULL: a ProjectType's spec with the
+     * project's parameters and the environment's configs; and what only its templates see. */
+    const json_t *type;
+    const json_t *parameters;
+    const json_t *configs;
+    const json_t *cluster;
+    const json_t *dataplane;
+    struct cel_cache *programs;
 };
 
 /* What every component of a cell needs first, in order: its Namespace; when quotas are given (the
  * environment's, else the organization's), a ResourceQuota and a LimitRange; when the organization
  * is strict, or it or the environment denies by default, the default-deny policy (DNS stays
  * allowed, and what allowedCommunication says); a Role and a RoleBinding for each role that the
- * environment gives; what its mesh and backup need. All but the backup's, which is where its
- * controller looks, are in the cell's namespace. */
+ * environment gives; what its mesh and backup need; what the project's type adds. All but the
+ * backup's, which is where its controller looks, are in the cell's namespace. Errors: only the
+ * type's. */
 int render_cell(const struct render_cell *in, json_t **manifests, struct err *err);
 
 /* "apps/v1/Deployment/ns/name": what tells one manifest from another. Appends to out. */

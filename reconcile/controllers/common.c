@@ -106,7 +106,9 @@ static bool read_for_spec(enum snapshot_kind kind)
                                                SNAPSHOT_OC_TYPE,
                                                SNAPSHOT_OC_TRAIT,
                                                SNAPSHOT_OC_CLUSTER_TYPE,
-                                               SNAPSHOT_OC_CLUSTER_TRAIT};
+                                               SNAPSHOT_OC_CLUSTER_TRAIT,
+                                               SNAPSHOT_OC_CELL,
+                                               SNAPSHOT_OC_PROJECT_RELEASE};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (kinds[i] == kind) {
             return true;
@@ -378,10 +380,18 @@ const struct snapshot_entry *binding_before(const struct snapshot *s,
     struct slice environment = spec_text(binding, "environment");
     const struct snapshot_entry **all;
     const struct snapshot_entry *first = entry;
-    bool of_resource = owner_text(binding, "resourceName").len > 0;
-    size_t count = snapshot_list(
-        s, entry->kind, of_resource ? SNAPSHOT_BY_RESOURCE : SNAPSHOT_BY_COMPONENT, entry->ns,
-        owner_text(binding, of_resource ? "resourceName" : "componentName"), arena, &all);
+    struct slice of = owner_text(binding, "componentName");
+    enum snapshot_index index = SNAPSHOT_BY_COMPONENT;
+    if (entry->kind == SNAPSHOT_OC_CELL) {
+        of =
+            slice_of(arena_printf(arena, "%.*s/%.*s", SLICE_ARG(owner_text(binding, "projectName")),
+                                  SLICE_ARG(environment)));
+        index = SNAPSHOT_BY_CELL;
+    } else if (owner_text(binding, "resourceName").len > 0) {
+        of = owner_text(binding, "resourceName");
+        index = SNAPSHOT_BY_RESOURCE;
+    }
+    size_t count = snapshot_list(s, entry->kind, index, entry->ns, of, arena, &all);
     for (size_t i = 0; i < count; i++) {
         if (slice_eq(spec_text(snapshot_tree(s, all[i]), "environment"), environment) &&
             age_order(s, all[i], first) < 0) {

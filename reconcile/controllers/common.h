@@ -101,8 +101,8 @@ void placed_set(json_t *edit, const struct snapshot *s, const char *reason, cons
                 const struct rollup *r, size_t clusters);
 
 /* Of several bindings of one component in one environment the oldest counts; equal ages by name.
- * kind: SNAPSHOT_BINDING, a resource's, or OpenChoreo's. The one that counts before entry, or NULL:
- * entry does.
+ * kind: SNAPSHOT_BINDING, a resource's, or OpenChoreo's, those of projects too. The one that counts
+ * before entry, or NULL: entry does.
  */
 const struct snapshot_entry *
 binding_before(const struct snapshot *s, const struct snapshot_entry *entry, struct arena *arena);

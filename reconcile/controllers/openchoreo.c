@@ -181,11 +181,6 @@ void translation_end(struct translation *t, const json_t *counterpart)
 
 /* ---- kinds that nothing acts on yet ---- */
 
-#define CELL_HINT                                                                                  \
-    "; each cell gets its namespace, and the quotas, policies and roles that its environment "     \
-    "asks "                                                                                        \
-    "for: an EnvironmentTemplate says them for several"
-
 static const struct {
     enum snapshot_kind kind;
     const char *field;
@@ -193,8 +188,6 @@ static const struct {
 } hints[] = {
     {SNAPSHOT_OC_PLANE, "spec",
      "; planes are shared by all namespaces here: use a ClusterDataPlane"},
-    {SNAPSHOT_OC_PROJECT_TYPE, "spec.resources", CELL_HINT},
-    {SNAPSHOT_OC_CLUSTER_PROJECT_TYPE, "spec.resources", CELL_HINT},
 };
 
 void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,

@@ -1,38 +1,12 @@
-/* openchoreo_platform.c: projects, environments, pipelines, planes and releases, each of which has
- * a counterpart that says the same in our words; and cells, which are made as they are. */
+/* openchoreo_platform.c: environments, pipelines, planes and releases, each of which has a
+ * counterpart that says the same in our words. */
 #include "reconcile/controllers/openchoreo.h"
-
-#include "reconcile/controllers/place.h"
-#include "render/name.h"
-
-/* spec.KEY.name, or null. */
-static json_t *name_at(const json_t *object, const char *key)
-{
-    struct slice name = json_text(json_at(object, "spec", key, "name", NULL));
-    return name.len > 0 ? json_str(name) : json_null();
-}
 
 /* spec.KEY as it is, or null. */
 static json_t *copy_at(const json_t *object, const char *key)
 {
     const json_t *value = json_at(object, "spec", key, NULL);
     return value != NULL ? json_deep_copy(value) : json_null();
-}
-
-void openchoreo_project_plan(const struct snapshot *s, const struct snapshot_entry *entry,
-                             struct plan *plan)
-{
-    struct translation t;
-    if (entry->deleting) {
-        return; /* the counterpart goes with it */
-    }
-    translation_begin(&t, s, entry, plan);
-    translation_ignore(&t, "type");
-    translation_ignore(&t, "parameters");
-    t.hint = "; each cell gets its namespace";
-    json_t *spec =
-        json_pack("{s:o}", "deploymentPipeline", name_at(t.object, "deploymentPipelineRef"));
-    translation_end(&t, translation_counterpart(&t, SNAPSHOT_PROJECT, spec));
 }
 
 void openchoreo_environment_plan(const struct snapshot *s, const struct snapshot_entry *entry,
@@ -109,84 +83,4 @@ void openchoreo_release_plan(const struct snapshot *s, const struct snapshot_ent
         condition_set(t.edit, s, READY, STATUS_TRUE, "Released", "it can be bound");
     }
     translation_end(&t, NULL);
-}
-
-/* ---- cells ---- */
-
-static void report_cells(struct translation *t, struct slice cell, size_t wanted)
-{
-    const struct snapshot_entry **found;
-    size_t count = snapshot_list(t->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, t->entry->ns, cell,
-                                 &t->plan->arena, &found);
-    struct rollup roll = {0};
-    for (size_t i = 0; i < count; i++) {
-        const json_t *tree = snapshot_tree(t->s, found[i]);
-        rollup_add(&roll, tree, spec_text(tree, "cluster"));
-    }
-    if (count < wanted) {
-        translation_fail(t, "Progressing", "being placed on %zu cluster%s", wanted,
-                         wanted == 1 ? "" : "s");
-    } else {
-        rollup_set(t->edit, t->s, &roll, "cluster");
-    }
-}
-
-static void plan_cells(struct translation *t)
-{
-    struct arena *arena = &t->plan->arena;
-    struct slice project = owner_text(t->object, "projectName");
-    struct slice environment = spec_text(t->object, "environment");
-    if (snapshot_find(t->s, SNAPSHOT_PROJECT, t->entry->ns, project) == NULL) {
-        translation_fail(t, "ProjectNotFound", "there is no project \"%.*s\"", SLICE_ARG(project));
-        return;
-    }
-    struct site site;
-    site_find(t->s, t->entry->ns, environment, arena, &site);
-    if (site.reason != NULL) {
-        translation_fail(t, site.reason, "%s", site.message);
-        return;
-    }
-    for (size_t i = 0; i < site.count; i++) {
-        const struct deployment d = {.ns = t->entry->ns,
-                                     .project = project,
-                                     .environment = environment,
-                                     .plane = site.plane,
-                                     .cluster = site.clusters[i].name};
-        if (!place_cell(t->s, t->plan, &d)) {
-            translation_fail(t, "NameTaken", "%s", place_taken(arena, &d));
-            return;
-        }
-    }
-    status_set(t->edit, "namespace",
-               json_str(name_cell(arena, t->entry->ns, project, environment)));
-    report_cells(
-        t, slice_of(arena_printf(arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment))),
-        site.count);
-}
-
-void openchoreo_cell_plan(const struct snapshot *s, const struct snapshot_entry *entry,
-                          struct plan *plan)
-{
-    struct translation t;
-    if (entry->deleting) {
-        return; /* a cell that nothing asks for any more goes by itself */
-    }
-    translation_begin(&t, s, entry, plan);
-    translation_ignore(&t, "projectRelease");
-    translation_ignore(&t, "environmentConfigs");
-    plan_cells(&t);
-    translation_end(&t, NULL);
-}
-
-bool openchoreo_cell_wanted(const struct snapshot *s, struct slice ns, struct slice cell,
-                            struct arena *arena)
-{
-    const struct snapshot_entry **found;
-    size_t count = snapshot_list(s, SNAPSHOT_OC_CELL, SNAPSHOT_BY_CELL, ns, cell, arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        if (!found[i]->deleting) {
-            return true;
-        }
-    }
-    return false;
 }

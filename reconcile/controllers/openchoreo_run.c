@@ -102,16 +102,3 @@ void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *
     }
     translation_end(&t, ours);
 }
-
-/* Of a workflow: that it is known. */
-void openchoreo_workflow_plan(const struct snapshot *s, const struct snapshot_entry *entry,
-                              struct plan *plan)
-{
-    struct translation t;
-    if (entry->deleting) {
-        return;
-    }
-    translation_begin(&t, s, entry, plan);
-    condition_set(t.edit, s, READY, STATUS_TRUE, "Ready", "runs may name it");
-    translation_end(&t, NULL);
-}

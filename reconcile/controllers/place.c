@@ -58,9 +58,10 @@ static json_t *rendered_spec(const struct deployment *d, struct slice cell)
                              json_str(d->cluster), "namespace", json_str(cell));
     set_text(owner, "componentName", d->component);
     set_text(owner, "resourceName", d->resource);
-    set_text(spec, "releaseName", d->release);
+    bool cell_itself = deployment_is_cell(d);
+    set_text(spec, cell_itself ? "projectRelease" : "releaseName", d->release);
     set_text(spec, "releaseUID", d->release_uid);
-    set_text(spec, "bindingName", d->binding);
+    set_text(spec, cell_itself ? "projectBinding" : "bindingName", d->binding);
     return spec;
 }
 

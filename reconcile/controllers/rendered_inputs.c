@@ -18,16 +18,18 @@ bool rendered_is_cell(const json_t *rendered)
 
 struct deployment rendered_deployment(const json_t *rendered)
 {
-    return (struct deployment){.ns = object_ns(rendered),
-                               .project = owner_text(rendered, "projectName"),
-                               .component = owner_text(rendered, "componentName"),
-                               .resource = owner_text(rendered, "resourceName"),
-                               .environment = spec_text(rendered, "environmentName"),
-                               .plane = spec_text(rendered, "dataPlane"),
-                               .cluster = spec_text(rendered, "cluster"),
-                               .release = spec_text(rendered, "releaseName"),
-                               .release_uid = spec_text(rendered, "releaseUID"),
-                               .binding = spec_text(rendered, "bindingName")};
+    bool cell = rendered_is_cell(rendered);
+    return (struct deployment){
+        .ns = object_ns(rendered),
+        .project = owner_text(rendered, "projectName"),
+        .component = owner_text(rendered, "componentName"),
+        .resource = owner_text(rendered, "resourceName"),
+        .environment = spec_text(rendered, "environmentName"),
+        .plane = spec_text(rendered, "dataPlane"),
+        .cluster = spec_text(rendered, "cluster"),
+        .release = spec_text(rendered, cell ? "projectRelease" : "releaseName"),
+        .release_uid = spec_text(rendered, "releaseUID"),
+        .binding = spec_text(rendered, cell ? "projectBinding" : "bindingName")};
 }
 
 static int run_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,

@@ -91,8 +91,12 @@ for component in greeter-service react-starter github-issue-reporter; do
 done
 check "project" becomes True ready projects default
 check "binding" becomes True ready releasebindings github-issue-reporter-development
-check "what is not acted on" k get clusterprojecttypes.openchoreo.dev -o \
-    'jsonpath={.items[0].status.conditions[?(@.type=="Accepted")]}' && says NotSupported spec.resources
+check "its type" becomes True ready clusterprojecttypes default
+check "its release" k get projects.openchoreo.dev default -o 'jsonpath={.status.latestRelease.name}' && says default-
+label() { cluster get namespace "$cell" -o 'jsonpath={.metadata.labels.tier} {.metadata.annotations.team}'; }
+check "what its type asks for in development" k patch projectreleasebindings.openchoreo.dev default-development \
+    --type merge -p '{"spec":{"environmentConfigs":{"namespaceLabels":{"tier":"gold"},"namespaceAnnotations":{"team":"red"}}}}'
+check "is there" becomes "gold red" label
 
 # A run of one of its workflows, which stands beside the built-in one of its name.
 check "a run" k apply -f - <<'YAML'
@@ -112,6 +116,75 @@ YAML
 check "it ends well" becomes True ready workflowruns greeter-build
 check "on Argo" cluster get workflows.argoproj.io -A -o name && says workflow.argoproj.io/greeter-build
 check "without a trace of it" k delete workflowruns.openchoreo.dev greeter-build
+
+# A component that its workflow builds. The simulated cluster takes what a step puts out from the annotation.
+check "what is built, and by what" k apply -f - <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: ClusterWorkflow
+metadata: {name: one-step}
+spec:
+  parameters:
+    openAPIV3Schema:
+      type: object
+      properties:
+        url: {type: string, x-openchoreo-component-parameter-repository-url: true}
+        commit: {type: string, default: "", x-openchoreo-component-parameter-repository-commit: true}
+  runTemplate:
+    apiVersion: argoproj.io/v1alpha1
+    kind: Workflow
+    metadata:
+      name: ${metadata.workflowRunName}
+      annotations: {plane.choreo.dev/message: "registry.example.com/built:${parameters.commit}"}
+    spec:
+      entrypoint: build
+      templates:
+        - name: build
+          container: {image: builder}
+          outputs: {parameters: [{name: image, valueFrom: {path: /image}}]}
+---
+apiVersion: openchoreo.dev/v1alpha1
+kind: ComponentType
+metadata: {name: plain}
+spec:
+  workloadType: deployment
+  allowedWorkflows: [{name: one-step}]
+  resources:
+    - id: deployment
+      template:
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: "${metadata.name}", namespace: "${metadata.namespace}"}
+        spec:
+          selector: {matchLabels: "${metadata.podSelectors}"}
+          template:
+            metadata: {labels: "${metadata.podSelectors}"}
+            spec: {containers: [{name: main, image: "${workload.container.image}"}]}
+---
+apiVersion: openchoreo.dev/v1alpha1
+kind: Component
+metadata: {name: built}
+spec:
+  owner: {projectName: default}
+  autoDeploy: true
+  componentType: {name: deployment/plain}
+  workflow: {name: one-step, parameters: {url: "https://git.example.com/built"}}
+YAML
+choreo() { timeout 40 "$CHOREO_BIN/choreo" "$@" --config "$DIR/choreo.yaml"; }
+why() { k get "$1.openchoreo.dev" "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'; }
+check "nothing is built unasked" becomes WaitingForBuild why components built
+commit=0123456789abcdef0123456789abcdef01234567
+check "building it" choreo build built -n default --commit $commit --wait --timeout 30s
+check "its Workload" becomes "registry.example.com/built:$commit" \
+    k get workloads.openchoreo.dev built -o 'jsonpath={.spec.container.image}'
+check "it runs" becomes True ready components built
+images() { cluster -n "$cell" get deployment -l openchoreo.dev/component=built -o 'jsonpath={.items[*].spec.template.spec.containers[0].image}'; }
+check "that image" becomes "registry.example.com/built:$commit" images
+check "the run is OpenChoreo's" k get workflowruns.openchoreo.dev -o name && says "built-build-0123456789ab"
+check "what is written there by hand" k patch workloads.openchoreo.dev built --type merge \
+    -p '{"spec":{"container":{"image":"registry.example.com/built:mine"}}}'
+check "runs, and stays" becomes "registry.example.com/built:mine" images
+check "it goes" k delete components.openchoreo.dev built
+check "with its runs" becomes "" k get workflowruns.openchoreo.dev,workflowruns.choreo.dev -o name
 
 # The objects of development's cell, all of them.
 kinds=deployment,service,configmap,externalsecret,httproute,cronjob,networkpolicy
