@@ -315,6 +315,7 @@ static const controller controllers[SNAPSHOT_KIND_COUNT] = {
     [SNAPSHOT_OC_RELEASE] = openchoreo_release_plan,
     [SNAPSHOT_OC_CELL] = openchoreo_cell_plan,
     [SNAPSHOT_OC_COMPONENT] = openchoreo_component_plan,
+    [SNAPSHOT_SECRET_REFERENCE] = openchoreo_known_plan,
     [SNAPSHOT_OC_WORKFLOW] = openchoreo_known_plan,
     [SNAPSHOT_OC_CLUSTER_WORKFLOW] = openchoreo_known_plan,
     [SNAPSHOT_OC_PROJECT_TYPE] = openchoreo_known_plan,
