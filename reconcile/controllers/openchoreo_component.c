@@ -106,6 +106,55 @@ static void tell_build(struct translation *t, const json_t *counterpart)
     }
 }
 
+/* Is there a ReleaseBinding of OpenChoreo's for this environment? */
+static bool find_theirs(const struct translation *t, struct slice environment)
+{
+    const struct snapshot_entry **found;
+    size_t count = snapshot_list(t->s, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, t->entry->ns,
+                                 t->entry->name, &t->plan->arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(spec_text(snapshot_tree(t->s, found[i]), "environment"), environment)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* OpenChoreo's users look at ReleaseBindings, and wait for them: what was bound by itself, or by
+ * another client, is shown as one that says the same. */
+static void show_bindings(struct translation *t)
+{
+    static const char *const keys[] = {"owner",
+                                       "environment",
+                                       "state",
+                                       "componentTypeEnvironmentConfigs",
+                                       "traitEnvironmentConfigs",
+                                       "workloadOverrides"};
+    const struct snapshot_entry **ours;
+    size_t count = snapshot_list(t->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, t->entry->ns,
+                                 t->entry->name, &t->plan->arena, &ours);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *spec = json_object_get(snapshot_tree(t->s, ours[i]), "spec");
+        if (ours[i]->deleting || binding_before(t->s, ours[i], &t->plan->arena) != NULL ||
+            find_theirs(t, json_text_at(spec, "environment")) ||
+            snapshot_find(t->s, SNAPSHOT_OC_BINDING, t->entry->ns, ours[i]->name) != NULL) {
+            continue;
+        }
+        json_t *o =
+            object_new(OPENCHOREO_GROUP "/v1alpha1", "ReleaseBinding", t->entry->ns, ours[i]->name);
+        json_t *shown = json_child(o, "spec");
+        for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+            json_t *value = json_object_get(spec, keys[k]);
+            if (value != NULL && !json_is_null(value)) {
+                json_object_set(shown, keys[k], value);
+            }
+        }
+        object_add_finalizer(o, FINALIZER);
+        object_add_owner(o, t->object, true);
+        plan_create(t->plan, SNAPSHOT_OC_BINDING, o);
+    }
+}
+
 void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                                struct plan *plan)
 {
@@ -120,6 +169,9 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
         counterpart = make_component(&t, workload);
     }
     tell_build(&t, counterpart);
+    if (counterpart != NULL) {
+        show_bindings(&t);
+    }
     const json_t *latest = json_at(counterpart, "status", "latestRelease", NULL);
     if (latest != NULL) {
         status_set(t.edit, "latestRelease", json_deep_copy(latest));

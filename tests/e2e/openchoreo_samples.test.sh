@@ -112,6 +112,8 @@ settled() {
     return 1
 }
 check "what does not become Ready" settled
-# Scripts of its users wait so.
+# Scripts of its users wait so; also for the bindings of what was deployed by itself.
+check "a binding of each component" k get releasebindings.openchoreo.dev -o name &&
+    says greeter-service-development react-starter-development demo-app-development
 check "kubectl wait" k wait --for=condition=Ready --timeout=20s components.openchoreo.dev,releasebindings.openchoreo.dev,projects.openchoreo.dev,environments.openchoreo.dev,secretreferences.openchoreo.dev --all
 finish
