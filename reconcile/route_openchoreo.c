@@ -42,8 +42,9 @@ static void route_builders(struct route *r, enum snapshot_kind kind, struct slic
     }
 }
 
-/* A project is released from its type, and its cells are rendered from its release. */
-static void route_projects(struct route *r, enum snapshot_kind kind, struct slice ns,
+/* A project is released from its type, and its cells are rendered from its release; a workflow
+ * plane tells which data plane builds. */
+static void route_platform(struct route *r, enum snapshot_kind kind, struct slice ns,
                            const json_t *o)
 {
     if (kind == SNAPSHOT_OC_PROJECT_TYPE) {
@@ -55,6 +56,9 @@ static void route_projects(struct route *r, enum snapshot_kind kind, struct slic
     } else if (kind == SNAPSHOT_OC_PROJECT_RELEASE) {
         route__list(r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_NS, ns, ns);
         route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, owner_text(o, "projectName"));
+    } else if (kind == SNAPSHOT_DATAPLANE) { /* which may build */
+        route__all(r, SNAPSHOT_OC_WORKFLOW_PLANE);
+        route__all(r, SNAPSHOT_OC_CLUSTER_WORKFLOW_PLANE);
     }
 }
 
@@ -74,7 +78,7 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
         route_builders(&r, kind, ns);
     }
     if (whole || kind == SNAPSHOT_OC_PROJECT) { /* whose status names its release */
-        route_projects(&r, kind, ns, o);
+        route_platform(&r, kind, ns, o);
     }
     if (kind == SNAPSHOT_RESOURCE) { /* whose newest release a binding may take */
         route__list(&r, SNAPSHOT_OC_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns, name);

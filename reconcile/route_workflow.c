@@ -48,6 +48,8 @@ void route_workflows(const struct snapshot *s, enum snapshot_kind kind, struct s
     case SNAPSHOT_WORKFLOW:
     case SNAPSHOT_OC_WORKFLOW:
     case SNAPSHOT_OC_CLUSTER_WORKFLOW:
+    case SNAPSHOT_OC_WORKFLOW_PLANE:
+    case SNAPSHOT_OC_CLUSTER_WORKFLOW_PLANE:
     case SNAPSHOT_SECRET:
     case SNAPSHOT_SECRET_REFERENCE:
         if (whole) {

@@ -105,16 +105,16 @@ struct cel_cache;
       "clusterprojecttypes.openchoreo.dev", true)                                                  \
     X(SNAPSHOT_OC_PROJECT_RELEASE, "openchoreo.dev/ProjectRelease",                                \
       "projectreleases.openchoreo.dev", false)                                                     \
+    X(SNAPSHOT_OC_WORKFLOW_PLANE, "openchoreo.dev/WorkflowPlane", "workflowplanes.openchoreo.dev", \
+      false)                                                                                       \
+    X(SNAPSHOT_OC_CLUSTER_WORKFLOW_PLANE, "openchoreo.dev/ClusterWorkflowPlane",                   \
+      "clusterworkflowplanes.openchoreo.dev", true)                                                \
     SNAPSHOT_OPENCHOREO_IDLE(X)
 /* Those that nothing acts on yet: read for the condition that says so. */
 #define SNAPSHOT_OPENCHOREO_IDLE(X)                                                                \
     X(SNAPSHOT_OC_PLANE, "openchoreo.dev/DataPlane", "dataplanes.openchoreo.dev", false)           \
     X(SNAPSHOT_OC_RENDERED, "openchoreo.dev/RenderedRelease", "renderedreleases.openchoreo.dev",   \
       false)                                                                                       \
-    X(SNAPSHOT_OC_WORKFLOW_PLANE, "openchoreo.dev/WorkflowPlane", "workflowplanes.openchoreo.dev", \
-      false)                                                                                       \
-    X(SNAPSHOT_OC_CLUSTER_WORKFLOW_PLANE, "openchoreo.dev/ClusterWorkflowPlane",                   \
-      "clusterworkflowplanes.openchoreo.dev", true)                                                \
     X(SNAPSHOT_OC_OBSERVABILITY_PLANE, "openchoreo.dev/ObservabilityPlane",                        \
       "observabilityplanes.openchoreo.dev", false)                                                 \
     X(SNAPSHOT_OC_CLUSTER_OBSERVABILITY_PLANE, "openchoreo.dev/ClusterObservabilityPlane",         \

@@ -212,16 +212,35 @@ static int bind_source(struct running *r, struct err *err)
     return rc;
 }
 
+/* The workflow plane of OpenChoreo's that the workflow names; NULL: none. */
+static const json_t *workflow_plane(const struct running *r)
+{
+    const struct platform *p = r->platform;
+    const json_t *ref = json_object_get(r->workflow, "workflowPlaneRef");
+    struct slice name = json_text_at(ref, "name");
+    if (!is_openchoreo(r->run) || name.len == 0) {
+        return NULL;
+    }
+    return slice_eq_cstr(json_text_at(ref, "kind"), "WorkflowPlane")
+               ? p->get(p->user, OPENCHOREO_GROUP "/WorkflowPlane", r->ns, name)
+               : p->get(p->user, OPENCHOREO_GROUP "/ClusterWorkflowPlane", SLICE(""), name);
+}
+
+/* Where secrets are kept the workflow plane says, else the data plane that stands for it. */
 static void bind_plane(struct running *r)
 {
     const json_t *annotations = json_at(r->plane, "metadata", "annotations", NULL);
     struct slice store = json_text(json_at(r->plane, "spec", "secretStoreRef", "name", NULL));
+    struct slice own =
+        json_text(json_at(workflow_plane(r), "spec", "secretStoreRef", "name", NULL));
     json_t *plane = json_object();
     set_label(plane, "secretStore", store);
     if (json_object_size(annotations) > 0) {
         json_object_set_new(plane, "annotations", json_deep_copy(annotations));
     }
-    bind(r, "workflowplane", json_incref(plane));
+    json_t *builds = json_copy(plane);
+    set_label(builds, "secretStore", own);
+    bind(r, "workflowplane", builds);
     bind(r, "dataplane", plane);
 }
 

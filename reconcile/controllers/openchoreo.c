@@ -183,21 +183,30 @@ void translation_end(struct translation *t, const json_t *counterpart)
 
 static const struct {
     enum snapshot_kind kind;
-    const char *field;
-    const char *hint;
+    const char *hint; /* what would make it act, or what does that instead */
 } hints[] = {
-    {SNAPSHOT_OC_PLANE, "spec",
-     "; planes are shared by all namespaces here: use a ClusterDataPlane"},
+    {SNAPSHOT_OC_PLANE,
+     "; planes are shared by all namespaces here: use a ClusterDataPlane, and name that in the "
+     "Environment's dataPlaneRef"},
+    {SNAPSHOT_OC_OBSERVABILITY_PLANE,
+     "; logs and metrics stay where clusters keep them: choreo logs reads them there"},
+    {SNAPSHOT_OC_CLUSTER_OBSERVABILITY_PLANE,
+     "; logs and metrics stay where clusters keep them: choreo logs reads them there"},
+    {SNAPSHOT_OC_ALERT_RULE,
+     "; spec.slo of a choreo.dev Component gives a cluster's Prometheus rules to alert by"},
+    {SNAPSHOT_OC_ALERT_CHANNEL,
+     "; who is told of alerts, the Alertmanager of a cluster is configured with"},
+    {SNAPSHOT_OC_RENDERED,
+     "; what clusters get is told by RenderedReleases of choreo.dev, which nobody but the control "
+     "plane makes"},
 };
 
 void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                           struct plan *plan)
 {
-    const char *field = "spec";
     const char *hint = "";
     for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
         if (hints[i].kind == entry->kind) {
-            field = hints[i].field;
             hint = hints[i].hint;
         }
     }
@@ -208,6 +217,6 @@ void openchoreo_idle_plan(const struct snapshot *s, const struct snapshot_entry 
     static const char *const types[] = {"Accepted", READY};
     for (size_t i = 0; i < 2; i++) {
         condition_set(edit, s, types[i], STATUS_FALSE, "NotSupported",
-                      "recorded, but nothing acts on it yet: %s%s", field, hint);
+                      "recorded, but nothing acts on it yet%s", hint);
     }
 }

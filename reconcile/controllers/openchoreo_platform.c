@@ -1,6 +1,9 @@
 /* openchoreo_platform.c: environments, pipelines, planes and releases, each of which has a
- * counterpart that says the same in our words. */
+ * counterpart that says the same in our words; and workflow planes, which have none: a data plane
+ * builds, and what templates see of the workflow plane is read where it lies (render/run.h). */
 #include "reconcile/controllers/openchoreo.h"
+
+#include "reconcile/controllers/workflow_run.h"
 
 /* spec.KEY as it is, or null. */
 static json_t *copy_at(const json_t *object, const char *key)
@@ -67,6 +70,37 @@ void openchoreo_plane_plan(const struct snapshot *s, const struct snapshot_entry
                              copy_at(t.object, "gateway"), "secretStoreRef",
                              copy_at(t.object, "secretStoreRef"));
     translation_end(&t, translation_counterpart(&t, SNAPSHOT_DATAPLANE, spec));
+}
+
+/* Where its runs go is decided for each run (workflow_run.c); here it is told. */
+void openchoreo_workflow_plane_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                                    struct plan *plan)
+{
+    struct translation t;
+    if (entry->deleting) {
+        return;
+    }
+    translation_begin(&t, s, entry, plan);
+    struct slice none = {0};
+    struct slice plane = snapshot_find(s, SNAPSHOT_DATAPLANE, none, entry->name) != NULL
+                             ? entry->name
+                             : run_plane_marked(s, &plan->arena);
+    translation_ignore(&t, "clusterAgent");
+    translation_ignore(&t, "planeID");
+    translation_ignore(&t, "observabilityPlaneRef");
+    t.hint = "; a data plane builds, and its clusters are reached by their kubeconfigs";
+    if (plane.len > 0) {
+        condition_set(t.edit, s, READY, STATUS_TRUE, "DataPlaneBuilds",
+                      "runs go to data plane \"%.*s\"", SLICE_ARG(plane));
+    } else {
+        condition_set(
+            t.edit, s, READY, STATUS_TRUE, "FirstEnvironmentBuilds",
+            "runs go to the data plane of their project's first environment; to have "
+            "another one build, give it the annotation choreo.dev/build-plane: \"true\", or "
+            "call it \"%.*s\"",
+            SLICE_ARG(entry->name));
+    }
+    translation_end(&t, NULL);
 }
 
 void openchoreo_release_plan(const struct snapshot *s, const struct snapshot_entry *entry,

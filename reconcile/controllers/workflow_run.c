@@ -169,14 +169,13 @@ static bool find_workflow(struct work *w)
                                  SLICE_ARG(json_text_at(target, "name"))));
 }
 
-/* The plane that is marked for builds; empty: none. */
-static struct slice marked_plane(struct work *w)
+struct slice run_plane_marked(const struct snapshot *s, struct arena *arena)
 {
     const struct snapshot_entry **all;
-    size_t count = snapshot_all(w->s->system, SNAPSHOT_DATAPLANE, &w->plan->arena, &all);
+    size_t count = snapshot_all(s->system, SNAPSHOT_DATAPLANE, arena, &all);
     for (size_t i = 0; i < count; i++) {
         struct slice mark =
-            object_annotation(snapshot_tree(w->s->system, all[i]), "choreo.dev/build-plane");
+            object_annotation(snapshot_tree(s->system, all[i]), "choreo.dev/build-plane");
         if (slice_eq_cstr(mark, "true")) {
             return all[i]->name;
         }
@@ -222,7 +221,7 @@ static bool find_plane(struct work *w)
                                      "there is no data plane \"%.*s\", which the workflow runs on",
                                      SLICE_ARG(named)));
     } else {
-        w->plane = marked_plane(w);
+        w->plane = run_plane_marked(w->s, &w->plan->arena);
         w->plane = w->plane.len > 0 ? w->plane : project_plane(w);
     }
     const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, none, w->plane);

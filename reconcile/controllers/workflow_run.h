@@ -15,6 +15,9 @@ bool run_ended(const json_t *run);
 /* Does a run of the namespace still need the cell that runs have? */
 bool run_cell_wanted(const struct snapshot *s, struct slice ns, struct arena *arena);
 
+/* The data plane that is marked for builds; empty: none. */
+struct slice run_plane_marked(const struct snapshot *s, struct arena *arena);
+
 /* Of a RenderedRelease with spec.workflowRun. */
 bool rendered_is_run(const json_t *rendered);
 /* status.run of the edit is brought up to date with what is seen. */

@@ -311,6 +311,34 @@ static void test_builtins(void **state)
                "no built-in workflow nothing");
 }
 
+/* Where secrets are kept, OpenChoreo's workflow plane says; without one, the data plane. */
+static void test_store_of_the_workflow_plane(void **state)
+{
+    struct world *w = *state;
+    add(w, "kind: openchoreo.dev/ClusterWorkflow\nmetadata: {name: b}\nspec: {workflowPlaneRef: "
+           "{kind: ClusterWorkflowPlane, name: builds}, runTemplate: {apiVersion: v1, kind: "
+           "ConfigMap, metadata: {name: a}, data: {w: '${workflowplane.secretStore}', d: "
+           "'${dataplane.secretStore}'}}}\n");
+    add(w, "kind: DataPlane\nmetadata: {name: dev}\nspec: {secretStoreRef: {name: near}}\n");
+    add(w, secret);
+    json_t *run = run_of("group: openchoreo.dev, kind: ClusterWorkflow, name: b", "");
+    static const char *const stores[] = {"near", "vault"};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *manifests;
+        struct slice image;
+        const char *reason = NULL;
+        struct err err;
+        assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+        const json_t *data = json_object_get(find(manifests, "ConfigMap"), "data");
+        assert_true(slice_eq_cstr(json_text_at(data, "w"), stores[i]));
+        assert_true(slice_eq_cstr(json_text_at(data, "d"), "near"));
+        json_decref(manifests);
+        add(w, "kind: openchoreo.dev/ClusterWorkflowPlane\nmetadata: {name: builds}\nspec: "
+               "{secretStoreRef: {name: vault}}\n");
+    }
+    json_decref(run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_both_builders_in_both_forms, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_command, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_store_of_the_workflow_plane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_not_leave, setup, teardown),
         cmocka_unit_test(test_faults_are_told_when_it_is_applied),
         cmocka_unit_test_setup_teardown(test_builtins, setup, teardown),
