@@ -40,7 +40,7 @@ static const char *const failed[] = {
     "error: failed to solve: %f",
 };
 
-enum { MORE_MAX = 1000 * 1000 };
+enum { MORE_MAX = 1000 * 1000, END_LINES = 80, END_BYTES = 2048 };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -247,4 +247,20 @@ void workload_log_line(const struct workload_log *l, uint64_t i, struct buf *out
     } else {
         fill(l, build[i], out);
     }
+}
+
+void workload_log_end(const json_t *pod, const json_t *container, struct buf *out)
+{
+    struct workload_log l = {
+        .pod = pod, .container = container, .ends = true, .last = true, .over = true};
+    struct buf text = {0};
+    uint64_t at_ms;
+    l.count = steps_of(&l) + ending_of(&l);
+    for (uint64_t i = l.count > END_LINES ? l.count - END_LINES : 0; i < l.count; i++) {
+        workload_log_line(&l, i, &text, &at_ms);
+        buf_add_char(&text, '\n');
+    }
+    buf_add(out,
+            slice_sub(buf_slice(&text), text.len > END_BYTES ? text.len - END_BYTES : 0, SIZE_MAX));
+    buf_free(&text);
 }

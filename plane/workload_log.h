@@ -31,4 +31,7 @@ int workload_log_open(struct workload_log *l, const json_t *pod, struct slice co
 /* The text of line i, first <= i < count, without newline, and when it was said. */
 void workload_log_line(const struct workload_log *l, uint64_t i, struct buf *out, uint64_t *at_ms);
 
+/* What a kubelet takes for the termination message of one that failed: the end of its log. */
+void workload_log_end(const json_t *pod, const json_t *container, struct buf *out);
+
 #endif

@@ -5,7 +5,8 @@
  *
  *     plane.choreo.dev/seconds   it takes so long
  *     plane.choreo.dev/message   what its last step says: its termination message, its output
- *     plane.choreo.dev/fail      it fails, and this is why
+ *     plane.choreo.dev/fail      it fails, and this is why (which its log ends with, if the
+ *                                container falls back to that)
  *
  * A first container (of initContainers) says the commit that it was told to fetch; the last one
  * makes up a digest from what it is: the same container says the same. */
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "plane/workload_internal.h"
+#include "plane/workload_log.h"
 #include "proto/object.h"
 
 #define PREFIX "plane.choreo.dev/"
@@ -126,6 +128,12 @@ static json_t *first_rows(const json_t *pod, const struct workload_view *view, u
     return rows;
 }
 
+static bool falls_back(const json_t *container)
+{
+    return slice_eq_cstr(json_text_at(container, "terminationMessagePolicy"),
+                         "FallbackToLogsOnError");
+}
+
 static json_t *last_rows(const json_t *pod, const struct workload_view *view, uint64_t from_ms,
                          uint64_t to_ms)
 {
@@ -135,17 +143,20 @@ static json_t *last_rows(const json_t *pod, const struct workload_view *view, ui
     json_t *rows = json_array();
     for (size_t i = 0; i < json_array_size(containers); i++) {
         const json_t *c = json_array_get(containers, i);
-        struct buf digest = {0};
+        struct buf text = {0};
         struct slice message = fail;
-        if (fail.len == 0 && json_object_get(annotations, PREFIX "message") != NULL) {
+        if (fail.len > 0 && falls_back(c)) {
+            workload_log_end(pod, c, &text);
+            message = buf_slice(&text);
+        } else if (fail.len == 0 && json_object_get(annotations, PREFIX "message") != NULL) {
             message = said(annotations, PREFIX "message");
         } else if (fail.len == 0) {
-            make_digest(c, &digest);
-            message = buf_slice(&digest);
+            make_digest(c, &text);
+            message = buf_slice(&text);
         }
         json_array_append_new(rows,
                               row_of(c, state_of(view, from_ms, to_ms, fail.len > 0, message)));
-        buf_free(&digest);
+        buf_free(&text);
     }
     return rows;
 }

@@ -2,9 +2,10 @@
  * outcome.
  *
  * A container says what it made in its termination message, Argo's steps in outputs.parameters. A
- * message may be a digest, a commit, a JSON object of both, or any text with a digest in it. All of
- * it is a cluster's word: what has not the form that a status has for it is not taken, and what is
- * too long or too much is cut. */
+ * message may be a digest, a commit, a JSON object of both, or any text with a digest in it; of a
+ * step that failed it is the end of its log (terminationMessagePolicy: FallbackToLogsOnError),
+ * which is kept. All of it is a cluster's word: what has not the form that a status has for it is
+ * not taken, and what is too long or too much is cut. */
 #include "reconcile/controllers/workflow_outcome.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@ enum {
     NAME_SHOWN = 200,
     PHASE_SHOWN = 32,
     IMAGE_BYTES_MAX = 512,
+    LOG_TAIL_MAX = 4096,
     TASKS_MAX = 200,
 };
 
@@ -112,6 +114,27 @@ static void set_time(json_t *row, const char *key, struct slice text)
     }
 }
 
+/* The end of a text, at most max bytes, and no half of a character. */
+static struct slice tail_of(struct slice text, size_t max)
+{
+    size_t from = text.len > max ? text.len - max : 0;
+    while (from > 0 && from < text.len && ((unsigned char)text.data[from] & 0xC0) == 0x80) {
+        from++;
+    }
+    return slice_sub(text, from, SIZE_MAX);
+}
+
+/* Where there are several, the last says what went wrong. */
+static struct slice last_line(struct slice text)
+{
+    text = slice_trim(text);
+    size_t from = text.len;
+    while (from > 0 && text.data[from - 1] != '\n') {
+        from--;
+    }
+    return slice_sub(text, from, SIZE_MAX);
+}
+
 static json_t *task_new(struct slice name, struct slice phase, struct slice started,
                         struct slice ended, struct slice message)
 {
@@ -163,6 +186,8 @@ static json_t *ended_task(struct slice name, const json_t *end, json_t *outcome)
     if (code == 0) {
         hear(outcome, said);
     } else {
+        set_once(outcome, "logTail", tail_of(said, LOG_TAIL_MAX));
+        said = last_line(said);
         buf_addf(&why, "exit code %lld (%.*s)%s%.*s", (long long)code,
                  SLICE_ARG(json_text_at(end, "reason")), said.len > 0 ? ": " : "", SLICE_ARG(said));
     }

@@ -416,14 +416,14 @@ static void follow(struct work *w)
     if (slice_eq_cstr(phase, RUN_SUCCEEDED)) {
         succeed(w);
     } else if (slice_eq_cstr(phase, RUN_FAILED)) {
+        if (told(w, "logTail").len > 0) {
+            status_set(w->edit, "logTail", json_str(told(w, "logTail")));
+        }
         (void)fail(w, "WorkflowFailed",
                    arena_printf(&w->plan->arena,
-                                "%.*s; its log, on cluster \"%.*s\", says more: kubectl logs -n "
-                                "%.*s -l " RUN_LABEL "=%.*s --all-containers",
+                                "%.*s; its log says more: choreo logs run/%.*s -n %.*s",
                                 SLICE_ARG(message.len > 0 ? message : SLICE("it failed")),
-                                SLICE_ARG(w->cluster),
-                                SLICE_ARG(run_cell(&w->plan->arena, w->entry->ns)),
-                                SLICE_ARG(run_object_name(&w->plan->arena, w->entry->name))));
+                                SLICE_ARG(w->entry->name), SLICE_ARG(w->entry->ns)));
     } else if (in_time(w)) {
         bool lost = slice_eq_cstr(ready.reason, "ClusterUnreachable");
         message = lost ? ready.message : message;

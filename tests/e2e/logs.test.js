@@ -57,14 +57,6 @@ const build = async (name, ...words) => {
   await cluster.choreo('build', name, ...words);
   return runOf(name);
 };
-const faults = (plane, wanted) => new Promise((resolve, reject) => {
-  const token = fs.readFileSync(plane.kubeconfig, 'utf8').match(/token: "?([^"\s]+)/)[1];
-  const request = https.request(new URL('/plane/faults', plane.url),
-      {method: 'PUT', rejectUnauthorized: false, headers: {authorization: `Bearer ${token}`}},
-      response => { response.resume(); response.on('end', () => resolve(response.statusCode)); });
-  request.on('error', reject);
-  request.end(JSON.stringify(wanted));
-});
 
 check('a build that goes on is followed to its end, by kubectl', async () => {
   await apply({apiVersion: 'choreo.dev/v1', kind: 'DataPlane', metadata: {name: 'development'}, spec: {type: 'single-cluster'}});
@@ -211,4 +203,124 @@ check('a build that fails shows the last of its log, and with --logs all of it',
     assert.equal(error.stderr.match(/failed to solve/g).length, 1);
     return error.code === 1;
   });
+});
+
+check('of a failed run whose pod is gone, the end of its log is kept', async () => {
+  const run = await get('workflowrun', runOf('bad'));
+  assert.match(run.status.logTail, /^#1 \[internal\][^]*\nerror: failed to solve: there is no Makefile\n$/);
+  assert.match(run.status.message, /there is no Makefile; its log says more: choreo logs run\/bad-build-a{12} -n default$/);
+  const {kubeconfig} = cluster.dev.planes[0];
+  const {namespace, name} = run.status.runReference;
+  await promisify(execFile)('kubectl', ['--kubeconfig', kubeconfig, 'delete', 'job,pod', '-n', namespace, '-l',
+                                        'choreo.dev/workflow-run=' + name]);
+  const kept = await until('nothing but the status', async () => {
+    const answer = await read(`${runs}/${runOf('bad')}/log`);
+    return answer.headers.warning && answer;
+  });
+  assert.equal(kept.text, run.status.logTail);
+  assert.match(kept.headers.warning, /there is no pod of it on cluster .* this is what its status keeps/);
+  // A run that ended well keeps nothing: its image says it all.
+  assert.equal((await get('workflowrun', runOf('slow'))).status.logTail, undefined);
+});
+
+check('strangers are refused, and a forged status leads nowhere', async () => {
+  const admin = grpcClient(proto.choreo.v1.ClusterService, cluster);
+  const token = async (user, groups) => (await admin.call('CreateToken', {purpose: 'USER', user, groups})).token;
+  const stranger = await token('mallory', ['tenant-b']);
+  const viewer = await token('ann', ['choreo:viewers']);
+  admin.close();
+  const log = `${runs}/${runOf('slow')}/log`;
+  for (const where of [log, `${log}?follow=true`, `${bindings}/web-development/log`]) {
+    const answer = await read(where, {token: stranger});
+    assert.equal(answer.status, 403);
+    assert.match(answer.json.message, /cannot get resource "(workflowruns|releasebindings)\/log" in API group "choreo.dev" in the namespace "default"/);
+    assert.equal((await read(where, {token: ''})).status, 401);
+  }
+  assert.equal((await read(log, {token: viewer})).status, 200);
+  const logs = grpcClient(proto.choreo.v1.LogService, cluster, {token: stranger});
+  const refused = await new Promise(resolve => {
+    const stream = logs.stub.Read({ref: {resource: 'workflowruns.choreo.dev', namespace: 'default', name: runOf('slow')}}, logs.metadata());
+    stream.on('data', () => {});
+    stream.on('error', resolve);
+  });
+  assert.equal(refused.code, 7);
+  logs.close();
+  // Tenant B has a run of the same name, whose status names tenant A's cluster and namespace.
+  const victim = await get('workflowrun', runOf('slow'));
+  await apply({apiVersion: 'choreo.dev/v1', kind: 'Organization', metadata: {name: 'tenant-b'}});
+  const one = api();
+  const theirs = '/apis/choreo.dev/v1/namespaces/tenant-b/workflowruns';
+  const made = await one.ask('POST', theirs, {type: 'application/json', body: {metadata: {name: runOf('slow')},
+    spec: {workflow: {name: 'no-such-workflow'}}}});
+  assert.equal(made.status, 201, made.text);
+  const forged = await until('the forgery', async () => {
+    const answer = await one.ask('PATCH', `${theirs}/${runOf('slow')}/status`, {type: 'application/merge-patch+json',
+      body: {status: {phase: 'Failed', runReference: victim.status.runReference}}});
+    return answer.status === 200 && answer;
+  });
+  assert.equal(forged.json.status.runReference.namespace, victim.status.runReference.namespace);
+  const answer = await one.ask('GET', `${theirs}/${runOf('slow')}/log`);
+  assert.equal(answer.status, 404);
+  assert.match(answer.json.message, /there is no pod of it/);
+  one.close();
+});
+
+check('a node that streams is killed: another goes on, and no line comes twice', async () => {
+  await apply(component('long', {annotations: {'plane.choreo.dev/seconds': '8', 'plane.choreo.dev/log-lines': '200'}}));
+  const run = await build('long');
+  const endpoints = cluster.dev.nodes.map(n => ['--endpoint', n.api]).flat();
+  const child = spawn(path.join(bin, 'choreo'), ['logs', 'run/' + run, '-f', '--config', path.join(cluster.dir, 'choreo.yaml'), ...endpoints],
+                      {stdio: ['ignore', 'pipe', 'pipe']});
+  let text = '', errors = '';
+  child.stdout.on('data', data => { text += data; });
+  child.stderr.on('data', data => { errors += data; });
+  const exited = new Promise(resolve => child.once('exit', resolve));
+  await until('some of the build', async () => /\[build\] #8 \d+/.test(text));
+  const before = text.length;
+  await cluster.kill('node-1'); // the first endpoint: it has answered
+  assert.equal(await exited, 0, errors);
+  assert.ok(text.length > before);
+  const lines = text.split('\n');
+  assert.match(text, /\[build\] #9 DONE\n$/);
+  assert.equal(new Set(lines).size, lines.length, 'a line came twice');
+  for (let i = 9; i < 200; i++) assert.ok(text.includes(`source${i}.o`), `line ${i} is missing`);
+  await cluster.restart('node-1');
+});
+
+check('a client that does not read holds up nobody, and little is kept for it', async () => {
+  await apply(component('huge', {annotations: {'plane.choreo.dev/seconds': '1', 'plane.choreo.dev/log-lines': '1000000'}}));
+  const run = await build('huge');
+  await ended(run);
+  const node = cluster.node('node-2');
+  const rss = () => Number(fs.readFileSync(`/proc/${node.pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]);
+  const before = rss();
+  const request = https.request(`${node.api}${runs}/${run}/log?container=build`,
+      {ca: cluster.ca, agent: false, headers: {authorization: `Bearer ${cluster.dev.token}`}});
+  request.on('error', () => {});
+  const response = await new Promise(resolve => { request.on('response', resolve); request.end(); });
+  response.pause();
+  const idle = await until('it to be quiet', async () => {
+    const a = rss();
+    for (let i = 0; i < 5; i++) assert.equal((await read(`${runs}/${runOf('slow')}/log?tailLines=1`, {node: 'node-2'})).status, 200);
+    return Math.abs(rss() - a) < 512 && a;
+  });
+  assert.ok(idle - before < 24 * 1024, `${idle - before} KB for a client that does not read`);
+  // It reads after all: the rest is there.
+  let bytes = 0;
+  response.on('data', data => { bytes += data.length; });
+  await new Promise(resolve => response.on('end', resolve));
+  assert.ok(bytes > 40 << 20, `${bytes} bytes`);
+});
+
+check('a cluster that is down says so at once, and what is kept is there all the same', async () => {
+  const plane = cluster.dev.planes[0];
+  process.kill(plane.pid, 'SIGSTOP');
+  process.kill(plane.pid, 'SIGKILL');
+  const answer = await read(`${runs}/${runOf('slow')}/log`, {node: 'node-3'});
+  assert.equal(answer.status, 502);
+  assert.equal(answer.json.kind, 'Status');
+  assert.match(answer.json.message, /cannot read pods of cluster "development" of data plane "development": /);
+  assert.equal((await read(`${bindings}/web-development/log?follow=true`)).status, 502);
+  await assert.rejects(cluster.choreo('logs', 'run/' + runOf('slow')), error => /cannot read pods of cluster/.test(error.stderr));
+  assert.match(await cluster.choreo('logs', 'run/' + runOf('bad')), /there is no Makefile\n$/);
 });
