@@ -18,6 +18,7 @@ struct conn {
     struct buf in;
     char *watch_kind; /* "apps/v1/Deployment" while it is a watch */
     char *watch_selector;
+    char *log; /* "POD/CONTAINER" while it follows that */
     bool closing;
 };
 
@@ -34,6 +35,7 @@ static const struct route routes[] = {
     {"/api/v1", "v1", "Service", "services", true},
     {"/api/v1", "v1", "ConfigMap", "configmaps", true},
     {"/api/v1", "v1", "Secret", "secrets", true},
+    {"/api/v1", "v1", "Pod", "pods", true},
     {"/api/v1", "v1", "ResourceQuota", "resourcequotas", true},
     {"/api/v1", "v1", "LimitRange", "limitranges", true},
     {"/api/v1", "v1", "ServiceAccount", "serviceaccounts", true},
@@ -125,8 +127,10 @@ static void conn_closed(uv_handle_t *handle)
     if (c->watch_kind != NULL) {
         c->k->watches_open--;
     }
+    c->k->logs_open -= c->log != NULL ? 1 : 0;
     list_remove(&c->link);
     buf_free(&c->in);
+    free(c->log);
     free(c->watch_kind);
     free(c->watch_selector);
     free(c);
@@ -470,6 +474,91 @@ static void serve_list(struct conn *c, const struct route *route, const struct r
     free(watch);
 }
 
+static void send_chunk(struct conn *c, const char *text)
+{
+    struct buf chunk = {0};
+    buf_addf(&chunk, "%zx\r\n", strlen(text));
+    buf_add_cstr(&chunk, text);
+    buf_add_cstr(&chunk, "\r\n");
+    send_bytes(c, buf_slice(&chunk));
+    buf_free(&chunk);
+}
+
+void kube_log(struct kube *k, const char *key, const char *said)
+{
+    struct buf all = {0};
+    buf_add_cstr(&all, text(k->logs, key, NULL));
+    buf_add_cstr(&all, said);
+    k->logs = k->logs != NULL ? k->logs : json_object();
+    json_object_set_new(k->logs, key, json_str(buf_slice(&all)));
+    buf_free(&all);
+    LIST_FOREACH(link, &k->conns)
+    {
+        struct conn *c = CONTAINER_OF(link, struct conn, link);
+        if (c->log != NULL && strcmp(c->log, key) == 0) {
+            send_chunk(c, said);
+        }
+    }
+}
+
+void kube_log_end(struct kube *k, const char *key)
+{
+    LIST_FOREACH(link, &k->conns)
+    {
+        struct conn *c = CONTAINER_OF(link, struct conn, link);
+        if (c->log != NULL && strcmp(c->log, key) == 0) {
+            send_bytes(c, SLICE("0\r\n\r\n"));
+            free(c->log);
+            c->log = NULL;
+            k->logs_open--;
+        }
+    }
+}
+
+size_t kube_log_unsent(const struct kube *k)
+{
+    size_t bytes = 0;
+    LIST_FOREACH(link, &k->conns)
+    {
+        const struct conn *c = CONTAINER_OF(link, struct conn, link);
+        bytes += uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+    }
+    return bytes;
+}
+
+/* .../pods/POD/log?container=C&follow=true */
+static void serve_log(struct conn *c, const struct request *r)
+{
+    struct kube *k = c->k;
+    struct slice pod = slice_sub(r->path, 0, r->path.len - strlen("/log"));
+    char *container = parameter(r->query, "container");
+    char *follow = parameter(r->query, "follow");
+    struct buf key = {0};
+    while (slice_find(pod, SLICE("/")) != SIZE_MAX) {
+        pod = slice_sub(pod, slice_find(pod, SLICE("/")) + 1, SIZE_MAX);
+    }
+    buf_addf(&k->logs_asked, "%.*s?%.*s\n", SLICE_ARG(pod), SLICE_ARG(r->query));
+    buf_addf(&key, "%.*s/%s", SLICE_ARG(pod), container);
+    if (json_object_get(k->logs, buf_cstr(&key)) == NULL) {
+        answer_status(c, 400, "container is waiting to start");
+    } else {
+        send_bytes(c, SLICE("HTTP/1.1 200 X\r\ncontent-type: text/plain\r\n"
+                            "transfer-encoding: chunked\r\n\r\n"));
+        if (text(k->logs, buf_cstr(&key), NULL)[0] != '\0') {
+            send_chunk(c, text(k->logs, buf_cstr(&key), NULL));
+        }
+        if (strcmp(follow, "true") == 0) {
+            c->log = buf_take(&key);
+            k->logs_open++;
+        } else {
+            send_bytes(c, SLICE("0\r\n\r\n"));
+        }
+    }
+    buf_free(&key);
+    free(container);
+    free(follow);
+}
+
 static bool serve_discovery(struct conn *c, struct slice path)
 {
     json_t *list = json_pack("{s:[]}", "resources");
@@ -569,6 +658,8 @@ static void serve(struct conn *c, const struct request *r)
         json_t *v = json_pack("{s:s}", "gitVersion", "v1.32.5");
         answer(c, 200, v);
         json_decref(v);
+    } else if (slice_ends_with(r->path, SLICE("/log"))) {
+        serve_log(c, r);
     } else if (!serve_discovery(c, r->path)) {
         serve_object(c, r);
     }
@@ -694,6 +785,8 @@ void kube_stop(struct kube *k)
 void kube_free(struct kube *k)
 {
     json_decref(k->objects);
+    json_decref(k->logs);
+    buf_free(&k->logs_asked);
     buf_free(&k->log);
     buf_free(&k->agents);
 }

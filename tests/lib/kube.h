@@ -26,6 +26,8 @@ struct kube {
     size_t deletes;
     size_t lists;
     size_t watches_open;
+    size_t logs_open;
+    struct buf logs_asked; /* "POD?QUERY" of each log, a line each */
     /* faults */
     int fail_status; /* the next fail_count mutations answer this; 0: nothing, and hang up */
     int fail_count;
@@ -41,6 +43,7 @@ struct kube {
     bool watches_end;          /* each watch tells of a bookmark, and ends */
     bool keep_deleted;         /* DELETE marks and never removes */
     /* private */
+    json_t *logs; /* "POD/CONTAINER" -> text */
     uv_tcp_t listener;
     struct list conns;
     bool listening;
@@ -59,6 +62,12 @@ json_t *kube_get(struct kube *k, const char *key);
 /* Somebody changes or deletes an object behind the control plane's back; watchers are told. */
 void kube_set(struct kube *k, json_t *object);
 void kube_remove(struct kube *k, const char *key);
+/* A container says something, to who follows its log too; and nothing more. One that has never said
+ * anything is waiting to start: 400. */
+void kube_log(struct kube *k, const char *key, const char *text);
+void kube_log_end(struct kube *k, const char *key);
+/* Bytes of logs that were said and not taken yet. */
+size_t kube_log_unsent(const struct kube *k);
 /* Ends all watches that are open. */
 void kube_cut_watches(struct kube *k);
 
