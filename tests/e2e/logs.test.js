@@ -313,6 +313,30 @@ check('a client that does not read holds up nobody, and little is kept for it', 
   assert.ok(bytes > 40 << 20, `${bytes} bytes`);
 });
 
+check('a tenant has so many logs of a node at a time, and takes none of the others', async () => {
+  const open = [], codes = [];
+  for (let i = 0; i < 40; i++) {
+    codes.push(await new Promise((resolve, reject) => {
+      const request = https.request(`${cluster.node('node-3').api}${bindings}/web-development/log?follow=true&tailLines=0`,
+          {ca: cluster.ca, agent: false, headers: {authorization: `Bearer ${cluster.dev.token}`}}, response => {
+            response.on('data', () => {});
+            response.on('error', () => {});
+            resolve(response.statusCode);
+          });
+      request.on('error', reject);
+      request.end();
+      open.push(request);
+    }));
+  }
+  assert.deepEqual([codes.filter(c => c === 200).length, codes.filter(c => c === 429).length], [32, 8]);
+  const refused = await read(`${runs}/${runOf('slow')}/log`, {node: 'node-3'});
+  assert.equal(refused.status, 429);
+  assert.match(refused.json.message, /logs of namespace "default": too many/);
+  assert.equal((await read(`/apis/choreo.dev/v1/namespaces/tenant-b/workflowruns/${runOf('slow')}/log`, {node: 'node-3'})).status, 404);
+  for (const request of open) { request.on('error', () => {}); request.destroy(); }
+  await until('room again', async () => (await read(`${runs}/${runOf('slow')}/log`, {node: 'node-3'})).status === 200);
+});
+
 check('a cluster that is down says so at once, and what is kept is there all the same', async () => {
   const plane = cluster.dev.planes[0];
   process.kill(plane.pid, 'SIGSTOP');
