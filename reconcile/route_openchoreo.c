@@ -56,9 +56,12 @@ static void route_platform(struct route *r, enum snapshot_kind kind, struct slic
     } else if (kind == SNAPSHOT_OC_PROJECT_RELEASE) {
         route__list(r, SNAPSHOT_OC_CELL, SNAPSHOT_BY_NS, ns, ns);
         route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, owner_text(o, "projectName"));
-    } else if (kind == SNAPSHOT_DATAPLANE) { /* which may build */
+    } else if (kind == SNAPSHOT_DATAPLANE) { /* which may build, and has a gateway */
         route__all(r, SNAPSHOT_OC_WORKFLOW_PLANE);
         route__all(r, SNAPSHOT_OC_CLUSTER_WORKFLOW_PLANE);
+        route__all(r, SNAPSHOT_OC_BINDING);
+    } else if (kind == SNAPSHOT_ENVIRONMENT) {
+        route__list(r, SNAPSHOT_OC_BINDING, SNAPSHOT_BY_NS, ns, ns);
     }
 }
 

@@ -293,13 +293,16 @@ static const json_t *find_component(struct translation *t, struct slice name)
     return ours;
 }
 
-static void tell_places(struct translation *t, const json_t *binding)
+static void tell_places(struct translation *t, const struct snapshot_entry *entry)
 {
-    static const char *const keys[] = {"endpoints", "lastSpecUpdateTime"};
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *value = json_at(binding, "status", keys[i], NULL);
-        status_set(t->edit, keys[i], value != NULL ? json_deep_copy(value) : NULL);
+    const json_t *status = json_object_get(snapshot_tree(t->s, entry), "status");
+    json_t *endpoints = json_deep_copy(json_object_get(status, "endpoints"));
+    json_t *at = json_deep_copy(json_object_get(status, "lastSpecUpdateTime"));
+    if (endpoints != NULL) {
+        openchoreo_urls_add(t, entry, endpoints);
     }
+    status_set(t->edit, "endpoints", endpoints);
+    status_set(t->edit, "lastSpecUpdateTime", at);
 }
 
 void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
@@ -335,7 +338,7 @@ void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_ent
     } else if (owner != NULL) {
         merge_binding(&t, binding);
         tree = snapshot_tree(s, binding);
-        tell_places(&t, tree);
+        tell_places(&t, binding);
     }
     translation_end(&t, tree);
 }

@@ -236,6 +236,9 @@ check "route" is 'development-default.openchoreoapis.localhost gateway-default /
     '{.spec.hostnames[0]} {.spec.parentRefs[0].name} {.spec.rules[0].matches[0].path.value} {.spec.rules[0].backendRefs[0].port}'
 check "policy" is 'Ingress 9090 openchoreo.dev/system-component' networkpolicy openchoreo-greeter-service \
     '{.spec.policyTypes[0]} {.spec.ingress[0].ports[0].port} {.spec.ingress[1].from[0].podSelector.matchExpressions[0].key}'
+invoke() { k get releasebindings.openchoreo.dev greeter-service-development -o 'jsonpath={.status.endpoints[0].invokeURL}'; }
+check "where it is called" becomes \
+    http://development-default.openchoreoapis.localhost:19080/greeter-service-http invoke
 check "overridden in development" is '*/5 * * * * 50m' cronjob github-issue-reporter-development-5e31cab9 \
     '{.spec.schedule} {.spec.jobTemplate.spec.template.spec.containers[0].resources.requests.cpu}'
 
