@@ -51,7 +51,8 @@ bool openchoreo_build_spec(struct translation *t, json_t *spec);
  * each build: what somebody writes there later stays. False, with Ready set: it cannot. */
 bool openchoreo_build_write(struct translation *t, const struct snapshot_entry *workload);
 
-/* Adds to the rows of a binding's status.endpoints, under edit, the URLs that its gateway serves. */
+/* Adds to the rows of a binding's status.endpoints, under edit, the URLs that its gateway serves.
+ */
 void openchoreo_urls_add(const struct translation *t, const struct snapshot_entry *binding,
                          json_t *rows);
 
