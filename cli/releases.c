@@ -251,6 +251,11 @@ static int create(const struct releases *r, const char *environment, const char 
     }
     w->body = o;
     rc = ask_create(c, w, err);
+    if (rc == ERR_EXISTS && !of_resource) { /* it has none: the name is another component's */
+        name = deployment_binding_name_apart(&c->arena, owner, to);
+        json_object_set_new(json_object_get(o, "metadata"), "name", json_str(name));
+        rc = ask_create(c, w, err);
+    }
     json_decref(o);
     return rc;
 }

@@ -276,6 +276,50 @@ struct slice deployment_name(struct arena *arena, const struct deployment *d)
     return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, cell ? 4 : 3, d->plane);
 }
 
+struct slice deployment_name_apart(struct arena *arena, const struct deployment *d)
+{
+    bool cell = deployment_is_cell(d);
+    const struct slice parts[] = {first_part(arena, d), cell ? d->project : d->environment,
+                                  cell ? d->environment : d->cluster, d->cluster};
+    const char *told =
+        arena_printf(arena, "%.*s/%.*s/%.*s/%.*s/%.*s", SLICE_ARG(parts[0]), SLICE_ARG(parts[1]),
+                     SLICE_ARG(d->environment), SLICE_ARG(d->cluster), SLICE_ARG(d->plane));
+    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, cell ? 4 : 3, slice_of(told));
+}
+
+bool deployment_owns(const struct deployment *d, const json_t *rendered)
+{
+    const json_t *spec = json_object_get(rendered, "spec");
+    const json_t *owner = json_object_get(spec, "owner");
+    /* A component may come to be another project's, and stays the same. */
+    bool same_project = slice_eq(json_text_at(owner, "projectName"), d->project);
+    return (same_project || !deployment_is_cell(d)) &&
+           slice_eq(json_text_at(owner, "componentName"), d->component) &&
+           slice_eq(json_text_at(owner, "resourceName"), d->resource) &&
+           slice_eq(json_text_at(spec, "environmentName"), d->environment);
+}
+
+bool deployment_is_of(const struct deployment *d, const json_t *rendered)
+{
+    const json_t *spec = json_object_get(rendered, "spec");
+    return deployment_owns(d, rendered) && slice_eq(json_text_at(spec, "dataPlane"), d->plane) &&
+           slice_eq(json_text_at(spec, "cluster"), d->cluster);
+}
+
+struct slice deployment_name_on(const struct platform *p, struct arena *arena,
+                                const struct deployment *d)
+{
+    struct slice name = deployment_name(arena, d);
+    const json_t *there = p->get(p->user, "RenderedRelease", d->ns, name);
+    bool taken = there != NULL && !deployment_is_of(d, there);
+    if (taken && deployment_is_cell(d) && !deployment_owns(d, there)) {
+        return name; /* so has its namespace on the cluster: there is no second one */
+    }
+    struct slice apart = deployment_name_apart(arena, d);
+    bool is_apart = there == NULL && p->get(p->user, "RenderedRelease", d->ns, apart) != NULL;
+    return taken || is_apart ? apart : name;
+}
+
 struct slice deployment_binding_name(struct arena *arena, struct slice component,
                                      struct slice environment)
 {
@@ -285,4 +329,13 @@ struct slice deployment_binding_name(struct arena *arena, struct slice component
     }
     const struct slice parts[] = {component, environment};
     return name_join(arena, NAME_SUBDOMAIN_MAX, parts, 2);
+}
+
+struct slice deployment_binding_name_apart(struct arena *arena, struct slice component,
+                                           struct slice environment)
+{
+    const struct slice parts[] = {component, environment};
+    const char *told =
+        arena_printf(arena, "%.*s/%.*s", SLICE_ARG(component), SLICE_ARG(environment));
+    return name_join_extra(arena, NAME_SUBDOMAIN_MAX, parts, 2, slice_of(told));
 }

@@ -54,9 +54,21 @@ struct slice deployment_cycle(const struct platform *p, const struct deployment 
 /* The revision: SHA-256 in hex of the manifests' canonical JSON. */
 void deployment_hash(const json_t *manifests, char out[65]);
 
-/* The names of its RenderedRelease, and of its ReleaseBinding; the arena's. */
+/* The names of its RenderedRelease, and of its ReleaseBinding; the arena's. "a-b" in "c" and "a" in
+ * "b-c" have the same: whoever finds that another's takes that _apart, which nothing else has. */
 struct slice deployment_name(struct arena *arena, const struct deployment *d);
+struct slice deployment_name_apart(struct arena *arena, const struct deployment *d);
+/* Whether a RenderedRelease is of what the deployment is of, here or on another cluster; or the
+ * deployment's. */
+bool deployment_owns(const struct deployment *d, const json_t *rendered);
+bool deployment_is_of(const struct deployment *d, const json_t *rendered);
+/* The name that its RenderedRelease has on a platform, or is to have. Another's (deployment_owns())
+ * only of cells whose namespaces would be one. */
+struct slice deployment_name_on(const struct platform *p, struct arena *arena,
+                                const struct deployment *d);
 struct slice deployment_binding_name(struct arena *arena, struct slice component,
                                      struct slice environment);
+struct slice deployment_binding_name_apart(struct arena *arena, struct slice component,
+                                           struct slice environment);
 
 #endif

@@ -140,6 +140,14 @@ static void resolve_endpoint(const struct inputs *in, struct deployment_needs *n
 
 /* ---- resources ---- */
 
+/* The release that a resource's binding deploys; on paper, that it asks for. */
+static struct slice released(const json_t *binding)
+{
+    struct slice deployed = json_text(json_at(binding, "status", "releaseName", NULL));
+    return deployed.len > 0 ? deployed
+                            : json_text(json_at(binding, "spec", "resourceRelease", NULL));
+}
+
 /* How the resource is called on this cluster. */
 static struct deployment resource_deployment(const struct inputs *in, struct slice resource,
                                              struct slice binding, struct slice release)
@@ -177,8 +185,7 @@ static json_t *outputs_of(const struct inputs *in, struct deployment_needs *need
 {
     struct err err = {0};
     const struct deployment d =
-        resource_deployment(in, resource, object_name(binding),
-                            json_text(json_at(binding, "spec", "resourceRelease", NULL)));
+        resource_deployment(in, resource, object_name(binding), released(binding));
     if (json_object_get(binding, "status") == NULL) {
         json_t *outputs = outputs_offline(in, &d, &err);
         if (outputs == NULL) {
@@ -188,7 +195,8 @@ static json_t *outputs_of(const struct inputs *in, struct deployment_needs *need
         }
         return outputs;
     }
-    const json_t *rendered = deployment__get(in, "RenderedRelease", deployment_name(in->arena, &d));
+    const json_t *rendered =
+        deployment__get(in, "RenderedRelease", deployment_name_on(in->platform, in->arena, &d));
     const json_t *told = json_at(rendered, "status", "outputs", NULL);
     const json_t *wanted = json_at(deployment__get(in, "ResourceRelease", d.release), "spec",
                                    "resourceType", "spec", "outputs", NULL);

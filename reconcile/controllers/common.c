@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/promotion.h"
+#include "render/deployment.h"
 
 static const char *const statuses[] = {
     [STATUS_FALSE] = "False", [STATUS_TRUE] = "True", [STATUS_UNKNOWN] = "Unknown"};
@@ -431,6 +432,16 @@ struct slice first_environment(const struct snapshot *s, struct slice ns,
                            SLICE_ARG(first), SLICE_ARG(name),
                            env == NULL ? "does not exist" : "is being deleted");
     return SLICE("");
+}
+
+struct slice binding_name(const struct snapshot *s, struct arena *arena, struct slice ns,
+                          struct slice component, struct slice environment)
+{
+    struct slice name = deployment_binding_name(arena, component, environment);
+    const json_t *there = snapshot_get(s, SNAPSHOT_BINDING, ns, name);
+    bool another = there != NULL && (!slice_eq(owner_text(there, "componentName"), component) ||
+                                     !slice_eq(spec_text(there, "environment"), environment));
+    return another ? deployment_binding_name_apart(arena, component, environment) : name;
 }
 
 void binding_requested_by(json_t *edit, struct slice user)

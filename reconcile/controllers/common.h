@@ -113,6 +113,11 @@ struct slice first_environment(const struct snapshot *s, struct slice ns,
                                const struct snapshot_entry *project, struct arena *arena,
                                const char **reason, const char **message);
 
+/* The name that a component's binding in an environment has, or is to have: that of
+ * deployment_binding_name(), unless that is another component's. */
+struct slice binding_name(const struct snapshot *s, struct arena *arena, struct slice ns,
+                          struct slice component, struct slice environment);
+
 /* Notes who bound the release of a binding under edit; empty: the control plane. */
 void binding_requested_by(json_t *edit, struct slice user);
 

@@ -273,7 +273,8 @@ static bool bind(struct work *w)
     const struct snapshot_entry *binding = find_binding(w);
     json_t *wanted = release_binding(w->membership.project, w->entry->name, w->first, w->release);
     if (binding == NULL) {
-        struct slice name = deployment_binding_name(&w->plan->arena, w->entry->name, w->first);
+        struct slice name =
+            binding_name(w->s, &w->plan->arena, w->entry->ns, w->entry->name, w->first);
         json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", w->entry->ns, name);
         json_object_set_new(o, "spec", wanted);
         object_add_finalizer(o, FINALIZER);

@@ -1,9 +1,16 @@
 /* place.c: what a RenderedRelease says, from a deployment. */
 #include "reconcile/controllers/place.h"
 
+#include "reconcile/controllers/promotion.h"
 #include "render/name.h"
 
-enum { TAKEN_RETRY_MS = 30 * 1000 };
+enum { DRAIN_DEFAULT_MS = 10 * 60 * 1000, TAKEN_RETRY_MS = 30 * 1000 };
+
+static uint64_t drain_ms(const json_t *spec)
+{
+    struct slice within = json_text(json_at(spec, "placement", "drainWithin", NULL));
+    return within.len > 0 ? promotion_duration_ms(within) : DRAIN_DEFAULT_MS;
+}
 
 void site_find(const struct snapshot *s, struct slice ns, struct slice environment,
                struct arena *arena, struct site *out)
@@ -36,6 +43,7 @@ void site_find(const struct snapshot *s, struct slice ns, struct slice environme
     environment_place(&env, plane, arena, &placement);
     out->clusters = placement.clusters;
     out->count = placement.count;
+    out->drain_ms = drain_ms(env.spec);
     if (placement.count == 0) {
         out->reason = "NoClusterQualifies";
         out->message = arena_printf(arena, "%s: change spec.placement of environment \"%.*s\"",
@@ -65,21 +73,12 @@ static json_t *rendered_spec(const struct deployment *d, struct slice cell)
     return spec;
 }
 
-/* Names are joined of names, so what has this one may be another's. (A component may go to another
- * project, and takes its own along.) */
-static bool is_of(const json_t *spec, const struct deployment *d)
-{
-    const json_t *owner = json_object_get(spec, "owner");
-    return slice_eq(json_text_at(owner, "componentName"), d->component) &&
-           slice_eq(json_text_at(owner, "resourceName"), d->resource) &&
-           slice_eq(json_text_at(spec, "environmentName"), d->environment) &&
-           (!deployment_is_cell(d) || slice_eq(json_text_at(owner, "projectName"), d->project));
-}
-
 bool place(const struct snapshot *s, struct plan *plan, const struct deployment *d,
            const json_t *binding)
 {
-    struct slice name = deployment_name(&plan->arena, d);
+    struct view v;
+    view_init(&v, s, &plan->arena);
+    struct slice name = deployment_name_on(&v.platform, &plan->arena, d);
     const struct snapshot_entry *there = snapshot_find(s, SNAPSHOT_RENDERED, d->ns, name);
     json_t *spec = rendered_spec(d, name_cell(&plan->arena, d->ns, d->project, d->environment));
     if (there == NULL) {
@@ -95,7 +94,7 @@ bool place(const struct snapshot *s, struct plan *plan, const struct deployment 
     const json_t *is = json_at(snapshot_tree(s, there), "spec", NULL);
     const char *key;
     json_t *value;
-    if (!is_of(is, d)) {
+    if (!deployment_owns(d, snapshot_tree(s, there))) {
         plan_requeue(plan, TAKEN_RETRY_MS); /* that it goes is nobody's news but its own */
         json_decref(spec);
         return false;

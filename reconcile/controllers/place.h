@@ -13,6 +13,7 @@ struct site {
     struct slice plane;
     struct plane_cluster *clusters;
     size_t count;
+    uint64_t drain_ms;  /* what leaves a cluster stays there at most so long */
     const char *reason; /* why that cannot be told; NULL: it can */
     const char *message;
     bool gone; /* since there is no such environment, or will soon be none */

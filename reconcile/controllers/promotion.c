@@ -448,7 +448,7 @@ static void create_offered(const struct snapshot *s, const json_t *binding, stru
                            struct slice release, struct plan *plan, const char *reason)
 {
     struct slice component = owner_text(binding, "componentName");
-    struct slice name = deployment_binding_name(&plan->arena, component, to);
+    struct slice name = binding_name(s, &plan->arena, object_ns(binding), component, to);
     const json_t *owner = snapshot_get(s, SNAPSHOT_COMPONENT, object_ns(binding), component);
     json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", object_ns(binding), name);
     json_object_set_new(

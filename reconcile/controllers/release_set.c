@@ -101,7 +101,8 @@ static struct slice outcome(const json_t *binding, struct slice release)
 /* A binding that is not there yet. */
 static json_t *new_binding(const struct set *set, struct slice component, struct slice release)
 {
-    struct slice name = deployment_binding_name(&set->plan->arena, component, set->environment);
+    struct slice name =
+        binding_name(set->s, &set->plan->arena, set->entry->ns, component, set->environment);
     json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", set->entry->ns, name);
     json_object_set_new(o, "spec",
                         release_binding(set->project, component, set->environment, release));
@@ -230,7 +231,7 @@ static const char *held(const struct set *set, const json_t *member, const char 
     if (slice_eq(deployed(there), name)) {
         return NULL;
     }
-    struct slice taken = deployment_binding_name(arena, component, set->environment);
+    struct slice taken = binding_name(set->s, arena, set->entry->ns, component, set->environment);
     if (there == NULL && snapshot_find(set->s, SNAPSHOT_BINDING, set->entry->ns, taken) != NULL) {
         *reason = "Conflict";
         return "its binding is being deleted, or is another's";

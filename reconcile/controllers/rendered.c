@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "reconcile/controllers/openchoreo.h"
+#include "reconcile/controllers/place.h"
 #include "reconcile/controllers/rendered_resource.h"
 #include "reconcile/controllers/workflow_run.h"
 #include "reconcile/drivers/driver.h"
@@ -416,11 +417,14 @@ static bool cell_is_there(struct work *w)
     if (w->cell) {
         return true;
     }
-    const struct deployment own = {.project = w->project,
+    const struct deployment own = {.ns = w->entry->ns,
+                                   .project = w->project,
                                    .environment = w->environment,
                                    .plane = w->plane,
                                    .cluster = w->cluster};
-    struct slice name = deployment_name(&w->plan->arena, &own);
+    struct view v;
+    view_init(&v, w->s, &w->plan->arena);
+    struct slice name = deployment_name_on(&v.platform, &w->plan->arena, &own);
     const struct snapshot_entry *cell = snapshot_find(w->s, SNAPSHOT_RENDERED, w->entry->ns, name);
     if (cell != NULL && !cell->deleting) {
         if (cell->applied) {
@@ -473,6 +477,22 @@ static void plan_apply(struct work *w, const char *hash, json_t *manifests)
     json_decref(made);
 }
 
+/* Whether the cell's environment is known to be elsewhere: then it is there for what still drains.
+ */
+static bool was_left(const struct work *w)
+{
+    struct site site;
+    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &site);
+    if (site.reason != NULL) {
+        return false;
+    }
+    size_t i = 0;
+    while (i < site.count && !slice_eq(site.clusters[i].name, w->cluster)) {
+        i++;
+    }
+    return i == site.count || !slice_eq(site.plane, w->plane);
+}
+
 static bool orphaned(const struct work *w)
 {
     struct arena *arena = &w->plan->arena;
@@ -499,7 +519,7 @@ static bool orphaned(const struct work *w)
         size_t count = snapshot_list(w->s, kinds[k], SNAPSHOT_BY_CELL, w->entry->ns, slice_of(cell),
                                      arena, &bindings);
         for (size_t i = 0; i < count; i++) {
-            if (!bindings[i]->deleting) {
+            if (!bindings[i]->deleting && !was_left(w)) {
                 return false;
             }
         }
