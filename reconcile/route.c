@@ -220,12 +220,18 @@ static void add_environment_users(struct route *r, struct slice ns, struct slice
     route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_ENVIRONMENT, ns, name);
 }
 
-/* Where a spread was decides where it is. */
-static void route_environment_status(struct route *r, struct slice ns, struct slice name)
+bool route__placed_by_status(struct route *r, struct slice ns, struct slice name)
 {
     struct environment env;
     environment_find(r->s, ns, name, &r->arena, &env);
-    if (slice_eq_cstr(json_text(json_at(env.spec, "placement", "policy", NULL)), "spread")) {
+    const json_t *placement = json_object_get(env.spec, "placement");
+    return slice_eq_cstr(json_text_at(placement, "policy"), "spread") ||
+           slice_eq_cstr(json_text_at(placement, "onLoss"), "failover");
+}
+
+static void route_environment_status(struct route *r, struct slice ns, struct slice name)
+{
+    if (route__placed_by_status(r, ns, name)) {
         route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
     }
 }

@@ -22,5 +22,7 @@ void route__named(struct route *r, enum snapshot_kind kind, struct slice ns, str
 void route__list(struct route *r, enum snapshot_kind kind, enum snapshot_index index,
                  struct slice ns, struct slice value);
 void route__all(struct route *r, enum snapshot_kind kind);
+/* Whether an environment's status decides where it is: where a spread was, what is lost. */
+bool route__placed_by_status(struct route *r, struct slice ns, struct slice name);
 
 #endif

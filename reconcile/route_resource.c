@@ -218,6 +218,10 @@ void route_resources(const struct snapshot *s, enum snapshot_kind kind, struct s
         route_rendered(&r, ns, o);
     } else if (kind == SNAPSHOT_BINDING) {
         route_component_binding(&r, ns, o);
+    } else if (kind == SNAPSHOT_ENVIRONMENT && !whole) {
+        if (route__placed_by_status(&r, ns, name)) {
+            route__list(&r, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_ENVIRONMENT, ns, name);
+        }
     } else if (whole) {
         route_other(&r, kind, ns, name, o);
     }

@@ -207,7 +207,8 @@ void environment_place(const struct environment *e, const json_t *plane, struct 
                        struct placement *out)
 {
     placement_choose(plane, json_object_get(e->spec, "placement"),
-                     json_at(e->object, "status", "clusters", NULL), arena, out);
+                     json_at(e->object, "status", "clusters", NULL),
+                     json_at(e->object, "status", "lost", NULL), arena, out);
 }
 
 size_t environment_levels(const json_t *spec, const json_t *own, const json_t *template,

@@ -26,7 +26,8 @@ void environment_read(const struct platform *p, struct slice ns, struct slice na
  * "overrides.env[LOG_LEVEL]"), or NULL. */
 json_t *environment_merge(const json_t *own, const json_t *template, json_t *taken);
 
-/* The clusters of its plane that it is on, by its placement and where it was (its status). */
+/* The clusters of its plane that it is on, by its placement, where it was and what is lost to it
+ * (its status). */
 void environment_place(const struct environment *e, const json_t *plane, struct arena *arena,
                        struct placement *out);
 

@@ -17,6 +17,8 @@ struct candidate {
     double cost;
     size_t region; /* the number of the first candidate in its region */
     size_t used;   /* of that one: how many in the region are chosen */
+    bool primary;  /* or need not be */
+    bool lost;
     bool before;
     bool chosen;
 };
@@ -99,10 +101,20 @@ static const char *excluded(const struct choice *c, const struct plane_cluster *
     if (!matches(c, cluster, selector)) {
         return "has not the labels of clusterSelector";
     }
-    return is_policy(c, "primary") && !is_primary(c, cluster) ? "is not primary" : NULL;
+    return NULL;
 }
 
-static int examine(struct choice *c, const json_t *before, struct err *err)
+static bool is_lost(const json_t *lost, struct slice name)
+{
+    for (size_t i = 0; i < json_array_size(lost); i++) {
+        if (slice_eq(json_text_at(json_array_get(lost, i), "cluster"), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int examine(struct choice *c, const json_t *before, const json_t *lost, struct err *err)
 {
     struct selector *selector = NULL;
     const json_t *wanted = json_object_get(c->placement, "clusterSelector");
@@ -114,9 +126,50 @@ static int examine(struct choice *c, const json_t *before, struct err *err)
         const json_t *cost = says(c, &one->cluster, "cost");
         one->excluded = excluded(c, &one->cluster, selector);
         one->cost = json_is_number(cost) ? json_number_value(cost) : 1;
+        one->primary = !is_policy(c, "primary") || is_primary(c, &one->cluster);
+        one->lost = is_lost(lost, one->cluster.name);
         one->before = has(before, one->cluster.name);
     }
     selector_free(selector);
+    return 0;
+}
+
+static size_t count_fit(const struct choice *c, bool primary, bool lost)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct candidate *one = &c->all[i];
+        count += one->excluded == NULL && one->primary == primary && one->lost == lost ? 1 : 0;
+    }
+    return count;
+}
+
+static void exclude(struct choice *c, bool not_primary, bool lost)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct candidate *one = &c->all[i];
+        if (one->excluded == NULL && lost && one->lost) {
+            one->excluded = "is lost";
+        } else if (one->excluded == NULL && not_primary && !one->primary) {
+            one->excluded = "is not primary";
+        }
+    }
+}
+
+/* Leaves out what is lost, as long as there is another to go to. How many others are to stand in
+ * for primary clusters that are lost; 0: none are. */
+static size_t leave_out_lost(struct choice *c)
+{
+    size_t gone = count_fit(c, true, true);
+    if (count_fit(c, true, false) > 0 || gone == 0) {
+        exclude(c, true, true);
+        return 0;
+    }
+    if (count_fit(c, false, false) > 0) {
+        exclude(c, false, true);
+        return gone;
+    }
+    exclude(c, true, false);
     return 0;
 }
 
@@ -241,7 +294,7 @@ static const char *tell(const struct choice *c, size_t wanted, size_t chosen)
 }
 
 void placement_choose(const json_t *plane, const json_t *placement, const json_t *before,
-                      struct arena *arena, struct placement *out)
+                      const json_t *lost, struct arena *arena, struct placement *out)
 {
     struct plane_cluster *clusters;
     struct choice c = {.arena = arena, .plane = plane, .placement = placement};
@@ -252,12 +305,17 @@ void placement_choose(const json_t *plane, const json_t *placement, const json_t
     for (size_t i = 0; i < c.count; i++) {
         c.all[i].cluster = clusters[i];
     }
-    if (examine(&c, before, &err) != 0) {
+    if (examine(&c, before, lost, &err) != 0) {
         out->shortage = arena_printf(arena, "clusterSelector: %s", err.message);
         return;
     }
     size_t wanted = 1;
-    if (is_policy(&c, "spread")) {
+    size_t stand_in = leave_out_lost(&c);
+    if (stand_in > 0) {
+        number_regions(&c);
+        wanted = stand_in;
+        spread(&c, wanted);
+    } else if (is_policy(&c, "spread")) {
         number_regions(&c);
         keep_one_of_each(&c);
         wanted = wanted_count(&c);

@@ -3,10 +3,10 @@
  * For each cluster of the environment's plane there is a RenderedRelease of the component, and one
  * of the cell (its namespace and what holds in it), shared by the cell's components and made first.
  * Which release that is, rollout.h decides: a promotion that waits leaves what runs alone.
- * When the plane or the release cannot be found, what runs stays; when the environment goes, the
- * binding is undeployed, or a cluster leaves the plane, its RenderedReleases are deleted. */
-#include "reconcile/controllers/place.h"
-
+ * When the plane or the release cannot be found, what runs stays; when the environment goes or the
+ * binding is undeployed, its RenderedReleases are deleted; when it leaves a cluster, what was there
+ * goes once it is healthy where it is to be (drain.h). */
+#include "reconcile/controllers/drain.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/name.h"
 
@@ -21,11 +21,9 @@ struct work {
     struct slice environment;
     struct slice release; /* that is deployed */
     struct slice uid;     /* and its uid */
-    struct slice plane;
+    struct site site;
     struct slice cell; /* namespace on the clusters */
-    struct plane_cluster *clusters;
-    size_t cluster_count;
-    bool keep; /* leave the RenderedReleases as they are */
+    bool keep;         /* leave the RenderedReleases as they are */
     struct rollout rollout;
     const char *reason;
     const char *message;
@@ -77,13 +75,10 @@ static bool is_of_the_project(struct work *w)
 
 static bool find_place(struct work *w)
 {
-    struct site site;
-    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &site);
-    w->plane = site.plane;
-    w->clusters = site.clusters;
-    w->cluster_count = site.count;
+    const struct site *site = &w->site;
+    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &w->site);
     w->cell = name_cell(&w->plan->arena, w->entry->ns, w->project, w->environment);
-    return site.reason == NULL || fail(w, !site.gone, site.reason, "%s", site.message);
+    return site->reason == NULL || fail(w, !site->gone, site->reason, "%s", site->message);
 }
 
 /* A release that is there, and one of the component. */
@@ -133,32 +128,18 @@ static struct deployment deployment_on(const struct work *w, struct slice cluste
                                .project = w->project,
                                .component = w->component,
                                .environment = w->environment,
-                               .plane = w->plane,
+                               .plane = w->site.plane,
                                .cluster = cluster,
                                .release = w->release,
                                .release_uid = w->uid,
                                .binding = w->entry->name};
 }
 
-static bool wanted_on(const struct work *w, const json_t *rendered)
-{
-    if (w->reason != NULL || !slice_eq(spec_text(rendered, "dataPlane"), w->plane)) {
-        return w->keep;
-    }
-    struct slice cluster = spec_text(rendered, "cluster");
-    for (size_t i = 0; i < w->cluster_count; i++) {
-        if (slice_eq(w->clusters[i].name, cluster)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void status_places(struct work *w)
 {
     json_t *names = json_array();
-    for (size_t i = 0; w->reason == NULL && i < w->cluster_count; i++) {
-        json_array_append_new(names, json_str(w->clusters[i].name));
+    for (size_t i = 0; w->reason == NULL && i < w->site.count; i++) {
+        json_array_append_new(names, json_str(w->site.clusters[i].name));
     }
     bool any = json_array_size(names) > 0;
     status_set(w->edit, "clusters", any ? names : NULL);
@@ -214,7 +195,7 @@ static struct rollout_health health_of(const struct work *w, const struct snapsh
                                        size_t count)
 {
     struct rollout_health health =
-        rollout_health_of(w->s, w->release, rendered, count, w->cluster_count);
+        rollout_health_of(w->s, w->release, rendered, count, w->site.count);
     const json_t *needs = object_condition(w->edit, DEPENDENCIES_READY);
     health.unreachable |= slice_eq_cstr(json_text_at(needs, "status"), "False");
     return health;
@@ -227,8 +208,8 @@ static void report_dependencies(struct work *w)
     struct view v;
     view_init(&v, w->s, &w->plan->arena);
     size_t depends = 0;
-    for (size_t i = 0; w->reason == NULL && i < w->cluster_count; i++) {
-        const struct deployment d = deployment_on(w, w->clusters[i].name);
+    for (size_t i = 0; w->reason == NULL && i < w->site.count; i++) {
+        const struct deployment d = deployment_on(w, w->site.clusters[i].name);
         const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release);
         const json_t *all = json_at(release, "spec", "workload", "dependencies", NULL);
         depends = json_array_size(json_object_get(all, "endpoints")) +
@@ -252,7 +233,7 @@ static void report_dependencies(struct work *w)
         condition_drop(w->edit, DEPENDENCIES_READY);
         return;
     }
-    const struct deployment d = deployment_on(w, w->clusters[0].name);
+    const struct deployment d = deployment_on(w, w->site.clusters[0].name);
     struct slice cycle = deployment_cycle(&v.platform, &d, &w->plan->arena);
     condition_set(w->edit, w->s, DEPENDENCIES_READY, STATUS_TRUE,
                   cycle.len > 0 ? "Cycle" : "Resolved", "what it depends on is known%s%.*s",
@@ -280,7 +261,7 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
     report_dependencies(w);
     bool stuck = w->reason != NULL;
     placed_set(w->edit, w->s, stuck ? w->reason : w->rollout.reason,
-               stuck ? w->message : w->rollout.message, &roll, w->cluster_count);
+               stuck ? w->message : w->rollout.message, &roll, w->site.count);
     if (w->reason == NULL || w->rollout.reason != NULL) {
         rollout_record(w->s, w->binding, w->edit, &w->rollout, health_of(w, rendered, count),
                        w->plan);
@@ -304,6 +285,22 @@ static void plan_end(struct work *w, const struct snapshot_entry **rendered, siz
                       "being deleted; waiting for %zu cluster%s to be clean", count,
                       count == 1 ? "" : "s");
     }
+}
+
+/* What stays of the RenderedReleases, and is told of: without a place all, or nothing. */
+static size_t keep_or_leave(struct work *w, const struct snapshot_entry **rendered, size_t count)
+{
+    if (w->reason == NULL) {
+        return drain(w->s, w->plan, w->edit, &w->site, w->release, rendered, count);
+    }
+    if (w->keep) {
+        return count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        plan_delete(w->plan, rendered[i]);
+    }
+    drain_none(w->edit);
+    return 0;
 }
 
 static bool belongs_to_another(const struct work *w)
@@ -340,20 +337,13 @@ void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
         object_add_owner(w.edit, component, true);
     }
     if (is_first(&w) && is_of_the_project(&w) && find_place(&w) && find_release(&w)) {
-        for (size_t i = 0; i < w.cluster_count; i++) {
-            const struct deployment d = deployment_on(&w, w.clusters[i].name);
+        for (size_t i = 0; i < w.site.count; i++) {
+            const struct deployment d = deployment_on(&w, w.site.clusters[i].name);
             if (!place_cell(s, plan, &d) || !place(s, plan, &d, binding)) {
                 (void)fail(&w, true, "NameTaken", "%s", place_taken(&plan->arena, &d));
             }
         }
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (wanted_on(&w, snapshot_tree(s, rendered[i]))) {
-            rendered[kept++] = rendered[i];
-        } else {
-            plan_delete(plan, rendered[i]);
-        }
-    }
+    size_t kept = keep_or_leave(&w, rendered, count);
     report(&w, rendered, kept);
 }

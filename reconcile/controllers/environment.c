@@ -1,11 +1,12 @@
 /* environment.c: an environment's place, and its end.
  *
  * Where it is, render/placement.h says: its bindings ask the same function, with the same status,
- * and need not wait for this controller. A template that is missing leaves all as it is.
+ * and need not wait for this controller, but to be told which clusters are lost (loss.h). A
+ * template that is missing leaves all as it is.
  *
  * Deleting an environment deletes what is bound to it and waits until its clusters are clean, so
  * that no namespace is left behind. */
-#include "reconcile/controllers/common.h"
+#include "reconcile/controllers/loss.h"
 
 /* Conditions: whether as many clusters as wanted qualify, and (only if not) its template's. */
 #define PLACED "Placed"
@@ -52,25 +53,16 @@ static void plan_end(const struct snapshot *s, const struct snapshot_entry *entr
     }
 }
 
-static void report_acted_on(const struct snapshot *s, const struct environment *env, json_t *edit)
-{
-    struct slice on_loss = json_text(json_at(env->spec, "placement", "onLoss", NULL));
-    if (slice_eq_cstr(on_loss, "failover")) {
-        condition_set(edit, s, "SpecActedOn", STATUS_FALSE, "NotYetSupported",
-                      "recorded, but nothing acts on it yet: placement.onLoss: what ran on a lost "
-                      "cluster waits for it");
-    } else {
-        condition_drop(edit, "SpecActedOn");
-    }
-}
-
 /* Where it is, and why it is not on as many clusters as it is to be. False: nowhere. */
 static bool report_place(const struct snapshot *s, const struct environment *env,
                          const json_t *plane, json_t *edit, struct plan *plan)
 {
     struct placement placement;
     json_t *names = json_array();
-    environment_place(env, plane, &plan->arena, &placement);
+    struct environment now = *env;
+    loss_note(s, env, plane, edit, plan);
+    now.object = edit; /* with what is lost by now */
+    environment_place(&now, plane, &plan->arena, &placement);
     for (size_t i = 0; i < placement.count; i++) {
         json_array_append_new(names, json_str(placement.clusters[i].name));
     }
@@ -84,10 +76,13 @@ static bool report_place(const struct snapshot *s, const struct environment *env
                       "%s; what runs stays where it is", placement.shortage);
         condition_set(edit, s, READY, STATUS_FALSE, "NoClusterQualifies", "%s", placement.shortage);
         json_decref(names); /* where it was is where things run */
-        return false;
+        names = NULL;
     }
-    status_set(edit, "clusters", names);
-    return true;
+    if (names != NULL) {
+        status_set(edit, "clusters", names);
+    }
+    loss_tell(s, env, plane, edit, plan);
+    return names != NULL;
 }
 
 static void plan_place(const struct snapshot *s, const struct environment *env, json_t *edit,
@@ -150,7 +145,6 @@ void environment_plan(const struct snapshot *s, const struct snapshot_entry *ent
     } else {
         condition_drop(edit, TEMPLATE_RESOLVED);
         report_effective(&env, edit);
-        report_acted_on(s, &env, edit);
         plan_place(s, &env, edit, plan);
     }
     status_observe(edit);

@@ -11,8 +11,7 @@
  *
  * While the policy is Retain, deleting it takes nothing away: it stays, being deleted, and holds
  * what it is in (cell, environment, project), until the policy is Delete. */
-#include "reconcile/controllers/place.h"
-
+#include "reconcile/controllers/drain.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/name.h"
 #include "render/resource_release.h"
@@ -32,9 +31,7 @@ struct work {
     struct slice environment;
     const json_t *release; /* that is deployed, or NULL */
     struct rollout rollout;
-    struct slice plane;
-    struct plane_cluster *clusters;
-    size_t cluster_count;
+    struct site site;
     bool keep; /* leave the RenderedReleases as they are */
     const char *reason;
     const char *message;
@@ -94,13 +91,10 @@ static bool find_resource(struct work *w)
 
 static bool find_place(struct work *w)
 {
-    struct site site;
-    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &site);
-    w->plane = site.plane;
-    w->clusters = site.clusters;
-    w->cluster_count = site.count;
-    return site.reason == NULL ||
-           fail(w, !site.gone || retains(w), site.reason, "%s", site.message);
+    const struct site *site = &w->site;
+    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &w->site);
+    return site->reason == NULL ||
+           fail(w, !site->gone || retains(w), site->reason, "%s", site->message);
 }
 
 static const json_t *release_named(const struct work *w, struct slice name)
@@ -214,24 +208,28 @@ static bool have_credentials(struct work *w)
 
 /* ---- the report ---- */
 
-static bool wanted_on(const struct work *w, const json_t *rendered)
+/* What stays of the RenderedReleases, and is told of: what is retained and what has no place all,
+ * or nothing. */
+static size_t keep_or_leave(struct work *w, const struct snapshot_entry **rendered, size_t count)
 {
-    if (w->reason != NULL || !slice_eq(spec_text(rendered, "dataPlane"), w->plane)) {
-        return w->keep || retains(w);
+    if (retains(w) || (w->reason != NULL && w->keep)) {
+        return count;
     }
-    for (size_t i = 0; i < w->cluster_count; i++) {
-        if (slice_eq(w->clusters[i].name, spec_text(rendered, "cluster"))) {
-            return true;
-        }
+    if (w->reason == NULL) {
+        return drain(w->s, w->plan, w->edit, &w->site, w->rollout.release, rendered, count);
     }
-    return retains(w);
+    for (size_t i = 0; i < count; i++) {
+        plan_delete(w->plan, rendered[i]);
+    }
+    drain_none(w->edit);
+    return 0;
 }
 
 static void report_places(struct work *w, const json_t *outputs)
 {
     json_t *names = json_array();
-    for (size_t i = 0; w->reason == NULL && i < w->cluster_count; i++) {
-        json_array_append_new(names, json_str(w->clusters[i].name));
+    for (size_t i = 0; w->reason == NULL && i < w->site.count; i++) {
+        json_array_append_new(names, json_str(w->site.clusters[i].name));
     }
     status_set(w->edit, "clusters", json_array_size(names) > 0 ? json_incref(names) : NULL);
     json_decref(names);
@@ -282,15 +280,14 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
     report_places(w, outputs);
     report_age(w);
     placed_set(w->edit, w->s, stuck ? w->reason : w->rollout.reason,
-               stuck ? w->message : w->rollout.message, &roll, w->cluster_count);
+               stuck ? w->message : w->rollout.message, &roll, w->site.count);
     if (!stuck) {
         rollout_tell(w->edit, &w->rollout);
     }
     if (!stuck || w->rollout.reason != NULL) {
-        rollout_record(
-            w->s, w->binding, w->edit, &w->rollout,
-            rollout_health_of(w->s, w->rollout.release, rendered, count, w->cluster_count),
-            w->plan);
+        rollout_record(w->s, w->binding, w->edit, &w->rollout,
+                       rollout_health_of(w->s, w->rollout.release, rendered, count, w->site.count),
+                       w->plan);
     }
     status_observe(w->edit);
 }
@@ -353,13 +350,13 @@ void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry
     w.edit = plan_edit(plan, s, entry);
     object_add_finalizer(w.edit, FINALIZER);
     if (find_resource(&w) && find_place(&w) && find_release(&w) && have_credentials(&w)) {
-        for (size_t i = 0; i < w.cluster_count; i++) {
+        for (size_t i = 0; i < w.site.count; i++) {
             const struct deployment d = {.ns = entry->ns,
                                          .project = w.project,
                                          .resource = w.resource,
                                          .environment = w.environment,
-                                         .plane = w.plane,
-                                         .cluster = w.clusters[i].name,
+                                         .plane = w.site.plane,
+                                         .cluster = w.site.clusters[i].name,
                                          .release = w.rollout.release,
                                          .release_uid = w.rollout.uid,
                                          .binding = entry->name};
@@ -368,13 +365,6 @@ void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry
             }
         }
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (wanted_on(&w, snapshot_tree(s, rendered[i]))) {
-            rendered[kept++] = rendered[i];
-        } else {
-            plan_delete(plan, rendered[i]);
-        }
-    }
+    size_t kept = keep_or_leave(&w, rendered, count);
     report(&w, rendered, kept);
 }

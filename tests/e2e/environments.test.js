@@ -15,11 +15,11 @@ before(async () => {
 }, {timeout: 90000});
 after(async () => assert.equal(await cluster.stop(failed), 0));
 
-const check = (name, run) => test(name, {timeout: 60000}, async () => {
+const check = (name, run) => test(name, {timeout: 120000}, async () => {
   try { await run(); } catch (error) { failed = true; throw error; }
 });
 
-const {get, apply, on: all} = platform(() => cluster);
+const {get, apply, faults, on: all} = platform(() => cluster);
 const on = async (name, kind) =>
   (await all(name, kind)).filter(o => o.metadata.labels?.['openchoreo.dev/environment'] === 'live');
 const where = async () => {
@@ -63,9 +63,15 @@ check('a changed template reaches what runs', async () => {
 check('a spread stays when another cluster becomes cheaper, and moves when one no longer qualifies', async () => {
   await apply(plane({us: 9, eu: 9, ap: 1}));
   await until('the plane to be seen', async () => (await get('environment', 'live')).status.clusters.length === 2);
+  await faults('ap', {neverReady: ['*']});
   await cluster.choreo('patch', 'environment', 'live', '-n', 'default', '-p', '{"spec":{"placement":{"regions":["ap-1","eu-1"]}}}');
+  const draining = await until('us to drain', async () =>
+    await where() === 'us,eu,ap' && condition(await get('releasebinding', 'web-live'), 'Draining'), 20000);
+  assert.match(draining.message, /^what is on "world\/us" stays until all is healthy/);
+  await faults('ap', {neverReady: []});
   await until('it to move', async () => await where() === 'eu,ap', 20000);
   assert.deepEqual((await get('environment', 'live')).status.clusters, ['eu', 'ap']);
+  assert.equal((await get('releasebinding', 'web-live')).status.draining, undefined);
 });
 
 check('where nothing qualifies, or the template is missing, what runs stays and a condition says why', async () => {
@@ -112,4 +118,24 @@ check('the order in which components start is told, and a circle is named', asyn
     return c?.reason === 'Cycle' && c;
   });
   assert.match(circle.message, /: api -> store -> api;/);
+});
+
+check('what ran on a cluster that is lost is placed elsewhere, and the lost one is emptied when it is back', async () => {
+  await cluster.choreo('patch', 'environment', 'live', '-n', 'default', '-p',
+      '{"spec":{"placement":{"policy":"spread","count":1,"clusters":["us","eu"],"regions":null,"onLoss":"failover","lostAfter":"1s"}}}');
+  await until('it to be on eu alone', async () => await where() === 'eu', 30000);
+  await faults('eu', {downMs: 25000});
+  const lost = await until('eu to be given up', async () => {
+    const c = condition(await get('environment', 'live'), 'ClusterLost');
+    return c?.reason === 'FailedOver' && c;
+  }, 40000);
+  assert.equal(lost.message, '"eu" does not answer: it is on "us"');
+  await until('us to run it', async () => (await on('us', 'deployments')).length > 0, 20000);
+  await until('eu to be back and empty', async () => {
+    const left = await on('eu', 'deployments').catch(() => undefined);
+    return left?.length === 0;
+  }, 60000);
+  await until('eu to be counted on', async () => condition(await get('environment', 'live'), 'ClusterLost') === undefined, 20000);
+  assert.deepEqual((await get('environment', 'live')).status.clusters, ['us']);
+  assert.equal(await where(), 'us');
 });

@@ -13,6 +13,7 @@ struct fixture {
     json_t *plane;
     json_t *placement;
     json_t *before;
+    json_t *lost;
     struct placement out;
 };
 
@@ -30,6 +31,7 @@ static int teardown(void **state)
     json_decref(f->plane);
     json_decref(f->placement);
     json_decref(f->before);
+    json_decref(f->lost);
     arena_free(&f->arena);
     free(f);
     return 0;
@@ -51,7 +53,7 @@ static const char *chosen(struct fixture *f, const char *placement, const char *
     json_decref(f->before);
     f->placement = placement != NULL ? tree(placement) : NULL;
     f->before = before != NULL ? tree(before) : NULL;
-    placement_choose(f->plane, f->placement, f->before, &f->arena, &f->out);
+    placement_choose(f->plane, f->placement, f->before, f->lost, &f->arena, &f->out);
     for (size_t i = 0; i < f->out.count; i++) {
         buf_addf(&names, "%s%.*s", i > 0 ? "," : "", SLICE_ARG(f->out.clusters[i].name));
     }
@@ -213,6 +215,57 @@ static json_t *random_cluster(uint64_t *seed, size_t number)
     return c;
 }
 
+/* ---- what is lost ---- */
+
+static void lose(struct fixture *f, const char *rows)
+{
+    json_decref(f->lost);
+    f->lost = tree(rows);
+}
+
+static void what_is_lost_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    world(f);
+    const char *all = chosen(f, NULL, NULL);
+    lose(f, "[{\"cluster\": \"us-a\"}]");
+    assert_non_null(strstr(all, "us-a"));
+    assert_null(strstr(chosen(f, NULL, NULL), "us-a"));
+    assert_null(f->out.shortage);
+    assert_null(strstr(chosen(f, "{\"policy\": \"spread\", \"count\": 2}", "[\"us-a\", \"eu-a\"]"),
+                       "us-a"));
+    (void)chosen(f, "{\"policy\": \"spread\", \"count\": 9}", NULL);
+    assert_non_null(strstr(f->out.shortage, "\"us-a\" is lost"));
+}
+
+static void where_all_is_lost_nothing_moves(void **state)
+{
+    struct fixture *f = *state;
+    world(f);
+    lose(f, "[{\"cluster\": \"us-a\"}, {\"cluster\": \"us-b\"}]");
+    assert_string_equal(chosen(f, "{\"regions\": [\"us\"]}", NULL), "us-a,us-b");
+    assert_string_equal(chosen(f, "{\"policy\": \"primary\", \"clusters\": [\"us-b\"]}", NULL),
+                        "us-b");
+}
+
+/* For one primary there is one in its place, and the same when it is asked again. */
+static void another_stands_in_for_a_primary(void **state)
+{
+    struct fixture *f = *state;
+    const char *placement =
+        "{\"policy\": \"primary\", \"clusters\": [\"us-a\", \"us-b\", \"eu-a\"]}";
+    world(f);
+    assert_string_equal(chosen(f, placement, NULL), "us-b");
+    lose(f, "[{\"cluster\": \"us-b\"}]");
+    const char *first = chosen(f, placement, "[\"us-b\"]");
+    assert_string_equal(first, "eu-a"); /* which costs less */
+    assert_string_equal(chosen(f, placement, "[\"us-a\"]"), "us-a");
+    lose(f, "[{\"cluster\": \"us-b\"}, {\"cluster\": \"eu-a\"}]");
+    assert_string_equal(chosen(f, placement, "[\"eu-a\"]"), "us-a");
+    lose(f, "[]");
+    assert_string_equal(chosen(f, placement, "[\"us-a\"]"), "us-b");
+}
+
 static json_t *names_of(const struct placement *p)
 {
     json_t *names = json_array();
@@ -224,7 +277,7 @@ static json_t *names_of(const struct placement *p)
 
 static json_t *choose(struct fixture *f, const json_t *placement, const json_t *before)
 {
-    placement_choose(f->plane, placement, before, &f->arena, &f->out);
+    placement_choose(f->plane, placement, before, NULL, &f->arena, &f->out);
     return names_of(&f->out);
 }
 
@@ -291,6 +344,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(all_is_what_is_meant_without_a_policy),
+        TEST(what_is_lost_is_left_out),
+        TEST(where_all_is_lost_nothing_moves),
+        TEST(another_stands_in_for_a_primary),
         TEST(constraints_are_told_one_cluster_at_a_time),
         TEST(labels_and_primary_choose),
         TEST(a_selector_that_cannot_be_read_chooses_nothing),
