@@ -122,20 +122,20 @@ static void check_health(struct gate *g)
     }
 }
 
-/* The newest result of a test of the release in the source environment. */
-static const json_t *newest_result(const struct gate *g, struct slice test)
+const json_t *promotion_result(const struct snapshot *s, const json_t *release,
+                               struct slice environment, struct slice test, struct arena *arena)
 {
     const struct snapshot_entry **found;
-    size_t count = snapshot_list(g->s, SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, object_ns(g->binding),
-                                 object_name(g->release), &g->plan->arena, &found);
+    size_t count = snapshot_list(s, SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, object_ns(release),
+                                 object_name(release), arena, &found);
     const json_t *newest = NULL;
     uint64_t newest_version = 0;
     for (size_t i = 0; i < count; i++) {
-        const json_t *result = snapshot_tree(g->s, found[i]);
-        bool same = promotion_track_of(result) == g->kinds.track &&
+        const json_t *result = snapshot_tree(s, found[i]);
+        bool same = promotion_track_of(result) == promotion_track_of(release) &&
                     slice_eq(spec_text(result, "test"), test) &&
-                    slice_eq(spec_text(result, "environment"), g->edge.source) &&
-                    promotion_same_uid(spec_text(result, "releaseUID"), object_uid(g->release));
+                    slice_eq(spec_text(result, "environment"), environment) &&
+                    promotion_same_uid(spec_text(result, "releaseUID"), object_uid(release));
         int order =
             newest == NULL ? 1 : slice_cmp(spec_text(result, "at"), spec_text(newest, "at"));
         if (same && (order > 0 || (order == 0 && found[i]->version > newest_version))) {
@@ -151,7 +151,8 @@ static void check_tests(struct gate *g)
     const json_t *tests = json_object_get(g->edge.target, "requiredTests");
     for (size_t i = 0; i < json_array_size(tests); i++) {
         struct slice test = json_text(json_array_get(tests, i));
-        const json_t *result = newest_result(g, test);
+        const json_t *result =
+            promotion_result(g->s, g->release, g->edge.source, test, &g->plan->arena);
         if (result == NULL) {
             lacks(g, "AwaitingTests", "test \"%.*s\" has not reported from \"%.*s\"",
                   SLICE_ARG(test), SLICE_ARG(g->edge.source));

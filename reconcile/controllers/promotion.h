@@ -41,6 +41,10 @@ void promotion_judge(const struct snapshot *s, const json_t *binding, struct pla
 const json_t *promotion_pipeline(const struct snapshot *s, const json_t *binding,
                                  struct arena *arena);
 
+/* The newest result of a test of a release in an environment, or NULL. */
+const json_t *promotion_result(const struct snapshot *s, const json_t *release,
+                               struct slice environment, struct slice test, struct arena *arena);
+
 /* Offers the release that is healthy in binding's environment to those that take it by themselves
  * (PromotionTarget.automatic), each once. A component is bound there for it if it is not yet; a
  * resource is not, for it is where something needs it. */

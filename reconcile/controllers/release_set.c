@@ -363,7 +363,7 @@ static void roll_out(struct set *set)
         condition_set(set->edit, set->s, FAILED, STATUS_TRUE, "Superseded",
                       "it does not go on: somebody bound another release of a component");
     } else if (failed > 0) {
-        become(set, "RollingBack", "was not healthy by its deadline: all go back", broken);
+        become(set, "RollingBack", "came to nothing there: all go back", broken);
         plan_requeue(set->plan, 1);
     } else if (healthy == count) {
         status_set(set->edit, "state", json_string("Healthy"));
@@ -412,10 +412,10 @@ static void roll_back(struct set *set)
     }
     status_set(set->edit, "state", json_string("RolledBack"));
     condition_set(set->edit, set->s, READY, STATUS_FALSE, "RolledBack",
-                  "not all were healthy by their deadlines: what ran before was bound again%s%s",
+                  "not all came to be, or stayed, healthy: what ran before was bound again%s%s",
                   stay.len > 0 ? "; nothing ran before these, which stay: " : "", buf_cstr(&stay));
     condition_set(set->edit, set->s, FAILED, STATUS_TRUE, "RolledBack",
-                  "not all were healthy by their deadlines");
+                  "not all came to be, or stayed, healthy");
     buf_free(&stay);
 }
 

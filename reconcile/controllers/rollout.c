@@ -5,9 +5,14 @@
  * while one does not: an outage is no release's fault. When it passes and the release was never
  * healthy here, the last healthy one before it comes in its place; that entry has no deadline, so
  * there is no second step back. With nothing to go back to, the release stays and is called Failed.
- * A higher spec.attempt begins anew what failed, or broke after it had been healthy: as an entry of
- * its own, with a deadline of its own. */
+ * A test of the pipeline's rollbackOn that fails where the release runs takes it back likewise, at
+ * any time: so an error budget that burns. A higher spec.attempt begins anew what failed, or broke
+ * after it had been healthy: as an entry of its own, with a deadline of its own. */
 #include "reconcile/controllers/rollout.h"
+
+/* Why a release was taken back. */
+#define DEADLINE_EXCEEDED "ProgressDeadlineExceeded"
+#define TEST_FAILED "TestFailed"
 
 static json_t *history_of(const json_t *binding)
 {
@@ -43,6 +48,13 @@ static const json_t *rollback_of(const json_t *binding)
     return rollback != NULL && holds ? rollback : NULL;
 }
 
+/* What a release did that came to nothing, by its rollback or its rollout. */
+static struct slice cause_of(const json_t *told)
+{
+    struct slice cause = json_text_at(told, "cause");
+    return cause.len > 0 ? cause : SLICE("was not healthy by its deadline");
+}
+
 static void choose_former(const json_t *binding, const json_t *rollback, struct plan *plan,
                           struct rollout *out)
 {
@@ -51,10 +63,10 @@ static void choose_former(const json_t *binding, const json_t *rollback, struct 
     out->reason = ROLLED_BACK;
     out->message =
         arena_printf(&plan->arena,
-                     "release \"%.*s\" was not healthy by its deadline and was taken back for "
-                     "\"%.*s\"; it is not tried again until spec changes: bind another release, or "
-                     "raise spec.attempt",
-                     SLICE_ARG(promotion_asked(binding)), SLICE_ARG(out->release));
+                     "release \"%.*s\" %.*s and was taken back for \"%.*s\"; it is not tried again "
+                     "until spec changes: bind another release, or raise spec.attempt",
+                     SLICE_ARG(promotion_asked(binding)), SLICE_ARG(cause_of(rollback)),
+                     SLICE_ARG(out->release));
 }
 
 void rollout_choose(const struct snapshot *s, const json_t *binding, struct plan *plan,
@@ -151,8 +163,9 @@ static json_t *new_entry(const struct snapshot *s, const json_t *binding,
     note_attempt(entry, binding);
     if (is_back(rollout)) {
         json_object_set_new(entry, "reason",
-                            json_sprintf("release \"%.*s\" missed its deadline",
-                                         SLICE_ARG(promotion_asked(binding))));
+                            json_sprintf("release \"%.*s\" %.*s",
+                                         SLICE_ARG(promotion_asked(binding)),
+                                         SLICE_ARG(cause_of(rollback_of(binding)))));
     }
     if (rollout->reason != NULL) {
         return entry; /* nobody asked for it */
@@ -260,28 +273,62 @@ static const char *why_it_stays(const json_t *binding)
                : "no release before it was";
 }
 
-static void missed(const struct snapshot *s, const json_t *binding, json_t *edit, json_t *entry,
-                   struct plan *plan)
+/* Takes the release of entry back, for a cause that is told; NULL: its deadline. */
+static void take_back(const struct snapshot *s, const json_t *binding, json_t *edit, json_t *entry,
+                      const char *cause, struct plan *plan)
 {
+    const char *reason = cause != NULL ? TEST_FAILED : DEADLINE_EXCEEDED;
     struct slice from = text_copy(plan, entry, "release");
     struct slice to = former(s, binding, history_of(edit), plan);
     json_object_del(entry, "deadline");
+    json_t *told = to.len > 0 ? json_object() : json_incref(entry);
+    if (cause != NULL) {
+        json_object_set_new(told, "cause", json_string(cause));
+    }
     if (to.len == 0) {
         json_object_set_new(entry, "outcome", json_string("Failed"));
-        plan_event(plan, binding, true, "ProgressDeadlineExceeded",
-                   "release \"%.*s\" was not healthy by its deadline, and %s: it stays",
-                   SLICE_ARG(from), why_it_stays(binding));
+        plan_event(plan, binding, true, reason, "release \"%.*s\" %.*s, and %s: it stays",
+                   SLICE_ARG(from), SLICE_ARG(cause_of(told)), why_it_stays(binding));
+        json_decref(told);
         return;
     }
-    status_set(edit, "rollback",
-               json_pack("{s:o, s:o, s:I, s:o}", "from", json_str(from), "to", json_str(to),
-                         "generation", (json_int_t)object_generation(binding), "at",
-                         promotion_time(s->now_ms)));
-    plan_event(plan, binding, true, ROLLED_BACK,
-               "release \"%.*s\" was not healthy by its deadline: back to \"%.*s\"",
-               SLICE_ARG(from), SLICE_ARG(to));
+    json_object_update_new(told, json_pack("{s:o, s:o, s:I, s:o}", "from", json_str(from), "to",
+                                           json_str(to), "generation",
+                                           (json_int_t)object_generation(binding), "at",
+                                           promotion_time(s->now_ms)));
+    status_set(edit, "rollback", told);
+    plan_event(plan, binding, true, ROLLED_BACK, "release \"%.*s\" %.*s: back to \"%.*s\"",
+               SLICE_ARG(from), SLICE_ARG(cause_of(told)), SLICE_ARG(to));
     plan_requeue(plan, 1);
 }
+
+/* ---- tests ---- */
+
+/* What takes the release of entry back, if a test in the environment failed since it was deployed;
+ * or NULL. An alert on an error budget is such a test. */
+static const char *failed_test(const struct snapshot *s, const json_t *binding, const json_t *entry,
+                               struct plan *plan)
+{
+    const json_t *pipeline = promotion_pipeline(s, binding, &plan->arena);
+    const json_t *tests = json_at(pipeline, "spec", "rollbackOn", NULL);
+    const json_t *release = json_array_size(tests) == 0
+                                ? NULL
+                                : snapshot_get(s, promotion_kinds_of(binding).release,
+                                               object_ns(binding), json_text_at(entry, "release"));
+    for (size_t i = 0; release != NULL && i < json_array_size(tests); i++) {
+        struct slice test = json_text(json_array_get(tests, i));
+        const json_t *result =
+            promotion_result(s, release, spec_text(binding, "environment"), test, &plan->arena);
+        if (result != NULL && !json_is_true(json_at(result, "spec", "passed", NULL)) &&
+            slice_cmp(spec_text(result, "at"), json_text_at(entry, "startedAt")) >= 0) {
+            return arena_printf(&plan->arena, "failed test \"%.*s\" (TestResult \"%.*s\")",
+                                SLICE_ARG(test), SLICE_ARG(object_name(result)));
+        }
+    }
+    return NULL;
+}
+
+/* ---- the clock ---- */
 
 /* Starts, stops and looks at the clock of a rollout that asks for health. */
 static void watch_deadline(const struct snapshot *s, const json_t *binding, json_t *edit,
@@ -297,7 +344,7 @@ static void watch_deadline(const struct snapshot *s, const json_t *binding, json
     } else {
         uint64_t due_ms = promotion_time_ms(&plan->arena, due);
         if (s->now_ms >= due_ms) {
-            missed(s, binding, edit, entry, plan);
+            take_back(s, binding, edit, entry, NULL, plan);
         } else {
             plan_requeue(plan, due_ms - s->now_ms);
         }
@@ -340,18 +387,21 @@ static void tell_rollback(const struct snapshot *s, json_t *edit, const json_t *
         rollback = NULL;
     }
     if (rollback != NULL) {
+        bool tested = json_object_get(rollback, "cause") != NULL;
         condition_set(
-            edit, s, ROLLED_BACK, STATUS_TRUE, "ProgressDeadlineExceeded",
-            "release \"%.*s\" was not healthy by its deadline and is not tried again until "
-            "spec changes; \"%.*s\" runs instead%s",
-            SLICE_ARG(json_text_at(rollback, "from")), SLICE_ARG(json_text_at(rollback, "to")),
+            edit, s, ROLLED_BACK, STATUS_TRUE, tested ? TEST_FAILED : DEADLINE_EXCEEDED,
+            "release \"%.*s\" %.*s and is not tried again until spec changes; \"%.*s\" runs "
+            "instead%s",
+            SLICE_ARG(json_text_at(rollback, "from")), SLICE_ARG(cause_of(rollback)),
+            SLICE_ARG(json_text_at(rollback, "to")),
             rollout->reason == NULL || json_text_at(entry, "healthySince").len > 0
                 ? ""
                 : ", and is not healthy yet: there is no second step back");
     } else if (slice_eq_cstr(json_text_at(entry, "outcome"), "Failed")) {
         condition_set(edit, s, ROLLED_BACK, STATUS_FALSE, "NothingToReturnTo",
-                      "release \"%.*s\" was not healthy by its deadline, and %s: it stays",
-                      SLICE_ARG(json_text_at(entry, "release")), why_it_stays(edit));
+                      "release \"%.*s\" %.*s, and %s: it stays",
+                      SLICE_ARG(json_text_at(entry, "release")), SLICE_ARG(cause_of(entry)),
+                      why_it_stays(edit));
     } else {
         condition_drop(edit, ROLLED_BACK);
     }
@@ -368,11 +418,16 @@ void rollout_record(const struct snapshot *s, const json_t *binding, json_t *edi
     note_health(s, entry, health);
     bool done = slice_eq_cstr(json_text_at(entry, "outcome"), "Healthy") ||
                 slice_eq_cstr(json_text_at(entry, "outcome"), "Failed");
-    if (rollout->reason == NULL && !done) {
+    bool failed = slice_eq_cstr(json_text_at(entry, "outcome"), "Failed");
+    const char *cause =
+        rollout->reason == NULL && !failed ? failed_test(s, binding, entry, plan) : NULL;
+    if (cause != NULL) {
+        take_back(s, binding, edit, entry, cause, plan);
+    } else if (rollout->reason == NULL && !done) {
         watch_deadline(s, binding, edit, entry, health, plan);
     }
     tell_rollback(s, edit, entry, rollout);
-    if (health.healthy) {
+    if (health.healthy && !failed && cause == NULL) {
         promotion_offer(s, binding, rollout->release, plan);
     }
 }

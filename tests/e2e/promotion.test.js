@@ -220,3 +220,23 @@ check('a better release goes on; by hand one goes back, without asking the gates
   assert.match(table, /^ENVIRONMENT +RELEASE +OUTCOME +STARTED +HEALTHY +BY +APPROVED-BY +REASON\n/);
   assert.match(table.split('\n')[1], /Healthy.* alice +the cart$/);
 });
+
+check('what burns its error budget is taken back, though it was healthy', async () => {
+  await people.alice.choreo('promote', 'web', '--to', 'staging', '--wait');
+  const {releaseName: bad} = (await binding('staging')).status;
+  assert.equal(await image('staging'), 'nginx:1.28');
+  await people.root.choreo('patch', 'deploymentpipeline', 'careful', '-p', '{"spec":{"rollbackOn":["error-budget"]}}');
+  const {status} = await rest('ci', 'POST', `${base}/testresults`, {
+    metadata: {generateName: 'budget-'},
+    spec: {component: 'web', release: bad, environment: 'staging', test: 'error-budget', passed: false},
+  });
+  assert.equal(status, 201);
+  const back = await until('the rollback', async () => {
+    const b = await binding('staging');
+    return b.status.releaseName !== bad && b.status.history[0].outcome === 'Healthy' && b;
+  }, 20000);
+  assert.equal(condition(back, 'RolledBack').reason, 'TestFailed');
+  assert.match(back.status.history[0].reason, /failed test "error-budget"/);
+  assert.deepEqual([back.status.history[1].release, back.status.history[1].outcome], [bad, 'RolledBack']);
+  assert.equal(await image('staging'), 'nginx:1.27');
+});
