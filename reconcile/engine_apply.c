@@ -375,6 +375,7 @@ static void proceed(struct run *r)
         r->op.manifest = json_array_get(r->manifests, r->next);
         r->op.revision = r->hash;
         r->op.look_first = r->work->conflict_at_ms != 0;
+        cluster_watch_one(r->cluster, r->op.manifest);
     } else {
         r->op.verb = DRIVER_DELETE;
         r->op.resource = json_array_get(r->prune, prune - 1 - (r->next - manifests));
@@ -413,6 +414,5 @@ void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct
         finish(r, err.code, &err);
         return;
     }
-    cluster_watch(r->cluster, r->manifests);
     proceed(r);
 }

@@ -379,27 +379,32 @@ void clusters_close(struct engine_shard *s)
     }
 }
 
-void cluster_watch(struct engine_cluster *c, const json_t *manifests)
+void cluster_watch_one(struct engine_cluster *c, const json_t *item)
 {
-    size_t i;
-    json_t *item;
+    struct slice whole = json_text_at(item, "apiVersion");
+    struct buf api_version = {0};
     if (c == NULL || c->driver == NULL || c->closing) {
         return;
     }
-    json_array_foreach((json_t *)(uintptr_t)manifests, i, item)
+    if (whole.len > 0) {
+        buf_add(&api_version, whole);
+    } else {
+        resource_api_version(item, &api_version);
+    }
+    driver_kubernetes.watch(c->driver, buf_slice(&api_version), json_text_at(item, "kind"));
+    buf_free(&api_version);
+    if (object_label(item, RUN_LABEL).len > 0) { /* how it went, its pods know */
+        driver_kubernetes.watch(c->driver, SLICE("v1"), SLICE("Pod"));
+    }
+}
+
+void cluster_watch(struct engine_cluster *c, const json_t *inventory)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)inventory, i, item)
     {
-        struct slice whole = json_text_at(item, "apiVersion");
-        struct buf api_version = {0};
-        if (whole.len > 0) {
-            buf_add(&api_version, whole);
-        } else {
-            resource_api_version(item, &api_version);
-        }
-        driver_kubernetes.watch(c->driver, buf_slice(&api_version), json_text_at(item, "kind"));
-        buf_free(&api_version);
-        if (object_label(item, RUN_LABEL).len > 0) { /* how it went, its pods know */
-            driver_kubernetes.watch(c->driver, SLICE("v1"), SLICE("Pod"));
-        }
+        cluster_watch_one(c, item);
     }
 }
 

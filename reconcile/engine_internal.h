@@ -216,8 +216,10 @@ bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
 json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster);
 json_t *cluster_world_run(void *user, struct slice plane, struct slice cluster,
                           struct slice release);
-/* Watches the kinds of these manifests on the cluster. */
-void cluster_watch(struct engine_cluster *c, const json_t *manifests);
+/* Watches the kind of that manifest, or inventory's row, on the cluster. */
+void cluster_watch_one(struct engine_cluster *c, const json_t *item);
+/* Those of an inventory. */
+void cluster_watch(struct engine_cluster *c, const json_t *inventory);
 void clusters_watch_inventories(struct engine_shard *s);
 
 /* ---- engine_source.c ---- */

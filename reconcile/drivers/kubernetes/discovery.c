@@ -108,6 +108,12 @@ static void learn(struct group *g, const json_t *list)
     buf_free(&key);
 }
 
+static void group_free(struct group *g)
+{
+    free(g->api_version);
+    free(g);
+}
+
 static void on_list(struct request *r, int rc, const struct err *err)
 {
     struct group *g = r->user;
@@ -121,6 +127,10 @@ static void on_list(struct request *r, int rc, const struct err *err)
     struct list *link;
     while ((link = list_pop_front(&waiting)) != NULL) {
         answer(CONTAINER_OF(link, struct lookup, link), rc != 0 ? err : NULL);
+    }
+    if (rc != 0 && !g->asking) { /* most likely there is no such group */
+        (void)map_remove(&g->c->groups, slice_of(g->api_version));
+        group_free(g);
     }
 }
 
@@ -187,9 +197,7 @@ void discovery_free(struct driver_cluster *c)
     }
     cursor = 0;
     while (map_next(&c->groups, &cursor, &key, &value)) {
-        struct group *g = value;
-        free(g->api_version);
-        free(g);
+        group_free(value);
     }
     map_free(&c->kinds);
     map_free(&c->groups);

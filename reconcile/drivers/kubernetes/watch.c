@@ -7,7 +7,8 @@
  * The selector names this control plane and shard, so that every leader watches its own objects
  * only. A list that has been read whole also tells what is gone: whatever was seen of the kind and
  * is not in it. Watches end by themselves after 5 to 10 minutes and go on from the last version;
- * bookmarks keep that version young. */
+ * bookmarks keep that version young. A kind that the cluster goes on not knowing is not watched any
+ * more: anybody can make one up, and each would cost the cluster's requests for ever. */
 #include "reconcile/drivers/kubernetes/cluster.h"
 
 #include <stdlib.h>
@@ -25,6 +26,7 @@ enum {
     LINE_BYTES_MAX = 8 * 1024 * 1024,
     SHORT_MS = 1000, /* a watch that ends so soon is not begun again at once */
     LIST_PAGES_MAX = 10 * 1000,
+    UNKNOWN_MAX = 8, /* times that a kind is not found before it is given up, some two minutes */
     WATCH_SILENCE_MS = 120 * 1000, /* bookmarks come once a minute */
 };
 
@@ -56,6 +58,7 @@ struct watch {
     uint32_t wait_ms;
     uint64_t started_ms;
     uint32_t pages; /* of the list being read */
+    uint32_t unknown;
     bool fetching;
     bool synced; /* a list has been read whole, or there is no such kind */
     bool closing;
@@ -314,6 +317,13 @@ static void list_page(struct watch *w, struct slice next)
     buf_free(&path);
 }
 
+static void end(struct watch *w)
+{
+    w->closing = true;
+    w->c->posted++;
+    loop_timer_close(&w->backoff, watch_free);
+}
+
 static void on_kind(struct lookup *l, int rc, const struct err *err)
 {
     struct watch *w = l->user;
@@ -321,6 +331,10 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
     lookup_free(l);
     if (rc == ERR_NOT_FOUND && !w->synced) {
         tell_synced(w); /* nothing of an unknown kind is there */
+    }
+    if (rc == ERR_NOT_FOUND && ++w->unknown == UNKNOWN_MAX && !w->c->closing) {
+        end(w); /* who applies one begins anew */
+        return;
     }
     if (rc != 0) {
         retry(w, err);
@@ -361,7 +375,8 @@ void watch_kind(struct driver_cluster *c, struct slice api_version, struct slice
     LIST_FOREACH(link, &c->watches)
     {
         struct watch *w = CONTAINER_OF(link, struct watch, link);
-        if (slice_eq_cstr(api_version, w->api_version) && slice_eq_cstr(kind, w->kind)) {
+        if (!w->closing && slice_eq_cstr(api_version, w->api_version) &&
+            slice_eq_cstr(kind, w->kind)) {
             return;
         }
     }
@@ -406,9 +421,7 @@ void watches_close(struct driver_cluster *c)
     {
         struct watch *w = CONTAINER_OF(link, struct watch, link);
         if (!w->closing && !w->fetching) {
-            w->closing = true;
-            c->posted++;
-            loop_timer_close(&w->backoff, watch_free);
+            end(w);
         }
     }
 }

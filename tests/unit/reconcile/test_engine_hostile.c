@@ -164,6 +164,34 @@ static void test_two_of_one_name_end(void **state)
     assert_true(image_is_back(f));
 }
 
+static bool is_not_on_cluster(struct fixture *f)
+{
+    return slice_eq_cstr(reason_of(component(f)), "NotOnCluster");
+}
+
+/* A cluster's requests are everybody's: kinds that are none are not asked after for ever, each. */
+static void test_kinds_that_are_made_up_cost_little(void **state)
+{
+    struct fixture *f = *state;
+    put(f, platform);
+    put_secret(f, "development", "development", &f->kube);
+    lead(f);
+    put(f,
+        "apiVersion: choreo.dev/v1\nkind: ComponentType\nmetadata: {name: odd, namespace: acme}\n"
+        "spec:\n  workloadType: deployment\n  resources:\n"
+        "    - id: deployment\n      template: {apiVersion: apps/v1, kind: Deployment, metadata: "
+        "{name: web}, spec: {replicas: 1}}\n"
+        "    - id: odd\n      forEach: ${lists.range(300)}\n      var: i\n"
+        "      template: {apiVersion: 'g${i}.example.com/v1', kind: 'Odd', metadata: {name: "
+        "'odd-${i}'}}\n"
+        "---\napiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: web, namespace: acme}\n"
+        "spec: {type: odd, image: 'nginx:1'}\n");
+    assert_true(happens(f, is_not_on_cluster, LIMIT_MS));
+    size_t before = f->kube.requests;
+    wait_ms(f, 2000);
+    assert_in_range(f->kube.requests - before, 0, 100);
+}
+
 /* ---- clusters ---- */
 
 static const char other_plane[] =
@@ -251,6 +279,7 @@ int main(void)
         TEST(test_a_type_does_not_replace_what_the_cell_made),
         TEST(test_a_kind_that_the_cluster_calls_global_is_refused),
         TEST(test_two_of_one_name_end),
+        TEST(test_kinds_that_are_made_up_cost_little),
         TEST(test_a_cluster_says_nothing_of_what_is_on_another),
         TEST(test_what_a_cluster_says_is_cut),
         TEST(test_a_cluster_that_hangs_up_is_asked_at_leisure),
