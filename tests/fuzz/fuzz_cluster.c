@@ -16,6 +16,10 @@ static void remember(const json_t *live)
     struct driver_object object = {0};
     struct buf key = {0};
     seen_put(&c, live, false, NULL, NULL);
+    if (!json_is_object(live)) {
+        PROPERTY(c.seen.count == 0);
+        return;
+    }
     seen_put(&c, live, false, &object, NULL);
     manifest_key(live, &key);
     const struct driver_seen *seen = seen_find(&c, buf_slice(&key));
@@ -66,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PROPERTY(live_fingerprint(live) == live_fingerprint(live));
     PROPERTY(!json_is_object(live) || live_satisfies(live, live));
     remember(live);
+    remember(json_object_get(live, "object"));
     json_t *status = json_object_get(live, "status");
     if (status != NULL) {
         judge_run(status);

@@ -268,6 +268,20 @@ void kube_remove(struct kube *k, const char *key)
     json_decref(object);
 }
 
+void kube_say(struct kube *k, const char *line)
+{
+    struct buf chunk = {0};
+    buf_addf(&chunk, "%zx\r\n%s\n\r\n", strlen(line) + 1, line);
+    LIST_FOREACH(link, &k->conns)
+    {
+        struct conn *c = CONTAINER_OF(link, struct conn, link);
+        if (c->watch_kind != NULL) {
+            send_bytes(c, buf_slice(&chunk));
+        }
+    }
+    buf_free(&chunk);
+}
+
 void kube_cut_watches(struct kube *k)
 {
     LIST_FOREACH(link, &k->conns)

@@ -68,6 +68,8 @@ void kube_log(struct kube *k, const char *key, const char *text);
 void kube_log_end(struct kube *k, const char *key);
 /* Bytes of logs that were said and not taken yet. */
 size_t kube_log_unsent(const struct kube *k);
+/* Sends that line on all watches that are open. */
+void kube_say(struct kube *k, const char *line);
 /* Ends all watches that are open. */
 void kube_cut_watches(struct kube *k);
 

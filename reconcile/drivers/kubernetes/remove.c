@@ -105,10 +105,10 @@ static void on_delete(struct request *r, int rc, const struct err *err)
 
 static void send_delete(struct removal *m, const json_t *live)
 {
-    json_t *body = json_pack("{s:s, s:s, s:s, s:{s:O, s:O}}", "kind", "DeleteOptions", "apiVersion",
+    struct slice version = json_text(json_at(live, "metadata", "resourceVersion", NULL));
+    json_t *body = json_pack("{s:s, s:s, s:s, s:{s:o, s:o}}", "kind", "DeleteOptions", "apiVersion",
                              "v1", "propagationPolicy", "Background", "preconditions", "uid",
-                             json_at(live, "metadata", "uid", NULL), "resourceVersion",
-                             json_at(live, "metadata", "resourceVersion", NULL));
+                             json_str(object_uid(live)), "resourceVersion", json_str(version));
     struct buf path = {0};
     buf_add(&path, buf_slice(&m->path));
     buf_add_cstr(&path, "?timeout=5s");

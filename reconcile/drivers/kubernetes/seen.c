@@ -109,6 +109,9 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
     struct buf key = {0};
     struct buf own_message = {0};
     struct buf *why = message != NULL ? message : &own_message;
+    if (!json_is_object(live)) { /* said of nothing */
+        return;
+    }
     manifest_key(live, &key);
     struct driver_seen *s = seen_get(c, buf_slice(&key), out != NULL);
     if (s == NULL) {

@@ -270,6 +270,29 @@ static void test_a_cluster_that_hangs_up_is_asked_at_leisure(void **state)
     assert_in_range(f->kube.requests - before, 1, 150);
 }
 
+/* Events of nothing, and objects that are nobody's: no uid, no version. */
+static void test_a_cluster_that_leaves_things_out(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    kube_say(&f->kube, "{\"type\":\"ADDED\"}");
+    kube_say(&f->kube, "{\"type\":\"DELETED\",\"object\":null}");
+    kube_say(&f->kube, "{\"object\":[]}");
+    kube_say(&f->kube, "[]");
+    kube_say(&f->kube, "{");
+    wait_ms(f, 200);
+    const char *key;
+    json_t *object;
+    json_object_foreach(f->kube.objects, key, object)
+    {
+        json_object_del(json_object_get(object, "metadata"), "uid");
+        json_object_del(json_object_get(object, "metadata"), "resourceVersion");
+    }
+    change(f, ADMIT_DELETE, "components.choreo.dev", "acme", "web", NULL);
+    assert_true(happens(f, is_gone, LIMIT_MS));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -283,6 +306,7 @@ int main(void)
         TEST(test_a_cluster_says_nothing_of_what_is_on_another),
         TEST(test_what_a_cluster_says_is_cut),
         TEST(test_a_cluster_that_hangs_up_is_asked_at_leisure),
+        TEST(test_a_cluster_that_leaves_things_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

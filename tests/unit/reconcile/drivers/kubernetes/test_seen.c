@@ -74,12 +74,27 @@ static void test_so_much_of_their_statuses(void **state)
     seen_free(&c);
 }
 
+/* An event without an object, or whose object is none. */
+static void test_what_is_no_object(void **state)
+{
+    struct driver_cluster c = {0};
+    json_t *others[] = {NULL, json_null(), json_integer(1), json_array(), json_string("x")};
+    (void)state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        seen_put(&c, others[i], true, NULL, NULL);
+        assert_int_equal(c.seen.count, 0);
+        json_decref(others[i]);
+    }
+    seen_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_so_many_objects),
         cmocka_unit_test(test_no_name_is_that_long),
         cmocka_unit_test(test_so_much_of_their_statuses),
+        cmocka_unit_test(test_what_is_no_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
