@@ -109,7 +109,7 @@ static void respond(struct delivery *d, int status)
 {
     struct buf text = {0};
     json_t *answer = kept(d, json_object());
-    json_object_set_new(answer, "message", json_string(d->message));
+    json_object_set_new(answer, "message", json_str(slice_of(d->message)));
     if (d->results != NULL) {
         json_object_set(answer, "runs", d->results);
     }
@@ -177,9 +177,9 @@ static void finish(struct delivery *d)
     }
     clock_rfc3339(now_ms, at);
     struct slice url = d->payload.url_count > 0 ? d->payload.urls[0] : (struct slice){0};
-    json_t *delivery =
-        json_pack("{s:o, s:s, s:o, s:o, s:s}", "id", json_str(d->id), "at", at, "event",
-                  json_str(d->event), "repository", json_str(url), "message", d->message);
+    json_t *delivery = json_pack("{s:o, s:s, s:o, s:o, s:o}", "id", json_str(d->id), "at", at,
+                                 "event", json_str(d->event), "repository", json_str(url),
+                                 "message", json_str(slice_of(d->message)));
     json_t *patch = kept(d, json_pack("{s:{s:o}}", "status", "lastDelivery", delivery));
     write_as_hook(d, SLICE("choreo.dev/v1"), "GitWebhook", ADMIT_PATCH_MERGE, patch, on_noted);
     d->write.name = d->name;

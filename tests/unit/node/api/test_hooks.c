@@ -220,6 +220,17 @@ static void test_branches_tags_and_deletions(void **state)
     assert_answer(d, 202, "ignored: ping");
 }
 
+/* A header may be any bytes; what is told and noted of it is text. */
+static void test_an_event_that_is_no_text(void **state)
+{
+    struct door *d = *state;
+    make_world(d);
+    deliver_github(d, SECRET, "no \xff text", "{}");
+    assert_answer(d, 202, "ignored: no \xef\xbf\xbd text");
+    door_ask(d, "GET", "/apis/choreo.dev/v1/namespaces/acme/gitwebhooks/github", "", "");
+    assert_answer(d, 200, "\"event\":\"no \xef\xbf\xbd text\"");
+}
+
 static void test_gitlab(void **state)
 {
     struct door *d = *state;
@@ -384,6 +395,7 @@ int main(void)
         TEST(test_a_second_delivery_makes_nothing),
         TEST(test_what_is_not_known_to_be_untouched_is_built),
         TEST(test_branches_tags_and_deletions),
+        TEST(test_an_event_that_is_no_text),
         TEST(test_gitlab),
         TEST(test_bitbucket),
         TEST(test_strangers_learn_nothing),
