@@ -303,7 +303,7 @@ static json_t *event_object(struct engine_shard *s, const struct plan_event *e)
                                   json_str(object_uid(e->regarding))));
     json_object_set_new(o, "type", json_string(e->warning ? "Warning" : "Normal"));
     json_object_set_new(o, "reason", json_string(e->reason));
-    json_object_set_new(o, "message", json_string(e->message));
+    json_object_set_new(o, "message", json_str(slice_of(e->message)));
     json_object_set_new(o, "firstTimestamp", json_string(now));
     json_object_set_new(o, "lastTimestamp", json_string(now));
     json_object_set_new(o, "count", json_integer(1));

@@ -92,7 +92,7 @@ static void tell(struct work *w, const char *phase, const char *reason, const ch
     bool running = slice_eq_cstr(slice_of(phase), "Running");
     tell_event(w, phase, reason, message);
     status_set(w->edit, "phase", json_string(phase));
-    status_set(w->edit, "message", json_string(message));
+    status_set(w->edit, "message", json_str(slice_of(message)));
     condition_set(w->edit, w->s, READY, succeeded ? STATUS_TRUE : STATUS_FALSE, reason, "%s",
                   message);
     condition_set(w->edit, w->s, PROGRESSING, succeeded || failed ? STATUS_FALSE : STATUS_TRUE,
