@@ -113,6 +113,17 @@ json_t *workflow_source_read(const json_t *workflow, const json_t *parameters)
     return json_pack("{s:o}", "git", git);
 }
 
+/* A component may be given paths by anybody who writes it: none makes a tree that is too deep. */
+static bool is_shallow(struct slice path)
+{
+    size_t keys = 0;
+    struct slice key;
+    while (keys <= WORKFLOW_SOURCE_DEPTH_MAX && slice_split(&path, '.', &key)) {
+        keys++;
+    }
+    return keys <= WORKFLOW_SOURCE_DEPTH_MAX;
+}
+
 /* Sets (or, value empty, takes away) the parameter at path. What is in the way and no object stays.
  */
 static void set(json_t *parameters, struct slice path, struct slice value)
@@ -143,7 +154,7 @@ void workflow_source_write(json_t *parameters, const json_t *paths, const json_t
     static const char *const keys[] = {"branch", "commit"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         struct slice path = json_text_at(paths, keys[i]);
-        if (path.len > 0) {
+        if (path.len > 0 && is_shallow(path)) {
             set(parameters, path, json_text_at(git, keys[i]));
         }
     }

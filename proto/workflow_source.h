@@ -24,7 +24,8 @@ json_t *workflow_source_paths(const json_t *workflow);
 /* {git: {repository, ...}} as parameters say it, or else the schema's defaults; a new tree. NULL:
  * they name no repository. */
 json_t *workflow_source_read(const json_t *workflow, const json_t *parameters);
-/* Makes parameters say git's branch and commit; what git lacks, they lack then. */
+/* Makes parameters say git's branch and commit; what git lacks, they lack then. A path of more than
+ * WORKFLOW_SOURCE_DEPTH_MAX keys is left out. */
 void workflow_source_write(json_t *parameters, const json_t *paths, const json_t *git);
 
 #endif

@@ -116,6 +116,32 @@ static void test_what_is_in_the_way_stays(void **state)
     json_decref(paths);
 }
 
+/* Whoever writes a component says its paths. */
+static void test_deep_paths_are_left_out(void **state)
+{
+    (void)state;
+    struct buf path = {0};
+    for (int i = 0; i < WORKFLOW_SOURCE_DEPTH_MAX; i++) {
+        buf_add_cstr(&path, i > 0 ? ".k" : "k");
+    }
+    json_t *git = parse("{commit: abc}");
+    json_t *parameters = json_object();
+    json_t *paths = json_pack("{s:o}", "commit", json_str(buf_slice(&path)));
+    workflow_source_write(parameters, paths, git);
+    assert_int_equal(json_depth(parameters), WORKFLOW_SOURCE_DEPTH_MAX);
+    json_decref(parameters);
+    json_decref(paths);
+    buf_add_cstr(&path, ".k");
+    parameters = json_object();
+    paths = json_pack("{s:o}", "commit", json_str(buf_slice(&path)));
+    workflow_source_write(parameters, paths, git);
+    assert_int_equal(json_object_size(parameters), 0);
+    json_decref(parameters);
+    json_decref(paths);
+    json_decref(git);
+    buf_free(&path);
+}
+
 /* A schema may be nested deeper, and longer, than a component's source can say. */
 static void test_limits(void **state)
 {
@@ -150,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_source_is_read),
         cmocka_unit_test(test_commit_is_written),
         cmocka_unit_test(test_what_is_in_the_way_stays),
+        cmocka_unit_test(test_deep_paths_are_left_out),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
