@@ -100,16 +100,23 @@ struct slice arena_copy(struct arena *a, struct slice s)
     return slice_make(arena_cstr(a, s), s.len);
 }
 
+char *arena_vprintf(struct arena *a, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    assert(len >= 0);
+    char *text = arena_alloc(a, (size_t)len + 1);
+    (void)vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    return text;
+}
+
 char *arena_printf(struct arena *a, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    assert(len >= 0);
-    char *text = arena_alloc(a, (size_t)len + 1);
-    va_start(args, format);
-    (void)vsnprintf(text, (size_t)len + 1, format, args);
+    char *text = arena_vprintf(a, format, args);
     va_end(args);
     return text;
 }

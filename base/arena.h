@@ -5,6 +5,8 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdarg.h>
+
 #include "base/str.h"
 
 struct arena {
@@ -20,6 +22,8 @@ void *arena_zero(struct arena *a, size_t bytes);
 struct slice arena_copy(struct arena *a, struct slice s); /* also NUL-terminated */
 char *arena_cstr(struct arena *a, struct slice s);
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *arena_vprintf(struct arena *a, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Calls release(object) from arena_free(), newest first: for a library's object that lives as long.
  */
 void arena_own(struct arena *a, void *object, void (*release)(void *object));

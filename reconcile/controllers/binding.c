@@ -34,15 +34,12 @@ static bool fail(struct work *w, bool keep, const char *reason, const char *form
 
 static bool fail(struct work *w, bool keep, const char *reason, const char *format, ...)
 {
-    struct buf text = {0};
     va_list args;
     va_start(args, format);
-    buf_vaddf(&text, format, args);
-    va_end(args);
     w->keep = keep;
     w->reason = reason;
-    w->message = arena_cstr(&w->plan->arena, buf_slice(&text));
-    buf_free(&text);
+    w->message = arena_vprintf(&w->plan->arena, format, args);
+    va_end(args);
     return false;
 }
 

@@ -41,15 +41,12 @@ static bool fail(struct work *w, const char *condition, const char *reason, cons
 
 static bool fail(struct work *w, const char *condition, const char *reason, const char *format, ...)
 {
-    struct buf text = {0};
     va_list args;
     va_start(args, format);
-    buf_vaddf(&text, format, args);
-    va_end(args);
     w->reason = reason;
-    w->message = arena_cstr(&w->plan->arena, buf_slice(&text));
+    w->message = arena_vprintf(&w->plan->arena, format, args);
+    va_end(args);
     condition_set(w->edit, w->s, condition, STATUS_FALSE, reason, "%s", w->message);
-    buf_free(&text);
     return false;
 }
 

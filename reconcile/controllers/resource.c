@@ -37,14 +37,11 @@ static bool fail(struct work *w, const char *reason, const char *format, ...)
 
 static bool fail(struct work *w, const char *reason, const char *format, ...)
 {
-    struct buf text = {0};
     va_list args;
     va_start(args, format);
-    buf_vaddf(&text, format, args);
-    va_end(args);
     w->reason = reason;
-    w->message = arena_cstr(&w->plan->arena, buf_slice(&text));
-    buf_free(&text);
+    w->message = arena_vprintf(&w->plan->arena, format, args);
+    va_end(args);
     return false;
 }
 

@@ -80,13 +80,10 @@ static void tell(struct work *w, const char *phase, const char *reason, const ch
 
 static void tell(struct work *w, const char *phase, const char *reason, const char *format, ...)
 {
-    struct buf text = {0};
     va_list args;
     va_start(args, format);
-    buf_vaddf(&text, format, args);
+    const char *message = arena_vprintf(&w->plan->arena, format, args);
     va_end(args);
-    const char *message = arena_cstr(&w->plan->arena, buf_slice(&text));
-    buf_free(&text);
     bool succeeded = slice_eq_cstr(slice_of(phase), RUN_SUCCEEDED);
     bool failed = slice_eq_cstr(slice_of(phase), RUN_FAILED);
     bool running = slice_eq_cstr(slice_of(phase), "Running");
