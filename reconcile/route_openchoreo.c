@@ -32,9 +32,15 @@ static void add_cell(struct route *r, enum snapshot_kind kind, struct slice ns,
         slice_of(arena_printf(&r->arena, "%.*s/%.*s", SLICE_ARG(project), SLICE_ARG(environment))));
 }
 
-/* What a component may be built by: its workflow, and its type, which allows that. */
+/* What a component may be built by: its workflow, and its type, which allows that. Runs wait for
+ * their workflow. */
 static void route_builders(struct route *r, enum snapshot_kind kind, struct slice ns)
 {
+    if (kind == SNAPSHOT_OC_WORKFLOW) {
+        route__list(r, SNAPSHOT_OC_WORKFLOW_RUN, SNAPSHOT_BY_NS, ns, ns);
+    } else if (kind == SNAPSHOT_OC_CLUSTER_WORKFLOW) {
+        route__all(r, SNAPSHOT_OC_WORKFLOW_RUN);
+    }
     if (kind == SNAPSHOT_OC_WORKFLOW || kind == SNAPSHOT_OC_TYPE) {
         route__list(r, SNAPSHOT_OC_COMPONENT, SNAPSHOT_BY_NS, ns, ns);
     } else if (kind == SNAPSHOT_OC_CLUSTER_WORKFLOW || kind == SNAPSHOT_OC_CLUSTER_TYPE) {

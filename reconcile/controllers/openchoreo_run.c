@@ -6,6 +6,7 @@
  * that name. */
 #include "reconcile/controllers/openchoreo.h"
 
+#include "proto/schema.h"
 #include "proto/workflow_run.h"
 #include "proto/workflow_source.h"
 
@@ -27,7 +28,15 @@ static const json_t *workflow_of(const struct translation *t)
                         local ? t->entry->ns : (struct slice){0}, json_text_at(ref, "name"));
 }
 
-static json_t *run_spec(const struct translation *t)
+/* A label may hold what is no name: then it names nothing. */
+static void set_owner(json_t *owner, const char *key, struct slice label)
+{
+    if (label.len > 0 && schema_dns_name(label) == NULL) {
+        json_object_set_new(owner, key, json_str(label));
+    }
+}
+
+static json_t *run_spec(const struct translation *t, const json_t *template)
 {
     const json_t *run = t->object;
     json_t *workflow = json_deep_copy(json_at(run, "spec", "workflow", NULL));
@@ -37,17 +46,10 @@ static json_t *run_spec(const struct translation *t)
         "{s:o, s:o, s:o, s:o*}", "workflow", workflow, "ttlAfterCompletion",
         copy_at(run, "spec", "ttlAfterCompletion"), "triggeredBy",
         json_str(asked.len > 0 && asked.len <= TRIGGER_MAX ? asked : SLICE(OPENCHOREO_GROUP)),
-        "source", workflow_source_read(workflow_of(t), json_object_get(workflow, "parameters")));
-    struct slice project = object_label(run, LABEL "project");
-    struct slice component = object_label(run, LABEL "component");
-    json_t *owner = json_object();
-    if (project.len > 0) {
-        json_object_set_new(owner, "projectName", json_str(project));
-    }
-    if (component.len > 0) {
-        json_object_set_new(owner, "componentName", json_str(component));
-    }
-    json_object_set_new(spec, "owner", owner);
+        "source", workflow_source_read(template, json_object_get(workflow, "parameters")));
+    json_t *owner = json_child(spec, "owner");
+    set_owner(owner, "projectName", object_label(run, LABEL "project"));
+    set_owner(owner, "componentName", object_label(run, LABEL "component"));
     return spec;
 }
 
@@ -80,6 +82,21 @@ static void tell(struct translation *t, const json_t *ours)
     }
 }
 
+/* What a run is of is read in its workflow's schema: it waits for that. NULL: it is not there. */
+static const json_t *start(struct translation *t)
+{
+    const json_t *workflow = workflow_of(t);
+    if (workflow == NULL) {
+        struct slice kind = json_text(json_at(t->object, "spec", "workflow", "kind", NULL));
+        struct slice name = json_text(json_at(t->object, "spec", "workflow", "name", NULL));
+        translation_fail(t, "WorkflowNotFound", "there is no %.*s \"%.*s\" yet",
+                         SLICE_ARG(kind.len > 0 ? kind : SLICE("ClusterWorkflow")),
+                         SLICE_ARG(name));
+        return NULL;
+    }
+    return translation_counterpart(t, SNAPSHOT_RUN, run_spec(t, workflow));
+}
+
 void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                          struct plan *plan)
 {
@@ -95,7 +112,7 @@ void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *
         return;
     }
     if (ours == NULL || !owned_by(ours, entry->uid)) {
-        ours = translation_counterpart(&t, SNAPSHOT_RUN, run_spec(&t));
+        ours = start(&t);
     }
     if (ours != NULL) { /* what runs stays what it was when it began */
         tell(&t, ours);
