@@ -121,7 +121,7 @@ static bool on_message(const ProtobufCMessage *message, void *user)
         s->notice(s, notice);
     }
     take_lines(s, m);
-    return true;
+    return !s->stop;
 }
 
 /* ---- calls ---- */
@@ -145,7 +145,7 @@ static int read_on(struct log_stream *s, struct err *err)
                                &choreo__v1__log_lines__descriptor, left_ms, on_message, s, err);
         tries = s->lines > seen ? 1 : tries + 1;
         seen = s->lines;
-        if (!broke_off(rc) || seen == 0 || tries == TRIES_MAX) {
+        if (s->stop || !broke_off(rc) || seen == 0 || tries == TRIES_MAX) {
             return rc;
         }
         s->request.since_time = (char *)(uintptr_t)repeat_from(s);

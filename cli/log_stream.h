@@ -26,6 +26,7 @@ struct log_stream {
     void (*line)(struct log_stream *s, const struct log_line *line);
     void (*flush)(struct log_stream *s); /* what has come so far is all for now; may be NULL */
     void (*notice)(struct log_stream *s, const char *text); /* words about it, each once */
+    bool stop; /* set by line() or flush(): that is enough */
     /* private */
     json_t *origins; /* "cluster/pod/container" -> {time, same, left} */
     char *told;

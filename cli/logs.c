@@ -58,6 +58,7 @@ static void on_flush(struct log_stream *s)
         print_out("%.*s", (int)w->out.len, w->out.data);
         buf_clear(&w->out);
     }
+    s->stop = ferror(stdout) != 0; /* nobody reads any more: choreo logs ... -f | head */
 }
 
 static void on_notice(struct log_stream *s, const char *text)

@@ -222,8 +222,9 @@ static void look_children(struct controller *c, struct item *item, const json_t 
 {
     struct workload_view view = view_of(c, item);
     item->childless = false;
-    if (item->kind == WORKLOAD_CRON_JOB || item->kind >= WORKLOAD_POD ||
-        (item->kind == WORKLOAD_JOB && workload_settled(WORKLOAD_JOB, tree))) {
+    bool ends = item->kind == WORKLOAD_JOB || item->kind == WORKLOAD_ARGO;
+    bool parent = item->kind < WORKLOAD_POD && item->kind != WORKLOAD_CRON_JOB;
+    if (ends ? workload_settled(item->kind, tree) : !parent) {
         return;
     }
     json_t *children = workload_children(item->kind, tree, &view);

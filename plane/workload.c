@@ -288,10 +288,11 @@ static void look_job(json_t *object, const struct workload_view *view, uint64_t 
     }
 }
 
-static bool owned_by(const json_t *object, const char *kind)
+bool workload__runs_to_its_end(const json_t *pod)
 {
-    const json_t *owners = json_at(object, "metadata", "ownerReferences", NULL);
-    return slice_eq_cstr(json_text_at(json_array_get(owners, 0), "kind"), kind);
+    const json_t *owners = json_at(pod, "metadata", "ownerReferences", NULL);
+    struct slice kind = json_text_at(json_array_get(owners, 0), "kind");
+    return slice_eq_cstr(kind, "Job") || slice_eq_cstr(kind, "Workflow");
 }
 
 static void look_containers(const json_t *object, json_t *status, const struct workload_view *view,
@@ -329,7 +330,7 @@ static bool has_ended(const json_t *status)
 static void look_pod(json_t *object, const struct workload_view *view, uint64_t *next_ms)
 {
     json_t *status = json_child(object, "status");
-    bool ends = owned_by(object, "Job");
+    bool ends = workload__runs_to_its_end(object);
     if (ends && has_ended(status)) {
         return;
     }
@@ -444,7 +445,7 @@ bool workload_settled(enum workload_kind kind, const json_t *object)
     case WORKLOAD_JOB:
         return object_condition_true(object, "Complete") || object_condition_true(object, "Failed");
     case WORKLOAD_POD:
-        return owned_by(object, "Job")
+        return workload__runs_to_its_end(object)
                    ? has_ended(status)
                    : json_text_at(status, "phase").len > 0 &&
                          !slice_eq_cstr(json_text_at(status, "phase"), "Pending");

@@ -6,6 +6,7 @@
 #include "plane/workload.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "plane/cron.h"
 #include "plane/workload_internal.h"
@@ -65,6 +66,41 @@ static json_t *pod_of(const json_t *owner, const char *suffix)
     return pod;
 }
 
+/* One for each step that is a container, which Argo calls "main". */
+static void add_argo_pods(const json_t *workflow, json_t *children)
+{
+    const json_t *spec = json_object_get(workflow, "spec");
+    size_t i;
+    json_t *step;
+    json_array_foreach(json_object_get(spec, "templates"), i, step)
+    {
+        json_t *container = json_object_get(step, "container");
+        json_t *init = json_object_get(step, "initContainers");
+        const json_t *labels = json_at(spec, "podMetadata", "labels", NULL);
+        const json_t *annotations = json_at(workflow, "metadata", "annotations", NULL);
+        if (container == NULL) {
+            continue;
+        }
+        char *suffix = slice_dup(json_text_at(step, "name"));
+        json_t *pod = named_child("v1", "Pod", workflow, suffix);
+        json_t *main = json_deep_copy(container);
+        json_object_set_new(main, "name", json_string("main"));
+        json_object_set_new(pod, "spec", json_pack("{s:[o]}", "containers", main));
+        if (init != NULL) {
+            json_object_set(json_object_get(pod, "spec"), "initContainers", init);
+        }
+        if (labels != NULL) {
+            json_object_set_new(json_child(pod, "metadata"), "labels", json_deep_copy(labels));
+        }
+        if (annotations != NULL) {
+            json_object_set_new(json_child(pod, "metadata"), "annotations",
+                                json_deep_copy(annotations));
+        }
+        json_array_append_new(children, pod);
+        free(suffix);
+    }
+}
+
 static json_t *replica_set_of(const json_t *deployment)
 {
     const json_t *spec = json_object_get(deployment, "spec");
@@ -113,12 +149,15 @@ json_t *workload_children(enum workload_kind kind, const json_t *object,
 {
     json_t *children = json_array();
     /* How a run went, its pod alone says. */
-    bool run = kind == WORKLOAD_JOB && object_label(object, RUN_LABEL).len > 0;
+    bool run =
+        (kind == WORKLOAD_JOB || kind == WORKLOAD_ARGO) && object_label(object, RUN_LABEL).len > 0;
     if ((view->pods_max == 0 && !run) || object_deleting(object)) {
         return children;
     }
     if (kind == WORKLOAD_DEPLOYMENT) {
         json_array_append_new(children, replica_set_of(object));
+    } else if (kind == WORKLOAD_ARGO) {
+        add_argo_pods(object, children);
     } else if (kind == WORKLOAD_REPLICA_SET || kind == WORKLOAD_STATEFUL_SET ||
                (kind == WORKLOAD_JOB && !json_is_true(json_at(object, "spec", "suspend", NULL)))) {
         add_pods(kind, object, view, children);

@@ -12,7 +12,9 @@ int64_t workload__number(const json_t *section, const char *key, int64_t otherwi
 /* What annotations say of a run: that it fails, and how long it takes. */
 bool workload__fails(const json_t *annotations);
 uint64_t workload__run_ms(const json_t *annotations, uint64_t otherwise_ms);
-/* phase and containers of a Job's pod whose images are there. */
+/* Is it a Job's, or a step of Argo's? */
+bool workload__runs_to_its_end(const json_t *pod);
+/* phase and containers of such a pod whose images are there. */
 void workload__look_run_pod(const json_t *pod, json_t *status, const struct workload_view *view,
                             uint64_t *next_ms);
 void workload__look_argo(json_t *workflow, const struct workload_view *view, uint64_t *next_ms);

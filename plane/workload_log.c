@@ -167,17 +167,11 @@ static void count_lines(struct workload_log *l, uint64_t now_ms)
     }
 }
 
-static bool of_a_job(const json_t *pod)
-{
-    const json_t *owner = json_array_get(json_at(pod, "metadata", "ownerReferences", NULL), 0);
-    return slice_eq_cstr(json_text_at(owner, "kind"), "Job");
-}
-
 int workload_log_open(struct workload_log *l, const json_t *pod, struct slice container,
                       uint64_t now_ms, uint64_t delay_ms, struct err *err)
 {
     bool first;
-    *l = (struct workload_log){.pod = pod, .ends = of_a_job(pod)};
+    *l = (struct workload_log){.pod = pod, .ends = workload__runs_to_its_end(pod)};
     int rc = find_container(l, container, &first, err);
     rc = rc != 0 ? rc : read_state(l, first, err);
     if (rc != 0) {

@@ -40,9 +40,13 @@ static void set_state(struct engine_cluster *c, const char *state, const char *m
         if (c->probe.identity[0] != '\0') {
             json_object_set_new(next, "clusterID", json_str(slice_of(c->probe.identity)));
         }
+        if (c->probe.argo) {
+            json_object_set_new(next, "argoWorkflows", json_true());
+        }
     } else if (c->state != NULL) { /* what was known of it is still true */
         json_object_set(next, "version", json_object_get(c->state, "version"));
         json_object_set(next, "clusterID", json_object_get(c->state, "clusterID"));
+        json_object_set(next, "argoWorkflows", json_object_get(c->state, "argoWorkflows"));
     }
     bool news = c->state == NULL || !json_equal(c->state, next);
     json_decref(c->state);

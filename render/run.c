@@ -27,6 +27,7 @@ struct running {
     struct slice name; /* of its objects */
     struct slice cell;
     const json_t *plane; /* the DataPlane, or NULL */
+    bool argo;
     struct arena *arena;
     struct template_scope scope;
     struct oc_host host;
@@ -110,6 +111,20 @@ struct slice run_object_name(struct arena *arena, struct slice name)
 struct slice run_cell(struct arena *arena, struct slice ns)
 {
     return name_cell(arena, ns, SLICE(RUN_PROJECT), SLICE(RUN_ENVIRONMENT));
+}
+
+bool run_uses_argo(const json_t *plane, struct slice cluster)
+{
+    struct slice said = object_annotation(plane, RUN_ARGO_ANNOTATION);
+    bool found = false;
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_at(plane, "status", "clusters", NULL), i, row)
+    {
+        found |= slice_eq(json_text_at(row, "name"), cluster) &&
+                 json_is_true(json_object_get(row, "argoWorkflows"));
+    }
+    return slice_eq_cstr(said, "true") || (found && !slice_eq_cstr(said, "false"));
 }
 
 /* ---- what templates see ---- */
@@ -308,10 +323,8 @@ static int bind_parameters(struct running *r, struct err *err)
 
 static int add_template(struct running *r, struct err *err)
 {
-    const json_t *annotations = json_at(r->plane, "metadata", "annotations", NULL);
-    bool argo = slice_eq_cstr(json_text_at(annotations, RUN_ARGO_ANNOTATION), "true");
     const json_t *job = json_object_get(r->workflow, "jobTemplate");
-    const char *which = job != NULL && !argo ? "jobTemplate" : "runTemplate";
+    const char *which = job != NULL && !r->argo ? "jobTemplate" : "runTemplate";
     json_t *made = NULL;
     int rc = template_render(&r->scope, json_object_get(r->workflow, which), slice_of(which), &made,
                              err);
@@ -382,9 +395,9 @@ static int render(struct running *r, struct slice *image, json_t **manifests, st
     return rc;
 }
 
-int run_render(const struct platform *p, const json_t *run, struct slice plane, struct arena *arena,
-               struct cel_cache *programs, json_t **manifests, struct slice *image,
-               const char **reason, struct err *err)
+int run_render(const struct platform *p, const json_t *run, const struct run_place *place,
+               struct arena *arena, struct cel_cache *programs, json_t **manifests,
+               struct slice *image, const char **reason, struct err *err)
 {
     const json_t *workflow = run_workflow(p, run);
     *manifests = NULL;
@@ -402,7 +415,8 @@ int run_render(const struct platform *p, const json_t *run, struct slice plane, 
                         .ns = object_ns(run),
                         .name = run_object_name(arena, object_name(run)),
                         .cell = run_cell(arena, object_ns(run)),
-                        .plane = p->get(p->user, "DataPlane", SLICE(""), plane),
+                        .plane = p->get(p->user, "DataPlane", SLICE(""), place->plane),
+                        .argo = place->argo,
                         .arena = arena,
                         .derived = json_object(),
                         .standard = json_object(),

@@ -27,7 +27,8 @@ struct cel_cache;
 
 /* On every object of a run, and on its pods: the name of its objects. */
 #define RUN_LABEL "choreo.dev/workflow-run"
-/* Annotation of a DataPlane whose clusters serve argoproj.io/v1alpha1: "true". */
+/* Annotation of a DataPlane: whether runs are Argo's Workflows on its clusters ("true", "false"),
+ * instead of what was found of each. Of a run's RenderedRelease: that they are ("true"). */
 #define RUN_ARGO_ANNOTATION "choreo.dev/argo-workflows"
 
 enum { RUN_TIME_LIMIT_DEFAULT_S = 3600 };
@@ -43,12 +44,19 @@ uint64_t run_ttl_ms(const json_t *run, const json_t *workflow);
 struct slice run_object_name(struct arena *arena, struct slice name);
 struct slice run_cell(struct arena *arena, struct slice ns);
 
+/* Where it runs, and as what: decided once, when it is sent there. */
+struct run_place {
+    struct slice plane;
+    bool argo; /* as Argo's Workflow, else as a Job where the workflow has one */
+};
+bool run_uses_argo(const json_t *plane, struct slice cluster);
+
 /* The objects in order of application, all in the run's cell, and the image that it is to make (the
  * arena's; empty: none). On failure reason is a condition's. Errors: ERR_NOT_FOUND (the workflow or
  * a Secret), ERR_UNPROCESSABLE (parameters, validations, templates: the message says where),
  * ERR_TOO_LARGE. */
-int run_render(const struct platform *p, const json_t *run, struct slice plane, struct arena *arena,
-               struct cel_cache *programs, json_t **manifests, struct slice *image,
-               const char **reason, struct err *err);
+int run_render(const struct platform *p, const json_t *run, const struct run_place *place,
+               struct arena *arena, struct cel_cache *programs, json_t **manifests,
+               struct slice *image, const char **reason, struct err *err);
 
 #endif

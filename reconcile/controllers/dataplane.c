@@ -33,9 +33,10 @@ static json_t *cluster_state(const struct snapshot *s, struct slice plane, struc
         return probed;
     }
     if (before != NULL && !slice_eq_cstr(json_text_at(before, "state"), "NotConnected")) {
-        return json_pack("{s:o, s:o, s:o}", "state", json_str(json_text_at(before, "state")),
+        return json_pack("{s:o, s:o, s:o, s:O*}", "state", json_str(json_text_at(before, "state")),
                          "message", json_str(json_text_at(before, "message")), "version",
-                         json_str(json_text_at(before, "version")));
+                         json_str(json_text_at(before, "version")), "argoWorkflows",
+                         json_object_get(before, "argoWorkflows"));
     }
     return json_pack("{s:s, s:s}", "state", "NotConnected", "message", "has not answered yet");
 }
@@ -56,6 +57,9 @@ static json_t *cluster_row(const struct snapshot *s, const json_t *plane,
     set_text(row, "message", json_text_at(state, "message"));
     set_text(row, "version", json_text_at(state, "version"));
     set_text(row, "clusterID", json_text_at(state, "clusterID"));
+    if (json_is_true(json_object_get(state, "argoWorkflows"))) {
+        json_object_set_new(row, "argoWorkflows", json_true());
+    }
     set_text(row, "since", moved ? slice_of(now) : json_text_at(before, "since"));
     json_decref(state);
     return row;

@@ -45,8 +45,10 @@ static int run_manifests(const struct snapshot *s, const json_t *rendered, struc
         return err_set(err, ERR_NOT_FOUND, "there is no WorkflowRun \"%.*s\"", SLICE_ARG(name));
     }
     view_init(&v, s, arena);
-    return run_render(&v.platform, run, spec_text(rendered, "dataPlane"), arena, s->programs,
-                      manifests, &image, reason, err);
+    const struct run_place place = {
+        spec_text(rendered, "dataPlane"),
+        slice_eq_cstr(object_annotation(rendered, RUN_ARGO_ANNOTATION), "true")};
+    return run_render(&v.platform, run, &place, arena, s->programs, manifests, &image, reason, err);
 }
 
 int rendered_manifests(const struct snapshot *s, const json_t *rendered, struct arena *arena,

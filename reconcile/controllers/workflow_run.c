@@ -267,7 +267,9 @@ static bool start(struct work *w)
     struct slice image;
     const char *reason = "RenderFailed";
     struct err err;
-    int rc = run_render(&w->view.platform, w->run, w->plane, &w->plan->arena, w->s->programs,
+    const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
+    const struct run_place place = {w->plane, run_uses_argo(plane, w->cluster)};
+    int rc = run_render(&w->view.platform, w->run, &place, &w->plan->arena, w->s->programs,
                         &manifests, &image, &reason, &err);
     json_decref(manifests);
     if (rc == ERR_NOT_FOUND) {
@@ -288,6 +290,9 @@ static bool start(struct work *w)
     object_add_owner(rendered, w->run, true);
     if (image.len > 0) {
         object_set_annotation(rendered, RUN_IMAGE_ANNOTATION, image);
+    }
+    if (place.argo) {
+        object_set_annotation(rendered, RUN_ARGO_ANNOTATION, SLICE("true"));
     }
     plan_create(w->plan, SNAPSHOT_RENDERED, rendered);
     return wait_for(

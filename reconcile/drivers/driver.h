@@ -114,6 +114,7 @@ struct driver_op {
     struct driver_object object; /* APPLY: borrowed until done returns */
     char version[64];            /* PROBE: "v1.32.5" */
     char identity[64];           /* PROBE: the cluster's own id, or "" */
+    bool argo;                   /* PROBE: it serves Argo's Workflows */
     uint64_t retry_after_ms;     /* on ERR_UNAVAILABLE: the cluster asked for it; 0: not */
     bool quoted; /* APPLY, on errors: told in the cluster's words, which may quote the manifest */
 };

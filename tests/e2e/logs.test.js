@@ -61,7 +61,7 @@ const build = async (name, ...words) => {
 check('a build that goes on is followed to its end, by kubectl', async () => {
   await apply({apiVersion: 'choreo.dev/v1', kind: 'DataPlane', metadata: {name: 'development'}, spec: {type: 'single-cluster'}});
   await cluster.choreo('annotate', 'dataplane', 'development',
-      'choreo.dev/registry=registry.example.com/images', 'choreo.dev/build-plane=true');
+      'choreo.dev/registry=registry.example.com/images', 'choreo.dev/build-plane=true', 'choreo.dev/argo-workflows=false');
   await apply(component('slow', {annotations: {'plane.choreo.dev/seconds': '4'}}));
   const run = await build('slow');
   // Asked at once, before anything runs, of a node that leads what it leads.
@@ -177,6 +177,9 @@ check('the CLI follows, cuts and speaks JSON', async () => {
   assert.match(await cluster.choreo('logs', run, '--container', 'build', '--tail', '1', '--timestamps'), /^\d{4}-\S+Z #9 DONE\n$/);
   assert.match(await cluster.choreo('logs', 'component/web', '--environment', 'development', '--tail', '1'), /^\[web-/);
   assert.match(await cluster.choreo('logs', 'web', '--tail', '1', '--since', '10m'), /^\[web-/);
+  // Whoever has read enough ends it.
+  const {stdout} = await promisify(execFile)('sh', ['-c', `"${bin}/choreo" logs web -f --config "${cluster.dir}/choreo.yaml" | head -n 2`]);
+  assert.equal(stdout.split('\n').length, 3);
   for (const [words, code, say] of [
     [['logs'], 2, /whose log/], [['logs', 'run/none'], 1, /not found/], [['logs', 'component/none'], 1, /in no environment yet/],
     [['logs', 'web', '-e', 'moon'], 1, /not bound in "moon"/], [['logs', 'web', '--tail', 'x'], 2, /--tail/],
@@ -308,6 +311,15 @@ check('a client that does not read holds up nobody, and little is kept for it', 
   response.resume();
   await new Promise((resolve, reject) => response.on('end', resolve).on('error', reject));
   assert.ok(bytes > 40 << 20, `${bytes} bytes`);
+});
+
+check('what Argo runs is read by the same labels', async () => {
+  await cluster.choreo('annotate', 'dataplane', 'development', 'choreo.dev/argo-workflows-');
+  await apply(component('argo', {annotations: {'plane.choreo.dev/seconds': '2'}}));
+  const run = await build('argo');
+  const text = (await read(`${runs}/${run}/log?follow=true`, {node: 'node-2'})).text;
+  assert.match(text, /^\[checkout\] Initialized[^]*\n\[main\] #1 [^]*\[main\] #9 DONE\n$/);
+  assert.equal((await get('workflowrun', run)).status.runReference.kind, 'Workflow');
 });
 
 check('a tenant has so many logs of a node at a time, and takes none of the others', async () => {

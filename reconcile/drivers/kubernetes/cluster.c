@@ -16,15 +16,38 @@ enum { DEFAULT_REQUESTS_PER_SECOND = 50, CONNECT_TIMEOUT_MS = 4000, PROBE_TIMEOU
 
 /* ---- probing ---- */
 
+/* Being forbidden to see something is no reason to call a cluster unreachable. */
+static bool answers(int rc)
+{
+    return rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_FORBIDDEN;
+}
+
+static void on_argo(struct request *r, int rc, const struct err *err)
+{
+    struct driver_op *op = r->user;
+    size_t i;
+    json_t *resource;
+    json_array_foreach(json_object_get(r->tree, "resources"), i, resource)
+    {
+        op->argo |= slice_eq_cstr(json_text_at(resource, "kind"), "Workflow");
+    }
+    op->done(op, answers(rc) ? 0 : rc, err);
+}
+
 static void on_identity(struct request *r, int rc, const struct err *err)
 {
     struct driver_op *op = r->user;
     if (rc == 0) {
         snprintf(op->identity, sizeof(op->identity), "%.*s", SLICE_ARG(object_uid(r->tree)));
     }
-    /* Being forbidden to see kube-system is no reason to call a cluster unreachable. */
-    bool well = rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_FORBIDDEN;
-    op->done(op, well ? 0 : rc, err);
+    if (!answers(rc)) {
+        op->done(op, rc, err);
+        return;
+    }
+    struct request *next =
+        request_new(r->c, "GET", SLICE("/apis/argoproj.io/v1alpha1"), op, on_argo);
+    next->fetch.timeout_ms = PROBE_TIMEOUT_MS;
+    request_start(next, true);
 }
 
 static void on_version(struct request *r, int rc, const struct err *err)
@@ -56,6 +79,7 @@ static void probe_start(struct driver_cluster *c, struct driver_op *op)
     r->fetch.timeout_ms = PROBE_TIMEOUT_MS;
     op->version[0] = '\0';
     op->identity[0] = '\0';
+    op->argo = false;
     request_start(r, true);
 }
 

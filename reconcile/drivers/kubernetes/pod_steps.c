@@ -112,6 +112,16 @@ static void update_step(struct pod_steps *s, const json_t *pod, struct slice con
     }
 }
 
+/* What runs beside the steps, to their end and longer: to read it first would be to read them late.
+ */
+static bool is_beside(const struct pod_steps *s, const json_t *pod, const json_t *container)
+{
+    struct slice name = json_text_at(container, "name");
+    bool argo = object_label(pod, "workflows.argoproj.io/workflow").len > 0;
+    return s->steps && (slice_eq_cstr(json_text_at(container, "restartPolicy"), "Always") ||
+                        (argo && (slice_eq_cstr(name, "wait") || slice_eq_cstr(name, "init"))));
+}
+
 static void update_pod(struct pod_steps *s, const json_t *pod, const struct log_options *options,
                        struct buf *why)
 {
@@ -124,7 +134,9 @@ static void update_pod(struct pod_steps *s, const json_t *pod, const struct log_
         json_array_foreach(json_at(pod, "spec", specs[list], NULL), i, container)
         {
             struct slice name = json_text_at(container, "name");
-            if (options->container.len == 0 || slice_eq(options->container, name)) {
+            bool wanted = options->container.len > 0 ? slice_eq(options->container, name)
+                                                     : !is_beside(s, pod, container);
+            if (wanted) {
                 update_step(s, pod, name, status_of(pod, statuses[list], name), options, why);
                 count++;
             }

@@ -112,8 +112,9 @@ static const char *const secret =
 static int render(struct world *w, json_t *run, json_t **manifests, struct slice *image,
                   const char **reason, struct err *err)
 {
-    return run_render(&w->platform, run, SLICE("dev"), &w->arena, NULL, manifests, image, reason,
-                      err);
+    const json_t *dev = w->platform.get(w->platform.user, "DataPlane", SLICE(""), SLICE("dev"));
+    const struct run_place place = {SLICE("dev"), run_uses_argo(dev, SLICE("dev"))};
+    return run_render(&w->platform, run, &place, &w->arena, NULL, manifests, image, reason, err);
 }
 
 static bool has_argument(const json_t *container, const char *argument)
@@ -193,6 +194,28 @@ static void test_both_builders_in_both_forms(void **state)
             json_decref(run);
         }
         json_array_remove(w->objects, json_array_size(w->objects) - 1);
+    }
+}
+
+static void test_what_runs_it_is_found_unless_it_is_said(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said; /* the annotation */
+        const char *cluster;
+        bool argo;
+    } cases[] = {{"", "a", true},         {"", "b", false},      {"", "none", false},
+                 {"'false'", "a", false}, {"'true'", "b", true}, {"'perhaps'", "a", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf yaml = {0};
+        buf_addf(&yaml,
+                 "kind: DataPlane\nmetadata: {name: p, annotations: {%s%s}}\n"
+                 "status: {clusters: [{name: a, argoWorkflows: true}, {name: b}]}\n",
+                 cases[i].said[0] != '\0' ? RUN_ARGO_ANNOTATION ": " : "", cases[i].said);
+        json_t *p = parse(buf_cstr(&yaml));
+        assert_int_equal(run_uses_argo(p, slice_of(cases[i].cluster)), cases[i].argo);
+        json_decref(p);
+        buf_free(&yaml);
     }
 }
 
@@ -344,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_dockerfile_as_a_job, setup, teardown),
         cmocka_unit_test_setup_teardown(test_both_builders_in_both_forms, setup, teardown),
+        cmocka_unit_test(test_what_runs_it_is_found_unless_it_is_said),
         cmocka_unit_test_setup_teardown(test_a_command, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_of_the_workflow_plane, setup, teardown),

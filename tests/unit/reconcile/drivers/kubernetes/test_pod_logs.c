@@ -212,6 +212,25 @@ static void steps_come_in_their_order(void **state)
     assert_int_equal(f->opened, 1);
 }
 
+static void what_runs_beside_the_steps_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    f->config.steps = true;
+    struct put p = {.f = f, .object = pod("a", "terminated", MORNING)};
+    json_object_set_new(json_at(p.object, "metadata", "labels", NULL),
+                        "workflows.argoproj.io/workflow", json_string("w"));
+    json_array_insert_new(json_at(p.object, "spec", "containers", NULL), 0,
+                          json_pack("{s:s}", "name", "wait"));
+    json_array_insert_new(json_at(p.object, "spec", "initContainers", NULL), 0,
+                          json_pack("{s:s, s:s}", "name", "proxy", "restartPolicy", "Always"));
+    onloop_call(&f->o, put_fn, &p);
+    say(f, "a/checkout", "c\n");
+    say(f, "a/build", "b\n");
+    run(f);
+    assert_ok(f->rc, &f->err);
+    assert_slice(buf_slice(&f->got), "[checkout] c\n[build] b\n");
+}
+
 static void what_is_asked_for_is_asked_of_the_cluster(void **state)
 {
     struct fixture *f = *state;
@@ -435,6 +454,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LOGS_TEST(steps_come_in_their_order),
+        LOGS_TEST(what_runs_beside_the_steps_is_left_out),
         LOGS_TEST(what_is_asked_for_is_asked_of_the_cluster),
         LOGS_TEST(serving_pods_come_all_at_once_the_oldest_first),
         LOGS_TEST(without_pods_or_a_beginning_it_says_so),
