@@ -163,7 +163,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_approve = {
     .name = "approve",
     .summary = "approve a release for an environment",
-    .usage = "COMPONENT|resource/RESOURCE --to ENVIRONMENT [--release RELEASE] [OPTION...]\n"
+    .usage = "COMPONENT|resource/RESOURCE --to ENVIRONMENT [OPTION...]\n"
              "releaseset/SET [OPTION...]",
     .about =
         "The release is what the environment's binding asks for, or RELEASE. The approval says "

@@ -25,7 +25,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_promote = {
     .name = "promote",
     .summary = "let a release go to the next environment",
-    .usage = "COMPONENT|resource/RESOURCE --to ENVIRONMENT [--release RELEASE] [OPTION...]\n"
+    .usage = "COMPONENT|resource/RESOURCE --to ENVIRONMENT [OPTION...]\n"
              "--project PROJECT --to ENVIRONMENT [OPTION...]",
     .about =
         "The release is what runs healthily where the project's pipeline comes from, or RELEASE.\n"

@@ -48,7 +48,7 @@ static int run(struct cli *c, struct err *err)
 const struct command command_rollback = {
     .name = "rollback",
     .summary = "go back to the last healthy release",
-    .usage = "COMPONENT|resource/RESOURCE -e ENVIRONMENT [--release RELEASE] [OPTION...]\n"
+    .usage = "COMPONENT|resource/RESOURCE -e ENVIRONMENT [OPTION...]\n"
              "--project PROJECT -e ENVIRONMENT [OPTION...]",
     .about = "Binds the last release before this one that was healthy there, or RELEASE. What was\n"
              "healthy in an environment may come back to it without asking its gates again.\n"

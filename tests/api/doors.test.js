@@ -81,6 +81,8 @@ const NAMED = {
   releaseapprovals: {body: () => ({spec: {component: 'web', release: 'web-1', environment: 'production'}})},
   testresults: {body: () => ({spec: {component: 'web', release: 'web-1', environment: 'development', test: 'smoke',
     passed: true, url: 'https://ci.example.com/1'}})},
+  releasesets: {body: () => ({spec: {project: 'default', environment: 'production', reason: 'text',
+    releases: [{component: 'web', release: 'web-1'}]}})},
   events: { // one object, seen in two ways
     name: (n, {group}) => group ? `${n}-new` : n,
     body: (n, {group}) => group ? {type: 'Normal', eventTime: '2026-01-02T03:04:05.000007Z'} : {type: 'Normal'}},
@@ -95,7 +97,8 @@ const GUARDED = {
 // What approvals and results are about.
 async function prepareRelease() {
   const made = [
-    ['components', {spec: {image: 'nginx'}}, 'web'],
+    ['projects', {spec: {}}, 'default'],
+    ['components', {spec: {image: 'nginx', project: 'default'}}, 'web'],
     ['releases', {spec: {owner: {projectName: 'default', componentName: 'web'},
       componentType: {kind: 'ClusterComponentType', name: 'service', spec: {workloadType: 'deployment', resources: [{id: 'a', template: {}}]}},
       workload: {container: {image: 'nginx'}}}}, 'web-1'],
