@@ -390,6 +390,102 @@ static void route_owner(struct route *r, struct slice ns)
     }
 }
 
+static void route_release(struct route *r, struct slice ns, struct slice name, const json_t *o)
+{
+    struct slice component = owner_text(o, "componentName");
+    add_summary(r, SNAPSHOT_COMPONENT, ns, component, o);
+    /* A new one may make an old one too many. */
+    route__list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, component);
+    route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
+    add_sets(r, ns, owner_text(o, "projectName"));
+    add_dependants(r, ns, component);
+}
+
+/* An approval, or a test's result. */
+static void route_verdict(struct route *r, struct slice ns, struct slice release)
+{
+    add_sets(r, ns, project_of_release(r, ns, release));
+    route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, release);
+}
+
+static void route_kind(struct route *r, enum snapshot_kind kind, struct slice ns, struct slice name,
+                       const json_t *o)
+{
+    switch (kind) {
+    case SNAPSHOT_COMPONENT:
+        route_component(r, ns, name, o);
+        break;
+    case SNAPSHOT_PROJECT:
+        route_project(r, ns, name, o);
+        route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, name); /* with its settings */
+        break;
+    case SNAPSHOT_PIPELINE:
+        route_pipeline(r, ns, name);
+        break;
+    case SNAPSHOT_ENVIRONMENT:
+        route_environment(r, ns, name);
+        break;
+    case SNAPSHOT_ENVIRONMENT_TEMPLATE:
+        route_template(r, name);
+        break;
+    case SNAPSHOT_RELEASE:
+        route_release(r, ns, name, o);
+        break;
+    case SNAPSHOT_BINDING:
+        route_binding(r, ns, name, o);
+        break;
+    case SNAPSHOT_RENDERED:
+        route_rendered(r, ns, o);
+        break;
+    case SNAPSHOT_RELEASE_SET: /* one that is over may make an older one too many */
+        add_cell_sets(r, ns, spec_text(o, "project"), spec_text(o, "environment"));
+        break;
+    case SNAPSHOT_APPROVAL:
+    case SNAPSHOT_TEST:
+        route_verdict(r, ns, spec_text(o, "release"));
+        break;
+    case SNAPSHOT_DATAPLANE:
+        route_plane(r, name);
+        break;
+    case SNAPSHOT_SECRET:
+        route_secret(r, ns, name);
+        break;
+    case SNAPSHOT_CONFIG_MAP: /* whoever does not read it sees at once that nothing changed */
+        add_ns(r, SNAPSHOT_RENDERED, ns);
+        break;
+    case SNAPSHOT_ORGANIZATION:
+        route_organization(r, name);
+        break;
+    case SNAPSHOT_CLUSTER_TYPE:
+    case SNAPSHOT_TYPE:
+        route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
+        break;
+    case SNAPSHOT_TRAIT:
+    case SNAPSHOT_SECRET_REFERENCE:
+        add_ns(r, SNAPSHOT_COMPONENT, ns);
+        add_ns(r, SNAPSHOT_RENDERED, ns);
+        break;
+    case SNAPSHOT_CLUSTER_TRAIT:
+        route__all(r, SNAPSHOT_COMPONENT);
+        break;
+    case SNAPSHOT_RESOURCE:
+    case SNAPSHOT_RESOURCE_TYPE:
+    case SNAPSHOT_CLUSTER_RESOURCE_TYPE:
+    case SNAPSHOT_RESOURCE_RELEASE:
+    case SNAPSHOT_RESOURCE_BINDING:
+        break; /* route_resources()'s */
+    case SNAPSHOT_WORKFLOW:
+    case SNAPSHOT_CLUSTER_WORKFLOW:
+    case SNAPSHOT_RUN:
+        break; /* route_workflows()'s */
+    case SNAPSHOT_KIND_COUNT:
+#define X(id, kind, resource, cluster) case id:
+        SNAPSHOT_OPENCHOREO_KINDS(X)
+#undef X
+        break; /* route_openchoreo()'s */
+    }
+}
+
 void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                   struct slice name, bool whole, route_add add, void *user)
 {
@@ -407,90 +503,8 @@ void route_change(const struct snapshot *s, enum snapshot_kind kind, struct slic
     /* Whose status nobody reads. */
     bool mute =
         kind == SNAPSHOT_PROJECT || kind == SNAPSHOT_PIPELINE || kind == SNAPSHOT_ORGANIZATION;
-    if (mute && !whole) {
-        arena_free(&r.arena);
-        return;
-    }
-    switch (kind) {
-    case SNAPSHOT_COMPONENT:
-        route_component(&r, ns, name, o);
-        break;
-    case SNAPSHOT_PROJECT:
-        route_project(&r, ns, name, o);
-        /* What it says of environments is rendered with the release that runs. */
-        route__list(&r, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, ns, name);
-        break;
-    case SNAPSHOT_PIPELINE:
-        route_pipeline(&r, ns, name);
-        break;
-    case SNAPSHOT_ENVIRONMENT:
-        route_environment(&r, ns, name);
-        break;
-    case SNAPSHOT_ENVIRONMENT_TEMPLATE:
-        route_template(&r, name);
-        break;
-    case SNAPSHOT_RELEASE:
-        add_summary(&r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
-        /* A new one may make an old one too many. */
-        route__list(&r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns,
-                    owner_text(o, "componentName"));
-        route__list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, name);
-        add_sets(&r, ns, owner_text(o, "projectName"));
-        add_dependants(&r, ns, owner_text(o, "componentName"));
-        break;
-    case SNAPSHOT_BINDING:
-        route_binding(&r, ns, name, o);
-        break;
-    case SNAPSHOT_RENDERED:
-        route_rendered(&r, ns, o);
-        break;
-    case SNAPSHOT_RELEASE_SET: /* one that is over may make an older one too many */
-        add_cell_sets(&r, ns, spec_text(o, "project"), spec_text(o, "environment"));
-        break;
-    case SNAPSHOT_APPROVAL:
-    case SNAPSHOT_TEST:
-        add_sets(&r, ns, project_of_release(&r, ns, spec_text(o, "release")));
-        route__list(&r, SNAPSHOT_BINDING, SNAPSHOT_BY_RELEASE, ns, spec_text(o, "release"));
-        break;
-    case SNAPSHOT_DATAPLANE:
-        route_plane(&r, name);
-        break;
-    case SNAPSHOT_SECRET:
-        route_secret(&r, ns, name);
-        break;
-    case SNAPSHOT_CONFIG_MAP: /* whoever does not read it sees at once that nothing changed */
-        add_ns(&r, SNAPSHOT_RENDERED, ns);
-        break;
-    case SNAPSHOT_ORGANIZATION:
-        route_organization(&r, name);
-        break;
-    case SNAPSHOT_CLUSTER_TYPE:
-    case SNAPSHOT_TYPE:
-        route__list(&r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
-        break;
-    case SNAPSHOT_TRAIT:
-    case SNAPSHOT_SECRET_REFERENCE:
-        add_ns(&r, SNAPSHOT_COMPONENT, ns);
-        add_ns(&r, SNAPSHOT_RENDERED, ns);
-        break;
-    case SNAPSHOT_CLUSTER_TRAIT:
-        route__all(&r, SNAPSHOT_COMPONENT);
-        break;
-    case SNAPSHOT_RESOURCE:
-    case SNAPSHOT_RESOURCE_TYPE:
-    case SNAPSHOT_CLUSTER_RESOURCE_TYPE:
-    case SNAPSHOT_RESOURCE_RELEASE:
-    case SNAPSHOT_RESOURCE_BINDING:
-        break; /* route_resource.c */
-    case SNAPSHOT_WORKFLOW:
-    case SNAPSHOT_CLUSTER_WORKFLOW:
-    case SNAPSHOT_RUN:
-        break; /* route_workflows()'s */
-    case SNAPSHOT_KIND_COUNT:
-#define X(id, kind, resource, cluster) case id:
-        SNAPSHOT_OPENCHOREO_KINDS(X)
-#undef X
-        break; /* OpenChoreo's: see above */
+    if (whole || !mute) {
+        route_kind(&r, kind, ns, name, o);
     }
     arena_free(&r.arena);
 }
