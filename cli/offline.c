@@ -354,8 +354,31 @@ static void take_exported(struct manifests *files, json_t *uids)
     }
 }
 
+/* The control plane makes objects of choreo.dev of them (reconcile/controllers/openchoreo.h). */
+static bool is_translated(const json_t *object)
+{
+    return slice_starts_with(object_api_version(object), SLICE("openchoreo.dev/"));
+}
+
+/* Without what is translated, which says so; an error if that is all there is to render. */
+static int tell_translated(const struct offline *o, size_t translated, struct err *err)
+{
+    const char *words =
+        "the control plane makes choreo.dev's of openchoreo.dev's, and they are not "
+        "rendered without it (choreo get renderedreleases, of a server)";
+    if (translated == 0) {
+        return 0;
+    }
+    if (json_object_size(o->objects) == 0) {
+        return err_set(err, ERR_UNSUPPORTED, "%s", words);
+    }
+    print_err("left out: %zu manifest%s: %s\n", translated, translated == 1 ? "" : "s", words);
+    return 0;
+}
+
 static int read_all(struct offline *o, const struct cli *c, struct err *err)
 {
+    size_t translated = 0;
     json_t *uids = json_array();
     json_t *admitted = json_array();
     int rc = manifests_read(&o->files, &c->options.filename, c->options.recursive, err);
@@ -371,13 +394,15 @@ static int read_all(struct offline *o, const struct cli *c, struct err *err)
         if (uid.len > 0) {
             json_object_set_new(metadata, "uid", json_str(uid));
         }
-        if (json_is_object(object)) {
+        if (is_translated(object)) {
+            translated++;
+        } else if (json_is_object(object)) {
             add(o, json_incref(object), (int)i);
         }
     }
     json_decref(uids);
     json_decref(admitted);
-    return rc;
+    return rc == 0 ? tell_translated(o, translated, err) : rc;
 }
 
 int offline_open(struct offline *o, const struct cli *c, struct err *err)

@@ -296,4 +296,14 @@ refuse "rendered" c render -f "$DIR/bad.yaml" && says \
     "bad.yaml:12: componenttype.choreo.dev/bad: resources[deployment].template.spec.replicas, column 16:" \
     "no such key: replicas (component odd in environment development)"
 
+cat >"$DIR/theirs.yaml" <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: Component
+metadata: {name: theirs}
+spec: {owner: {projectName: default}, componentType: {kind: ClusterComponentType, name: deployment/service}}
+YAML
+refuse "what the control plane translates" c render -f "$DIR/theirs.yaml" && says \
+    "the control plane makes choreo.dev's of openchoreo.dev's, and they are not rendered without it"
+check "others are rendered beside it" c render -f "$DIR/theirs.yaml" -f "$samples" -o table
+
 finish
