@@ -1,9 +1,10 @@
 /* promotion.c: reads what a decision needs, one object after another, and decides.
  *
- * Happy path: each step reads one object, linearizably (all are of one namespace, so of one shard);
- * the last lists the bindings; then the trees are judged by proto/promotion.h. Failure path: an
- * object that is not there ends the questions early. For a binding that is no refusal, since it may
- * still come; an approval or a result of what is not there means nothing, and is refused. */
+ * Happy path: each step reads one object, linearizably (all are of one namespace, so of one shard,
+ * but for a ClusterWorkflow); the last lists the bindings; then the trees are judged by
+ * proto/promotion.h. Failure path: an object that is not there ends the questions early. For a
+ * binding that is no refusal, since it may still come; an approval or a result of what is not there
+ * means nothing, and is refused. */
 #include "node/api/promotion_internal.h"
 
 #include "proto/promotion.h"
@@ -11,6 +12,7 @@
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
 #define RESOURCE_SET "releasesets.choreo.dev"
+#define RESOURCE_RUN "workflowruns.choreo.dev"
 
 static void next(struct promotion_check *c);
 
@@ -34,6 +36,11 @@ static bool is_set(const struct promotion_check *c)
     return slice_eq_cstr(c->kind->resource, RESOURCE_SET);
 }
 
+static bool is_run(const struct promotion_check *c)
+{
+    return slice_eq_cstr(c->kind->resource, RESOURCE_RUN);
+}
+
 static struct slice release_name(const struct promotion_check *c)
 {
     return is_binding(c) ? promotion_asked(c->object) : text(c->object, "release", NULL);
@@ -55,6 +62,9 @@ bool promotion_concerns(const struct kind *kind, const json_t *before, const jso
     }
     if (slice_eq_cstr(kind->resource, RESOURCE_SET)) {
         return before == NULL && promotion__set_concerns(after);
+    }
+    if (slice_eq_cstr(kind->resource, RESOURCE_RUN)) {
+        return before == NULL && promotion__run_concerns(after);
     }
     return before == NULL && (slice_eq_cstr(kind->resource, RESOURCE_APPROVAL) ||
                               slice_eq_cstr(kind->resource, RESOURCE_TEST));
@@ -213,20 +223,32 @@ static void took_release(struct promotion_check *c)
     next(c);
 }
 
-static void on_get(struct backend_get *get, int rc, const struct err *err)
+static void on_missing(struct promotion_check *c)
 {
-    struct promotion_check *c = get->user;
     const char *const *ours = c->track->kinds;
     const char *const kinds[] = {ours[PROMOTION_RELEASE], ours[PROMOTION_OWNER], "Project",
                                  "DeploymentPipeline"};
-    json_t **trees[] = {&c->release, &c->owner, &c->project, &c->pipeline};
+    if (is_set(c)) {
+        promotion__set_missing(c);
+    } else if (is_run(c)) {
+        promotion__run_missing(c);
+    } else {
+        not_there(c, kinds[c->step]);
+    }
+}
+
+static void on_get(struct backend_get *get, int rc, const struct err *err)
+{
+    struct promotion_check *c = get->user;
+    json_t **trees[] = {&c->release,  &c->owner,    &c->project,
+                        &c->pipeline, &c->bindings, &c->workflow};
     enum promotion_step step = (enum promotion_step)c->step;
     if (rc == 0) {
         rc = keep(c, &get->object, trees[step]);
     } else if (rc == ERR_NOT_FOUND) {
         /* The project `default` need not exist. */
         if (step != READ_PROJECT || !slice_eq_cstr(buf_slice(&c->name), "default")) {
-            is_set(c) ? promotion__set_missing(c) : not_there(c, kinds[step]);
+            on_missing(c);
             return;
         }
         rc = 0;
@@ -241,6 +263,10 @@ static void on_get(struct backend_get *get, int rc, const struct err *err)
         promotion__set_took(c);
         return;
     }
+    if (is_run(c)) {
+        promotion__run_took(c);
+        return;
+    }
     c->step++;
     if (step == READ_RELEASE) {
         took_release(c);
@@ -249,19 +275,30 @@ static void on_get(struct backend_get *get, int rc, const struct err *err)
     }
 }
 
-void promotion__read(struct promotion_check *c, const char *resource, struct slice name)
+static void read_in(struct promotion_check *c, struct slice ns, const char *resource,
+                    struct slice name)
 {
     buf_clear(&c->name);
     buf_add(&c->name, name);
     c->get = (struct backend_get){
         .loop = c->loop,
-        .key = {.resource = slice_of(resource), .ns = c->ns, .name = buf_slice(&c->name)},
+        .key = {.resource = slice_of(resource), .ns = ns, .name = buf_slice(&c->name)},
         .consistency = BACKEND_LINEARIZABLE,
         .deadline_ms = c->deadline_ms,
         .user = c,
         .done = on_get,
     };
     c->backend->ops->get(c->backend, &c->get);
+}
+
+void promotion__read(struct promotion_check *c, const char *resource, struct slice name)
+{
+    read_in(c, c->ns, resource, name);
+}
+
+void promotion__read_shared(struct promotion_check *c, const char *resource, struct slice name)
+{
+    read_in(c, (struct slice){0}, resource, name);
 }
 
 static void on_row(struct backend_list *list, const struct backend_object *object)
@@ -335,6 +372,8 @@ static void next(struct promotion_check *c)
     case LIST_BINDINGS:
         list_bindings(c);
         break;
+    case READ_WORKFLOW: /* of a run alone */
+        break;
     }
 }
 
@@ -343,6 +382,8 @@ void promotion_check_start(struct promotion_check *check)
     check->track = promotion_track_of(check->object);
     if (is_set(check)) {
         promotion__set_start(check);
+    } else if (is_run(check)) {
+        promotion__run_start(check);
     } else {
         next(check);
     }

@@ -1,17 +1,17 @@
-/* promotion.h: what the gate asks of other objects before a promotion, an approval or a test result
- * is written.
+/* promotion.h: what the gate asks of other objects before a promotion, an approval, a test result
+ * or a run that will report one is written.
  *
  *   release -> component or resource -> Project -> pipeline -> its bindings -> yes, or why not
  *
  * It refuses what cannot be right: a set of releases that are not there, or not of its project, or
  * to where no pipeline leads (promotion_set.c); a binding to where the pipeline does not lead, or
  * of a release that was never healthy where it leads from; an approval by an author, by who asked
- * for the promotion, or by somebody in none of the groups. What may only be early is let through
- * (objects may come in any order, gates open with time): the controller judges every binding again,
- * from one consistent view, before anything is rolled out (reconcile/controllers/promotion.h).
- * Owner:  the caller embeds struct promotion_check; it and all it borrows stay until done, which
- *         comes exactly once, never inside promotion_check_start().
- * Thread: the loop's. */
+ * for the promotion, or by somebody in none of the groups; a run that reports a test for somebody
+ * who may not (promotion_run.c). What may only be early is let through (objects may come in any
+ * order, gates open with time): the controller judges every binding again, from one consistent
+ * view, before anything is rolled out (reconcile/controllers/promotion.h). Owner:  the caller
+ * embeds struct promotion_check; it and all it borrows stay until done, which comes exactly once,
+ * never inside promotion_check_start(). Thread: the loop's. */
 #ifndef NODE_API_PROMOTION_H
 #define NODE_API_PROMOTION_H
 
@@ -40,7 +40,7 @@ struct promotion_check {
     int step;
     const struct promotion_track *track;
     size_t member; /* of a set */
-    json_t *release, *owner, *project, *pipeline, *bindings;
+    json_t *release, *owner, *project, *pipeline, *bindings, *workflow;
     struct buf name; /* of what is read */
     struct err err;
 };

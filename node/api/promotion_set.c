@@ -124,6 +124,7 @@ void promotion__set_missing(struct promotion_check *c)
         break;
     case READ_PIPELINE:
     case LIST_BINDINGS:
+    case READ_WORKFLOW:
         promotion__end(c, 0);
         return;
     }
@@ -153,6 +154,7 @@ void promotion__set_took(struct promotion_check *c)
         c->member++;
         break;
     case LIST_BINDINGS:
+    case READ_WORKFLOW:
         break;
     }
     if (good) {

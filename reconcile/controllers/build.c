@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "reconcile/controllers/run_test.h"
 #include "reconcile/controllers/workflow_run.h"
 
 #define BUILT "Built"
@@ -20,8 +21,10 @@ struct work {
     struct slice project_name;
     json_t *edit;
     struct plan *plan;
-    const struct snapshot_entry **runs; /* oldest first */
+    const struct snapshot_entry **runs; /* its builds, oldest first */
     size_t run_count;
+    const struct snapshot_entry **tests; /* likewise: those that test its releases */
+    size_t test_count;
     struct build *out;
 };
 
@@ -38,20 +41,33 @@ static int run_order(const void *a, const void *b)
     return c != 0 ? c : slice_cmp(x->name, y->name);
 }
 
+static void sort_runs(const struct snapshot_entry **runs, size_t count)
+{
+    if (count > 1) {
+        qsort(runs, count, sizeof(*runs), run_order);
+    }
+}
+
 static void find_runs(struct work *w)
 {
     const struct snapshot_entry **all;
     size_t count = snapshot_list(w->s, SNAPSHOT_RUN, SNAPSHOT_BY_COMPONENT, w->entry->ns,
                                  w->entry->name, &w->plan->arena, &all);
     w->runs = all;
+    w->tests = arena_alloc(&w->plan->arena, (count + 1) * sizeof(*w->tests));
     for (size_t i = 0; i < count; i++) {
-        if (!all[i]->deleting && snapshot_tree(w->s, all[i]) != NULL) {
+        const json_t *run = snapshot_tree(w->s, all[i]);
+        if (all[i]->deleting || run == NULL) {
+            continue;
+        }
+        if (run_is_test(run)) {
+            w->tests[w->test_count++] = all[i];
+        } else {
             w->runs[w->run_count++] = all[i];
         }
     }
-    if (w->run_count > 1) {
-        qsort(w->runs, w->run_count, sizeof(*w->runs), run_order);
-    }
+    sort_runs(w->runs, w->run_count);
+    sort_runs(w->tests, w->test_count);
 }
 
 static bool is_phase(const json_t *run, const char *phase)
@@ -219,6 +235,11 @@ static void delete_old(struct work *w)
         struct slice image = json_text(json_at(run, "status", "image", NULL));
         if (run_ended(run) && !slice_eq(w->runs[i]->name, w->out->run) && !in_use(w, image)) {
             plan_delete(w->plan, w->runs[i]);
+        }
+    }
+    for (size_t i = 0; i + BUILD_RUNS_KEPT < w->test_count; i++) {
+        if (run_ended(snapshot_tree(w->s, w->tests[i]))) {
+            plan_delete(w->plan, w->tests[i]);
         }
     }
 }

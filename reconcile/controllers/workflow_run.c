@@ -9,6 +9,7 @@
  * deleted. */
 #include "reconcile/controllers/workflow_run.h"
 
+#include "reconcile/controllers/run_test.h"
 #include "reconcile/controllers/workflow_outcome.h"
 #include "render/deployment.h"
 #include "render/name.h"
@@ -106,6 +107,7 @@ static void tell(struct work *w, const char *phase, const char *reason, const ch
                   succeeded || failed ? reason : phase, "%s", message);
     if (succeeded || failed) {
         set_time(w, "completedAt");
+        run_test_report(w->s, w->run, succeeded, w->edit, w->plan);
     }
     status_observe(w->edit);
 }

@@ -45,7 +45,9 @@ static void put(struct door *d, const char *resource, const char *kind, const ch
     struct err err;
     char id[64];
     (void)snprintf(id, sizeof id, "a put of an object: %s", name);
-    json_t *o = object_new("choreo.dev/v1", kind, SLICE("default"), slice_of(name));
+    struct slice ns =
+        slice_starts_with(slice_of(kind), SLICE("Cluster")) ? SLICE("") : SLICE("default");
+    json_t *o = object_new("choreo.dev/v1", kind, ns, slice_of(name));
     json_t *more = read_tree(rest);
     json_object_set_new(json_object_get(o, "metadata"), "uid", json_string(name));
     json_object_update(json_object_get(o, "metadata"), json_object_get(more, "metadata"));
@@ -53,7 +55,7 @@ static void put(struct door *d, const char *resource, const char *kind, const ch
     json_object_update(o, more);
     assert_ok(object_canonical(o, &p.body, &p.splice, &err), &err);
     p.submit = (struct backend_submit){
-        .key = {.resource = slice_of(resource), .ns = SLICE("default"), .name = slice_of(name)},
+        .key = {.resource = slice_of(resource), .ns = ns, .name = slice_of(name)},
         .verb = BACKEND_CREATE,
         .body = buf_slice(&p.body),
         .splice = p.splice,
@@ -114,6 +116,7 @@ struct write {
     char message[ERR_MESSAGE_MAX];
     char by[64];
     char owner[64];
+    char tested[64]; /* spec.test.releaseUID */
     int rc;
 };
 
@@ -125,6 +128,9 @@ static void on_written(struct gate_write *w, int rc, const struct err *err)
     (void)snprintf(t->message, sizeof(t->message), "%s", err != NULL ? err->message : "");
     if (rc == 0 && json_scan(w->object.body, &raw, "spec", "by", NULL)) {
         (void)snprintf(t->by, sizeof(t->by), "%.*s", SLICE_ARG(raw));
+    }
+    if (rc == 0 && json_scan(w->object.body, &raw, "spec", "test", "releaseUID", NULL)) {
+        (void)snprintf(t->tested, sizeof(t->tested), "%.*s", SLICE_ARG(raw));
     }
     if (rc == 0 && json_scan(w->object.body, &raw, "metadata", "ownerReferences", NULL)) {
         bool found = slice_find(raw, SLICE("\"uid\":\"web-1\"")) != SIZE_MAX;
@@ -412,6 +418,86 @@ static void a_result_is_one_of_a_release(void **state)
     assert_int_equal(t.rc, ERR_UNPROCESSABLE);
 }
 
+/* ---- runs that report a test ---- */
+
+static void put_workflows(struct door *d)
+{
+    put(d, "clusterworkflows.choreo.dev", "ClusterWorkflow", "smoke",
+        "{'spec':{'reportsTests':true,'runTemplate':{}}}");
+    put(d, "clusterworkflows.choreo.dev", "ClusterWorkflow", "run-command",
+        "{'spec':{'runTemplate':{}}}");
+}
+
+static const char *run_as(struct door *d, struct write *t, const char *group, const char *workflow,
+                          const char *component, const char *release)
+{
+    char body[500];
+    (void)snprintf(body, sizeof body,
+                   "{'metadata':{'generateName':'r-'},'spec':{'workflow':%s,'owner':{%s},"
+                   "'test':{'name':'smoke','environment':'qa','releaseName':'%s',"
+                   "'releaseUID':'forged'}}}",
+                   workflow, component, release);
+    write_as(d, t, known("bob", group), "workflowruns.choreo.dev", ADMIT_CREATE, "", body);
+    return t->message;
+}
+
+#define OF_WEB "'componentName':'web'"
+
+static void a_run_reports_a_test_if_its_workflow_or_its_maker_may(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    put_workflows(d);
+    (void)run_as(d, &t, "developers", "{'name':'smoke'}", OF_WEB, "web-1");
+    assert_int_equal(t.rc, 0);
+    assert_string_equal(t.tested, "\"web-1\""); /* its uid, whatever was sent */
+    (void)run_as(d, &t, "choreo:testers", "{'name':'run-command'}", OF_WEB, "web-1");
+    assert_int_equal(t.rc, 0);
+    (void)run_as(d, &t, "system:masters", "{'kind':'Workflow','name':'own'}", OF_WEB, "web-1");
+    assert_int_equal(t.rc, 0);
+}
+
+static void nobody_passes_a_gate_with_a_command_of_their_own(void **state)
+{
+    static const char *const workflows[] = {"{'name':'run-command'}", "{'name':'ghost'}",
+                                            "{'kind':'Workflow','name':'smoke'}",
+                                            "{'group':'openchoreo.dev','name':'smoke'}"};
+    struct door *d = *state;
+    struct write t;
+    put_workflows(d);
+    for (size_t i = 0; i < sizeof workflows / sizeof *workflows; i++) {
+        const char *why = run_as(d, &t, "developers", workflows[i], OF_WEB, "web-1");
+        assert_int_equal(t.rc, ERR_FORBIDDEN);
+        assert_non_null(strstr(why, "spec.test: \"bob\" may not write TestResults"));
+    }
+    assert_string_equal(run_as(d, &t, "developers", "{'name':'run-command'}", OF_WEB, "web-1"),
+                        "spec.test: \"bob\" may not write TestResults (group choreo:testers may), "
+                        "and ClusterWorkflow \"run-command\" is no ClusterWorkflow with "
+                        "reportsTests: true");
+}
+
+static void a_run_tests_a_release_of_its_component(void **state)
+{
+    static const struct {
+        const char *component, *release, *why;
+    } cases[] = {
+        {"", "web-1", "spec.owner.componentName: a run with spec.test says whose release it tests"},
+        {OF_WEB, "ghost",
+         "spec.test.releaseName: there is no release \"ghost\" in namespace \"default\""},
+        {OF_WEB, "api-1",
+         "spec.test.releaseName: release \"api-1\" is one of component \"api\", not of \"web\""},
+    };
+    struct door *d = *state;
+    struct write t;
+    put_workflows(d);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *why = run_as(d, &t, "system:masters", "{'name':'smoke'}", cases[i].component,
+                                 cases[i].release);
+        assert_int_equal(t.rc, ERR_UNPROCESSABLE);
+        assert_string_equal(why, cases[i].why);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +515,9 @@ int main(void)
         TEST(in_another_s_name_it_is_one_s_own),
         TEST(what_needs_no_approval_takes_none),
         TEST(a_result_is_one_of_a_release),
+        TEST(a_run_reports_a_test_if_its_workflow_or_its_maker_may),
+        TEST(nobody_passes_a_gate_with_a_command_of_their_own),
+        TEST(a_run_tests_a_release_of_its_component),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
