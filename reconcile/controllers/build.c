@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "reconcile/controllers/build_allowed.h"
 #include "reconcile/controllers/run_test.h"
 #include "reconcile/controllers/workflow_run.h"
 
@@ -116,10 +117,20 @@ static struct slice followed_commit(const struct work *w)
     return json_text(json_at(w->component, "status", "source", "commit", NULL));
 }
 
+/* Why the component's type does not let its workflow build it, or NULL. */
+static const char *forbidden(const struct snapshot *s, struct plan *plan, const json_t *component)
+{
+    json_t *target = workflow_run_target(component);
+    const char *why = build_forbidden(plan, build_type(s, component), target);
+    json_decref(target);
+    return why;
+}
+
 struct slice build_make_run(const struct snapshot *s, struct plan *plan,
                             const struct workflow_run_request *request)
 {
-    json_t *run = workflow_run_of(request);
+    bool may = forbidden(s, plan, request->component) == NULL;
+    json_t *run = may ? workflow_run_of(request) : NULL;
     if (run == NULL) {
         return (struct slice){0};
     }
@@ -267,8 +278,11 @@ bool build_plan(const struct snapshot *s, const struct snapshot_entry *component
     note_newest(&w);
     delete_old(&w);
     report(&w);
-    if (wants_run(&w, json_object_get(source, "git")) &&
-        make_run(&w, json_object_get(source, "git"))) {
+    const char *why = forbidden(s, plan, w.component);
+    if (why != NULL) {
+        tell(&w, "WorkflowNotAllowed", why);
+    } else if (wants_run(&w, json_object_get(source, "git")) &&
+               make_run(&w, json_object_get(source, "git"))) {
         out->reason = "Building";
         out->message = "its first build is being started";
     }

@@ -26,7 +26,7 @@ bool build_plan(const struct snapshot *s, const struct snapshot_entry *component
  * the run? So it is where OpenChoreo's workflows build. */
 bool build_is_for_workload(const json_t *component);
 /* Makes the run, whichever kind it is of; its name, the plan's. Empty: there is one of that name,
- * or nothing to build. */
+ * or nothing to build, or the component's type allows that workflow none. */
 struct slice build_make_run(const struct snapshot *s, struct plan *plan,
                             const struct workflow_run_request *request);
 /* The component names an image itself: what its source says is recorded, and not built. */

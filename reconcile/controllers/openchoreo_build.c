@@ -12,14 +12,10 @@
 #include "reconcile/controllers/openchoreo.h"
 
 #include "proto/workflow_source.h"
+#include "reconcile/controllers/build_allowed.h"
 
 /* On our Component: the run whose image was written into the Workload. */
 #define WRITTEN "choreo.dev/workload-of-run"
-
-static const char *workflow_kind(const json_t *ref)
-{
-    return slice_eq_cstr(json_text_at(ref, "kind"), "Workflow") ? "Workflow" : "ClusterWorkflow";
-}
 
 static const json_t *find_workflow(const struct translation *t, const json_t *ref)
 {
@@ -40,36 +36,19 @@ static const json_t *find_type(const struct translation *t)
                         slash == SIZE_MAX ? name : slice_sub(name, slash + 1, SIZE_MAX));
 }
 
-static bool is_allowed(const json_t *type, const json_t *ref)
-{
-    size_t i;
-    json_t *allowed;
-    json_array_foreach(json_at(type, "spec", "allowedWorkflows", NULL), i, allowed)
-    {
-        if (slice_eq(json_text_at(allowed, "name"), json_text_at(ref, "name")) &&
-            slice_eq_cstr(slice_of(workflow_kind(allowed)), workflow_kind(ref))) {
-            return true;
-        }
-    }
-    return type == NULL;
-}
-
 /* The source that it builds, a new tree; NULL, with the condition set, if it cannot. */
 static json_t *find_source(struct translation *t, const json_t *ref, const json_t *workflow)
 {
-    const char *kind = workflow_kind(ref);
+    const char *kind = build_workflow_kind(ref);
     struct slice name = json_text_at(ref, "name");
-    const json_t *type = find_type(t);
     if (workflow == NULL) {
         translation_refuse(t, "WorkflowNotFound", "there is no %s \"%.*s\" yet", kind,
                            SLICE_ARG(name));
         return NULL;
     }
-    if (!is_allowed(type, ref)) {
-        translation_refuse(t, "WorkflowNotAllowed",
-                           "%s \"%.*s\" is none of spec.allowedWorkflows of the component's type "
-                           "\"%.*s\"",
-                           kind, SLICE_ARG(name), SLICE_ARG(object_name(type)));
+    const char *forbidden = build_forbidden(t->plan, find_type(t), ref);
+    if (forbidden != NULL) {
+        translation_refuse(t, "WorkflowNotAllowed", "%s", forbidden);
         return NULL;
     }
     json_t *source = workflow_source_read(workflow, json_object_get(ref, "parameters"));
@@ -100,9 +79,9 @@ bool openchoreo_build_spec(struct translation *t, json_t *spec)
         json_object_set_new(spec, "autoBuild", json_null());
         return false;
     }
-    json_t *target = json_pack("{s:s, s:s, s:o, s:o}", "group", OPENCHOREO_GROUP, "kind",
-                               workflow_kind(ref), "name", json_str(json_text_at(ref, "name")),
-                               "sourceParameters", workflow_source_paths(workflow));
+    json_t *target = json_pack(
+        "{s:s, s:s, s:o, s:o}", "group", OPENCHOREO_GROUP, "kind", build_workflow_kind(ref), "name",
+        json_str(json_text_at(ref, "name")), "sourceParameters", workflow_source_paths(workflow));
     const json_t *parameters = json_object_get(ref, "parameters");
     if (json_is_object(parameters)) {
         json_object_set_new(target, "parameters", json_deep_copy(parameters));

@@ -9,6 +9,7 @@
  * deleted. */
 #include "reconcile/controllers/workflow_run.h"
 
+#include "reconcile/controllers/build_allowed.h"
 #include "reconcile/controllers/run_test.h"
 #include "reconcile/controllers/workflow_outcome.h"
 #include "render/deployment.h"
@@ -166,6 +167,19 @@ static bool find_workflow(struct work *w)
                                  "there is no %.*s \"%.*s\": create it, or delete this run",
                                  SLICE_ARG(kind.len > 0 ? kind : SLICE("ClusterWorkflow")),
                                  SLICE_ARG(json_text_at(target, "name"))));
+}
+
+/* Whatever builds a component is one of what its type allows, whoever made the run. */
+static bool may_build(struct work *w)
+{
+    struct slice name = owner_text(w->run, "componentName");
+    const json_t *component = snapshot_get(w->s, SNAPSHOT_COMPONENT, w->entry->ns, name);
+    if (component == NULL || run_is_test(w->run)) {
+        return true;
+    }
+    const char *why = build_forbidden(w->plan, build_type(w->s, component),
+                                      json_at(w->run, "spec", "workflow", NULL));
+    return why == NULL || fail(w, "WorkflowNotAllowed", why);
 }
 
 struct slice run_plane_marked(const struct snapshot *s, struct arena *arena)
@@ -499,7 +513,7 @@ void workflow_run_plan(const struct snapshot *s, const struct snapshot_entry *en
         follow(&w);
     } else if (sent) {
         (void)fail(&w, "Gone", "its RenderedRelease was deleted while it ran: make another run");
-    } else if (find_source(&w) && find_workflow(&w) && find_plane(&w)) {
+    } else if (find_source(&w) && find_workflow(&w) && may_build(&w) && find_plane(&w)) {
         (void)start(&w);
     }
 }
