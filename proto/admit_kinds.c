@@ -1,5 +1,5 @@
-/* What single kinds want besides their schemas: Secret, ConfigMap, Namespace, Lease,
- * CustomResourceDefinition; and Scale. */
+/* What single kinds want besides their schemas: Secret, ConfigMap, Namespace, Lease, Event,
+ * Component, CustomResourceDefinition; and Scale. */
 #include <stdio.h>
 
 #include "base/crypto.h"
@@ -169,6 +169,29 @@ static void check_event(const struct admit_request *request, struct admit_result
     }
 }
 
+/* What comes of a Secret is no build's to bake into an image. What was so already may stay. */
+static void check_component(const struct admit_request *request, struct admit_result *result)
+{
+    (void)request;
+    const json_t *before = json_at(result->before, "spec", "build", "env", NULL);
+    json_t *env = json_at(result->object, "spec", "build", "env", NULL);
+    size_t i;
+    json_t *item;
+    if (before != NULL && env != NULL && json_equal(before, env)) {
+        return;
+    }
+    json_array_foreach(env, i, item)
+    {
+        if (json_object_get(item, "valueFrom") != NULL) {
+            char field[64];
+            (void)snprintf(field, sizeof(field), "spec.build.env[%zu].valueFrom", i);
+            cause_add(&result->causes, CAUSE_FORBIDDEN, slice_of(field),
+                      "Forbidden: a build takes values alone, as images keep them; what is secret "
+                      "belongs in spec.env");
+        }
+    }
+}
+
 static void check_definition(const struct admit_request *request, struct admit_result *result)
 {
     if (result->causes.count == 0) {
@@ -185,6 +208,7 @@ static const struct {
     {"events", check_event},
     {"events.events.k8s.io", check_event},
     {"leases.coordination.k8s.io", check_lease},
+    {"components.choreo.dev", check_component},
     {CRD_RESOURCE, check_definition},
     {"roles.rbac.authorization.k8s.io", admit__check_role},
     {"clusterroles.rbac.authorization.k8s.io", admit__check_role},

@@ -65,7 +65,7 @@ static void set_text(json_t *parameters, const char *group, const char *key, str
     }
 }
 
-/* Values alone: what comes of a Secret is no build's to bake into an image. */
+/* Values alone (admit_kinds.c); one that was stored before that was refused says nothing. */
 static void set_env(json_t *parameters, const json_t *env)
 {
     json_t *list = json_array();

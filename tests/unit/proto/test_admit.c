@@ -334,6 +334,24 @@ static void secrets_and_config(void **state)
                ERR_UNPROCESSABLE, "immutable");
 }
 
+/* What comes of a Secret would be baked into an image. */
+static void a_build_takes_values_alone(void **state)
+{
+    struct fixture *f = *state;
+    int rc = write_op(f, "component", ADMIT_CREATE,
+                      "{'metadata':{'name':'x'},'spec':{'image':'a','build':{'env':["
+                      "{'name':'A','value':'b'},{'name':'S','valueFrom':{'secretKeyRef':"
+                      "{'name':'s','key':'k'}}}]}}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.build.env[1].valueFrom");
+    assert_true(has_cause(&f->result.causes, "spec.build.env[1].valueFrom",
+                          "Forbidden: a build takes values alone"));
+    assert_int_equal(f->result.causes.count, 1);
+    assert_ok(write_op(f, "component", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'spec':{'image':'a','build':{'env':["
+                       "{'name':'A','value':'b'}]}}}"),
+              &f->err);
+}
+
 static void limits(void **state)
 {
     struct fixture *f = *state;
@@ -462,6 +480,7 @@ int main(void)
         T(the_server_has_its_own_say),
         T(some_namespaces_stay),
         T(secrets_and_config),
+        T(a_build_takes_values_alone),
         T(limits),
         T(applying_again_changes_nothing),
         T(very_many_finalizers_are_compared_in_time),
