@@ -12,6 +12,8 @@ enum { COMMIT_SHOWN = 12, NAME_MAX_BYTES = 63, TAIL_MAX = 24, HASH_SHOWN = 8 };
 
 #define DOCKERFILE_BUILDER "dockerfile-builder"
 #define BUILDPACKS_BUILDER "buildpacks-builder"
+/* By which buildpacks are told what a source is written for, instead of finding out. */
+#define RUNTIME_ENV "GOOGLE_RUNTIME"
 
 /* ---- the source ---- */
 
@@ -66,9 +68,10 @@ static void set_text(json_t *parameters, const char *group, const char *key, str
 }
 
 /* Values alone (admit_kinds.c); one that was stored before that was refused says nothing. */
-static void set_env(json_t *parameters, const json_t *env)
+static void set_env(json_t *parameters, const json_t *env, struct slice runtime)
 {
     json_t *list = json_array();
+    bool told = runtime.len == 0;
     size_t i;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)env, i, item)
@@ -78,6 +81,11 @@ static void set_env(json_t *parameters, const json_t *env)
                                                   json_str(json_text_at(item, "name")), "value",
                                                   json_str(json_text_at(item, "value"))));
         }
+        told = told || slice_eq_cstr(json_text_at(item, "name"), RUNTIME_ENV);
+    }
+    if (!told) {
+        json_array_append_new(
+            list, json_pack("{s:s, s:o}", "name", RUNTIME_ENV, "value", json_str(runtime)));
     }
     if (json_array_size(list) > 0) {
         json_object_set(parameters, "buildEnv", list);
@@ -103,7 +111,7 @@ json_t *workflow_run_target(const json_t *component)
         set_text(parameters, "docker", "filePath", json_text_at(dockerfile, "path"));
         set_text(parameters, "docker", "context", json_text_at(dockerfile, "context"));
     }
-    set_env(parameters, json_object_get(build, "env"));
+    set_env(parameters, json_object_get(build, "env"), packs ? runtime : (struct slice){0});
     return json_pack("{s:s, s:s, s:o}", "kind", "ClusterWorkflow", "name",
                      packs ? BUILDPACKS_BUILDER : DOCKERFILE_BUILDER, "parameters", parameters);
 }

@@ -43,7 +43,8 @@ static void every_failing_field_is_named(void **state)
     struct fixture *f = *state;
     int rc = write_op(f, "component", ADMIT_CREATE,
                       "{'metadata':{'name':'Bad_Name','labels':{'a b':'c'}},'spec':{'replicas':-1,"
-                      "'image':7,'endpoints':[{'name':'UP','port':70000,'visibility':'world'},"
+                      "'image':7,'runtime':'klingon','endpoints':[{'name':'UP','port':70000,'"
+                      "visibility':'world'},"
                       "{'port':1},{'name':'a','port':1},{'name':'a','port':2}],"
                       "'env':[{'name':'1X'}],'resources':{'limits':{'cpu':'lots'}},"
                       "'dependencies':'none'}}");
@@ -53,6 +54,7 @@ static void every_failing_field_is_named(void **state)
     assert_true(has_cause(c, "metadata.labels", "a b"));
     assert_true(has_cause(c, "spec.replicas", "greater than or equal to 0"));
     assert_true(has_cause(c, "spec.image", "must be a string"));
+    assert_true(has_cause(c, "spec.runtime", "\"klingon\": supported values: \"go\", \"java\""));
     assert_true(has_cause(c, "spec.endpoints[0].name", "RFC 1123"));
     assert_true(has_cause(c, "spec.endpoints[0].port", "65535"));
     assert_true(has_cause(c, "spec.endpoints[0].visibility", "supported values: \"project\""));

@@ -64,13 +64,39 @@ static void test_source_of_the_project(void **state)
     assert_true(slice_eq_cstr(at(run, "source", "git", "branch"), "fix"));
     assert_null(json_at(run, "spec", "source", "git", "tag", NULL));
     assert_true(slice_eq_cstr(at(run, "workflow", "name", NULL), "buildpacks-builder"));
-    assert_int_equal(
-        json_array_size(json_at(run, "spec", "workflow", "parameters", "buildEnv", NULL)), 1);
+    const json_t *env = json_at(run, "spec", "workflow", "parameters", "buildEnv", NULL);
+    assert_int_equal(json_array_size(env), 2);
+    assert_true(slice_eq_cstr(json_text_at(json_array_get(env, 0), "name"), "A"));
+    assert_true(slice_eq_cstr(json_text_at(json_array_get(env, 1), "name"), "GOOGLE_RUNTIME"));
+    assert_true(slice_eq_cstr(json_text_at(json_array_get(env, 1), "value"), "go"));
     assert_int_equal(object_name(run).len, strlen("user-build-") + 12);
     assert_null(json_at(run, "metadata", "ownerReferences", NULL));
     json_decref(run);
     json_decref(component);
     json_decref(project);
+}
+
+static json_t *target_env(const char *spec)
+{
+    json_t *component = parse(spec);
+    json_t *target = workflow_run_target(component);
+    json_t *env = json_incref(json_at(target, "parameters", "buildEnv", NULL));
+    json_decref(target);
+    json_decref(component);
+    return env;
+}
+
+/* Buildpacks alone are told it, and what the build's own environment says stands. */
+static void test_runtime_is_told(void **state)
+{
+    (void)state;
+    assert_null(target_env("spec: {runtime: go, build: {dockerfile: {path: D}}}\n"));
+    assert_null(target_env("spec: {build: {buildpacks: true}}\n"));
+    json_t *env = target_env("spec: {runtime: java, build: {env: [{name: GOOGLE_RUNTIME, value: "
+                             "go}]}}\n");
+    assert_int_equal(json_array_size(env), 1);
+    assert_true(slice_eq_cstr(json_text_at(json_array_get(env, 0), "value"), "go"));
+    json_decref(env);
 }
 
 static void test_no_source(void **state)
@@ -157,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_a_commit),       cmocka_unit_test(test_source_of_the_project),
+        cmocka_unit_test(test_runtime_is_told),   cmocka_unit_test(test_workflow_of_its_own),
         cmocka_unit_test(test_no_source),         cmocka_unit_test(test_workflow_of_its_own),
         cmocka_unit_test(test_long_names_differ), cmocka_unit_test(test_of_openchoreo),
     };
