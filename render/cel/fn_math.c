@@ -107,6 +107,20 @@ CEL_FN(cel_fn_math_trunc)
     return on_double(ctx, "math.trunc", trunc, args, count, out);
 }
 
+/* Of a negative number it is NaN. */
+CEL_FN(cel_fn_math_sqrt)
+{
+    struct cel_value v = args[0];
+    if (v.type == CEL_INT) {
+        *out = cel_double(sqrt((double)v.as.integer));
+    } else if (v.type == CEL_UINT) {
+        *out = cel_double(sqrt((double)v.as.natural));
+    } else {
+        return on_double(ctx, "math.sqrt", sqrt, args, count, out);
+    }
+    return true;
+}
+
 CEL_FN(cel_fn_math_is_nan)
 {
     if (args[0].type != CEL_DOUBLE) {

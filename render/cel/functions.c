@@ -84,6 +84,7 @@ static const struct cel_function functions[] = {
     {"math.round", "(double) double", cel_fn_math_round},
     {"math.trunc", "(double) double", cel_fn_math_trunc},
     {"math.sign", "(N) N", cel_fn_math_sign},
+    {"math.sqrt", "(double) double | (int) double | (uint) double", cel_fn_math_sqrt},
     {"math.isNaN", "(double) bool", cel_fn_math_is_nan},
     {"math.isInf", "(double) bool", cel_fn_math_is_inf},
     {"math.isFinite", "(double) bool", cel_fn_math_is_finite},

@@ -93,6 +93,7 @@ CEL_FN(cel_fn_math_floor);
 CEL_FN(cel_fn_math_round);
 CEL_FN(cel_fn_math_trunc);
 CEL_FN(cel_fn_math_sign);
+CEL_FN(cel_fn_math_sqrt);
 CEL_FN(cel_fn_math_is_nan);
 CEL_FN(cel_fn_math_is_inf);
 CEL_FN(cel_fn_math_is_finite);
