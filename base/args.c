@@ -96,6 +96,25 @@ static const struct args_option *option_of(int code, const struct args_option *o
     return NULL;
 }
 
+/* The word that getopt did not take: it moves on behind the last letter of one alone. */
+static const char *refused(int argc, char **argv)
+{
+    const char *last = argv[optind - 1];
+    size_t len = strlen(last);
+    bool inside = optopt != 0 && optopt < LONG_BASE && optind < argc &&
+                  (len == 0 || last[len - 1] != (char)optopt);
+    return inside ? argv[optind] : last;
+}
+
+/* Options are words and letters: what begins otherwise was hardly meant to be one. */
+static int fail_unknown(const char *word, struct err *err)
+{
+    bool letter =
+        word[1] == '-' || (word[1] >= 'a' && word[1] <= 'z') || (word[1] >= 'A' && word[1] <= 'Z');
+    return err_set(err, ERR_INVALID, "%s: unknown option%s", word,
+                   word[0] != '-' || letter ? "" : "; what is none goes behind --");
+}
+
 static int keep_rest(int argc, char **argv, struct args_list *args, struct err *err)
 {
     for (int i = optind; i < argc; i++) {
@@ -139,10 +158,11 @@ int args_parse(int argc, char **argv, const struct args_option *options, size_t 
             *help = true;
             return 0;
         }
+        if (o == NULL && code == ':') {
+            return err_set(err, ERR_INVALID, "%s: wants a value", argv[optind - 1]);
+        }
         if (o == NULL) {
-            return err_set(err, ERR_INVALID,
-                           code == ':' ? "%s: wants a value" : "%s: unknown option",
-                           argv[optind - 1]);
+            return fail_unknown(refused(argc, argv), err);
         }
         bool joined = code < LONG_BASE && optarg != NULL && optarg != argv[optind - 1];
         int rc = store(o, joined && *optarg == '=' ? optarg + 1 : optarg, err);

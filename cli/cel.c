@@ -149,6 +149,8 @@ static const struct command command_eval = {
         "value;\n"
         "an empty one and oc_omit() leave lists and maps, and are null on their own.\n"
         "\n"
+        "One that begins with '-' comes behind --: choreo cel eval -- -1\n"
+        "\n"
         "An error names its column, and on a terminal points at it; the exit code is then 1.",
     .examples =
         "  choreo cel eval '1 + 2'\n"

@@ -76,10 +76,18 @@ static void bad_lines_are_named(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"p --frob", "--frob: unknown option"},   {"p --dir", "--dir: wants a value"},
-        {"p --nodes 6", "--nodes: must be"},      {"p --nodes x", "--nodes: must be"},
-        {"p --ttl 15", "--ttl: must be a dur"},   {"p --ttl 1h1", "--ttl: must be a dur"},
-        {"p --ttl 9x", "--ttl: must be a durati"}};
+        {"p --frob", "--frob: unknown option"},
+        {"p --dir", "--dir: wants a value"},
+        {"p --nodes 6", "--nodes: must be"},
+        {"p --nodes x", "--nodes: must be"},
+        {"p --ttl 15", "--ttl: must be a dur"},
+        {"p --ttl 1h1", "--ttl: must be a dur"},
+        {"p --ttl 9x", "--ttl: must be a durati"},
+        {"p -1", "-1: unknown option; what is none goes behind --"},
+        {"p a -12+3", "-12+3: unknown option; what is none goes behind --"},
+        {"p --quick -(1)", "-(1): unknown option; what is none"},
+        {"p -qd x", "-qd: unknown option"},
+        {"p -q", "-q: unknown option"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct values v;
         assert_int_equal(parse(&v, cases[i][0]), ERR_INVALID);
