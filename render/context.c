@@ -8,6 +8,7 @@
 
 #include "render/derived.h"
 #include "render/environment.h"
+#include "render/gateway.h"
 #include "render/name.h"
 #include "render/schema.h"
 
@@ -66,36 +67,7 @@ static json_t *metadata_of(const struct render_identity *id, struct slice name, 
     return m;
 }
 
-/* Our flat gateway {name, namespace, domain, listenerName, httpPort, httpsPort} as OpenChoreo's
- * {ingress: {external: {name, namespace, http: {host, port, listenerName}, https: ...}}}. */
-static json_t *gateway_of(const json_t *flat)
-{
-    static const char *const schemes[][2] = {{"httpPort", "http"}, {"httpsPort", "https"}};
-    if (json_object_get(flat, "ingress") != NULL || json_object_get(flat, "egress") != NULL) {
-        return json_deep_copy(flat);
-    }
-    json_t *external = json_object();
-    set_text(external, "name", json_text_at(flat, "name"));
-    set_text(external, "namespace", json_text_at(flat, "namespace"));
-    for (size_t i = 0; i < 2; i++) {
-        json_t *port = json_object_get(flat, schemes[i][0]);
-        bool implied = i == 0 && json_object_get(flat, "httpsPort") == NULL;
-        if (port == NULL && !implied) {
-            continue;
-        }
-        json_t *listener = json_object();
-        set_text(listener, "host", json_text_at(flat, "domain"));
-        json_object_set_new(listener, "port",
-                            port != NULL ? json_deep_copy(port) : json_integer(80));
-        if (json_object_get(flat, "listenerName") != NULL) {
-            set_text(listener, "listenerName", json_text_at(flat, "listenerName"));
-        }
-        json_object_set_new(external, schemes[i][1], listener);
-    }
-    return json_pack("{s:{s:o}}", "ingress", "external", external);
-}
-
-/* The places that may say which gateway there is, the last of them in force first. */
+/* Who has a say in what the planes are like. */
 struct places {
     const json_t *environment; /* specs, or NULL */
     const json_t *cluster;
@@ -103,26 +75,6 @@ struct places {
     const json_t *annotations; /* of the DataPlane */
     const json_t *organization;
 };
-
-/* Adds to into what `more` says of directions (ingress, egress) and reaches (external, internal)
- * that into does not have yet: a reach is taken as a whole. */
-static void add_gateway(json_t *into, const json_t *more)
-{
-    static const char *const directions[] = {"ingress", "egress"};
-    static const char *const reaches[] = {"external", "internal"};
-    json_t *gateway = json_object_size(more) > 0 ? gateway_of(more) : json_object();
-    for (size_t d = 0; d < 2; d++) {
-        json_t *from = json_object_get(gateway, directions[d]);
-        for (size_t r = 0; r < 2; r++) {
-            json_t *reach = json_object_get(from, reaches[r]);
-            json_t *there = json_object_get(into, directions[d]);
-            if (json_is_object(reach) && json_object_get(there, reaches[r]) == NULL) {
-                json_object_set(json_child(into, directions[d]), reaches[r], reach);
-            }
-        }
-    }
-    json_decref(gateway);
-}
 
 /* What of the environment's own words templates see, and who enforces network policies: the
  * environment's word before the organization's, then the plane's. */
@@ -151,16 +103,12 @@ static json_t *environment_of(const struct places *in)
 
 static void add_planes(const struct places *in, json_t *variables)
 {
-    json_t *own = json_object();
-    json_t *effective = json_object();
+    json_t *own = gateway_merge(NULL, in->cluster, in->dataplane);
+    json_t *effective = gateway_merge(in->environment, in->cluster, in->dataplane);
     json_t *dataplane = json_object();
     json_t *environment = environment_of(in);
     struct slice store = json_text(json_at(in->dataplane, "secretStoreRef", "name", NULL));
     const json_t *observability = json_object_get(in->dataplane, "observabilityPlaneRef");
-    add_gateway(own, json_object_get(in->cluster, "gateway"));
-    add_gateway(own, json_object_get(in->dataplane, "gateway"));
-    add_gateway(effective, json_object_get(in->environment, "gateway"));
-    add_gateway(effective, own);
     if (store.len > 0) {
         set_text(dataplane, "secretStore", store);
     }
