@@ -7,6 +7,7 @@
  * binding is undeployed, its RenderedReleases are deleted; when it leaves a cluster, what was there
  * goes once it is healthy where it is to be (drain.h). */
 #include "reconcile/controllers/drain.h"
+#include "reconcile/controllers/endpoints.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/name.h"
 
@@ -148,44 +149,32 @@ static void status_places(struct work *w)
     }
 }
 
-/* Where the component's endpoints are reached inside each cluster. */
-static void status_endpoints(struct work *w)
+/* Where the endpoints are reached, as the first cluster has them that was told of any release. */
+static void report_endpoints(struct work *w, const struct snapshot_entry **rendered, size_t count)
 {
-    const json_t *release = snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release);
-    json_t *endpoints = json_at(release, "spec", "workload", "endpoints", NULL);
-    if (w->reason != NULL || json_object_size(endpoints) == 0) {
-        status_set(w->edit, "endpoints", NULL);
+    size_t i = 0;
+    bool told = false;
+    for (size_t k = 0; k < w->site.count && !told; k++) {
+        for (size_t r = 0; r < count && !told; r++) {
+            const json_t *tree = snapshot_tree(w->s, rendered[r]);
+            told = rendered[r]->applied && !rendered[r]->deleting &&
+                   slice_eq(spec_text(tree, "dataPlane"), w->site.plane) &&
+                   slice_eq(spec_text(tree, "cluster"), w->site.clusters[k].name);
+            i = told ? k : i;
+        }
+    }
+    if (w->reason != NULL) {
+        endpoints_none(w->edit);
         return;
     }
-    json_t *rows = json_array();
-    const char *name;
-    json_t *endpoint;
-    json_object_foreach(endpoints, name, endpoint)
-    {
-        struct slice type = json_text_at(endpoint, "type");
-        struct slice path = json_text_at(endpoint, "basePath");
-        bool grpc = slice_eq_cstr(type, "gRPC");
-        bool raw = slice_eq_cstr(type, "TCP") || slice_eq_cstr(type, "UDP");
-        const char *host = arena_printf(&w->plan->arena, "%.*s.%.*s.svc.cluster.local",
-                                        SLICE_ARG(w->component), SLICE_ARG(w->cell));
-        json_t *url =
-            json_pack("{s:s, s:s}", "scheme",
-                      grpc  ? "grpc"
-                      : raw ? arena_cstr(&w->plan->arena,
-                                         slice_eq_cstr(type, "TCP") ? SLICE("tcp") : SLICE("udp"))
-                            : "http",
-                      "host", host);
-        json_t *port = json_object_get(endpoint, "port");
-        if (port != NULL) {
-            json_object_set(url, "port", port);
-        }
-        if (path.len > 0) {
-            json_object_set_new(url, "path", json_str(path));
-        }
-        json_array_append_new(rows, json_pack("{s:s, s:o, s:o}", "name", name, "type",
-                                              json_str(type), "serviceURL", url));
-    }
-    status_set(w->edit, "endpoints", rows);
+    const struct deployment d = deployment_on(w, w->site.clusters[i].name);
+    const struct endpoints e = {.s = w->s,
+                                .binding = w->entry,
+                                .deployment = &d,
+                                .cluster = w->site.clusters[i].spec,
+                                .told = told,
+                                .plan = w->plan};
+    endpoints_tell(&e, w->edit);
 }
 
 static struct rollout_health health_of(const struct work *w, const struct snapshot_entry **rendered,
@@ -254,7 +243,7 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
         rollout_rest(w->edit);
     }
     status_places(w);
-    status_endpoints(w);
+    report_endpoints(w, rendered, count);
     report_dependencies(w);
     bool stuck = w->reason != NULL;
     placed_set(w->edit, w->s, stuck ? w->reason : w->rollout.reason,

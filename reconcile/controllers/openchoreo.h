@@ -51,11 +51,6 @@ bool openchoreo_build_spec(struct translation *t, json_t *spec);
  * each build: what somebody writes there later stays. False, with Ready set: it cannot. */
 bool openchoreo_build_write(struct translation *t, const struct snapshot_entry *workload);
 
-/* Adds to the rows of a binding's status.endpoints, under edit, the URLs that its gateway serves.
- */
-void openchoreo_urls_add(const struct translation *t, const struct snapshot_entry *binding,
-                         json_t *rows);
-
 /* Does a ReleaseBinding name the release that stays in this environment? */
 bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,
                                struct slice environment, struct arena *arena);

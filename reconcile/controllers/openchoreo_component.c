@@ -298,9 +298,6 @@ static void tell_places(struct translation *t, const struct snapshot_entry *entr
     const json_t *status = json_object_get(snapshot_tree(t->s, entry), "status");
     json_t *endpoints = json_deep_copy(json_object_get(status, "endpoints"));
     json_t *at = json_deep_copy(json_object_get(status, "lastSpecUpdateTime"));
-    if (endpoints != NULL) {
-        openchoreo_urls_add(t, entry, endpoints);
-    }
     status_set(t->edit, "endpoints", endpoints);
     status_set(t->edit, "lastSpecUpdateTime", at);
 }

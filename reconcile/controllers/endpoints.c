@@ -1,18 +1,34 @@
-/* openchoreo_urls.c: where the endpoints of a binding are reached from outside a cluster.
+/* endpoints.c: where the endpoints of a binding are reached, inside a cluster and from outside.
  *
  * What a gateway serves, the component's type decides: the routes that it makes are rendered once
  * more, as they are for the cluster, and remembered until something that they are made of changes.
  * A route is an endpoint's by its labels (openchoreo.dev/endpoint-name, endpoint-visibility), which
- * OpenChoreo's types give; scheme and port are those of the gateway's listener whose domain the
- * route's host is in. Of several clusters the first that was told of the release counts. */
-#include "reconcile/controllers/openchoreo.h"
+ * the built-in types and OpenChoreo's give; scheme and port are those of the gateway's listener
+ * whose domain the route's host is in. */
+#include "reconcile/controllers/endpoints.h"
 
-#include "reconcile/controllers/rendered.h"
+#include "render/gateway.h"
+#include "render/name.h"
 
 #define ENDPOINT_NAME "openchoreo.dev/endpoint-name"
 #define ENDPOINT_VISIBILITY "openchoreo.dev/endpoint-visibility"
 
 enum { REMEMBERED_MAX_BYTES = 4096 };
+
+static const char *const reaches[] = {"external", "internal"};
+
+static bool asks_for(const json_t *endpoint, const char *reach)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(endpoint, "visibility"), i, one)
+    {
+        if (slice_eq_cstr(json_text(one), reach)) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static bool is_exposed(const json_t *endpoints)
 {
@@ -20,30 +36,11 @@ static bool is_exposed(const json_t *endpoints)
     json_t *endpoint;
     json_object_foreach((json_t *)(uintptr_t)endpoints, name, endpoint)
     {
-        const json_t *reaches = json_object_get(endpoint, "visibility");
-        for (size_t i = 0; i < json_array_size(reaches); i++) {
-            struct slice reach = json_text(json_array_get(reaches, i));
-            if (slice_eq_cstr(reach, "external") || slice_eq_cstr(reach, "internal")) {
-                return true;
-            }
+        if (asks_for(endpoint, reaches[0]) || asks_for(endpoint, reaches[1])) {
+            return true;
         }
     }
     return false;
-}
-
-/* What of the binding is on its first cluster; NULL: nothing yet. */
-static const struct snapshot_entry *find_rendered(const struct translation *t,
-                                                  const struct snapshot_entry *binding)
-{
-    const struct snapshot_entry **found;
-    size_t count = snapshot_list(t->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_BINDING, binding->ns,
-                                 binding->name, &t->plan->arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        if (found[i]->applied && !found[i]->deleting) {
-            return found[i];
-        }
-    }
-    return NULL;
 }
 
 /* [{endpoint, reach, hosts, path}] of the routes among manifests. */
@@ -71,47 +68,50 @@ static json_t *routes_among(const json_t *manifests)
     return routes;
 }
 
-/* The routes of a RenderedRelease, a new tree; NULL: it cannot be rendered, as it says itself. */
-static json_t *routes_of(const struct translation *t, const struct snapshot_entry *rendered)
+/* The routes on the cluster, a new tree; NULL: they cannot be rendered, as its RenderedRelease
+ * says.
+ */
+static json_t *routes_of(const struct endpoints *e)
 {
-    struct arena *arena = &t->plan->arena;
-    struct slice known = snapshot_computed(t->s, t->entry);
-    struct slice from = slice_of(arena_printf(arena, "%.*s ", SLICE_ARG(rendered->name)));
+    struct arena *arena = &e->plan->arena;
+    const struct deployment *d = e->deployment;
+    struct slice known = snapshot_computed(e->s, e->binding);
+    struct slice from = slice_of(arena_printf(arena, "%.*s/%.*s %.*s %.*s ", SLICE_ARG(d->plane),
+                                              SLICE_ARG(d->cluster), SLICE_ARG(d->release),
+                                              SLICE_ARG(d->release_uid)));
     struct buf text = {0};
     json_t *routes = NULL;
     json_t *manifests = NULL;
     const char *reason = NULL;
     struct err err;
+    struct view v;
     if (slice_starts_with(known, from) &&
         json_parse(slice_sub(known, from.len, SIZE_MAX), &routes, &err) == 0) {
         return routes;
     }
-    snapshot_compute_begin(t->s, t->entry);
-    if (rendered_manifests(t->s, snapshot_tree(t->s, rendered), arena, &manifests, &reason, &err) ==
+    view_init(&v, e->s, arena);
+    snapshot_compute_begin(e->s, e->binding);
+    if (deployment_render(&v.platform, d, arena, e->s->programs, NULL, &manifests, &reason, &err) ==
         0) {
         routes = routes_among(manifests);
         buf_add(&text, from);
         json_canonical(routes, &text);
     }
     bool fits = text.len <= REMEMBERED_MAX_BYTES;
-    snapshot_compute_end(t->s, t->entry, fits ? buf_slice(&text) : (struct slice){0});
+    snapshot_compute_end(e->s, e->binding, fits ? buf_slice(&text) : (struct slice){0});
     json_decref(manifests);
     buf_free(&text);
     return routes;
 }
 
-/* gateway.ingress.REACH: the environment's, else the plane's. */
-static const json_t *gateway_of(const struct translation *t, const json_t *rendered,
-                                const char *reach)
+/* What enters the cluster from outside, a new tree. */
+static json_t *gateway_of(const struct endpoints *e)
 {
     struct environment env;
-    struct slice none = {0};
-    const json_t *plane =
-        snapshot_get(t->s, SNAPSHOT_DATAPLANE, none, spec_text(rendered, "dataPlane"));
-    environment_find(t->s, t->entry->ns, spec_text(rendered, "environmentName"), &t->plan->arena,
-                     &env);
-    const json_t *own = json_at(env.spec, "gateway", "ingress", reach, NULL);
-    return own != NULL ? own : json_at(plane, "spec", "gateway", "ingress", reach, NULL);
+    const struct deployment *d = e->deployment;
+    const json_t *plane = snapshot_get(e->s, SNAPSHOT_DATAPLANE, (struct slice){0}, d->plane);
+    environment_find(e->s, d->ns, d->environment, &e->plan->arena, &env);
+    return gateway_merge(env.spec, e->cluster, json_object_get(plane, "spec"));
 }
 
 static const char *scheme_of(struct slice type, bool secure)
@@ -179,8 +179,7 @@ static void add_invoke_url(json_t *row)
     buf_free(&text);
 }
 
-static void add_routes(const struct translation *t, const json_t *rendered, const json_t *routes,
-                       json_t *row)
+static void add_routes(const json_t *gateway, const json_t *routes, json_t *row)
 {
     static const char *const listeners[] = {"http", "https"};
     size_t i;
@@ -188,37 +187,88 @@ static void add_routes(const struct translation *t, const json_t *rendered, cons
     json_array_foreach((json_t *)(uintptr_t)routes, i, route)
     {
         bool internal = slice_eq_cstr(json_text_at(route, "reach"), "internal");
-        const char *reach = internal ? "internal" : "external";
+        const char *reach = reaches[internal ? 1 : 0];
         if (!slice_eq(json_text_at(route, "endpoint"), json_text_at(row, "name")) ||
             !slice_eq_cstr(json_text_at(route, "reach"), reach)) {
             continue;
         }
-        const json_t *gateway = gateway_of(t, rendered, reach);
+        const json_t *at = json_at(gateway, "ingress", reach, NULL);
         for (size_t k = 0; k < 2; k++) {
-            add_url(row, internal ? "internalURLs" : "externalURLs", listeners[k], gateway, route);
+            add_url(row, internal ? "internalURLs" : "externalURLs", listeners[k], at, route);
         }
     }
     add_invoke_url(row);
 }
 
-void openchoreo_urls_add(const struct translation *t, const struct snapshot_entry *binding,
-                         json_t *rows)
+/* What was told of the URLs of an endpoint before. */
+static void keep_urls(const json_t *before, json_t *row)
 {
-    const json_t *tree = snapshot_tree(t->s, binding);
-    const json_t *release = snapshot_get(t->s, SNAPSHOT_RELEASE, binding->ns,
-                                         json_text(json_at(tree, "status", "releaseName", NULL)));
-    const struct snapshot_entry *rendered =
-        is_exposed(json_at(release, "spec", "workload", "endpoints", NULL))
-            ? find_rendered(t, binding)
-            : NULL;
-    json_t *routes = rendered != NULL ? routes_of(t, rendered) : NULL;
+    static const char *const keys[] = {"invokeURL", "internalURLs", "externalURLs"};
     size_t i;
-    json_t *row;
-    json_array_foreach(rows, i, row)
+    json_t *was;
+    json_array_foreach(json_at(before, "status", "endpoints", NULL), i, was)
     {
-        if (routes != NULL) {
-            add_routes(t, snapshot_tree(t->s, rendered), routes, row);
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            json_t *urls = json_object_get(was, keys[k]);
+            if (urls != NULL && slice_eq(json_text_at(was, "name"), json_text_at(row, "name"))) {
+                json_object_set(row, keys[k], urls);
+            }
         }
     }
+}
+
+static json_t *row_of(const struct endpoints *e, const char *name, const json_t *endpoint)
+{
+    const struct deployment *d = e->deployment;
+    struct arena *arena = &e->plan->arena;
+    struct slice type = json_text_at(endpoint, "type");
+    struct slice path = json_text_at(endpoint, "basePath");
+    struct slice cell = name_cell(arena, d->ns, d->project, d->environment);
+    const char *host = arena_printf(arena, "%.*s.%.*s.svc.cluster.local", SLICE_ARG(d->component),
+                                    SLICE_ARG(cell));
+    const char *scheme = slice_eq_cstr(type, "gRPC")  ? "grpc"
+                         : slice_eq_cstr(type, "TCP") ? "tcp"
+                         : slice_eq_cstr(type, "UDP") ? "udp"
+                                                      : "http";
+    json_t *url = json_pack("{s:s, s:s, s:O*}", "scheme", scheme, "host", host, "port",
+                            json_object_get(endpoint, "port"));
+    if (path.len > 0) {
+        json_object_set_new(url, "path", json_str(path));
+    }
+    return json_pack("{s:s, s:o, s:o}", "name", name, "type", json_str(type), "serviceURL", url);
+}
+
+void endpoints_none(json_t *edit)
+{
+    status_set(edit, "endpoints", NULL);
+}
+
+void endpoints_tell(const struct endpoints *e, json_t *edit)
+{
+    const struct deployment *d = e->deployment;
+    const json_t *release = snapshot_get(e->s, SNAPSHOT_RELEASE, d->ns, d->release);
+    json_t *endpoints = json_at(release, "spec", "workload", "endpoints", NULL);
+    if (json_object_size(endpoints) == 0) {
+        endpoints_none(edit);
+        return;
+    }
+    bool exposed = is_exposed(endpoints) && e->told;
+    json_t *routes = exposed ? routes_of(e) : NULL;
+    json_t *gateway = exposed ? gateway_of(e) : NULL;
+    json_t *rows = json_array();
+    const char *name;
+    json_t *endpoint;
+    json_object_foreach(endpoints, name, endpoint)
+    {
+        json_t *row = row_of(e, name, endpoint);
+        if (routes != NULL) {
+            add_routes(gateway, routes, row);
+        } else if (exposed) {
+            keep_urls(snapshot_tree(e->s, e->binding), row);
+        }
+        json_array_append_new(rows, row);
+    }
+    status_set(edit, "endpoints", rows);
     json_decref(routes);
+    json_decref(gateway);
 }
