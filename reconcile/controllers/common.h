@@ -19,6 +19,9 @@
 #define PROGRESSING "Progressing"
 /* Of a ReleaseBinding: whether what its release depends on can be said. */
 #define DEPENDENCIES_READY "DependenciesReady"
+/* Of a ReleaseBinding, and of its component: whether what is to be reached from outside has routes;
+ * absent: nothing is to be. */
+#define ENDPOINTS_EXPOSED "EndpointsExposed"
 
 enum condition_status { STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN };
 

@@ -30,13 +30,28 @@ static bool asks_for(const json_t *endpoint, const char *reach)
     return false;
 }
 
-static bool is_exposed(const json_t *endpoints)
+/* How many routes the endpoints ask for. */
+static size_t asked(const json_t *endpoints)
 {
+    size_t count = 0;
     const char *name;
     json_t *endpoint;
     json_object_foreach((json_t *)(uintptr_t)endpoints, name, endpoint)
     {
-        if (asks_for(endpoint, reaches[0]) || asks_for(endpoint, reaches[1])) {
+        for (size_t r = 0; r < 2; r++) {
+            count += asks_for(endpoint, reaches[r]) ? 1 : 0;
+        }
+    }
+    return count;
+}
+
+/* Leads an object of that kind to a Service from outside? */
+static bool is_route(struct slice kind)
+{
+    static const char *const kinds[] = {"HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute",
+                                        "UDPRoute",  "Ingress",   "Route"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (slice_eq_cstr(kind, kinds[i])) {
             return true;
         }
     }
@@ -51,15 +66,13 @@ static json_t *routes_among(const json_t *manifests)
     json_t *m;
     json_array_foreach((json_t *)(uintptr_t)manifests, i, m)
     {
-        struct slice kind = object_kind(m);
         const json_t *hosts = json_at(m, "spec", "hostnames", NULL);
         const json_t *rule = json_array_get(json_at(m, "spec", "rules", NULL), 0);
         const json_t *match = json_array_get(json_object_get(rule, "matches"), 0);
-        if ((slice_eq_cstr(kind, "HTTPRoute") || slice_eq_cstr(kind, "GRPCRoute")) &&
-            object_label(m, ENDPOINT_NAME).len > 0) {
+        if (is_route(object_kind(m))) {
             json_array_append_new(
                 routes,
-                json_pack("{s:o, s:o, s:O?, s:o}", "endpoint",
+                json_pack("{s:o, s:o, s:O*, s:o}", "endpoint",
                           json_str(object_label(m, ENDPOINT_NAME)), "reach",
                           json_str(object_label(m, ENDPOINT_VISIBILITY)), "hosts", hosts, "path",
                           json_str(json_text(json_at(match, "path", "value", NULL)))));
@@ -217,6 +230,85 @@ static void keep_urls(const json_t *before, json_t *row)
     }
 }
 
+/* Does a route lead from there to the endpoint? One that names no endpoint may be anybody's. */
+static bool is_routed(const json_t *routes, const char *endpoint, const char *reach)
+{
+    size_t i;
+    json_t *route;
+    json_array_foreach((json_t *)(uintptr_t)routes, i, route)
+    {
+        struct slice of = json_text_at(route, "endpoint");
+        if (of.len == 0 ||
+            (slice_eq_cstr(of, endpoint) && slice_eq_cstr(json_text_at(route, "reach"), reach))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Why an endpoint has no route, and what to do: a condition's reason, and its message. */
+static const char *why_unrouted(const struct endpoints *e, struct slice type, const json_t *gateway,
+                                const char *reach, const char **message)
+{
+    struct arena *arena = &e->plan->arena;
+    struct slice plane = e->deployment->plane;
+    bool external = reach == reaches[0];
+    if (slice_eq_cstr(type, "TCP") || slice_eq_cstr(type, "UDP")) {
+        *message = arena_printf(arena,
+                                "it is %.*s, and only HTTP, GraphQL, Websocket and gRPC are "
+                                "routed: set its visibility to organization or project",
+                                SLICE_ARG(type));
+        return "ProtocolNotRouted";
+    }
+    if (json_at(gateway, "ingress", reach, NULL) == NULL) {
+        *message =
+            arena_printf(arena,
+                         "data plane \"%.*s\" has no gateway for it: set spec.gateway%s of "
+                         "DataPlane \"%.*s\"%s",
+                         SLICE_ARG(plane), external ? "" : ".ingress.internal", SLICE_ARG(plane),
+                         external ? " (name, namespace, domain)" : ", beside ingress.external");
+        return "NoGateway";
+    }
+    *message = "the component's type makes no route of it";
+    return "NoRoute";
+}
+
+/* Whether each endpoint that is to be reached from outside can be: nobody else would tell. */
+static void tell_exposed(const struct endpoints *e, json_t *edit, const json_t *endpoints,
+                         const json_t *routes, const json_t *gateway, size_t count)
+{
+    size_t missing = 0;
+    const char *reason = NULL;
+    const char *first = NULL;
+    const char *name;
+    json_t *endpoint;
+    json_object_foreach((json_t *)(uintptr_t)endpoints, name, endpoint)
+    {
+        for (size_t r = 0; r < 2; r++) {
+            const char *why = NULL;
+            if (!asks_for(endpoint, reaches[r]) || is_routed(routes, name, reaches[r])) {
+                continue;
+            }
+            if (missing++ == 0) {
+                reason = why_unrouted(e, json_text_at(endpoint, "type"), gateway, reaches[r], &why);
+                first = arena_printf(&e->plan->arena,
+                                     "endpoint \"%s\" is to be %s in environment \"%.*s\", but %s",
+                                     name, r == 0 ? "public (external)" : "internal",
+                                     SLICE_ARG(e->deployment->environment), why);
+            }
+        }
+    }
+    if (missing == 0) {
+        condition_set(edit, e->s, ENDPOINTS_EXPOSED, STATUS_TRUE, "Routed",
+                      "%zu route%s from outside to its endpoints", count,
+                      count == 1 ? " leads" : "s lead");
+        return;
+    }
+    condition_set(edit, e->s, ENDPOINTS_EXPOSED, STATUS_FALSE, reason,
+                  "%zu of %zu routes from outside %s missing; %s", missing, count,
+                  missing == 1 ? "is" : "are", first);
+}
+
 static json_t *row_of(const struct endpoints *e, const char *name, const json_t *endpoint)
 {
     const struct deployment *d = e->deployment;
@@ -241,6 +333,7 @@ static json_t *row_of(const struct endpoints *e, const char *name, const json_t 
 void endpoints_none(json_t *edit)
 {
     status_set(edit, "endpoints", NULL);
+    condition_drop(edit, ENDPOINTS_EXPOSED);
 }
 
 void endpoints_tell(const struct endpoints *e, json_t *edit)
@@ -252,7 +345,8 @@ void endpoints_tell(const struct endpoints *e, json_t *edit)
         endpoints_none(edit);
         return;
     }
-    bool exposed = is_exposed(endpoints) && e->told;
+    size_t count = asked(endpoints);
+    bool exposed = count > 0 && e->told;
     json_t *routes = exposed ? routes_of(e) : NULL;
     json_t *gateway = exposed ? gateway_of(e) : NULL;
     json_t *rows = json_array();
@@ -269,6 +363,11 @@ void endpoints_tell(const struct endpoints *e, json_t *edit)
         json_array_append_new(rows, row);
     }
     status_set(edit, "endpoints", rows);
+    if (!exposed) {
+        condition_drop(edit, ENDPOINTS_EXPOSED);
+    } else if (routes != NULL) {
+        tell_exposed(e, edit, endpoints, routes, gateway, count);
+    }
     json_decref(routes);
     json_decref(gateway);
 }

@@ -1,4 +1,5 @@
-/* endpoints.h: where the endpoints of a component's binding are reached: status.endpoints.
+/* endpoints.h: where the endpoints of a component's binding are reached: status.endpoints, and
+ * the condition EndpointsExposed, which says what that asks for it is not reached from outside.
  *
  * Inside a cluster by its Service; from outside by what the component's type makes of the gateway.
  * Pure, over a snapshot. Owner: everything is borrowed for the call. Thread: the snapshot's. */
