@@ -34,7 +34,7 @@ const struct command command_wait = {
              "  create, delete            the object is there, or gone\n"
              "--timeout is for all of them together.",
     .examples = "  choreo wait component/user-service --timeout 2m\n"
-                "  choreo wait component web --for 'jsonpath={.status.url}'\n"
+                "  choreo wait component web --for 'jsonpath={.status.environments[0].urls}'\n"
                 "  choreo wait components --all --for delete",
     .options = {OPTION_filename, OPTION_recursive, OPTION_all_namespaces, OPTION_selector,
                 OPTION_field_selector, OPTION_all, OPTION_about},

@@ -7,6 +7,7 @@
  * deployed before stays as it is. A binding follows new releases only: one that somebody pointed at
  * an older release is left there until the component changes again. */
 #include "reconcile/controllers/build.h"
+#include "reconcile/controllers/component_environments.h"
 #include "reconcile/controllers/openchoreo.h"
 
 #include <string.h>
@@ -374,41 +375,10 @@ static void provide_all(struct work *w)
     }
 }
 
-static json_t *environment_row(const json_t *binding)
-{
-    struct condition ready = condition_of(binding, READY);
-    json_t *row = json_object();
-    json_object_set_new(row, "name", json_str(spec_text(binding, "environment")));
-    struct slice release = spec_text(binding, "releaseName");
-    if (release.len > 0) {
-        json_object_set_new(row, "release", json_str(release));
-    }
-    json_object_set_new(row, "ready", json_str(ready.status));
-    if (ready.reason.len > 0) {
-        json_object_set_new(row, "reason", json_str(ready.reason));
-    }
-    return row;
-}
-
 static void report(struct work *w)
 {
-    const struct snapshot_entry **bindings;
-    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, w->entry->ns,
-                                 w->entry->name, &w->plan->arena, &bindings);
     struct rollup roll = {0};
-    json_t *rows = json_array();
-    for (size_t i = 0; i < count; i++) {
-        const json_t *binding = snapshot_tree(w->s, bindings[i]);
-        if (binding_before(w->s, bindings[i], &w->plan->arena) != NULL) {
-            continue; /* of two of one environment the older counts */
-        }
-        json_array_append_new(rows, environment_row(binding));
-        rollup_add(&roll, binding, spec_text(binding, "environment"));
-    }
-    status_set(w->edit, "environments", json_array_size(rows) > 0 ? rows : NULL);
-    if (json_array_size(rows) == 0) {
-        json_decref(rows);
-    }
+    size_t count = component_environments(w->s, w->entry, w->edit, &w->plan->arena, &roll);
     if (w->release.len > 0) {
         const char *hash = arena_cstr(&w->plan->arena, w->release);
         status_set(w->edit, "latestRelease",

@@ -1,0 +1,104 @@
+/* component_environments.c: a row for each environment, and what is wrong in any of them. */
+#include "reconcile/controllers/component_environments.h"
+
+/* The URLs from outside, those that people are told first; NULL: none. */
+static json_t *urls_of(const json_t *binding)
+{
+    json_t *urls = json_array();
+    size_t i;
+    json_t *endpoint;
+    json_array_foreach(json_at(binding, "status", "endpoints", NULL), i, endpoint)
+    {
+        json_t *url = json_object_get(endpoint, "invokeURL");
+        if (url != NULL) {
+            json_array_append(urls, url);
+        }
+    }
+    if (json_array_size(urls) == 0) {
+        json_decref(urls);
+        return NULL;
+    }
+    return urls;
+}
+
+static json_t *row_of(const json_t *binding)
+{
+    struct condition ready = condition_of(binding, READY);
+    json_t *row = json_object();
+    json_object_set_new(row, "name", json_str(spec_text(binding, "environment")));
+    struct slice release = spec_text(binding, "releaseName");
+    if (release.len > 0) {
+        json_object_set_new(row, "release", json_str(release));
+    }
+    json_object_set_new(row, "ready", json_str(ready.status));
+    if (ready.reason.len > 0) {
+        json_object_set_new(row, "reason", json_str(ready.reason));
+    }
+    json_t *urls = urls_of(binding);
+    if (urls != NULL) {
+        json_object_set_new(row, "urls", urls);
+    }
+    return row;
+}
+
+/* What the bindings say of routes from outside: the first that lacks one, else any that has all.
+ */
+struct exposure {
+    struct condition worst; /* without a status: none says anything */
+    bool outdated;          /* one speaks of an older spec */
+};
+
+static void exposure_add(struct exposure *e, const json_t *binding)
+{
+    struct condition c = condition_of(binding, ENDPOINTS_EXPOSED);
+    if (object_condition(binding, ENDPOINTS_EXPOSED) == NULL ||
+        slice_eq_cstr(e->worst.status, "False")) {
+        return;
+    }
+    if (c.reason.len == 0) {
+        e->outdated = true;
+    } else {
+        e->worst = c;
+    }
+}
+
+static void exposure_report(const struct exposure *e, const struct snapshot *s, json_t *edit,
+                            struct arena *arena)
+{
+    bool lacking = slice_eq_cstr(e->worst.status, "False");
+    if (!lacking && e->outdated) {
+        return; /* what was said stays until it speaks again */
+    }
+    if (e->worst.status.len == 0) {
+        condition_drop(edit, ENDPOINTS_EXPOSED);
+        return;
+    }
+    condition_set(edit, s, ENDPOINTS_EXPOSED, lacking ? STATUS_FALSE : STATUS_TRUE,
+                  arena_cstr(arena, e->worst.reason), "%.*s", SLICE_ARG(e->worst.message));
+}
+
+size_t component_environments(const struct snapshot *s, const struct snapshot_entry *entry,
+                              json_t *edit, struct arena *arena, struct rollup *roll)
+{
+    const struct snapshot_entry **bindings;
+    size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, entry->ns, entry->name,
+                                 arena, &bindings);
+    struct exposure exposure = {0};
+    json_t *rows = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const json_t *binding = snapshot_tree(s, bindings[i]);
+        if (binding_before(s, bindings[i], arena) != NULL) {
+            continue; /* of two of one environment the older counts */
+        }
+        json_array_append_new(rows, row_of(binding));
+        rollup_add(roll, binding, spec_text(binding, "environment"));
+        exposure_add(&exposure, binding);
+    }
+    bool any = json_array_size(rows) > 0;
+    status_set(edit, "environments", any ? rows : NULL);
+    if (!any) {
+        json_decref(rows);
+    }
+    exposure_report(&exposure, s, edit, arena);
+    return count;
+}
