@@ -139,7 +139,10 @@ bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
     *out = (struct world_object){.fingerprint = seen->fingerprint,
                                  .health = seen->health,
                                  .message = seen->message,
-                                 .status = seen->status};
+                                 .status = seen->status,
+                                 .has_replicas = seen->has_replicas,
+                                 .replicas = seen->replicas,
+                                 .ready_replicas = seen->ready_replicas};
     return true;
 }
 

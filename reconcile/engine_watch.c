@@ -167,7 +167,7 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
         accept_change(s, e, object->key, fingerprint);
     }
     bool news = !told(snapshot_tree(s->snap, e), object);
-    if (change != CHANGE_FITS || deleted || object->status_changed ||
+    if (change != CHANGE_FITS || deleted || object->status_changed || object->replicas_changed ||
         (news && object->health != HEALTH_PROGRESSING)) {
         shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
     } else if (accepted || news) { /* on the way: what comes of it is told, most often, instead */

@@ -193,6 +193,9 @@ struct world_object {
     enum world_health health;
     const char *message; /* why it is not healthy; "" */
     const char *status;  /* of a resource's object: its status as JSON; NULL: not known */
+    bool has_replicas;   /* of a workload: how many are wanted, and ready */
+    uint32_t replicas;
+    uint32_t ready_replicas;
 };
 
 /* What this process did for a RenderedRelease since it leads the shard. */

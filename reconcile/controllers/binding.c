@@ -8,6 +8,7 @@
  * goes once it is healthy where it is to be (drain.h). */
 #include "reconcile/controllers/drain.h"
 #include "reconcile/controllers/endpoints.h"
+#include "reconcile/controllers/replicas.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/name.h"
 
@@ -232,8 +233,10 @@ static void report_dependencies(struct work *w)
 static void report(struct work *w, const struct snapshot_entry **rendered, size_t count)
 {
     struct rollup roll = {0};
+    struct replicas replicas = {0};
     for (size_t i = 0; i < count; i++) {
         const json_t *tree = snapshot_tree(w->s, rendered[i]);
+        replicas_add(&replicas, tree);
         /* What a cluster says of another release is no news of this one. */
         if (w->reason != NULL || slice_eq(spec_text(tree, "releaseName"), w->release)) {
             rollup_add(&roll, tree, spec_text(tree, "cluster"));
@@ -243,6 +246,7 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
         rollout_rest(w->edit);
     }
     status_places(w);
+    replicas_set(&replicas, w->edit);
     report_endpoints(w, rendered, count);
     report_dependencies(w);
     bool stuck = w->reason != NULL;

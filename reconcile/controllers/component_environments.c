@@ -1,6 +1,8 @@
 /* component_environments.c: a row for each environment, and what is wrong in any of them. */
 #include "reconcile/controllers/component_environments.h"
 
+#include "reconcile/controllers/replicas.h"
+
 /* The URLs from outside, those that people are told first; NULL: none. */
 static json_t *urls_of(const json_t *binding)
 {
@@ -77,6 +79,24 @@ static void exposure_report(const struct exposure *e, const struct snapshot *s, 
                   arena_cstr(arena, e->worst.reason), "%.*s", SLICE_ARG(e->worst.message));
 }
 
+/* What the scale subresource points at; the labels are those of the pods of the built-in types. */
+static void report_scale(const struct replicas *sum, const struct snapshot_entry *entry,
+                         json_t *edit, struct arena *arena)
+{
+    if (!sum->any) {
+        status_set(edit, "replicas", NULL);
+        status_set(edit, "selector", NULL);
+        return;
+    }
+    struct slice project = json_text(json_at(edit, "status", "project", NULL));
+    const char *selector = arena_printf(
+        arena,
+        "openchoreo.dev/namespace=%.*s,openchoreo.dev/project=%.*s,openchoreo.dev/component=%.*s",
+        SLICE_ARG(entry->ns), SLICE_ARG(project), SLICE_ARG(entry->name));
+    status_set(edit, "replicas", json_integer(sum->ready));
+    status_set(edit, "selector", json_string(selector));
+}
+
 size_t component_environments(const struct snapshot *s, const struct snapshot_entry *entry,
                               json_t *edit, struct arena *arena, struct rollup *roll)
 {
@@ -84,6 +104,7 @@ size_t component_environments(const struct snapshot *s, const struct snapshot_en
     size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, entry->ns, entry->name,
                                  arena, &bindings);
     struct exposure exposure = {0};
+    struct replicas replicas = {0};
     json_t *rows = json_array();
     for (size_t i = 0; i < count; i++) {
         const json_t *binding = snapshot_tree(s, bindings[i]);
@@ -93,12 +114,14 @@ size_t component_environments(const struct snapshot *s, const struct snapshot_en
         json_array_append_new(rows, row_of(binding));
         rollup_add(roll, binding, spec_text(binding, "environment"));
         exposure_add(&exposure, binding);
+        replicas_add(&replicas, binding);
     }
     bool any = json_array_size(rows) > 0;
     status_set(edit, "environments", any ? rows : NULL);
     if (!any) {
         json_decref(rows);
     }
+    report_scale(&replicas, entry, edit, arena);
     exposure_report(&exposure, s, edit, arena);
     return count;
 }

@@ -5,8 +5,9 @@
 
 #include "reconcile/controllers/common.h"
 
-/* Writes status.environments and the condition EndpointsExposed into edit, the component's, and
- * adds each binding that counts to roll. How many bindings there are. */
+/* Writes status.environments, what the scale subresource tells (status.replicas and .selector) and
+ * the condition EndpointsExposed into edit, the component's, whose project is there; adds each
+ * binding that counts to roll. How many bindings there are. */
 size_t component_environments(const struct snapshot *s, const struct snapshot_entry *entry,
                               json_t *edit, struct arena *arena, struct rollup *roll);
 

@@ -18,6 +18,7 @@
 #include "reconcile/controllers/openchoreo.h"
 #include "reconcile/controllers/place.h"
 #include "reconcile/controllers/rendered_resource.h"
+#include "reconcile/controllers/replicas.h"
 #include "reconcile/controllers/workflow_run.h"
 #include "reconcile/drivers/driver.h"
 #include "render/deployment.h"
@@ -305,6 +306,9 @@ static void report_objects(struct work *w, json_t *edit, struct health *sum)
         return;
     }
     status_set(edit, "resources", resources_with_health(w, sum));
+    if (!w->cell && !rendered_is_run(w->rendered)) {
+        replicas_observe(w->s, w->rendered, w->inventory, edit);
+    }
 }
 
 static void report(struct work *w, const char *hash)

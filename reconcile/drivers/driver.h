@@ -59,7 +59,11 @@ struct driver_seen {
     enum world_health health;
     char *message;
     char *status; /* of a resource's or run's object or pod: as JSON; NULL: of others, or none */
-    uint64_t at;  /* private: which sight of all this was */
+    bool has_replicas; /* of a workload: how many are wanted, and ready */
+    uint32_t replicas;
+    uint32_t ready_replicas;
+    uint32_t settled_replicas; /* private: those that were ready when it was healthy last */
+    uint64_t at;               /* private: which sight of all this was */
 };
 
 /* One object on a cluster, as its watch or an answer shows it. */
@@ -70,8 +74,9 @@ struct driver_object {
     uint64_t fingerprint; /* of all but status and the server's own bookkeeping */
     enum world_health health;
     const char *message;
-    bool status_changed; /* of a resource's or run's object */
-    const json_t *live;  /* the whole object; borrowed for the call */
+    bool status_changed;   /* of a resource's or run's object */
+    bool replicas_changed; /* it is healthy with another number of them than when it was last */
+    const json_t *live;    /* the whole object; borrowed for the call */
 };
 
 struct driver_config {

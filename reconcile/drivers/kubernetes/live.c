@@ -146,6 +146,32 @@ enum world_health live_health(const json_t *live, struct buf *message)
     return HEALTH_HEALTHY;
 }
 
+static uint32_t count_of(const json_t *live, const char *section, const char *key,
+                         int64_t otherwise)
+{
+    int64_t n = number(live, section, key, otherwise);
+    return n < 0 ? 0 : n > INT32_MAX ? INT32_MAX : (uint32_t)n;
+}
+
+bool live_replicas(const json_t *live, uint32_t *wanted, uint32_t *ready)
+{
+    struct slice kind = object_kind(live);
+    if (!slice_starts_with(object_api_version(live), SLICE("apps/"))) {
+        return false;
+    }
+    if (slice_eq_cstr(kind, "Deployment") || slice_eq_cstr(kind, "StatefulSet")) {
+        *wanted = count_of(live, "spec", "replicas", 1);
+        *ready = count_of(live, "status", "readyReplicas", 0);
+        return true;
+    }
+    if (slice_eq_cstr(kind, "DaemonSet")) {
+        *wanted = count_of(live, "status", "desiredNumberScheduled", 0);
+        *ready = count_of(live, "status", "numberReady", 0);
+        return true;
+    }
+    return false;
+}
+
 uint64_t live_fingerprint(const json_t *live)
 {
     static const char *const bookkeeping[] = {"resourceVersion", "managedFields", "generation",

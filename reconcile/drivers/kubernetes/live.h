@@ -8,6 +8,8 @@
 /* How an object is, from its status. message (NUL-terminated, borrowed from buf) says why it is not
  * healthy. Kinds without a status of their own are healthy by being there. */
 enum world_health live_health(const json_t *live, struct buf *message);
+/* How many replicas are wanted, and ready. False: it is no workload that has any. */
+bool live_replicas(const json_t *live, uint32_t *wanted, uint32_t *ready);
 
 /* A hash of what somebody wants of the object: all but status, resourceVersion, generation,
  * managedFields and the like. Equal fingerprints: nobody has changed it. */

@@ -62,6 +62,19 @@ static bool keep_status(struct driver_cluster *c, struct driver_seen *s, const j
     return changed;
 }
 
+/* What of its replicas is news: that it settled with another number of them. */
+static bool keep_replicas(struct driver_seen *s, const json_t *live, enum world_health health)
+{
+    bool first = s->uid == NULL;
+    s->has_replicas = live_replicas(live, &s->replicas, &s->ready_replicas);
+    if (!s->has_replicas || health != HEALTH_HEALTHY) {
+        return false;
+    }
+    bool changed = !first && s->settled_replicas != s->ready_replicas;
+    s->settled_replicas = s->ready_replicas;
+    return changed;
+}
+
 static void status_drop(struct driver_cluster *c, struct driver_seen *s)
 {
     c->status_bytes -= s->status != NULL ? strlen(s->status) : 0;
@@ -139,7 +152,8 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
         buf_free(&own_message);
         return;
     }
-    news |= s->fingerprint != fingerprint || s->health != health;
+    bool replicas_changed = keep_replicas(s, live, health);
+    news |= s->fingerprint != fingerprint || s->health != health || replicas_changed;
     news |= replace(&s->uid, uid);
     replace(&s->version, version);
     news |= replace(&s->release, short_text(object_annotation(live, DRIVER_ANNOTATION_RELEASE)));
@@ -157,6 +171,7 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
                                    .health = health,
                                    .message = s->message,
                                    .status_changed = status_changed,
+                                   .replicas_changed = replicas_changed,
                                    .live = live};
     if (out != NULL) {
         *out = object;

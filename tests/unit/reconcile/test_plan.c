@@ -80,6 +80,9 @@ static bool world_object(void *user, struct slice plane, struct slice cluster,
     }
     out->message = json_string_value(json_object_get(o, "message")) ?: "";
     out->missing = json_is_true(json_object_get(o, "missing"));
+    out->has_replicas = json_object_get(o, "replicas") != NULL;
+    out->replicas = (uint32_t)json_integer_value(json_object_get(o, "replicas"));
+    out->ready_replicas = (uint32_t)json_integer_value(json_object_get(o, "ready"));
     if (json_object_get(o, "status") != NULL) {
         struct buf text = {0};
         json_canonical(json_object_get(o, "status"), &text);

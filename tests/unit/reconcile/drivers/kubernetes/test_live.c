@@ -91,6 +91,33 @@ static uint64_t fingerprint(const char *yaml)
     return f;
 }
 
+static void replicas(const char *yaml, bool has, uint32_t wanted, uint32_t ready)
+{
+    uint32_t is[2] = {0, 0};
+    json_t *live = tree(yaml);
+    assert_int_equal(live_replicas(live, &is[0], &is[1]), has);
+    assert_int_equal(is[0], wanted);
+    assert_int_equal(is[1], ready);
+    json_decref(live);
+}
+
+static void test_replicas(void **state)
+{
+    (void)state;
+    replicas("{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 3}, status: {readyReplicas: "
+             "2}}",
+             true, 3, 2);
+    replicas("{apiVersion: apps/v1, kind: StatefulSet}", true, 1, 0);
+    replicas("{apiVersion: apps/v1, kind: DaemonSet, status: {desiredNumberScheduled: 5, "
+             "numberReady: 4}}",
+             true, 5, 4);
+    replicas("{apiVersion: apps/v1, kind: Deployment, spec: {replicas: -3}, status: "
+             "{readyReplicas: 99999999999}}",
+             true, 0, INT32_MAX);
+    replicas("{apiVersion: v1, kind: Service}", false, 0, 0);
+    replicas("{apiVersion: example.com/v1, kind: Deployment, spec: {replicas: 3}}", false, 0, 0);
+}
+
 static void test_fingerprints_ignore_bookkeeping_alone(void **state)
 {
     (void)state;
@@ -171,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deployments),
         cmocka_unit_test(test_other_workloads),
+        cmocka_unit_test(test_replicas),
         cmocka_unit_test(test_fingerprints_ignore_bookkeeping_alone),
         cmocka_unit_test(test_what_the_server_adds_is_of_no_account),
         cmocka_unit_test(test_what_was_changed_is_noticed),

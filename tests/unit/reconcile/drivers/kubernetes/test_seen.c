@@ -74,6 +74,56 @@ static void test_so_much_of_their_statuses(void **state)
     seen_free(&c);
 }
 
+struct told {
+    int all;
+    int replicas;
+};
+
+static void on_object(void *user, const struct driver_object *object, bool deleted)
+{
+    struct told *told = user;
+    assert_false(deleted);
+    told->all++;
+    told->replicas += object->replicas_changed ? 1 : 0;
+}
+
+static void see_deployment(struct driver_cluster *c, int wanted, int ready)
+{
+    json_t *live =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s}, s:{s:i}, s:{s:i, s:i, s:i}}", "apiVersion",
+                  "apps/v1", "kind", "Deployment", "metadata", "name", "d", "namespace", "ns",
+                  "uid", "u", "resourceVersion", "1", "spec", "replicas", wanted, "status",
+                  "updatedReplicas", ready, "readyReplicas", ready, "availableReplicas", ready);
+    assert_non_null(live);
+    seen_put(c, live, true, NULL, NULL);
+    json_decref(live);
+}
+
+/* While they come up nobody is told of each. */
+static void test_replicas_are_told_when_they_have_settled(void **state)
+{
+    struct told told = {0};
+    struct driver_cluster c = {.config = {.user = &told, .on_object = on_object}};
+    (void)state;
+    see_deployment(&c, 2, 2);
+    assert_int_equal(told.replicas, 0);
+    int before = told.all;
+    see_deployment(&c, 2, 2);
+    assert_int_equal(told.all, before);
+    see_deployment(&c, 4, 2); /* another spec, and on its way */
+    before = told.all;
+    see_deployment(&c, 4, 3);
+    assert_int_equal(told.all, before);
+    assert_int_equal(told.replicas, 0);
+    see_deployment(&c, 4, 4);
+    assert_int_equal(told.replicas, 1);
+    const struct driver_seen *seen = seen_find(&c, SLICE("apps/v1/Deployment/ns/d"));
+    assert_true(seen->has_replicas);
+    assert_int_equal(seen->replicas, 4);
+    assert_int_equal(seen->ready_replicas, 4);
+    seen_free(&c);
+}
+
 /* An event without an object, or whose object is none. */
 static void test_what_is_no_object(void **state)
 {
@@ -94,7 +144,9 @@ int main(void)
         cmocka_unit_test(test_so_many_objects),
         cmocka_unit_test(test_no_name_is_that_long),
         cmocka_unit_test(test_so_much_of_their_statuses),
+        cmocka_unit_test(test_replicas_are_told_when_they_have_settled),
         cmocka_unit_test(test_what_is_no_object),
+        cmocka_unit_test(test_replicas_are_told_when_they_have_settled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
