@@ -261,9 +261,13 @@ static void bind_plane(struct running *r)
 
 static void bind_run(struct running *r, struct slice image, uint64_t time_limit_ms)
 {
+    const json_t *test = json_at(r->run, "spec", "test", NULL);
+    json_t *tested = json_pack("{s:o, s:o, s:o}", "name", json_str(json_text_at(test, "name")),
+                               "environment", json_str(json_text_at(test, "environment")),
+                               "releaseName", json_str(json_text_at(test, "releaseName")));
     bind(r, "run",
-         json_pack("{s:o, s:o, s:I}", "name", json_str(r->name), "image", json_str(image),
-                   "timeLimitSeconds", (json_int_t)(time_limit_ms / 1000)));
+         json_pack("{s:o, s:o, s:I, s:o}", "name", json_str(r->name), "image", json_str(image),
+                   "timeLimitSeconds", (json_int_t)(time_limit_ms / 1000), "test", tested));
 }
 
 /* A text that must come to a text; *text is the arena's. */

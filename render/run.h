@@ -7,7 +7,8 @@
  *     parameters    with the schema's defaults
  *     source        git: url, branch, tag, commit, ref (what to fetch), path (never empty), and
  *                   credentials ({key: base64}) if a Secret is named
- *     run           name (of objects), image (that it is to push), timeLimitSeconds
+ *     run           name (of objects), image (that it is to push), timeLimitSeconds,
+ *                   test: name, environment, releaseName (empty of a run that is none)
  *     dataplane, workflowplane   secretStore, annotations
  *     externalRefs  by id
  *

@@ -238,6 +238,31 @@ static void test_a_command(void **state)
     json_decref(run);
 }
 
+/* A test's workflow is told what to test; every other run's sees empty texts. */
+static void test_a_test(void **state)
+{
+    static const char *const rests[] = {
+        "", "  test: {name: smoke, environment: qa, releaseName: web-1}\n"};
+    static const char *const expected[] = {"//", "smoke/qa/web-1"};
+    struct world *w = *state;
+    add(w, secret);
+    add(w, "kind: ClusterWorkflow\nmetadata: {name: t}\nspec: {runTemplate: {apiVersion: v1, kind: "
+           "ConfigMap, metadata: {name: a}, data: {t: '${run.test.name}/${run.test.environment}/"
+           "${run.test.releaseName}'}}}\n");
+    for (size_t i = 0; i < 2; i++) {
+        json_t *manifests;
+        struct slice image;
+        const char *reason = NULL;
+        struct err err;
+        json_t *run = run_of("name: t", rests[i]);
+        assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+        const json_t *data = json_object_get(find(manifests, "ConfigMap"), "data");
+        assert_true(slice_eq_cstr(json_text_at(data, "t"), expected[i]));
+        json_decref(manifests);
+        json_decref(run);
+    }
+}
+
 static void refuses(struct world *w, const char *workflow, const char *reason_wanted, int code,
                     const char *message)
 {
@@ -369,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_both_builders_in_both_forms, setup, teardown),
         cmocka_unit_test(test_what_runs_it_is_found_unless_it_is_said),
         cmocka_unit_test_setup_teardown(test_a_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_test, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_of_the_workflow_plane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_not_leave, setup, teardown),
