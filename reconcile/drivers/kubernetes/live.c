@@ -37,8 +37,11 @@ static enum world_health replicas_health(const json_t *live, struct buf *message
     int64_t ready = number(live, "status", ready_key, 0);
     if (stuck != NULL || refused != NULL) {
         const json_t *c = refused != NULL ? refused : stuck;
-        buf_addf(message, "%.*s (%.*s)", SLICE_ARG(json_text_at(c, "message")),
-                 SLICE_ARG(json_text_at(c, "reason")));
+        struct slice why = json_text_at(c, "message");
+        bool quota = slice_find(why, SLICE("exceeded quota")) != SIZE_MAX;
+        buf_addf(message, "%s%.*s (%.*s)",
+                 quota ? "the quota of its environment leaves no room for it: " : "",
+                 SLICE_ARG(why), SLICE_ARG(json_text_at(c, "reason")));
         return HEALTH_DEGRADED;
     }
     if (not_observed(live)) {

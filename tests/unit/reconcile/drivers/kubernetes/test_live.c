@@ -46,8 +46,16 @@ static void test_deployments(void **state)
            HEALTH_DEGRADED, "timed out (ProgressDeadlineExceeded)");
     health("{kind: Deployment, metadata: {generation: 1}, status: {observedGeneration: 1, "
            "conditions: [{type: ReplicaFailure, status: 'True', reason: FailedCreate, "
-           "message: exceeded quota}]}}",
-           HEALTH_DEGRADED, "exceeded quota (FailedCreate)");
+           "message: no such account}]}}",
+           HEALTH_DEGRADED, "no such account (FailedCreate)");
+    health("{kind: Deployment, metadata: {generation: 1}, status: {observedGeneration: 1, "
+           "conditions: [{type: Progressing, status: 'True', reason: ReplicaSetUpdated, message: "
+           "x}, {type: ReplicaFailure, status: 'True', reason: FailedCreate, message: 'pods "
+           "\"web-1\" is forbidden: exceeded quota: cell, requested: cpu=2, used: cpu=4, limited: "
+           "cpu=4'}]}}",
+           HEALTH_DEGRADED,
+           "the quota of its environment leaves no room for it: pods \"web-1\" is forbidden: "
+           "exceeded quota: cell, requested: cpu=2, used: cpu=4, limited: cpu=4 (FailedCreate)");
 }
 
 static void test_other_workloads(void **state)
