@@ -44,6 +44,7 @@ struct engine_config {
     uint32_t cluster_requests_per_second;
     uint32_t sweep_delay_ms;    /* before a new leader's first delete of the unplanned; 0: 15 s */
     uint32_t sweep_interval_ms; /* between two sweeps; 0: 60 s */
+    uint32_t pods_after_ms;     /* pods of what has not come up until then are asked; 0: 5 s */
     /* Git repositories may be at this machine's, its link's and metadata services' addresses. */
     bool allow_local_sources;
     void *user;

@@ -141,6 +141,10 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
     if (s->closing || e == NULL || !is_on(s, e, c)) {
         return; /* a left-over: the sweep sees to it */
     }
+    if (object->live == NULL && !deleted) { /* what its pods say */
+        shard_enqueue(s, SNAPSHOT_RENDERED, e->ns, e->name);
+        return;
+    }
     struct work *w = work_get(s, e->ns, e->name, false);
     const json_t *row = inventory_row(inventory_of(s, e), object->key);
     char fingerprint[17];

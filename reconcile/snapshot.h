@@ -192,6 +192,7 @@ struct world_object {
     uint64_t fingerprint; /* of what it is like; compared with the inventory's hash */
     enum world_health health;
     const char *message; /* why it is not healthy; "" */
+    const char *pods;    /* what its pods say of that; NULL: they were not asked, or nothing */
     const char *status;  /* of a resource's object: its status as JSON; NULL: not known */
     bool has_replicas;   /* of a workload: how many are wanted, and ready */
     uint32_t replicas;

@@ -178,7 +178,9 @@ static enum world_health health_of(const struct work *w, const json_t *resource,
     const struct world *world = w->s->world;
     if (world != NULL && world->object != NULL &&
         world->object(world->user, w->plane, w->cluster, resource, &object)) {
-        *why = object.message;
+        *why = object.pods != NULL
+                   ? arena_printf(&w->plan->arena, "%s; %s", object.message, object.pods)
+                   : object.message;
         return w->type == NULL || object.missing
                    ? object.health
                    : rendered_resource_health(w->type, resource, object.health, &w->plan->arena,

@@ -58,10 +58,12 @@ struct driver_seen {
     uint64_t fingerprint;
     enum world_health health;
     char *message;
+    char *pods;   /* what pods of it say, that do not come up; NULL: nothing */
     char *status; /* of a resource's or run's object or pod: as JSON; NULL: of others, or none */
     bool has_replicas; /* of a workload: how many are wanted, and ready */
     uint32_t replicas;
     uint32_t ready_replicas;
+    bool pods_asked;           /* private: they are, again and again */
     uint32_t settled_replicas; /* private: those that were ready when it was healthy last */
     uint64_t at;               /* private: which sight of all this was */
 };
@@ -74,9 +76,9 @@ struct driver_object {
     uint64_t fingerprint; /* of all but status and the server's own bookkeeping */
     enum world_health health;
     const char *message;
-    bool status_changed;   /* of a resource's or run's object */
+    bool status_changed;   /* of a resource's or run's object, or what pods say of theirs */
     bool replicas_changed; /* it is healthy with another number of them than when it was last */
-    const json_t *live;    /* the whole object; borrowed for the call */
+    const json_t *live;    /* the whole object, borrowed for the call; NULL: as before, or gone */
 };
 
 struct driver_config {
@@ -88,6 +90,7 @@ struct driver_config {
     uint32_t requests_per_second; /* this shard's share; 0: 50 */
     size_t objects_max;           /* that are remembered of the cluster; 0: 250,000 */
     size_t status_bytes_max;      /* of their statuses; 0: 256 MB */
+    uint32_t pods_after_ms;       /* those of what has not come up until then are asked; 0: 5 s */
     void *user;
     bool (*may_create)(void *user);
     /* The object is there, new or changed (deleted: it is gone). Not told of what a kind's first

@@ -135,6 +135,7 @@ static void prepare(struct driver_cluster *c)
     list_init(&c->sent);
     list_init(&c->watches);
     list_init(&c->waits);
+    pod_looks_init(c);
     c->tokens = 2.0 * c->config.requests_per_second;
     c->tokens_at_ms = loop_now_ms(c->config.loop);
     loop_timer_init(c->config.loop, &c->pace, requests_pace);
@@ -144,6 +145,7 @@ static void prepare(struct driver_cluster *c)
 static void cluster_free(struct driver_cluster *c)
 {
     seen_free(c);
+    pod_looks_free(c);
     discovery_free(c);
     kubeconfig_free(&c->kubeconfig);
     buf_free(&c->epoch);
@@ -185,10 +187,18 @@ static void on_pace_closed(struct loop_timer *timer)
     cluster_check_closed(c);
 }
 
+static void on_look_closed(struct loop_timer *timer)
+{
+    struct driver_cluster *c = CONTAINER_OF(timer, struct driver_cluster, look_tick);
+    c->look_open = false;
+    cluster_check_closed(c);
+}
+
 static void on_fetcher_closed(struct fetcher *f)
 {
     struct driver_cluster *c = CONTAINER_OF(f, struct driver_cluster, fetcher);
     loop_timer_close(&c->pace, on_pace_closed);
+    loop_timer_close(&c->look_tick, on_look_closed);
 }
 
 void cluster_check_closed(struct driver_cluster *c)
@@ -205,7 +215,7 @@ void cluster_check_closed(struct driver_cluster *c)
         watches_close(c);
         return;
     }
-    if (c->pace_open) {
+    if (c->pace_open || c->look_open) {
         return;
     }
     void *user = c->close_user;

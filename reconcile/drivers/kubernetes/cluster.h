@@ -39,6 +39,10 @@ struct driver_cluster {
     uint64_t sights;     /* of objects so far */
     struct list watches;
     struct list waits; /* deletes waiting for their objects to be gone */
+    struct list looks; /* workloads that do not come up, whose pods are asked why */
+    size_t look_count;
+    struct loop_timer look_tick;
+    bool look_open;
     struct buf epoch;
     char *user_agent;    /* header line */
     char *authorization; /* header line, or NULL */
@@ -119,6 +123,17 @@ const struct driver_seen *seen_find(struct driver_cluster *c, struct slice key);
 void seen_each(struct driver_cluster *c, void *user,
                void (*object)(void *user, struct slice key, const struct driver_seen *seen));
 void seen_free(struct driver_cluster *c);
+
+/* ---- pod_look.c ---- */
+
+void pod_looks_init(struct driver_cluster *c);
+/* Asks the pods of a workload from some seconds on, if it has not come up until then. */
+void pod_look(struct driver_cluster *c, struct slice key, struct driver_seen *seen,
+              const json_t *live);
+/* "pod web-1, container main: ImagePullBackOff: no such image" of the first in a PodList that says
+ * why it does not come up; appends nothing if none does. */
+void pod_trouble(const json_t *pods, struct buf *out);
+void pod_looks_free(struct driver_cluster *c);
 
 /* ---- cluster.c ---- */
 

@@ -26,6 +26,7 @@ static void one_free(struct driver_seen *s)
     free(s->version);
     free(s->release);
     free(s->message);
+    free(s->pods);
     free(s->status);
     free(s);
 }
@@ -164,6 +165,7 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
     s->fingerprint = fingerprint;
     s->health = health;
     s->at = ++c->sights;
+    pod_look(c, buf_slice(&key), s, live);
     struct driver_object object = {.key = buf_slice(&key),
                                    .release = slice_of(s->release),
                                    .uid = slice_of(s->uid),

@@ -222,6 +222,7 @@ int setup(void **state)
                                       .probe_interval_ms = 100,
                                       .sweep_delay_ms = 1500,
                                       .sweep_interval_ms = 200,
+                                      .pods_after_ms = 50,
                                       .allow_local_sources = true,
                                       .user = &f,
                                       .confirmed_age_ms = confirmed_age};

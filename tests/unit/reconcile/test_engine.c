@@ -317,6 +317,37 @@ static void test_health_rolls_up(void **state)
     assert_true(happens(f, is_ready, LIMIT_MS));
 }
 
+static bool tells_of_the_image(struct fixture *f)
+{
+    const json_t *c = object_condition(component(f), "Ready");
+    return slice_find(json_text_at(c, "message"),
+                      SLICE("; pod web-1, container main: ImagePullBackOff: there is no such "
+                            "image")) != SIZE_MAX;
+}
+
+/* A Deployment says no more than how many of its replicas are there. */
+static void test_pods_tell_why_it_does_not_come_up(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    const json_t *deployment = on_cluster(&f->kube, "Deployment");
+    json_t *pod =
+        json_pack("{s:s, s:s, s:{s:s, s:O, s:O}, s:{s:s, s:[{s:s, s:{s:{s:s, s:s}}}]}}",
+                  "apiVersion", "v1", "kind", "Pod", "metadata", "name", "web-1", "namespace",
+                  json_at(deployment, "metadata", "namespace", NULL), "labels",
+                  json_at(deployment, "spec", "selector", "matchLabels", NULL), "status", "phase",
+                  "Pending", "containerStatuses", "name", "main", "state", "waiting", "reason",
+                  "ImagePullBackOff", "message", "there is no such image");
+    assert_non_null(pod);
+    kube_set(&f->kube, pod);
+    f->kube.not_ready = true;
+    kube_set(&f->kube, json_deep_copy(on_cluster(&f->kube, "Deployment")));
+    assert_true(happens(f, tells_of_the_image, LIMIT_MS));
+    f->kube.not_ready = false;
+    kube_set(&f->kube, json_deep_copy(on_cluster(&f->kube, "Deployment")));
+    assert_true(happens(f, is_ready, LIMIT_MS));
+}
+
 static bool plane_complains(struct fixture *f)
 {
     const json_t *plane = look(f, "dataplanes.choreo.dev", "", "development");
@@ -449,6 +480,7 @@ int main(void)
         TEST(test_conflicts_and_busy_clusters_pass),
         TEST(test_nothing_is_created_without_a_majority),
         TEST(test_health_rolls_up),
+        TEST(test_pods_tell_why_it_does_not_come_up),
         TEST(test_a_bad_kubeconfig_is_explained),
         TEST(test_refused_writes_are_tried_again),
         TEST(test_a_dependency_that_comes_later_is_waited_for),

@@ -79,6 +79,7 @@ static bool world_object(void *user, struct slice plane, struct slice cluster,
         }
     }
     out->message = json_string_value(json_object_get(o, "message")) ?: "";
+    out->pods = json_string_value(json_object_get(o, "pods"));
     out->missing = json_is_true(json_object_get(o, "missing"));
     out->has_replicas = json_object_get(o, "replicas") != NULL;
     out->replicas = (uint32_t)json_integer_value(json_object_get(o, "replicas"));
