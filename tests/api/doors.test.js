@@ -81,6 +81,10 @@ const NAMED = {
   releaseapprovals: {body: () => ({spec: {component: 'web', release: 'web-1', environment: 'production'}})},
   testresults: {body: () => ({spec: {component: 'web', release: 'web-1', environment: 'development', test: 'smoke',
     passed: true, url: 'https://ci.example.com/1'}})},
+  workflowruns: {body: (n, {group}) => group === 'choreo.dev' ? {spec: {workflow: {name: 'smoke-test'}, timeLimit: '1h',
+    owner: {componentName: 'web', projectName: 'default'}, ttlAfterCompletion: '1h', triggeredBy: 'ada',
+    source: {git: {repository: 'https://git.example.com/web.git', branch: 'main'}, path: '.'},
+    test: {name: 'smoke', environment: 'development', releaseName: 'web-1'}}} : {}},
   releasesets: {body: () => ({spec: {project: 'default', environment: 'production', reason: 'text',
     releases: [{component: 'web', release: 'web-1'}]}})},
   events: { // one object, seen in two ways
