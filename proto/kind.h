@@ -117,6 +117,9 @@ void kind_registry_builtin(struct kind_registry *r);
 /* What clusters serve besides: Kubernetes' workload, service and policy kinds with their schemas
  * (proto/k8s/workloads), its neighbours' by name. */
 void kind_registry_workloads(struct kind_registry *r);
+/* One of Kubernetes' own kinds as clusters serve it, of no registry; NULL: it is none of those
+ * whose schema is known. */
+const struct kind *kind_of_kubernetes(struct slice api_version, struct slice kind);
 /* Adds a kind; it and all it points to are borrowed until the registry is freed.
  * Errors: ERR_EXISTS (its plural or kind is taken). */
 int kind_registry_add(struct kind_registry *r, const struct kind *kind, struct err *err);

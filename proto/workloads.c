@@ -112,3 +112,21 @@ void kind_registry_workloads(struct kind_registry *r)
         }
     }
 }
+
+static const struct kind *find(const struct kind *kinds, size_t count, struct slice api_version,
+                               struct slice kind)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (kinds[i].strategic && kinds[i].part_of.len == 0 && slice_eq(kinds[i].kind, kind) &&
+            slice_eq(kinds[i].api_version, api_version)) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+const struct kind *kind_of_kubernetes(struct slice api_version, struct slice kind)
+{
+    const struct kind *found = find(kind__workloads, kind__workloads_count, api_version, kind);
+    return found != NULL ? found : find(kind__builtin, kind__builtin_count, api_version, kind);
+}

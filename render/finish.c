@@ -11,6 +11,7 @@
 #include "base/crypto.h"
 #include "render/manifest.h"
 #include "render/pipeline.h"
+#include "render/shape.h"
 
 #define HASH_ANNOTATION "openchoreo.dev/dp-resource-hash"
 
@@ -85,7 +86,8 @@ static int finish_one(const struct finish *how, const struct resource *r, struct
     stamp(how, r, "labels", how->labels, "labels of whoever renders");
     stamp(how, r, "labels", how->standard, "standard labels");
     stamp(how, r, "annotations", how->annotations, "annotations of whoever renders");
-    return manifest_check_texts(r, err);
+    rc = manifest_check_texts(r, err);
+    return rc == 0 ? shape_check(r, err) : rc;
 }
 
 static const char *text_of(const json_t *object, const char *key)

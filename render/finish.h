@@ -17,7 +17,8 @@ struct finish {
 };
 
 /* Moves the objects of list into *manifests, an array in order of application. Errors:
- * ERR_UNPROCESSABLE: an object that may not leave (manifest.h), or is there twice. */
+ * ERR_UNPROCESSABLE: an object that may not leave (manifest.h), that a cluster
+ * would not take (shape.h), or is there twice. */
 int finish_manifests(const struct finish *how, struct resource_list *list, json_t **manifests,
                      struct err *err);
 

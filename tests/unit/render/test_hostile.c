@@ -20,7 +20,8 @@ struct attack {
     "    apiVersion: apps/v1\n"                                                                    \
     "    kind: Deployment\n"                                                                       \
     "    metadata: {name: web, labels: \"${metadata.labels}\"}\n"                                  \
-    "    spec: {template: {metadata: {labels: \"${metadata.podSelectors}\"}}}\n"
+    "    spec: {selector: {matchLabels: \"${metadata.podSelectors}\"}, template: {metadata: "      \
+    "{labels: \"${metadata.podSelectors}\"}, spec: {containers: [{name: m, image: i}]}}}\n"
 #define OBJECT(text) "- {id: x, template: {" text "}}"
 #define CONFIG(metadata) OBJECT("apiVersion: v1, kind: ConfigMap, metadata: {" metadata "}")
 #define PATCH(operation)                                                                           \

@@ -26,7 +26,7 @@ static const char type[] =
     "resources:\n"
     "- id: deployment\n"
     "  template:\n"
-    "    apiVersion: apps/v1\n"
+    "    apiVersion: apps/v2\n" /* no kind whose shape is checked: any spec will do */
     "    kind: Deployment\n"
     "    metadata: {name: '${metadata.name}'}\n"
     "    spec:\n"
@@ -37,7 +37,7 @@ static const char type[] =
 static const char trait[] =
     "parameters: {openAPIV3Schema: {type: object, properties: {note: {type: string}}}}\n"
     "patches:\n"
-    "- target: {group: apps, version: v1, kind: Deployment}\n"
+    "- target: {group: apps, version: v2, kind: Deployment}\n"
     "  operations:\n"
     "  - {op: add, path: /spec/list/0, value: {note: '${parameters.note}'}}\n"
     "  - {op: add, path: /spec/map/gpu, value: 1}\n"
