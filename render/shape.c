@@ -190,6 +190,14 @@ static void forgive_nulls(struct causes *causes)
     causes->count = kept;
 }
 
+/* What is wrong with a Secret is told in conditions, which others read than may read it. */
+static void hide_values(struct causes *causes)
+{
+    for (size_t i = 0; i < causes->count; i++) {
+        causes->items[i].message = SLICE("Invalid value: (not shown: it may be secret)");
+    }
+}
+
 int shape_check(const struct resource *r, struct err *err)
 {
     struct slice name = json_text_at(r->object, "kind");
@@ -204,6 +212,9 @@ int shape_check(const struct resource *r, struct err *err)
     forgive_nulls(&causes);
     if (causes.count == 0) { /* members are of their types from here on */
         check_kind(&causes, r->object, name);
+    }
+    if (slice_eq_cstr(name, "Secret")) {
+        hide_values(&causes);
     }
     if (causes.count > 0) {
         struct buf text = {0};
