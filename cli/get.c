@@ -341,22 +341,53 @@ static int get_named(struct getting *g, bool *single, struct err *err)
     return rc != 0 ? rc : first.code;
 }
 
+static void say_none(const struct getting *g)
+{
+    print_err("No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
+              g->all ? "" : g->cli->ns);
+}
+
+/* "components,projects": one list after another, each a table of its own. */
+static int get_lists(struct getting *g, struct err *err)
+{
+    const char *ns = g->ref.namespace_;
+    struct slice rest = slice_of(g->ref.resource);
+    struct slice kind;
+    int rc = 0;
+    for (bool first = true; rc == 0 && slice_split(&rest, ',', &kind); first = false) {
+        if (!first) {
+            end_table(g);
+        }
+        ask_ref(g->cli, arena_cstr(&g->cli->arena, kind), ns, &g->ref);
+        rc = get_list(g, err);
+        if (rc == 0 && !g->titled && form_of(g) == CHOREO__V1__FORM__FORM_TABLE) {
+            say_none(g);
+        }
+    }
+    return rc;
+}
+
 static int get_all(struct getting *g, struct err *err)
 {
     struct cli *c = g->cli;
+    bool several = strchr(g->ref.resource, ',') != NULL;
     bool named = c->args.count > 1 || g->ref.name != NULL;
     bool single = false;
     if (named && g->all) {
         return err_set(err, ERR_INVALID, "-A lists a kind; a name is of one namespace (-n)");
     }
-    int rc = named ? get_named(g, &single, err) : get_list(g, err);
+    int rc = 0;
+    if (named) {
+        rc = get_named(g, &single, err);
+    } else {
+        rc = several ? get_lists(g, err) : get_list(g, err);
+    }
     flush_table(g);
     if (output_is_tree(&c->output) && (rc == 0 || (!single && json_array_size(g->items) > 0))) {
         int printed = print_items(g, single, rc == 0 ? err : NULL);
         rc = rc != 0 ? rc : printed;
-    } else if (rc == 0 && !named && !g->titled && c->output.form != OUTPUT_NAME) {
-        print_err("No %s found%s%s.\n", g->ref.resource, g->all ? "" : " in namespace ",
-                  g->all ? "" : c->ns);
+    } else if (rc == 0 && !named && !several && !g->titled && c->output.form != OUTPUT_NAME) {
+        say_none(g);
     }
     return rc;
 }
@@ -465,9 +496,10 @@ static int run_watch(struct cli *c, struct err *err)
 const struct command command_get = {
     .name = "get",
     .summary = "show objects",
-    .usage = "KIND [NAME...] [OPTION...]\nKIND/NAME... [OPTION...]",
+    .usage = "KIND[,KIND...] [OPTION...]\nKIND NAME... [OPTION...]\nKIND/NAME... [OPTION...]",
     .about = "KIND is as people say it: component, components, comp, component.choreo.dev.",
     .examples = "  choreo get components -A\n"
+                "  choreo get components,releasebindings\n"
                 "  choreo get component user-service -o yaml\n"
                 "  choreo get component/user-service environment/production\n"
                 "  choreo get comp -o 'jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}'\n"

@@ -145,6 +145,8 @@ code 1 "no such file" c apply -f "$DIR/nothing.yaml" && says "nothing.yaml: No s
 
 check "get" c get projects && says "NAME" shop
 check "get one" c get proj/shop && says shop
+check "get several kinds" c get projects,comp,environments && says shop "No comp found in namespace" "NAME"
+check "as one list" c get projects,configmaps -o 'jsonpath={.items[*].kind}' && says "Project ConfigMap"
 check "get -A" c get projects -A && says NAMESPACE default
 check "get --show-labels" c get projects --show-labels && says "team=web"
 check "get -l" c get projects -l team=web --no-headers && says shop && hides NAME
