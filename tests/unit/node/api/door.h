@@ -32,7 +32,8 @@ struct door {
     struct loop_timer look;
     bool waiting;
     struct slice request;
-    const char *until; /* stop when this has been sent; NULL: a whole response */
+    const char *awaited; /* what the test asks for as until */
+    const char *until;   /* the loop's: stop when this has been sent; NULL: a whole response */
     size_t pending;
 };
 
@@ -150,6 +151,7 @@ static void door_feed(void *arg)
 {
     struct door *d = arg;
     buf_clear(&d->sent);
+    d->until = d->awaited;
     d->waiting = true;
     http_conn_input(&d->conn, d->request);
 }
@@ -167,7 +169,7 @@ static inline void door_hang_up(void *arg)
 static inline void door_send(struct door *d, struct slice request, const char *until)
 {
     d->request = request;
-    d->until = until;
+    d->awaited = until;
     onloop_call(&d->o, door_feed, d);
     onloop_wait(&d->o, "an answer");
 }
@@ -175,13 +177,14 @@ static inline void door_send(struct door *d, struct slice request, const char *u
 static void door_again(void *arg)
 {
     struct door *d = arg;
+    d->until = d->awaited;
     d->waiting = true;
 }
 
 /* Waits for more of the same answer. */
 static inline void door_wait(struct door *d, const char *until)
 {
-    d->until = until;
+    d->awaited = until;
     onloop_call(&d->o, door_again, d);
     onloop_wait(&d->o, until);
 }

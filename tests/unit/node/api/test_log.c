@@ -72,7 +72,7 @@ static void ask(struct door *d, const char *query)
     buf_addf(&text, "GET " LOG "%s HTTP/1.1\r\nhost: h\r\nauthorization: Bearer admin\r\n\r\n",
              query);
     d->request = buf_slice(&text);
-    d->until = "never";
+    d->awaited = "never";
     onloop_call(&d->o, door_feed, d);
     onloop_wait(&d->o, "the source");
     buf_free(&text);
