@@ -1,0 +1,124 @@
+/* Whom a status concerns, and how soon: what went well or wrong at once, what is under way late. */
+#include "tests/lib/test.h"
+
+#include "proto/object.h"
+#include "reconcile/engine_internal.h"
+
+enum { SOON_MS = 50, LATE_MS = 1000 };
+enum { NOT_TOLD = -1 };
+
+struct fixture {
+    struct snapshot s;
+    int64_t told_ms[SNAPSHOT_KIND_COUNT]; /* the soonest of a kind, or NOT_TOLD */
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){0};
+    snapshot_init(&f.s, NULL);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    snapshot_free(&f->s);
+    return 0;
+}
+
+/* One called "web" of namespace "a"; takes spec. progressing: its condition's status, or NULL. */
+static void put(struct fixture *f, enum snapshot_kind kind, json_t *spec, const char *progressing)
+{
+    static uint64_t version;
+    struct buf body = {0};
+    struct err err;
+    uint32_t splice;
+    json_t *o = object_new("choreo.dev/v1", snapshot_kind_name(kind), SLICE("a"), SLICE("web"));
+    json_object_set_new(json_object_get(o, "metadata"), "uid", json_string("u"));
+    json_object_set_new(o, "spec", spec);
+    if (progressing != NULL) {
+        json_object_set_new(o, "status",
+                            json_pack("{s:[{s:s, s:s}]}", "conditions", "type", "Progressing",
+                                      "status", progressing));
+    }
+    assert_ok(object_canonical(o, &body, &splice, &err), &err);
+    assert_ok(
+        snapshot_put(&f->s, kind, SLICE("a"), SLICE("web"), buf_slice(&body), ++version, &err),
+        &err);
+    buf_free(&body);
+    json_decref(o);
+}
+
+static void on_told(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
+                    uint64_t delay_ms)
+{
+    struct fixture *f = user;
+    assert_slice(ns, "a");
+    assert_slice(name, "web");
+    int64_t *told = &f->told_ms[kind];
+    *told = *told == NOT_TOLD || (int64_t)delay_ms < *told ? (int64_t)delay_ms : *told;
+}
+
+static void change(struct fixture *f, enum snapshot_kind kind, bool whole)
+{
+    for (size_t i = 0; i < SNAPSHOT_KIND_COUNT; i++) {
+        f->told_ms[i] = NOT_TOLD;
+    }
+    route_change(&f->s, kind, SLICE("a"), SLICE("web"), whole, on_told, f);
+}
+
+static void platform(struct fixture *f, const char *rendered, const char *binding)
+{
+    put(f, SNAPSHOT_COMPONENT, json_object(), NULL);
+    put(f, SNAPSHOT_BINDING,
+        json_pack("{s:{s:s}, s:s}", "owner", "componentName", "web", "environment", "dev"),
+        binding);
+    put(f, SNAPSHOT_RENDERED,
+        json_pack("{s:{s:s}, s:s, s:s}", "owner", "componentName", "web", "environmentName", "dev",
+                  "bindingName", "web"),
+        rendered);
+}
+
+static void what_is_under_way_is_told_late(void **state)
+{
+    struct fixture *f = *state;
+    platform(f, "True", "True");
+    change(f, SNAPSHOT_RENDERED, false);
+    assert_true(f->told_ms[SNAPSHOT_BINDING] >= LATE_MS);
+    int64_t binding_ms = f->told_ms[SNAPSHOT_BINDING];
+    change(f, SNAPSHOT_BINDING, false);
+    assert_true(f->told_ms[SNAPSHOT_COMPONENT] > binding_ms); /* which sums the binding up */
+}
+
+static void what_came_of_it_is_told_soon(void **state)
+{
+    struct fixture *f = *state;
+    platform(f, "False", "False");
+    change(f, SNAPSHOT_RENDERED, false);
+    assert_in_range(f->told_ms[SNAPSHOT_BINDING], 0, SOON_MS);
+    change(f, SNAPSHOT_BINDING, false);
+    assert_in_range(f->told_ms[SNAPSHOT_COMPONENT], 0, SOON_MS);
+}
+
+static void an_own_status_waits_and_an_own_spec_does_not(void **state)
+{
+    struct fixture *f = *state;
+    platform(f, "False", "False");
+    change(f, SNAPSHOT_BINDING, false);
+    assert_true(f->told_ms[SNAPSHOT_BINDING] >= LATE_MS);
+    change(f, SNAPSHOT_BINDING, true);
+    assert_int_equal(f->told_ms[SNAPSHOT_BINDING], 0);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(what_is_under_way_is_told_late),
+        T(what_came_of_it_is_told_soon),
+        T(an_own_status_waits_and_an_own_spec_does_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
