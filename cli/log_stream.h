@@ -24,7 +24,7 @@ struct log_stream {
     uint64_t end_ms; /* of the monotonic clock; 0: as long as it takes */
     void *user;
     void (*line)(struct log_stream *s, const struct log_line *line);
-    void (*flush)(struct log_stream *s); /* what has come so far is all for now; may be NULL */
+    void (*flush)(struct log_stream *s); /* after the lines of a message; may be NULL */
     void (*notice)(struct log_stream *s, const char *text); /* words about it, each once */
     bool stop; /* set by line() or flush(): that is enough */
     /* private */

@@ -130,7 +130,10 @@ static int find_target(struct cli *c, Choreo__V1__Ref *ref, struct err *err)
     }
     if (!is_component(slice_of(c->args.items[0]), &name)) {
         ask_ref(c, c->args.items[0], c->ns, ref);
-        return 0;
+        bool named = ref->name != NULL && *ref->name != '\0';
+        return named ? 0
+                     : err_set(err, ERR_INVALID, "\"%s\" has no name: run/NAME or component/NAME",
+                               c->args.items[0]);
     }
     const char *binding = NULL;
     /* releases_open() reads the name from the command line, where it may have another prefix. */

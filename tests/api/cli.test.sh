@@ -145,6 +145,7 @@ code 1 "no such file" c apply -f "$DIR/nothing.yaml" && says "nothing.yaml: No s
 
 check "get" c get projects && says "NAME" shop
 check "get one" c get proj/shop && says shop
+code 2 "whose log" c logs run/ && says '"run/" has no name: run/NAME or component/NAME'
 check "get several kinds" c get projects,comp,environments && says shop "No comp found in namespace" "NAME"
 check "as one list" c get projects,configmaps -o 'jsonpath={.items[*].kind}' && says "Project ConfigMap"
 check "get -A" c get projects -A && says NAMESPACE default
