@@ -6,11 +6,9 @@
  * Failure path: bytes that do not parse, or break a limit, are ERR_CORRUPT. A field, command or
  * enumerator that this release does not know is ERR_UNSUPPORTED: a newer leader wrote it, and going
  * on without it would make this node's rows differ from the others'. */
-#include "store/command.h"
+#include "store/command_internal.h"
 
 #include <assert.h>
-
-#include "store/log.pb-c.h"
 
 enum { WRITE_OVERHEAD_BYTES = 128, SMALL_BYTES = 64 };
 
@@ -166,20 +164,6 @@ void command_from_submit(const struct backend_submit *submit, struct command *co
 
 /* ---- encoding ---- */
 
-/* One command with the message that it points at. */
-struct packed {
-    Choreo__Log__Command command;
-    union {
-        Choreo__Log__Write write;
-        Choreo__Log__Open open;
-        Choreo__Log__Ceiling ceiling;
-        Choreo__Log__Compact compact;
-        Choreo__Log__ExpireRequests expire;
-        Choreo__Log__NamespaceMark mark;
-        Choreo__Log__ExpireEvents events;
-    };
-};
-
 static ProtobufCBinaryData bytes_of(struct slice s)
 {
     /* protobuf-c only reads what it packs. */
@@ -272,7 +256,7 @@ static void pack_small(const struct command *c, struct packed *out)
     }
 }
 
-static void pack_command(const struct command *c, struct packed *out)
+void command__pack(const struct command *c, struct packed *out)
 {
     choreo__log__command__init(&out->command);
     if (c->kind == COMMAND_WRITE) {
@@ -284,7 +268,7 @@ static void pack_command(const struct command *c, struct packed *out)
     }
 }
 
-static void append_packed(const ProtobufCMessage *message, struct buf *out)
+void command__append(const ProtobufCMessage *message, struct buf *out)
 {
     size_t bytes = protobuf_c_message_get_packed_size(message);
     buf_reserve(out, bytes);
@@ -300,39 +284,8 @@ int command_encode(const struct command *command, struct buf *out, struct err *e
         return rc;
     }
     struct packed packed;
-    pack_command(command, &packed);
-    append_packed(&packed.command.base, out);
-    return 0;
-}
-
-int entry_encode(const struct entry *entry, struct buf *out, struct err *err)
-{
-    if (entry->count > ENTRY_COMMANDS_MAX) {
-        return err_set(err, ERR_TOO_LARGE, "entry: %zu commands are over the limit of %d",
-                       entry->count, ENTRY_COMMANDS_MAX);
-    }
-    if (entry->time_ms > INT64_MAX) {
-        return err_set(err, ERR_INVALID, "entry: its time is out of range");
-    }
-    for (size_t i = 0; i < entry->count; i++) {
-        int rc = command_check(&entry->commands[i], err);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    struct arena arena = {0};
-    struct packed *packed = arena_alloc(&arena, entry->count * sizeof *packed);
-    Choreo__Log__Command **commands = arena_alloc(&arena, entry->count * sizeof *commands);
-    for (size_t i = 0; i < entry->count; i++) {
-        pack_command(&entry->commands[i], &packed[i]);
-        commands[i] = &packed[i].command;
-    }
-    Choreo__Log__Entry message = CHOREO__LOG__ENTRY__INIT;
-    message.time_ms = entry->time_ms;
-    message.n_commands = entry->count;
-    message.commands = commands;
-    append_packed(&message.base, out);
-    arena_free(&arena);
+    command__pack(command, &packed);
+    command__append(&packed.command.base, out);
     return 0;
 }
 
@@ -349,12 +302,17 @@ static void release(void *user, void *p)
     (void)p;
 }
 
+ProtobufCAllocator command__allocator(struct arena *arena)
+{
+    return (ProtobufCAllocator){.alloc = allocate, .free = release, .allocator_data = arena};
+}
+
 static struct slice slice_from(bool has, ProtobufCBinaryData field)
 {
     return has ? slice_make(field.data, field.len) : slice_make(NULL, 0);
 }
 
-static int newer(const char *what, struct err *err)
+int command__newer(const char *what, struct err *err)
 {
     return err_set(err, ERR_UNSUPPORTED,
                    "log: %s that this release does not know: a newer one wrote it; upgrade this "
@@ -365,7 +323,7 @@ static int newer(const char *what, struct err *err)
 static int unpack_write(const Choreo__Log__Write *m, struct command_write *w, struct err *err)
 {
     if (m->verb < CHOREO__LOG__WRITE__VERB__CREATE || m->verb > CHOREO__LOG__WRITE__VERB__DELETE) {
-        return newer("a verb", err);
+        return command__newer("a verb", err);
     }
     *w = (struct command_write){
         .verb = (enum backend_verb)((int)m->verb - 1),
@@ -392,7 +350,7 @@ static int unpack_mark(const Choreo__Log__NamespaceMark *m, struct command_names
 {
     if (m->state < CHOREO__LOG__NAMESPACE_MARK__STATE__ACTIVE ||
         m->state > CHOREO__LOG__NAMESPACE_MARK__STATE__GONE) {
-        return newer("a namespace state", err);
+        return command__newer("a namespace state", err);
     }
     mark->name = slice_from(true, m->name);
     mark->state = (enum namespace_state)m->state;
@@ -468,14 +426,14 @@ static int unpack_known(const Choreo__Log__Command *m, struct command *out, stru
     return err_set(err, ERR_CORRUPT, "log: an empty command");
 }
 
-static int unpack_command(const Choreo__Log__Command *m, struct command *out, struct err *err)
+int command__unpack(const Choreo__Log__Command *m, struct command *out, struct err *err)
 {
     const ProtobufCMessage *message = inner(m);
     if (m->base.n_unknown_fields > 0) {
-        return newer("a command", err);
+        return command__newer("a command", err);
     }
     if (message != NULL && message->n_unknown_fields > 0) {
-        return newer("a command's field", err);
+        return command__newer("a command's field", err);
     }
     int rc = unpack_known(m, out, err);
     if (rc == 0 && command_check(out, err) != 0) {
@@ -490,37 +448,11 @@ static int unpack_command(const Choreo__Log__Command *m, struct command *out, st
 
 int command_decode(struct slice bytes, struct arena *arena, struct command *out, struct err *err)
 {
-    ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = arena};
+    ProtobufCAllocator allocator = command__allocator(arena);
     Choreo__Log__Command *m =
         choreo__log__command__unpack(&allocator, bytes.len, (const uint8_t *)bytes.data);
     if (m == NULL) {
         return err_set(err, ERR_CORRUPT, "log: %zu bytes are no command", bytes.len);
     }
-    return unpack_command(m, out, err);
-}
-
-int entry_decode(struct slice bytes, struct arena *arena, struct entry *out, struct err *err)
-{
-    ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = arena};
-    Choreo__Log__Entry *m =
-        choreo__log__entry__unpack(&allocator, bytes.len, (const uint8_t *)bytes.data);
-    if (m == NULL) {
-        return err_set(err, ERR_CORRUPT, "log: %zu bytes are no entry", bytes.len);
-    }
-    if (m->base.n_unknown_fields > 0) {
-        return newer("an entry's field", err);
-    }
-    if (m->n_commands > ENTRY_COMMANDS_MAX || m->time_ms > INT64_MAX) {
-        return err_set(err, ERR_CORRUPT, "log: an entry out of its limits");
-    }
-    out->time_ms = m->time_ms;
-    out->count = m->n_commands;
-    out->commands = arena_zero(arena, m->n_commands * sizeof *out->commands);
-    for (size_t i = 0; i < m->n_commands; i++) {
-        int rc = unpack_command(m->commands[i], &out->commands[i], err);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    return 0;
+    return command__unpack(m, out, err);
 }

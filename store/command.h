@@ -17,6 +17,7 @@ enum {
     COMMAND_BYTES_MAX = 4 * 1024 * 1024, /* one encoded command; it then travels alone */
     ENTRY_BATCH_BYTES = 256 * 1024,      /* an entry takes no further command beyond this */
     ENTRY_COMMANDS_MAX = 4096,
+    ENTRY_BYTES_MAX = 2 * COMMAND_BYTES_MAX, /* one entry before it is compressed */
     COMMAND_EVENTS_MAX = 500,
     COMMAND_NAME_MAX = 512, /* resource, namespace, name, subject: bytes each */
     REQUEST_ID_MIN = 16,
@@ -116,7 +117,8 @@ int command_encode(const struct command *command, struct buf *out, struct err *e
 /* Errors: ERR_CORRUPT (not such bytes), ERR_UNSUPPORTED (made by a newer release). */
 int command_decode(struct slice bytes, struct arena *arena, struct command *out, struct err *err);
 
-/* Appends the encoded entry to out. Errors: as command_check() of any command. */
+/* Appends the encoded entry to out, compressed where that is smaller. Errors: as command_check() of
+ * any command. */
 int entry_encode(const struct entry *entry, struct buf *out, struct err *err);
 /* Errors: as command_decode(). */
 int entry_decode(struct slice bytes, struct arena *arena, struct entry *out, struct err *err);
