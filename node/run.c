@@ -31,6 +31,7 @@
 #include "node/api/definitions.h"
 #include "node/api/events_view.h"
 #include "node/api/grpc/door.h"
+#include "node/api/hooks/alerts.h"
 #include "node/api/hooks/hooks.h"
 #include "node/api/namespaces.h"
 #include "node/cluster.h"
@@ -236,6 +237,7 @@ static void prepare_api(struct run *r)
     r->cluster = (struct cluster){.node = &r->node, .credentials = &r->credentials};
     cluster_routes(&r->cluster, &r->api);
     hooks_init(&r->hooks, &r->api);
+    alerts_init(&r->api);
     cluster_service_init(&r->cluster_service, &r->cluster);
     grpc_init(&r->grpc);
     grpc_add(&r->grpc, &grpc_resource_service);

@@ -107,6 +107,7 @@ static const char *const viewer_paths[] = {"/metrics", "/cluster/v1/status",
                                            "/choreo.v1.ClusterService/Members", NULL};
 static const char *const node_paths[] = {"/cluster/v1/status", "/cluster/v1/members", NULL};
 static const char *const joiner_paths[] = {"/cluster/v1/join", NULL};
+static const char *const tester_paths[] = {"/webhooks/v1/alertmanager", NULL};
 static const char *const read_verbs[] = {"get", "list", "watch", NULL};
 static const char *const path_reads[] = {"get", "head", NULL};
 
@@ -120,6 +121,10 @@ static bool path_allowed(const struct auth_request *q)
         return true;
     }
     if (subject_in(q->subject, GROUP_JOINER) && path_under(q->path, joiner_paths)) {
+        return true;
+    }
+    if (subject_in(q->subject, GROUP_TESTER) && slice_eq_cstr(q->verb, "post") &&
+        path_under(q->path, tester_paths)) {
         return true;
     }
     if (!reads || !subject_in(q->subject, GROUP_AUTHENTICATED)) {
@@ -173,8 +178,8 @@ bool auth_allows(const struct auth_request *q)
 
 const char *auth_path_at(size_t i)
 {
-    const char *const *const lists[] = {public_paths, discovery_paths, viewer_paths, node_paths,
-                                        joiner_paths};
+    const char *const *const lists[] = {public_paths, discovery_paths, viewer_paths,
+                                        node_paths,   joiner_paths,    tester_paths};
     for (size_t list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
         for (size_t at = 0; lists[list][at] != NULL; at++) {
             if (i-- == 0) {

@@ -10,7 +10,7 @@
  * cluster's CA certificate, which is public by nature; anyone else known may look at discovery, ask
  * who they are and what they may, and nothing more - but for what is said of releases: whoever is
  * known may create a ReleaseApproval, which the gate holds to the pipeline's groups, and
- * choreo:testers may create TestResults.
+ * choreo:testers may create TestResults, and tell of alerts that become some.
  * Owner: the caller. Thread: any; struct auth is immutable once set up. */
 #ifndef NODE_AUTH_AUTH_H
 #define NODE_AUTH_AUTH_H

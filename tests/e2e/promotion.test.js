@@ -226,11 +226,21 @@ check('what burns its error budget is taken back, though it was healthy', async 
   const {releaseName: bad} = (await binding('staging')).status;
   assert.equal(await image('staging'), 'nginx:1.28');
   await people.root.choreo('patch', 'deploymentpipeline', 'careful', '-p', '{"spec":{"rollbackOn":["error-budget"]}}');
-  const {status} = await rest('ci', 'POST', `${base}/testresults`, {
-    metadata: {generateName: 'budget-'},
-    spec: {component: 'web', release: bad, environment: 'staging', test: 'error-budget', passed: false},
+  // As its cluster's Alertmanager tells of it, with the labels that the component's PrometheusRule gives.
+  const {metadata: {namespace}} = (await on('staging', 'deployments')).find(d => d.metadata.labels['openchoreo.dev/component'] === 'web');
+  const alert = (more, startsAt = new Date().toISOString()) => ({
+    status: 'firing', startsAt, annotations: {}, generatorURL: 'http://prometheus/graph', fingerprint: 'f',
+    labels: {alertname: 'ErrorBudgetBurn', test: 'error-budget', organization: 'default', namespace, component: 'web',
+             environment: 'staging', ...more},
   });
-  assert.equal(status, 201);
+  const alerts = [alert({namespace: 'dp-of-somebody-else'}), alert({}, '2026-01-01T00:00:00Z'), alert({test: undefined}), alert({})];
+  const message = {version: '4', status: 'firing', receiver: 'choreod', alerts};
+  assert.equal((await rest('dave', 'POST', '/webhooks/v1/alertmanager', message)).status, 403);
+  const {status, body} = await rest('ci', 'POST', '/webhooks/v1/alertmanager', message);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(body.alerts.map(a => a.result), ['ignored', 'ignored', 'ignored', 'made'], JSON.stringify(body));
+  const again = await rest('ci', 'POST', '/webhooks/v1/alertmanager', message);
+  assert.equal(again.body.alerts[3].result, 'was there', JSON.stringify(again.body));
   const back = await until('the rollback', async () => {
     const b = await binding('staging');
     return b.status.releaseName !== bad && b.status.history[0].outcome === 'Healthy' && b;

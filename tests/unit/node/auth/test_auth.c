@@ -8,12 +8,13 @@
 
 #include "node/auth/auth.h"
 
-enum who { ADMIN, VIEWER, NODE, JOINER, KNOWN, ANONYMOUS, WHO_COUNT };
+enum who { ADMIN, VIEWER, NODE, JOINER, TESTER, KNOWN, ANONYMOUS, WHO_COUNT };
 
 static struct subject subject_of(enum who who)
 {
-    static const char *const groups[WHO_COUNT] = {GROUP_ADMIN,  GROUP_VIEWER, GROUP_NODE,
-                                                  GROUP_JOINER, "guests",     GROUP_ANONYMOUS};
+    static const char *const groups[WHO_COUNT] = {GROUP_ADMIN,    GROUP_VIEWER, GROUP_NODE,
+                                                  GROUP_JOINER,   GROUP_TESTER, "guests",
+                                                  GROUP_ANONYMOUS};
     struct subject s = {.user = SLICE("u")};
     (void)subject_add_group(&s, slice_of(groups[who]));
     if (who != ANONYMOUS) {
@@ -30,7 +31,7 @@ static void the_roles_grant_what_they_say(void **state)
         const char *group;
         const char *resource;
         const char *path;
-        const char *allowed; /* one letter of "avnjkx" for each who that may */
+        const char *allowed; /* one letter of "avnjtkx" for each who that may */
     } table[] = {
         {"get", "choreo.dev", "components", "", "av"},
         {"watch", "choreo.dev", "components", "", "av"},
@@ -41,23 +42,24 @@ static void the_roles_grant_what_they_say(void **state)
         {"get", "", "configmaps", "", "av"},
         {"get", "*", "*", "", "a"},
         {"*", "choreo.dev", "components", "", "a"},
-        {"create", "authorization.k8s.io", "selfsubjectaccessreviews", "", "avnjk"},
-        {"create", "authentication.k8s.io", "selfsubjectreviews", "", "avnjk"},
-        {"create", "choreo.dev", "releaseapprovals", "", "avnjk"},
+        {"create", "authorization.k8s.io", "selfsubjectaccessreviews", "", "avnjtk"},
+        {"create", "authentication.k8s.io", "selfsubjectreviews", "", "avnjtk"},
+        {"create", "choreo.dev", "releaseapprovals", "", "avnjtk"},
         {"update", "choreo.dev", "releaseapprovals", "", "a"},
         {"delete", "choreo.dev", "releaseapprovals", "", "a"},
         {"create", "other.dev", "releaseapprovals", "", "a"},
-        {"create", "choreo.dev", "testresults", "", "a"},
+        {"create", "choreo.dev", "testresults", "", "at"},
+        {"delete", "choreo.dev", "testresults", "", "a"},
         {"create", "authorization.k8s.io", "subjectaccessreviews", "", "a"},
         {"create", "authentication.k8s.io", "tokenreviews", "", "a"},
-        {"get", "", "", "/livez", "avnjkx"},
-        {"get", "", "", "/readyz/shard-1", "avnjkx"},
-        {"get", "", "", "/version", "avnjkx"},
-        {"get", "", "", "/pki/ca.crt", "avnjkx"},
+        {"get", "", "", "/livez", "avnjtkx"},
+        {"get", "", "", "/readyz/shard-1", "avnjtkx"},
+        {"get", "", "", "/version", "avnjtkx"},
+        {"get", "", "", "/pki/ca.crt", "avnjtkx"},
         {"post", "", "", "/livez", "a"},
         {"get", "", "", "/livezoo", "a"},
-        {"get", "", "", "/apis/choreo.dev/v1", "avnjk"},
-        {"get", "", "", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "avnjk"},
+        {"get", "", "", "/apis/choreo.dev/v1", "avnjtk"},
+        {"get", "", "", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "avnjtk"},
         {"get", "", "", "/choreo.v1.ClusterService/Status", "av"},
         {"get", "", "", "/choreo.v1.ClusterService/CreateToken", "a"},
         {"get", "", "", "/metrics", "av"},
@@ -65,6 +67,8 @@ static void the_roles_grant_what_they_say(void **state)
         {"post", "", "", "/cluster/v1/members", "an"},
         {"post", "", "", "/cluster/v1/join", "aj"},
         {"post", "", "", "/cluster/v1/transfer", "a"},
+        {"post", "", "", "/webhooks/v1/alertmanager", "at"},
+        {"get", "", "", "/webhooks/v1/alertmanager", "a"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         for (int who = 0; who < WHO_COUNT; who++) {
@@ -74,7 +78,7 @@ static void the_roles_grant_what_they_say(void **state)
                                      .group = slice_of(table[i].group),
                                      .resource = slice_of(table[i].resource),
                                      .path = slice_of(table[i].path)};
-            bool expected = strchr(table[i].allowed, "avnjkx"[who]) != NULL;
+            bool expected = strchr(table[i].allowed, "avnjtkx"[who]) != NULL;
             int refusal = who == ANONYMOUS ? ERR_UNAUTHENTICATED : ERR_FORBIDDEN;
             struct err err = {0};
             if (auth_authorize(&q, &err) != (expected ? 0 : refusal)) {
