@@ -246,7 +246,12 @@ static struct slice first_plane(struct offline *o, const json_t *org)
     if (named.len > 0 || offline__find(o, "DataPlane", SLICE(""), SLICE("development")) != NULL) {
         return named.len > 0 ? named : SLICE("development");
     }
-    return count > 0 ? object_name(planes[0]) : SLICE("");
+    for (size_t i = 0; i < count; i++) {
+        if (plane_serves(planes[i], object_name(org))) {
+            return object_name(planes[i]);
+        }
+    }
+    return SLICE("");
 }
 
 static void add_firsts(struct offline *o)

@@ -109,6 +109,7 @@ static bool find_place(struct choosing *c, struct slice name, struct environment
     environment_read(&c->o->platform, c->ns, name, &c->o->arena, env);
     struct slice plane = json_text_at(env->spec, "dataPlane");
     const json_t *found = offline__find(c->o, "DataPlane", SLICE(""), plane);
+    found = plane_serves(found, c->ns) ? found : NULL;
     const char *kind = env->object == NULL    ? "environment"
                        : env->missing.len > 0 ? "environment template"
                                               : "data plane";

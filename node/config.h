@@ -28,10 +28,10 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     uint32_t cluster_requests_per_second; /* to one cluster, all shards together */
-    bool
-        allow_local_sources; /* git repositories may be at this machine's or its link's addresses */
-    bool reconcile;          /* false: this node never reconciles, it only replicates and serves */
-    struct arena arena;      /* private: holds the strings */
+    bool allow_local_sources; /* git repositories, and clusters of one namespace, may be at this
+                                 machine's or its link's addresses */
+    bool reconcile;           /* false: this node never reconciles, it only replicates and serves */
+    struct arena arena;       /* private: holds the strings */
 };
 
 /* Reads and checks the file: an unknown key, a value of the wrong type or out of range, a file it

@@ -221,10 +221,15 @@ static int open_place(struct reading *r, struct place *p, const struct backend_o
     json_t *tree = NULL;
     struct buf kubeconfig = {0};
     int rc = object_parse(secret->body, secret->version, &tree, err);
+    struct slice only = plane_made_in(tree);
+    if (rc == 0 && only.len > 0 && !slice_eq(only, r->read->key.ns)) {
+        rc = err_set(err, ERR_FORBIDDEN, "it is another namespace's");
+    }
     rc = rc != 0 ? rc : kubeconfig_of_secret(tree, &kubeconfig, err);
     const struct pod_logs_config config = {
         .loop = r->read->loop,
         .kubeconfig = buf_slice(&kubeconfig),
+        .refuse_local = only.len > 0 && !r->logs->allow_local,
         .plane = p->plane,
         .cluster = p->cluster,
         .ns = r->ns,
@@ -565,10 +570,11 @@ static void stop(struct log_source *source, struct log_read *read)
 
 static const struct log_ops ops = {.start = start, .resume = resume, .stop = stop};
 
-void logs_init(struct logs *l, struct backend *backend, struct kind_board *kinds)
+void logs_init(struct logs *l, struct backend *backend, struct kind_board *kinds, bool allow_local)
 {
     static const struct quota_limits limits = {.most = {[QUOTA_WATCHES] = LOGS_TENANT_MAX}};
-    *l = (struct logs){.source = {.ops = &ops}, .backend = backend, .kinds = kinds};
+    *l = (struct logs){
+        .source = {.ops = &ops}, .backend = backend, .kinds = kinds, .allow_local = allow_local};
     quota_init(&l->quota, "callers=\"logs\"", &limits);
 }
 

@@ -25,10 +25,12 @@ struct logs {
     /* private */
     struct backend *backend;
     struct kind_board *kinds;
+    bool allow_local;
     struct quota quota;
 };
 
-void logs_init(struct logs *l, struct backend *backend, struct kind_board *kinds); /* borrowed */
+/* Borrows both. allow_local: clusters of one namespace may be at this machine's addresses. */
+void logs_init(struct logs *l, struct backend *backend, struct kind_board *kinds, bool allow_local);
 void logs_free(struct logs *l);
 
 #endif

@@ -219,7 +219,7 @@ static void prepare_api(struct run *r)
     };
     quota_init(&r->quota, "", &limits);
     quota_init(&r->strangers, "callers=\"anonymous\"", &few);
-    logs_init(&r->logs, &r->events.backend, &r->board);
+    logs_init(&r->logs, &r->events.backend, &r->board, r->config.allow_local_sources);
     const struct api_config config = {.backend = &r->events.backend,
                                       .kinds = &r->board,
                                       .logs = &r->logs.source,

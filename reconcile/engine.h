@@ -45,7 +45,8 @@ struct engine_config {
     uint32_t sweep_delay_ms;    /* before a new leader's first delete of the unplanned; 0: 15 s */
     uint32_t sweep_interval_ms; /* between two sweeps; 0: 60 s */
     uint32_t pods_after_ms;     /* pods of what has not come up until then are asked; 0: 5 s */
-    /* Git repositories may be at this machine's, its link's and metadata services' addresses. */
+    /* Git repositories, and the clusters of planes of one namespace, may be at this machine's, its
+     * link's and metadata services' addresses. */
     bool allow_local_sources;
     void *user;
     /* Age of the last confirmation, by a majority, that this node leads the shard; UINT64_MAX if

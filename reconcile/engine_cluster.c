@@ -73,12 +73,14 @@ static void on_probed(struct driver_op *op, int rc, const struct err *err)
     c->failures++;
     bool was_ready = c->state != NULL && slice_eq_cstr(json_text_at(c->state, "state"), "Ready");
     if (!was_ready || c->failures >= UNREACHABLE_AFTER_FAILURES) {
-        char text[ERR_MESSAGE_MAX + 160];
-        snprintf(text, sizeof(text),
-                 "%s (is the cluster up, and the kubeconfig in Secret choreo-system/cluster-%s-%s "
-                 "right?)",
-                 err->message, c->plane, c->name);
-        set_state(c, "Unreachable", text);
+        struct arena arena = {0};
+        const char *place =
+            cluster_secret_place(c->shard->snap, slice_of(c->plane), slice_of(c->name), &arena);
+        set_state(c, "Unreachable",
+                  arena_printf(&arena,
+                               "%s (is the cluster up, and the kubeconfig in Secret %s right?)",
+                               err->message, place));
+        arena_free(&arena);
     } else {
         probe(c); /* once more before anybody is alarmed */
     }
@@ -261,7 +263,9 @@ static void cluster_open(struct engine_shard *s, struct slice plane, struct slic
                                    .may_create = may_create,
                                    .on_object = cluster_on_object,
                                    .on_synced = cluster_on_synced};
-    int rc = kubeconfig_of_secret(snapshot_tree(s->snap, secret), &kubeconfig, &c->error);
+    const json_t *tree = snapshot_tree(s->snap, secret);
+    config.refuse_local = plane_made_in(tree).len > 0 && !s->e->config.allow_local_sources;
+    int rc = kubeconfig_of_secret(tree, &kubeconfig, &c->error);
     if (rc == 0) {
         config.kubeconfig = buf_slice(&kubeconfig);
         rc = driver_kubernetes.open(&config, &c->driver, &c->error);
@@ -270,7 +274,9 @@ static void cluster_open(struct engine_shard *s, struct slice plane, struct slic
         s->clusters_open++;
         driver_kubernetes.watch(c->driver, SLICE("v1"), SLICE("Namespace"));
     } else {
-        err_wrap(&c->error, "Secret choreo-system/%.*s", SLICE_ARG(secret->name));
+        struct arena arena = {0};
+        err_wrap(&c->error, "Secret %s", cluster_secret_place(s->snap, plane, name, &arena));
+        arena_free(&arena);
         log_warn("reconcile.cluster", "shard=%u plane=%s cluster=%s error=%s", s->id, c->plane,
                  c->name, log_q(c->error.message));
     }
@@ -322,6 +328,13 @@ static void want_cluster(struct engine_shard *s, struct slice plane, struct slic
     }
 }
 
+/* One of a namespace is the business of that one's shard; and of the system's, which probes. */
+static bool concerns(struct engine_shard *s, const json_t *plane)
+{
+    struct slice only = spec_text(plane, "namespace");
+    return s->id == 0 || only.len == 0 || shard_owns(s, only);
+}
+
 void clusters_refresh(struct engine_shard *s)
 {
     struct arena arena = {0};
@@ -338,7 +351,11 @@ void clusters_refresh(struct engine_shard *s)
     size_t count = snapshot_all(s->snap, SNAPSHOT_DATAPLANE, &arena, &planes);
     for (size_t i = 0; i < count; i++) {
         struct plane_cluster *clusters;
-        size_t n = plane_clusters(snapshot_tree(s->snap, planes[i]), &arena, &clusters);
+        const json_t *plane = snapshot_tree(s->snap, planes[i]);
+        if (!concerns(s, plane)) {
+            continue;
+        }
+        size_t n = plane_clusters(plane, &arena, &clusters);
         for (size_t k = 0; k < n; k++) {
             want_cluster(s, planes[i]->name, clusters[k].name, &arena);
         }

@@ -312,6 +312,7 @@ static const controller controllers[SNAPSHOT_KIND_COUNT] = {
     [SNAPSHOT_OC_ENVIRONMENT] = openchoreo_environment_plan,
     [SNAPSHOT_OC_PIPELINE] = openchoreo_pipeline_plan,
     [SNAPSHOT_OC_CLUSTER_PLANE] = openchoreo_plane_plan,
+    [SNAPSHOT_OC_PLANE] = openchoreo_own_plane_plan,
     [SNAPSHOT_OC_WORKFLOW_PLANE] = openchoreo_workflow_plane_plan,
     [SNAPSHOT_OC_CLUSTER_WORKFLOW_PLANE] = openchoreo_workflow_plane_plan,
     [SNAPSHOT_OC_RELEASE] = openchoreo_release_plan,

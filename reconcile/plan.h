@@ -149,6 +149,8 @@ void openchoreo_pipeline_plan(const struct snapshot *s, const struct snapshot_en
                               struct plan *plan);
 void openchoreo_plane_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                            struct plan *plan);
+void openchoreo_own_plane_plan(const struct snapshot *s, const struct snapshot_entry *entry,
+                               struct plan *plan);
 void openchoreo_workflow_plane_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                                     struct plan *plan);
 void openchoreo_release_plan(const struct snapshot *s, const struct snapshot_entry *entry,

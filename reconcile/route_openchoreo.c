@@ -2,7 +2,7 @@
  *
  * What is made of an object tells its state there; what an object is made with makes it look again.
  * See route.c. */
-#include "reconcile/controllers/common.h"
+#include "reconcile/controllers/openchoreo.h"
 #include "reconcile/route_internal.h"
 
 /* A status that is passed on waits for what changes with it. */
@@ -71,6 +71,24 @@ static void route_platform(struct route *r, enum snapshot_kind kind, struct slic
     }
 }
 
+/* A DataPlane of a namespace: what is made of it tells its state, its Secret is copied, and
+ * environments that name no plane are on the one called "default". */
+static void route_own_planes(struct route *r, enum snapshot_kind kind, struct slice ns,
+                             struct slice name, bool whole)
+{
+    struct slice its_ns;
+    struct slice its_name;
+    if (kind == SNAPSHOT_DATAPLANE && openchoreo_plane_parts(name, &its_ns, &its_name)) {
+        route__named(r, SNAPSHOT_OC_PLANE, its_ns, its_name);
+    } else if (kind == SNAPSHOT_SECRET && slice_eq_cstr(ns, SNAPSHOT_SYSTEM_NS)) {
+        route__all(r, SNAPSHOT_OC_PLANE); /* the copies, which nobody else may change */
+    } else if (kind == SNAPSHOT_SECRET) {
+        route__list(r, SNAPSHOT_OC_PLANE, SNAPSHOT_BY_NS, ns, ns);
+    } else if (kind == SNAPSHOT_OC_PLANE && whole && slice_eq_cstr(name, "default")) {
+        route__list(r, SNAPSHOT_OC_ENVIRONMENT, SNAPSHOT_BY_NS, ns, ns);
+    }
+}
+
 void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
                       struct slice name, bool whole, route_add add, void *user)
 {
@@ -83,6 +101,7 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
             add(user, counterparts[i].theirs, ns, name, TOLD_DELAY_MS);
         }
     }
+    route_own_planes(&r, kind, ns, name, whole);
     if (whole) {
         route_builders(&r, kind, ns);
     }

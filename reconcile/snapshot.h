@@ -77,6 +77,7 @@ struct cel_cache;
     X(SNAPSHOT_OC_ENVIRONMENT, "openchoreo.dev/Environment", "environments.openchoreo.dev", false) \
     X(SNAPSHOT_OC_PIPELINE, "openchoreo.dev/DeploymentPipeline",                                   \
       "deploymentpipelines.openchoreo.dev", false)                                                 \
+    X(SNAPSHOT_OC_PLANE, "openchoreo.dev/DataPlane", "dataplanes.openchoreo.dev", false)           \
     X(SNAPSHOT_OC_CLUSTER_PLANE, "openchoreo.dev/ClusterDataPlane",                                \
       "clusterdataplanes.openchoreo.dev", true)                                                    \
     X(SNAPSHOT_OC_RELEASE, "openchoreo.dev/ComponentRelease", "componentreleases.openchoreo.dev",  \
@@ -112,7 +113,6 @@ struct cel_cache;
     SNAPSHOT_OPENCHOREO_IDLE(X)
 /* Those that nothing acts on yet: read for the condition that says so. */
 #define SNAPSHOT_OPENCHOREO_IDLE(X)                                                                \
-    X(SNAPSHOT_OC_PLANE, "openchoreo.dev/DataPlane", "dataplanes.openchoreo.dev", false)           \
     X(SNAPSHOT_OC_RENDERED, "openchoreo.dev/RenderedRelease", "renderedreleases.openchoreo.dev",   \
       false)                                                                                       \
     X(SNAPSHOT_OC_OBSERVABILITY_PLANE, "openchoreo.dev/ObservabilityPlane",                        \

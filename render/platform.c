@@ -107,6 +107,20 @@ size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_clu
     return count;
 }
 
+bool plane_serves(const json_t *plane, struct slice ns)
+{
+    struct slice only = spec_text(plane, "namespace");
+    return plane != NULL && (only.len == 0 || slice_eq(only, ns));
+}
+
+struct slice plane_made_in(const json_t *object)
+{
+    struct slice rest = object_annotation(object, PLANE_MADE_OF);
+    struct slice ns = {0};
+    (void)slice_split(&rest, '/', &ns);
+    return ns;
+}
+
 /* ---- what is made of what is said elsewhere ---- */
 
 /* "github.com/company/app", "https://...", "git@...": a repository; all else is a path in one. */

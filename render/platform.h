@@ -48,6 +48,15 @@ struct plane_cluster {
     const json_t *spec; /* NULL for a plane's implied one */
 };
 size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_cluster **out);
+/* May what is in that namespace (empty: in any) be on it? It is judged by what the plane says, and
+ * never by how it is called. */
+bool plane_serves(const json_t *plane, struct slice ns);
+
+/* On a DataPlane that is made of one of a namespace (OpenChoreo's), and on the copy of its Secret
+ * in choreo-system: "NAMESPACE/NAME" of that. */
+#define PLANE_MADE_OF "choreo.dev/made-of"
+/* That namespace; empty: it is made of none. */
+struct slice plane_made_in(const json_t *object);
 
 /* What the control plane makes of what is said elsewhere: new objects. The Component that a project
  * lists and nobody has made; the Environment and DeploymentPipeline that an organization starts

@@ -281,12 +281,34 @@ size_t project_members(const struct snapshot *s, const json_t *project, struct a
     return count;
 }
 
+const json_t *plane_find(const struct snapshot *s, struct slice ns, struct slice name)
+{
+    const json_t *plane = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, name);
+    return plane_serves(plane, ns) ? plane : NULL;
+}
+
 const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,
                                             struct slice cluster, struct arena *arena)
 {
     const char *name =
         arena_printf(arena, "cluster-%.*s-%.*s", SLICE_ARG(plane), SLICE_ARG(cluster));
     return snapshot_find(s, SNAPSHOT_SECRET, SLICE(SNAPSHOT_SYSTEM_NS), slice_of(name));
+}
+
+const char *cluster_secret_place(const struct snapshot *s, struct slice plane, struct slice cluster,
+                                 struct arena *arena)
+{
+    const json_t *object = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, plane);
+    struct slice name = object_annotation(object, PLANE_MADE_OF);
+    struct slice ns;
+    if (!slice_split(&name, '/', &ns)) {
+        ns = SLICE(SNAPSHOT_SYSTEM_NS);
+        name = plane;
+    } else {
+        cluster = name;
+    }
+    return arena_printf(arena, "%.*s/cluster-%.*s-%.*s", SLICE_ARG(ns), SLICE_ARG(name),
+                        SLICE_ARG(cluster));
 }
 
 const json_t *cluster_status(const json_t *plane, struct slice cluster)

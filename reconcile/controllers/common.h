@@ -79,9 +79,17 @@ bool component_membership(const struct snapshot *s, const json_t *component, str
 size_t project_members(const struct snapshot *s, const json_t *project, struct arena *arena,
                        const struct snapshot_entry ***out);
 
+/* The data plane, if what is in that namespace may be on it: whoever reads one because somebody in
+ * a namespace names it asks here. NULL: there is none of that name, as far as the namespace knows.
+ */
+const json_t *plane_find(const struct snapshot *s, struct slice ns, struct slice name);
+
 /* The Secret with the cluster's kubeconfig; NULL: not connected. */
 const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,
                                             struct slice cluster, struct arena *arena);
+/* Where somebody has to put that Secret, "NAMESPACE/NAME"; the arena's. */
+const char *cluster_secret_place(const struct snapshot *s, struct slice plane, struct slice cluster,
+                                 struct arena *arena);
 /* status.clusters[name] of a plane; NULL: nothing known. */
 const json_t *cluster_status(const json_t *plane, struct slice cluster);
 

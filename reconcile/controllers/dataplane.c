@@ -19,12 +19,12 @@ static json_t *cluster_state(const struct snapshot *s, struct slice plane, struc
                              const json_t *before, struct arena *arena)
 {
     if (cluster_secret(s, plane, cluster, arena) == NULL) {
+        const char *place = cluster_secret_place(s, plane, cluster, arena);
         return json_pack(
             "{s:s, s:o}", "state", "NotConnected", "message",
-            json_str(slice_of(arena_printf(arena,
-                                           "no credentials: put a kubeconfig into Secret "
-                                           "choreo-system/cluster-%.*s-%.*s, key \"kubeconfig\"",
-                                           SLICE_ARG(plane), SLICE_ARG(cluster)))));
+            json_str(slice_of(arena_printf(
+                arena, "no credentials: put a kubeconfig into Secret %s, key \"kubeconfig\"",
+                place))));
     }
     json_t *probed = s->world != NULL && s->world->cluster != NULL
                          ? s->world->cluster(s->world->user, plane, cluster)

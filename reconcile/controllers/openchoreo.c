@@ -185,9 +185,6 @@ static const struct {
     enum snapshot_kind kind;
     const char *hint; /* what would make it act, or what does that instead */
 } hints[] = {
-    {SNAPSHOT_OC_PLANE,
-     "; planes are shared by all namespaces here: use a ClusterDataPlane, and name that in the "
-     "Environment's dataPlaneRef"},
     {SNAPSHOT_OC_OBSERVABILITY_PLANE,
      "; logs and metrics stay where clusters keep them: choreo logs reads them there"},
     {SNAPSHOT_OC_CLUSTER_OBSERVABILITY_PLANE,

@@ -51,6 +51,15 @@ bool openchoreo_build_spec(struct translation *t, json_t *spec);
  * each build: what somebody writes there later stays. False, with Ready set: it cannot. */
 bool openchoreo_build_write(struct translation *t, const struct snapshot_entry *workload);
 
+/* What our DataPlane is called that is made of a DataPlane of a namespace: "NAMESPACE.NAME". No
+ * namespace has a dot, so no two of them come to one name; who may use it, its spec.namespace says.
+ */
+struct slice openchoreo_plane_name(struct arena *arena, struct slice ns, struct slice name);
+/* The namespace and name that such a name is made of; false: it has no dot. */
+bool openchoreo_plane_parts(struct slice ours, struct slice *ns, struct slice *name);
+/* The Secret with the kubeconfig of a DataPlane of a namespace, beside it. */
+struct slice openchoreo_plane_secret(struct arena *arena, struct slice name);
+
 /* Does a ReleaseBinding name the release that stays in this environment? */
 bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,
                                struct slice environment, struct arena *arena);

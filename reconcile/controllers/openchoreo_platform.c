@@ -12,6 +12,20 @@ static json_t *copy_at(const json_t *object, const char *key)
     return value != NULL ? json_deep_copy(value) : json_null();
 }
 
+/* The name of our data plane. An Environment that names none is on "default", its namespace's own
+ * before the shared one. */
+static struct slice plane_of(const struct translation *t)
+{
+    const json_t *ref = json_at(t->object, "spec", "dataPlaneRef", NULL);
+    struct slice name = json_text_at(ref, "name");
+    struct slice ns = t->entry->ns;
+    bool named = name.len > 0;
+    bool own = named ? slice_eq_cstr(json_text_at(ref, "kind"), "DataPlane")
+                     : snapshot_find(t->s, SNAPSHOT_OC_PLANE, ns, SLICE("default")) != NULL;
+    name = named ? name : SLICE("default");
+    return own ? openchoreo_plane_name(&t->plan->arena, ns, name) : name;
+}
+
 void openchoreo_environment_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                                  struct plan *plan)
 {
@@ -20,22 +34,10 @@ void openchoreo_environment_plan(const struct snapshot *s, const struct snapshot
         return;
     }
     translation_begin(&t, s, entry, plan);
-    const json_t *ref = json_at(t.object, "spec", "dataPlaneRef", NULL);
-    const json_t *counterpart = NULL;
-    if (slice_eq_cstr(json_text_at(ref, "kind"), "DataPlane")) {
-        translation_ignore(&t, "dataPlaneRef");
-        translation_fail(&t, "NotSupported",
-                         "spec.dataPlaneRef.kind: a DataPlane of one namespace is not acted on "
-                         "yet; use a ClusterDataPlane");
-    } else {
-        struct slice plane = json_text_at(ref, "name");
-        json_t *spec =
-            json_pack("{s:o, s:o, s:o}", "dataPlane",
-                      json_str(plane.len > 0 ? plane : SLICE("default")), "isProduction",
-                      copy_at(t.object, "isProduction"), "gateway", copy_at(t.object, "gateway"));
-        counterpart = translation_counterpart(&t, SNAPSHOT_ENVIRONMENT, spec);
-    }
-    translation_end(&t, counterpart);
+    json_t *spec =
+        json_pack("{s:o, s:o, s:o}", "dataPlane", json_str(plane_of(&t)), "isProduction",
+                  copy_at(t.object, "isProduction"), "gateway", copy_at(t.object, "gateway"));
+    translation_end(&t, translation_counterpart(&t, SNAPSHOT_ENVIRONMENT, spec));
 }
 
 void openchoreo_pipeline_plan(const struct snapshot *s, const struct snapshot_entry *entry,
@@ -81,10 +83,9 @@ void openchoreo_workflow_plane_plan(const struct snapshot *s, const struct snaps
         return;
     }
     translation_begin(&t, s, entry, plan);
-    struct slice none = {0};
-    struct slice plane = snapshot_find(s, SNAPSHOT_DATAPLANE, none, entry->name) != NULL
-                             ? entry->name
-                             : run_plane_marked(s, &plan->arena);
+    struct slice kind = SLICE("WorkflowPlane");
+    struct slice plane = run_plane_of(s, entry->ns, kind, entry->name, &plan->arena);
+    plane = plane.len > 0 ? plane : run_plane_marked(s, entry->ns, &plan->arena);
     translation_ignore(&t, "clusterAgent");
     translation_ignore(&t, "planeID");
     translation_ignore(&t, "observabilityPlaneRef");

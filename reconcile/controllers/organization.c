@@ -15,17 +15,18 @@
 #define DEFAULTS "DefaultsCreated"
 #define QUOTA "QuotaEnforced"
 
-/* Older first; equal ages by name. */
-static const struct snapshot_entry *oldest_plane(const struct snapshot *s, struct arena *arena)
+/* Of those that it may use. Older first; equal ages by name. */
+static const struct snapshot_entry *oldest_plane(const struct snapshot *s, struct slice org,
+                                                 struct arena *arena)
 {
     const struct snapshot_entry **all;
     size_t count = snapshot_all(s, SNAPSHOT_DATAPLANE, arena, &all);
     const struct snapshot_entry *best = NULL;
     struct slice best_created = {0};
     for (size_t i = 0; i < count; i++) {
-        struct slice created =
-            json_text(json_at(snapshot_tree(s, all[i]), "metadata", "creationTimestamp", NULL));
-        if (best == NULL || slice_cmp(created, best_created) < 0) {
+        const json_t *plane = snapshot_tree(s, all[i]);
+        struct slice created = json_text(json_at(plane, "metadata", "creationTimestamp", NULL));
+        if (plane_serves(plane, org) && (best == NULL || slice_cmp(created, best_created) < 0)) {
             best = all[i];
             best_created = created;
         }
@@ -36,14 +37,12 @@ static const struct snapshot_entry *oldest_plane(const struct snapshot *s, struc
 static const struct snapshot_entry *first_plane(const struct snapshot *s, const json_t *org,
                                                 struct arena *arena)
 {
-    struct slice none = {0};
     struct slice named = spec_text(org, "dataPlane");
-    if (named.len > 0) {
-        return snapshot_find(s, SNAPSHOT_DATAPLANE, none, named);
+    struct slice first = named.len > 0 ? named : SLICE("development");
+    if (plane_find(s, object_name(org), first) != NULL) {
+        return snapshot_find(s, SNAPSHOT_DATAPLANE, (struct slice){0}, first);
     }
-    const struct snapshot_entry *plane =
-        snapshot_find(s, SNAPSHOT_DATAPLANE, none, SLICE("development"));
-    return plane != NULL ? plane : oldest_plane(s, arena);
+    return named.len > 0 ? NULL : oldest_plane(s, object_name(org), arena);
 }
 
 /* A default may be taken over by whoever declares that object (openchoreo.h). */

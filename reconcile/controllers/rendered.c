@@ -533,6 +533,20 @@ static bool orphaned(const struct work *w)
     return !openchoreo_cell_wanted(w->s, w->entry->ns, slice_of(cell), arena) && !shared(w);
 }
 
+/* Nothing goes to a plane of another namespace, whoever made this object. */
+static bool may_be_there(struct work *w)
+{
+    const json_t *plane = plane_of(w);
+    if (plane == NULL || plane_serves(plane, w->entry->ns)) {
+        return true;
+    }
+    not_ready(w, STATUS_FALSE, false, "DataPlaneNotFound",
+              slice_of(arena_printf(&w->plan->arena,
+                                    "there is no data plane \"%.*s\" that this namespace may use",
+                                    SLICE_ARG(w->plane))));
+    return false;
+}
+
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
 {
     const json_t *rendered = snapshot_tree(s, entry);
@@ -557,6 +571,9 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     if (w.world.busy) {
         return; /* its end brings the key back */
     }
+    if (!may_be_there(&w)) {
+        return;
+    }
     if (rendered_is_run(rendered) && w.applied[0] != '\0') {
         report(&w, w.applied); /* what ran, or runs, is not sent again */
         return;
@@ -576,10 +593,9 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     } else if (cluster_secret(s, w.plane, w.cluster, &plan->arena) == NULL) {
         not_ready(
             &w, STATUS_FALSE, false, "NotConnected",
-            slice_of(arena_printf(&plan->arena,
-                                  "cluster \"%.*s\" is not connected: there is no Secret "
-                                  "choreo-system/cluster-%.*s-%.*s",
-                                  SLICE_ARG(w.cluster), SLICE_ARG(w.plane), SLICE_ARG(w.cluster))));
+            slice_of(arena_printf(
+                &plan->arena, "cluster \"%.*s\" is not connected: there is no Secret %s",
+                SLICE_ARG(w.cluster), cluster_secret_place(s, w.plane, w.cluster, &plan->arena))));
     } else {
         plan_apply(&w, hash, manifests);
     }

@@ -10,6 +10,7 @@
 #include "reconcile/controllers/workflow_run.h"
 
 #include "reconcile/controllers/build_allowed.h"
+#include "reconcile/controllers/openchoreo.h"
 #include "reconcile/controllers/run_test.h"
 #include "reconcile/controllers/workflow_outcome.h"
 #include "render/deployment.h"
@@ -182,18 +183,33 @@ static bool may_build(struct work *w)
     return why == NULL || fail(w, "WorkflowNotAllowed", why);
 }
 
-struct slice run_plane_marked(const struct snapshot *s, struct arena *arena)
+struct slice run_plane_marked(const struct snapshot *s, struct slice ns, struct arena *arena)
 {
     const struct snapshot_entry **all;
     size_t count = snapshot_all(s->system, SNAPSHOT_DATAPLANE, arena, &all);
+    struct slice shared = {0};
     for (size_t i = 0; i < count; i++) {
-        struct slice mark =
-            object_annotation(snapshot_tree(s->system, all[i]), "choreo.dev/build-plane");
-        if (slice_eq_cstr(mark, "true")) {
+        const json_t *plane = snapshot_tree(s->system, all[i]);
+        struct slice mark = object_annotation(plane, "choreo.dev/build-plane");
+        if (!slice_eq_cstr(mark, "true") || !plane_serves(plane, ns)) {
+            continue;
+        }
+        if (spec_text(plane, "namespace").len > 0) {
             return all[i]->name;
         }
+        shared = shared.len > 0 ? shared : all[i]->name;
     }
-    return (struct slice){0};
+    return shared;
+}
+
+struct slice run_plane_of(const struct snapshot *s, struct slice ns, struct slice kind,
+                          struct slice named, struct arena *arena)
+{
+    struct slice own = openchoreo_plane_name(arena, ns, named);
+    if (ns.len > 0 && slice_eq_cstr(kind, "WorkflowPlane") && plane_find(s, ns, own) != NULL) {
+        return own;
+    }
+    return plane_find(s, ns, named) != NULL ? named : (struct slice){0};
 }
 
 /* Of the first environment of its project's pipeline; empty: none. */
@@ -222,22 +238,22 @@ static void choose_cluster(struct work *w, const json_t *plane, struct slice nam
 static bool find_plane(struct work *w)
 {
     const json_t *ref = json_at(w->workflow, "spec", "workflowPlaneRef", NULL);
-    struct slice none = {0};
     struct slice named = json_text_at(ref, "name");
     struct slice kind = json_text_at(ref, "kind");
     bool strict = named.len > 0 && (kind.len == 0 || slice_eq_cstr(kind, "DataPlane"));
-    if (named.len > 0 && snapshot_find(w->s, SNAPSHOT_DATAPLANE, none, named) != NULL) {
-        w->plane = named;
-    } else if (strict) {
+    w->plane = named.len > 0 ? run_plane_of(w->s, w->entry->ns, kind, named, &w->plan->arena)
+                             : (struct slice){0};
+    if (w->plane.len == 0 && strict) {
         return wait_for(w, "NoBuildPlane",
                         arena_printf(&w->plan->arena,
                                      "there is no data plane \"%.*s\", which the workflow runs on",
                                      SLICE_ARG(named)));
-    } else {
-        w->plane = run_plane_marked(w->s, &w->plan->arena);
+    }
+    if (w->plane.len == 0) {
+        w->plane = run_plane_marked(w->s, w->entry->ns, &w->plan->arena);
         w->plane = w->plane.len > 0 ? w->plane : project_plane(w);
     }
-    const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, none, w->plane);
+    const json_t *plane = plane_find(w->s, w->entry->ns, w->plane);
     if (plane == NULL) {
         return wait_for(w, "NoBuildPlane",
                         "there is no data plane to run it on: give one the annotation "

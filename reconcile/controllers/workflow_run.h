@@ -15,8 +15,13 @@ bool run_ended(const json_t *run);
 /* Does a run of the namespace still need the cell that runs have? */
 bool run_cell_wanted(const struct snapshot *s, struct slice ns, struct arena *arena);
 
-/* The data plane that is marked for builds; empty: none. */
-struct slice run_plane_marked(const struct snapshot *s, struct arena *arena);
+/* The data plane that is marked for builds of that namespace, its own before a shared one; ns
+ * empty: of all namespaces. Empty: none. */
+struct slice run_plane_marked(const struct snapshot *s, struct slice ns, struct arena *arena);
+/* The data plane that a reference to a plane means: the namespace's own of a WorkflowPlane's name
+ * before a shared one. Empty: none. */
+struct slice run_plane_of(const struct snapshot *s, struct slice ns, struct slice kind,
+                          struct slice named, struct arena *arena);
 
 /* Of a RenderedRelease with spec.workflowRun. */
 bool rendered_is_run(const json_t *rendered);

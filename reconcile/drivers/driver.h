@@ -86,6 +86,7 @@ struct driver_config {
     const char *plane;
     const char *cluster;
     struct slice kubeconfig;
+    bool refuse_local; /* a tenant's: no address of this machine or its link (base/address.h) */
     struct epoch epoch;
     uint32_t requests_per_second; /* this shard's share; 0: 50 */
     size_t objects_max;           /* that are remembered of the cluster; 0: 250,000 */

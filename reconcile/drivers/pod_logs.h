@@ -20,6 +20,7 @@ struct pod_logs;
 struct pod_logs_config {
     struct loop *loop;
     struct slice kubeconfig;
+    bool refuse_local;    /* a tenant's: as of driver_config */
     struct slice plane;   /* for words */
     struct slice cluster; /* likewise, and in origins */
     struct slice ns;

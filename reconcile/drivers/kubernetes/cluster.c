@@ -168,7 +168,8 @@ static int open_cluster(const struct driver_config *config, struct driver_cluste
         cluster_free(c);
         return rc;
     }
-    struct fetcher_config fetcher = {.connect_timeout_ms = CONNECT_TIMEOUT_MS};
+    struct fetcher_config fetcher = {.connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                     .refuse_local = config->refuse_local};
     kubeconfig_trust(&c->kubeconfig, &fetcher);
     rc = fetcher_init(&c->fetcher, config->loop, &fetcher, err);
     if (rc != 0) {

@@ -445,6 +445,7 @@ int pod_logs_open(const struct pod_logs_config *config, struct pod_logs **out, s
         kubeconfig_trust(&p->kubeconfig, &fetcher);
         fetcher.connect_timeout_ms = CONNECT_TIMEOUT_MS;
         fetcher.http1 = true;
+        fetcher.refuse_local = config->refuse_local;
         rc = fetcher_init(&p->fetcher, config->loop, &fetcher, err);
     }
     if (rc != 0) {

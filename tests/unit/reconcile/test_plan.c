@@ -242,6 +242,10 @@ static json_t *told_update(const json_t *before, const json_t *after)
     if (!same(json_object_get(before, "spec"), spec)) {
         json_object_set(told, "spec", spec);
     }
+    json_t *data = json_object_get(after, "data");
+    if (!same(json_object_get(before, "data"), data)) {
+        json_object_set(told, "data", data);
+    }
     json_t *status = json_object_get(after, "status");
     if (!same(json_object_get(before, "status"), status)) {
         json_object_set_new(told, "status", told_status(status));
