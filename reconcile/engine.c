@@ -66,8 +66,8 @@ static void add_to_shard(void *user, enum snapshot_kind kind, struct slice ns, s
 {
     struct engine_shard *s = user;
     /* Another shard's leader sees to the system shard's objects; this one reads them. */
-    bool ours = s->snap->system == s->snap || !snapshot_cluster_scoped(kind) ||
-                kind == SNAPSHOT_ORGANIZATION;
+    bool ours =
+        s->snap->system == s->snap || !snapshot_cluster_scoped(kind) || plan_of_every_shard(kind);
     /* Whoever sums up can wait for more news while there is much to do. */
     uint64_t more_ms = delay_ms * s->queue.waiting_count / BACKLOG_DOUBLES_DELAY;
     delay_ms += more_ms < BACKLOG_DELAY_MAX_MS ? more_ms : BACKLOG_DELAY_MAX_MS;

@@ -50,6 +50,7 @@ struct engine_shard *shard_open(struct engine_impl *e, uint32_t id, uint64_t ter
                               .cluster = cluster_world_state};
     s->snap->world = &s->world;
     s->snap->abandon_after_ms = e->config.abandon_after_ms;
+    s->snap->shard = id;
     const struct queue_config queue = {.random = random_u64};
     queue_init(&s->queue, &queue);
     list_init(&s->settling);
@@ -182,7 +183,7 @@ void shard_enqueue_all(struct engine_shard *s)
     struct arena arena = {0};
     for (int kind = 0; kind < SNAPSHOT_KIND_COUNT; kind++) {
         bool system_kind = snapshot_cluster_scoped((enum snapshot_kind)kind);
-        if (system_kind && s->id != 0 && kind != SNAPSHOT_ORGANIZATION) {
+        if (system_kind && s->id != 0 && !plan_of_every_shard((enum snapshot_kind)kind)) {
             continue;
         }
         const struct snapshot_entry **all;

@@ -339,6 +339,11 @@ bool plan_has_controller(enum snapshot_kind kind)
     return kind < SNAPSHOT_KIND_COUNT && controllers[kind] != NULL;
 }
 
+bool plan_of_every_shard(enum snapshot_kind kind)
+{
+    return kind == SNAPSHOT_ORGANIZATION || kind == SNAPSHOT_DATAPLANE;
+}
+
 int plan_run(const struct snapshot *s, enum snapshot_kind kind, struct slice ns, struct slice name,
              struct plan *plan, struct err *err)
 {

@@ -114,6 +114,9 @@ int plan_run(const struct snapshot *s, enum snapshot_kind kind, struct slice ns,
              struct plan *plan, struct err *err);
 
 bool plan_has_controller(enum snapshot_kind kind);
+/* Objects of the system shard that every shard's leader has a part in: who is in a namespace, and
+ * what is on a plane, only its own shard knows. */
+bool plan_of_every_shard(enum snapshot_kind kind);
 /* What a cluster starts with, created if absent: the Organization `default` and the built-in
  * ClusterComponentTypes, ClusterResourceTypes and ClusterWorkflows. For the system shard's leader.
  */

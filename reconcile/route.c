@@ -6,6 +6,7 @@
  * sums up many (a project over its components) waits a little, the longer the more there are; and
  * what passes on that work is under way waits for more of it, so that what goes well is told in one
  * step, not in ten. */
+#include "reconcile/controllers/plane_hold.h"
 #include "reconcile/controllers/promotion.h"
 #include "reconcile/controllers/release_set.h"
 #include "reconcile/route_internal.h"
@@ -19,6 +20,7 @@ enum {
     STATUS_DELAY_MS = 10,
     BINDING_PROGRESS_DELAY_MS = 1500,
     COMPONENT_PROGRESS_DELAY_MS = 2000,
+    HOLD_DELAY_MS = 20,         /* of many on a plane, one asks */
     SET_DELAY_MS = 20,          /* what its bindings tell, they tell one after another */
     OWN_STATUS_DELAY_MS = 3000, /* most often its own plan wrote it */
 };
@@ -247,12 +249,24 @@ static void route_template(struct route *r, struct slice name)
     }
 }
 
-static void route_environment(struct route *r, struct slice ns, struct slice name)
+/* One that is being deleted waits for who is on it, and who comes to be on it holds it from then
+ * on. */
+static void add_held(struct route *r, struct slice plane)
+{
+    const struct snapshot_entry *e =
+        plane.len > 0 ? snapshot_find(r->s, SNAPSHOT_DATAPLANE, (struct slice){0}, plane) : NULL;
+    if (e != NULL && (e->deleting || !plane_is_held(r->s, e, &r->arena))) {
+        r->add(r->user, SNAPSHOT_DATAPLANE, e->ns, e->name, HOLD_DELAY_MS);
+    }
+}
+
+static void route_environment(struct route *r, struct slice ns, struct slice name, const json_t *o)
 {
     if (!r->whole) {
         route_environment_status(r, ns, name);
         return;
     }
+    add_held(r, spec_text(o, "dataPlane"));
     add_environment_users(r, ns, name);
     const struct snapshot_entry **pipelines;
     size_t count = snapshot_list(r->s, SNAPSHOT_PIPELINE, SNAPSHOT_BY_ENVIRONMENT, ns, name,
@@ -317,6 +331,7 @@ static void route_rendered(struct route *r, struct slice ns, const json_t *o)
         add_cell(r, ns, owner_text(o, "projectName"), spec_text(o, "environmentName"));
     }
     if (r->whole) { /* those that wait for it to be gone */
+        add_held(r, spec_text(o, "dataPlane"));
         route__named(r, SNAPSHOT_ENVIRONMENT, ns, spec_text(o, "environmentName"));
         add_summary(r, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), o);
         add_project(r, ns, owner_text(o, "projectName"));
@@ -423,7 +438,7 @@ static void route_kind(struct route *r, enum snapshot_kind kind, struct slice ns
         route_pipeline(r, ns, name);
         break;
     case SNAPSHOT_ENVIRONMENT:
-        route_environment(r, ns, name);
+        route_environment(r, ns, name, o);
         break;
     case SNAPSHOT_ENVIRONMENT_TEMPLATE:
         route_template(r, name);

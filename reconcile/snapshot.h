@@ -246,6 +246,7 @@ struct snapshot {
     struct cel_cache *programs;
     uint64_t now_ms; /* wall clock: what plans call now */
     uint64_t abandon_after_ms;
+    uint32_t shard; /* by its number: one of several that look after a data plane */
     struct map kinds[SNAPSHOT_KIND_COUNT]; /* private: "ns/name" -> entry */
     struct map index;                      /* private */
     struct list recent;                    /* private: entries with a tree, newest first */

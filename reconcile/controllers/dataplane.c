@@ -1,9 +1,11 @@
-/* dataplane.c: what is known of a plane's clusters. The system shard's leader alone runs it.
+/* dataplane.c: what is known of a plane's clusters.
  *
- * A cluster is NotConnected without credentials, else what the last probe found. Only a change of
- * state, reason or version is written. Planes hold no finalizer: what runs on their clusters is
- * cleaned up by its own RenderedRelease, for which the credentials are enough. */
-#include "reconcile/controllers/common.h"
+ * The system shard's leader tells it. A cluster is NotConnected without credentials, else what the
+ * last probe found. Only a change of state, reason or version is written.
+ *
+ * Every shard holds the plane that it has something on (plane_hold.h), so one that is being deleted
+ * is looked after as before until nobody is on it any more. */
+#include "reconcile/controllers/plane_hold.h"
 
 #define PROVISIONED "Provisioned"
 
@@ -109,11 +111,12 @@ static bool wants_machines(const json_t *plane)
 
 void dataplane_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
 {
-    if (s->system != s || entry->deleting) {
-        return;
-    }
     const json_t *plane = snapshot_tree(s, entry);
     json_t *edit = plan_edit(plan, s, entry);
+    plane_hold(s, entry, edit, plan);
+    if (s->system != s) {
+        return;
+    }
     struct plane_cluster *clusters;
     size_t count = plane_clusters(plane, &plan->arena, &clusters);
     json_t *rows = json_array();
@@ -126,7 +129,11 @@ void dataplane_plan(const struct snapshot *s, const struct snapshot_entry *entry
     status_set(edit, "clusters", rows);
     status_set(edit, "clusterCount", json_integer((json_int_t)count));
     status_set(edit, "connectedClusters", json_integer((json_int_t)connected));
-    set_ready(s, edit, rows, connected);
+    if (entry->deleting) {
+        plane_hold_tell(s, edit);
+    } else {
+        set_ready(s, edit, rows, connected);
+    }
     if (wants_machines(plane)) {
         condition_set(edit, s, PROVISIONED, STATUS_FALSE, "NotProvisioned",
                       "nodeGroups are recorded, but nothing makes machines of them yet: "

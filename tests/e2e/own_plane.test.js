@@ -78,3 +78,41 @@ check('its log is read there', async () => {
   const log = await until('the log', () => cluster.choreo('logs', `releasebinding/${binding}`, '-n', 'acme'), 20000);
   assert.ok(log.length > 0);
 });
+
+check('a plane that is being deleted waits for its environments, and says which', async () => {
+  await cluster.choreo('delete', 'dataplane.openchoreo.dev', 'edge', '-n', 'acme');
+  await until('who is in the way', async () =>
+    /environments acme\/development, acme\/live are on it still/.test((await ready('acme', 'dataplane.openchoreo.dev', 'edge'))?.message), 20000);
+  assert.equal(await namespaces(), 'acme'); // and runs on
+  await cluster.choreo('delete', 'environment.choreo.dev', 'development', '-n', 'acme'); // what acme began with
+  await until('one to be left', async () =>
+    /environment acme\/live is on it still/.test((await ready('acme', 'dataplane.openchoreo.dev', 'edge'))?.message), 20000);
+  await cluster.choreo('delete', 'environment.openchoreo.dev', 'live', '-n', 'acme');
+  await until('it to be gone', () => absent('acme', 'dataplane.openchoreo.dev', 'edge'), 30000);
+  assert.equal(await namespaces(), '');
+  assert.ok(await absent(null, 'dataplane', 'acme.edge'));
+  assert.ok(await absent('choreo-system', 'secret', 'cluster-acme.edge-acme.edge'));
+  assert.ok(await get('acme', 'secret', 'cluster-edge-edge')); // the tenant's own
+});
+
+check('a plane of all is held from several shards, and let go when they have moved', async () => {
+  const on = plane => ['a-team', 'b-team', 'c-team', 'd-team', 'e-team'].map(ns => ours(ns, 'Environment', 'live', {dataPlane: plane}));
+  await apply(...['shared', 'spare'].map(name => global('DataPlane', name, {type: 'single-cluster'})));
+  await apply(...on('x').map(o => global('Organization', o.metadata.namespace, {dataPlane: 'spare'})));
+  await apply(...on('shared'));
+  await until('more than one shard to hold it', async () =>
+    (await get(null, 'dataplane', 'shared')).metadata.finalizers?.length > 1, 20000);
+  await cluster.choreo('delete', 'dataplane', 'shared');
+  await until('all of them to be named', async () => {
+    const words = condition(await get(null, 'dataplane', 'shared'), 'Ready').message;
+    return ['a', 'b', 'c', 'd', 'e'].filter(n => words.includes(`${n}-team/live`)).length === 5 || / and \d+ more/.test(words);
+  }, 20000);
+  const named = await get(null, 'dataplane', 'shared');
+  for (const use of named.status.inUse) {
+    for (const name of use.environments) {
+      const [ns, environment] = name.split('/');
+      await cluster.choreo('patch', 'environment', environment, '-n', ns, '-p', '{"spec":{"dataPlane":"spare"}}');
+    }
+  }
+  await until('it to be gone', () => absent(null, 'dataplane', 'shared'), 30000);
+});

@@ -464,6 +464,7 @@ static void load(struct golden *g, const char *name, const struct buf *text)
     assert_ok(yaml_each(buf_slice(text), name, on_document, g, &err), &err);
     assert_non_null(g->test);
     g->s = json_is_true(json_object_get(g->test, "system")) ? &g->system : &g->shard;
+    g->s->shard = (uint32_t)json_integer_value(json_object_get(g->test, "shard"));
     g->world = (struct world){.user = g,
                               .owns = world_owns,
                               .object = world_object,
