@@ -102,6 +102,9 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
         }
     }
     route_own_planes(&r, kind, ns, name, whole);
+    if (kind == SNAPSHOT_OC_WORKFLOW_RUN) { /* what it puts out, it may be told after it was made */
+        route__named(&r, SNAPSHOT_OC_COMPONENT, ns, object_label(o, "openchoreo.dev/component"));
+    }
     if (whole) {
         route_builders(&r, kind, ns);
     }

@@ -60,6 +60,12 @@ bool openchoreo_plane_parts(struct slice ours, struct slice *ns, struct slice *n
 /* The Secret with the kubeconfig of a DataPlane of a namespace, beside it. */
 struct slice openchoreo_plane_secret(struct arena *arena, struct slice name);
 
+/* The spec, a new tree, of the Workload (NULL: there is none yet) with what a run of that name
+ * made: its image, and what the run put out of its source's descriptor. NULL: that is none that a
+ * client could write, and Accepted says where. */
+json_t *openchoreo_workload_of(struct translation *t, const struct snapshot_entry *workload,
+                               struct slice run, struct slice image);
+
 /* Does a ReleaseBinding name the release that stays in this environment? */
 bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,
                                struct slice environment, struct arena *arena);

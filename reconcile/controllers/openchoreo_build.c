@@ -3,7 +3,8 @@
  * Our Component takes the workflow over, with the source that marked parameters name. From there
  * all is as with ours: the branch is followed, webhooks and `choreo build` make runs (OpenChoreo's,
  * proto/workflow_run.h), and the newest that went well is in status.build. The image then goes into
- * the Workload, which is what OpenChoreo deploys, and so back into our Component.
+ * the Workload, with what its source says of it (openchoreo_workload.c); that is what OpenChoreo
+ * deploys, and so it comes back into our Component.
  *
  *   Component.workflow -> our Component -> WorkflowRun -> status.build -> Workload -> our Component
  *
@@ -96,20 +97,19 @@ bool openchoreo_build_spec(struct translation *t, json_t *spec)
 
 /* ---- what it made ---- */
 
-static bool make_workload(struct translation *t, struct slice image)
+/* Takes spec. */
+static bool make_workload(struct translation *t, json_t *spec)
 {
     if (snapshot_find(t->s, SNAPSHOT_OC_WORKLOAD, t->entry->ns, t->entry->name) != NULL) {
         translation_fail(t, "Conflict",
                          "what was built goes into a Workload that names this component as its "
                          "owner: there is none, and Workload \"%.*s\" is another's",
                          SLICE_ARG(t->entry->name));
+        json_decref(spec);
         return false;
     }
     json_t *o = object_new(OPENCHOREO_GROUP "/v1alpha1", "Workload", t->entry->ns, t->entry->name);
-    json_object_set_new(o, "spec",
-                        json_pack("{s:{s:o, s:o}, s:{s:o}}", "owner", "projectName",
-                                  json_str(owner_text(t->object, "projectName")), "componentName",
-                                  json_str(t->entry->name), "container", "image", json_str(image)));
+    json_object_set_new(o, "spec", spec);
     object_add_owner(o, t->object, true);
     plan_create(t->plan, SNAPSHOT_OC_WORKLOAD, o);
     return true;
@@ -126,14 +126,19 @@ bool openchoreo_build_write(struct translation *t, const struct snapshot_entry *
     if (image.len == 0 || slice_eq(object_annotation(component, WRITTEN), run)) {
         return true;
     }
-    if (workload == NULL && !make_workload(t, image)) {
+    json_t *spec = openchoreo_workload_of(t, workload, run, image);
+    if (spec == NULL) { /* Accepted says why; what runs stays */
+        return true;
+    }
+    if (workload == NULL && !make_workload(t, json_incref(spec))) {
+        json_decref(spec);
         return false;
     }
     object_set_annotation(plan_edit(t->plan, t->s, ours), WRITTEN, run);
     if (workload != NULL) { /* written before that is noted: the newest edit */
-        json_t *spec = json_child(plan_edit(t->plan, t->s, workload), "spec");
-        json_object_set_new(json_child(spec, "container"), "image", json_str(image));
+        json_object_set(plan_edit(t->plan, t->s, workload), "spec", spec);
     }
+    json_decref(spec);
     plan_event(t->plan, t->object, false, "Built", "run \"%.*s\" made %.*s", SLICE_ARG(run),
                SLICE_ARG(image));
     return true;

@@ -23,6 +23,7 @@ enum {
     IMAGE_BYTES_MAX = 512,
     LOG_TAIL_MAX = 4096,
     TASKS_MAX = 200,
+    WORKLOAD_BYTES_MAX = 64 * 1024,
 };
 
 #define SHA256 "sha256:"
@@ -75,15 +76,38 @@ static struct slice commit_in(struct slice text)
     return git_commit_valid(text) ? text : (struct slice){0};
 }
 
+/* So many bytes of it at most, and no half of a character. */
+static struct slice shown(struct slice text, size_t bytes)
+{
+    return text.len <= bytes ? text : slice_sub(text, 0, slice_utf8(slice_sub(text, 0, bytes)));
+}
+
+/* A descriptor as the source has it; cut, it is no JSON any more, and whoever reads it says so. */
+static void hear_workload(json_t *outcome, struct slice text)
+{
+    set_once(outcome, "workload", shown(text, WORKLOAD_BYTES_MAX));
+}
+
+static void hear_tree(json_t *outcome, const json_t *tree)
+{
+    struct buf text = {0};
+    set_once(outcome, "image", image_in(json_text_at(tree, "image")));
+    set_once(outcome, "digest", digest_in(json_text_at(tree, "digest")));
+    set_once(outcome, "commit", commit_in(json_text_at(tree, "commit")));
+    if (json_is_object(json_object_get(tree, "workload"))) {
+        json_canonical(json_object_get(tree, "workload"), &text);
+        hear_workload(outcome, buf_slice(&text));
+    }
+    buf_free(&text);
+}
+
 /* What a step that ended well said. */
 static void hear(json_t *outcome, struct slice said)
 {
     json_t *tree = NULL;
     said = slice_trim(said);
     if (said.len > 0 && said.data[0] == '{' && json_parse(said, &tree, NULL) == 0) {
-        set_once(outcome, "image", image_in(json_text_at(tree, "image")));
-        set_once(outcome, "digest", digest_in(json_text_at(tree, "digest")));
-        set_once(outcome, "commit", commit_in(json_text_at(tree, "commit")));
+        hear_tree(outcome, tree);
         json_decref(tree);
         return;
     }
@@ -96,12 +120,6 @@ static void set_text(json_t *row, const char *key, struct slice text)
     if (text.len > 0) {
         json_object_set_new(row, key, json_str(text));
     }
-}
-
-/* So many bytes of it at most, and no half of a character. */
-static struct slice shown(struct slice text, size_t bytes)
-{
-    return text.len <= bytes ? text : slice_sub(text, 0, slice_utf8(slice_sub(text, 0, bytes)));
 }
 
 static void set_time(json_t *row, const char *key, struct slice text)
@@ -355,6 +373,8 @@ static void hear_outputs(const json_t *holder, json_t *outcome)
             set_once(outcome, "digest", digest_in(value));
         } else if (slice_eq_cstr(name, "image")) {
             set_once(outcome, "image", image_in(value));
+        } else if (slice_eq_cstr(name, "workload")) {
+            hear_workload(outcome, value);
         } else if (slice_eq_cstr(name, "commit") || slice_eq_cstr(name, "git-revision")) {
             set_once(outcome, "commit", commit_in(value));
         }

@@ -366,6 +366,9 @@ static void succeed(struct work *w)
                                 SLICE_ARG(wanted)));
         return;
     }
+    if (told(w, "workload").len > 0) {
+        status_set(w->edit, "workload", json_str(told(w, "workload")));
+    }
     if (image.len == 0) {
         tell(w, RUN_SUCCEEDED, RUN_SUCCEEDED, "it ended well");
         return;

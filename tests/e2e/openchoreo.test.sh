@@ -183,6 +183,20 @@ check "the run is OpenChoreo's" k get workflowruns.openchoreo.dev -o name && say
 check "what is written there by hand" k patch workloads.openchoreo.dev built --type merge \
     -p '{"spec":{"container":{"image":"registry.example.com/built:mine"}}}'
 check "runs, and stays" becomes "registry.example.com/built:mine" images
+check "a run whose source says how it runs" k apply -f - <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: WorkflowRun
+metadata:
+  name: built-by-hand
+  labels: {openchoreo.dev/project: default, openchoreo.dev/component: built}
+  annotations:
+    openchoreo.dev/workload: '{"spec":{"container":{"args":["--fast"]},"endpoints":{"http":{"type":"HTTP","port":8080}}}}'
+    openchoreo.dev/workload-from-source: "true"
+spec:
+  workflow: {kind: ClusterWorkflow, name: one-step, parameters: {url: "https://git.example.com/built", commit: "1111111111111111111111111111111111111111"}}
+YAML
+says_so() { k get workloads.openchoreo.dev built -o 'jsonpath={.spec.container.image} {.spec.container.args[0]} {.spec.endpoints.http.port}'; }
+check "its Workload says so" becomes "registry.example.com/built:1111111111111111111111111111111111111111 --fast 8080" says_so
 check "it goes" k delete components.openchoreo.dev built
 check "with its runs" becomes "" k get workflowruns.openchoreo.dev,workflowruns.choreo.dev -o name
 

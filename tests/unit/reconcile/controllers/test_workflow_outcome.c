@@ -101,6 +101,21 @@ static void test_steps_can_be_told_apart(void **state)
     json_decref(r);
 }
 
+static void test_a_workload_is_put_out(void **state)
+{
+    (void)state;
+    json_t *r = outcome(job(said("{\"image\":\"r/web:1\",\"workload\":{\"spec\":{}}}")));
+    assert_slice(json_text_at(r, "workload"), "{\"spec\":{}}");
+    assert_slice(json_text_at(r, "image"), "r/web:1");
+    json_decref(r);
+    char *text = of_length('x', LONG);
+    r = outcome(argo(json_pack("{s:s, s:{s:[{s:s, s:s}]}}", "phase", "Succeeded", "outputs",
+                               "parameters", "name", "workload", "value", text)));
+    assert_int_equal(json_text_at(r, "workload").len, 64 * 1024);
+    json_decref(r);
+    free(text);
+}
+
 static void test_what_was_made_has_a_form(void **state)
 {
     static const char *const bad[] = {"{\"image\":\"r/web:1 --privileged\"}",
@@ -134,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_texts_are_cut),
         cmocka_unit_test(test_so_many_steps),
         cmocka_unit_test(test_steps_can_be_told_apart),
+        cmocka_unit_test(test_a_workload_is_put_out),
         cmocka_unit_test(test_what_was_made_has_a_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
