@@ -78,11 +78,37 @@ static bool stays_out(const struct environment *env, const json_t *entry, bool n
                object_generation(env->object);
 }
 
+static bool is_on(const json_t *environment, struct slice cluster)
+{
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_at(environment, "status", "clusters", NULL), i, name)
+    {
+        if (slice_eq(json_text(name), cluster)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static json_t *new_entry(const struct snapshot *s, const struct environment *env, const json_t *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:I}", "cluster", json_str(json_text_at(row, "name")),
-                     "since", json_str(json_text_at(row, "since")), "at", promotion_time(s->now_ms),
-                     "generation", (json_int_t)object_generation(env->object));
+    struct slice cluster = json_text_at(row, "name");
+    json_t *entry = json_pack("{s:o, s:o, s:o, s:I}", "cluster", json_str(cluster), "since",
+                              json_str(json_text_at(row, "since")), "at", promotion_time(s->now_ms),
+                              "generation", (json_int_t)object_generation(env->object));
+    if (!is_on(env->object, cluster)) {
+        json_object_set_new(entry, "elsewhere", json_true());
+    }
+    return entry;
+}
+
+/* Is it any news to the environment what becomes of that cluster: is it there, or was it, when the
+ * cluster was lost (entry, if that is noted)? */
+static bool concerns(const json_t *environment, const json_t *entry, struct slice cluster)
+{
+    bool left = entry != NULL && !json_is_true(json_object_get(entry, "elsewhere"));
+    return left || is_on(environment, cluster);
 }
 
 void loss_note(const struct snapshot *s, const struct environment *env, const json_t *plane,
@@ -124,16 +150,18 @@ static void tell_news(const struct environment *env, const json_t *edit, struct 
     const json_t *before = json_at(env->object, "status", "lost", NULL);
     const json_t *after = json_at(edit, "status", "lost", NULL);
     for (size_t i = 0; i < json_array_size(after); i++) {
-        struct slice name = json_text_at(json_array_get(after, i), "cluster");
-        if (noted(before, name) == NULL) {
+        const json_t *entry = json_array_get(after, i);
+        struct slice name = json_text_at(entry, "cluster");
+        if (noted(before, name) == NULL && concerns(env->object, entry, name)) {
             plan_event(plan, env->object, true, CLUSTER_LOST,
                        "cluster \"%.*s\" is given up: it has not answered since %.*s",
                        SLICE_ARG(name), SLICE_ARG(json_text_at(json_array_get(after, i), "since")));
         }
     }
     for (size_t i = 0; i < json_array_size(before); i++) {
-        struct slice name = json_text_at(json_array_get(before, i), "cluster");
-        if (noted(after, name) == NULL) {
+        const json_t *entry = json_array_get(before, i);
+        struct slice name = json_text_at(entry, "cluster");
+        if (noted(after, name) == NULL && concerns(edit, entry, name)) {
             plan_event(plan, env->object, false, "ClusterBack",
                        "cluster \"%.*s\" is counted on again", SLICE_ARG(name));
         }
@@ -153,9 +181,11 @@ void loss_tell(const struct snapshot *s, const struct environment *env, const js
     json_array_foreach(json_at(plane, "status", "clusters", NULL), i, row)
     {
         uint64_t due_ms;
+        struct slice name = json_text_at(row, "name");
+        const json_t *entry = noted(lost, name);
         bool now = is_lost(s, env, row, &plan->arena, &due_ms);
-        if (now || noted(lost, json_text_at(row, "name")) != NULL) {
-            join(now || unreachable(row) ? &gone : &back, json_text_at(row, "name"));
+        if ((now || entry != NULL) && concerns(edit, entry, name)) {
+            join(now || unreachable(row) ? &gone : &back, name);
         }
     }
     json_array_foreach(json_at(edit, "status", "clusters", NULL), i, row)
