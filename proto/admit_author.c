@@ -127,12 +127,14 @@ static void stamp_record(const struct admit_request *request, struct admit_resul
         admit__take_member(spec, before, "groups");
         admit__take_member(spec, before, "at");
         admit__take_member(spec, before, "run");
+        admit__take_member(spec, before, "notRun");
         return;
     }
     char now[21];
     clock_rfc3339(request->now_ms, now);
     (void)json_object_del(spec, "releaseUID"); /* the gate knows it (node/api/promotion.c) */
     (void)json_object_del(spec, "run");        /* a run reports by itself */
+    (void)json_object_del(spec, "notRun");
     json_object_set_new(spec, "by", json_str(request->author->user));
     json_object_set_new(spec, "at", json_string(now));
     json_t *list = json_array();

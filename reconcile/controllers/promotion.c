@@ -122,28 +122,36 @@ static void check_health(struct gate *g)
     }
 }
 
+/* What ran says more than what never began, and what is newer more than what is older. */
+static int compare_results(const struct snapshot_entry *a, const json_t *x,
+                           const struct snapshot_entry *b, const json_t *y)
+{
+    int ran = json_is_true(json_at(y, "spec", "notRun", NULL)) -
+              json_is_true(json_at(x, "spec", "notRun", NULL));
+    int at = slice_cmp(spec_text(x, "at"), spec_text(y, "at"));
+    return ran != 0 ? ran : at != 0 ? at : (a->version > b->version) - (a->version < b->version);
+}
+
 const json_t *promotion_result(const struct snapshot *s, const json_t *release,
                                struct slice environment, struct slice test, struct arena *arena)
 {
     const struct snapshot_entry **found;
     size_t count = snapshot_list(s, SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, object_ns(release),
                                  object_name(release), arena, &found);
-    const json_t *newest = NULL;
-    uint64_t newest_version = 0;
+    const json_t *best = NULL;
+    const struct snapshot_entry *best_entry = NULL;
     for (size_t i = 0; i < count; i++) {
         const json_t *result = snapshot_tree(s, found[i]);
         bool same = promotion_track_of(result) == promotion_track_of(release) &&
                     slice_eq(spec_text(result, "test"), test) &&
                     slice_eq(spec_text(result, "environment"), environment) &&
                     promotion_same_uid(spec_text(result, "releaseUID"), object_uid(release));
-        int order =
-            newest == NULL ? 1 : slice_cmp(spec_text(result, "at"), spec_text(newest, "at"));
-        if (same && (order > 0 || (order == 0 && found[i]->version > newest_version))) {
-            newest = result;
-            newest_version = found[i]->version;
+        if (same && (best == NULL || compare_results(found[i], result, best_entry, best) > 0)) {
+            best = result;
+            best_entry = found[i];
         }
     }
-    return newest;
+    return best;
 }
 
 static void check_tests(struct gate *g)
@@ -156,6 +164,11 @@ static void check_tests(struct gate *g)
         if (result == NULL) {
             lacks(g, "AwaitingTests", "test \"%.*s\" has not reported from \"%.*s\"",
                   SLICE_ARG(test), SLICE_ARG(g->edge.source));
+        } else if (json_is_true(json_at(result, "spec", "notRun", NULL))) {
+            lacks(g, "TestsFailed",
+                  "test \"%.*s\" never began in \"%.*s\" (TestResult \"%.*s\"): %.*s",
+                  SLICE_ARG(test), SLICE_ARG(g->edge.source), SLICE_ARG(object_name(result)),
+                  SLICE_ARG(spec_text(result, "message")));
         } else if (!json_is_true(json_at(result, "spec", "passed", NULL))) {
             lacks(g, "TestsFailed", "test \"%.*s\" failed in \"%.*s\" (TestResult \"%.*s\")",
                   SLICE_ARG(test), SLICE_ARG(g->edge.source), SLICE_ARG(object_name(result)));

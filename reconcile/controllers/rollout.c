@@ -320,6 +320,7 @@ static const char *failed_test(const struct snapshot *s, const json_t *binding, 
         const json_t *result =
             promotion_result(s, release, spec_text(binding, "environment"), test, &plan->arena);
         if (result != NULL && !json_is_true(json_at(result, "spec", "passed", NULL)) &&
+            !json_is_true(json_at(result, "spec", "notRun", NULL)) &&
             slice_cmp(spec_text(result, "at"), json_text_at(entry, "startedAt")) >= 0) {
             return arena_printf(&plan->arena, "failed test \"%.*s\" (TestResult \"%.*s\")",
                                 SLICE_ARG(test), SLICE_ARG(object_name(result)));

@@ -3,7 +3,10 @@
  * It is written before the run says that it ended, and named by the run's uid: whoever comes back
  * after a failure in between finds it there, and leaves it. Like every result it goes with its
  * release, not with the run, which may be cleaned away while the gate stays open. Whether the run
- * may report at all was decided when it was made (node/api/promotion_run.c). */
+ * may report at all was decided when it was made (node/api/promotion_run.c).
+ *
+ * A run that never began is a failed test, too, or a gate would wait for it without a word; but it
+ * says nothing of the release (notRun), and takes none back. */
 #include "reconcile/controllers/run_test.h"
 
 #include "base/clock.h"
@@ -13,6 +16,15 @@
 bool run_is_test(const json_t *run)
 {
     return json_is_object(json_at(run, "spec", "test", NULL));
+}
+
+enum { MESSAGE_MAX = 1024 };
+
+static void set_reason(json_t *spec, struct slice why)
+{
+    why = why.len <= MESSAGE_MAX ? why
+                                 : slice_sub(why, 0, slice_utf8(slice_sub(why, 0, MESSAGE_MAX)));
+    json_object_set_new(spec, "message", json_str(why));
 }
 
 static json_t *result_spec(const struct snapshot *s, const json_t *run, bool passed,
@@ -35,13 +47,13 @@ static json_t *result_spec(const struct snapshot *s, const json_t *run, bool pas
     return spec;
 }
 
-void run_test_report(const struct snapshot *s, const json_t *run, bool passed, json_t *edit,
-                     struct plan *plan)
+void run_test_report(const struct snapshot *s, const json_t *run, bool passed, const char *why,
+                     json_t *edit, struct plan *plan)
 {
     struct slice wanted = json_text(json_at(run, "spec", "test", "releaseName", NULL));
     struct slice uid = json_text(json_at(run, "spec", "test", "releaseUID", NULL));
     const json_t *release = snapshot_get(s, SNAPSHOT_RELEASE, object_ns(run), wanted);
-    if (!run_is_test(run) || json_at(edit, "status", "startedAt", NULL) == NULL) {
+    if (!run_is_test(run)) {
         return;
     }
     if (release == NULL || uid.len == 0 || !slice_eq(object_uid(release), uid)) {
@@ -53,7 +65,14 @@ void run_test_report(const struct snapshot *s, const json_t *run, bool passed, j
     struct slice name =
         name_join_extra(&plan->arena, NAME_SUBDOMAIN_MAX, parts, 2, object_uid(run));
     json_t *result = object_new("choreo.dev/v1", "TestResult", object_ns(run), name);
-    json_object_set_new(result, "spec", result_spec(s, run, passed, &plan->arena));
+    json_t *spec = result_spec(s, run, passed, &plan->arena);
+    if (!passed) {
+        set_reason(spec, slice_of(why));
+    }
+    if (json_at(edit, "status", "startedAt", NULL) == NULL) {
+        json_object_set_new(spec, "notRun", json_true());
+    }
+    json_object_set_new(result, "spec", spec);
     object_add_owner(result, release, false);
     plan_create(plan, SNAPSHOT_TEST, result);
     status_set(edit, "testResult", json_str(name));

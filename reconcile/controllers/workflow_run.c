@@ -109,7 +109,7 @@ static void tell(struct work *w, const char *phase, const char *reason, const ch
                   succeeded || failed ? reason : phase, "%s", message);
     if (succeeded || failed) {
         set_time(w, "completedAt");
-        run_test_report(w->s, w->run, succeeded, w->edit, w->plan);
+        run_test_report(w->s, w->run, succeeded, message, w->edit, w->plan);
     }
     status_observe(w->edit);
 }
