@@ -27,6 +27,11 @@ static const char *const oc_sources[] = {
 static const char *const oc_bindings[] = {"releasebindings.openchoreo.dev",
                                           "resourcereleasebindings.openchoreo.dev"};
 
+/* What says of itself of which types it was frozen: ours, and OpenChoreo's. */
+static const char *const frozen[] = {
+    "releases.choreo.dev", "resourcereleases.choreo.dev", "componentreleases.openchoreo.dev",
+    "resourcereleases.openchoreo.dev", "projectreleases.openchoreo.dev"};
+
 /* An annotation that is as it was, whatever was sent. */
 static void annotation_keep(struct admit_result *result, const char *key)
 {
@@ -177,9 +182,22 @@ static bool among(struct slice resource, const char *const *names, size_t count)
     return i < count;
 }
 
+/* Types of the cluster may make more than those of a namespace (render/tenant.h): a client cannot
+ * make one of its own by freezing it. */
+static void stamp_by_hand(struct admit_result *result)
+{
+    annotation_keep(result, PROMOTION_BY_HAND);
+    if (!spec_same(result)) {
+        object_set_annotation(result->object, PROMOTION_BY_HAND, SLICE("true"));
+    }
+}
+
 static void stamp(const struct admit_request *request, struct admit_result *result)
 {
     struct slice resource = request->kind->resource;
+    if (among(resource, frozen, sizeof frozen / sizeof *frozen)) {
+        stamp_by_hand(result);
+    }
     enum promotion_part part = promotion_part_of(resource);
     if (part == PROMOTION_OWNER) {
         stamp_owner(request, result);

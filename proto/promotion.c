@@ -138,6 +138,11 @@ bool promotion_starts_in(const json_t *pipeline, struct slice environment)
     return source && !promotion_is_target(pipeline, environment);
 }
 
+bool promotion_by_hand(const json_t *release)
+{
+    return slice_eq_cstr(object_annotation(release, PROMOTION_BY_HAND), "true");
+}
+
 bool promotion_same_uid(struct slice recorded, struct slice uid)
 {
     return recorded.len == 0 || uid.len == 0 || slice_eq(recorded, uid);

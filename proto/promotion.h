@@ -22,6 +22,11 @@
 /* Of a binding: who bound its release there; absent: the control plane. */
 #define PROMOTION_REQUESTED_BY "choreo.dev/requested-by"
 
+/* Of a release, "true": a client wrote it. Of which types it is frozen is then nobody's word but
+ * that client's. */
+#define PROMOTION_BY_HAND "choreo.dev/by-hand"
+bool promotion_by_hand(const json_t *release);
+
 /* Who may approve where an edge names no group. */
 #define PROMOTION_APPROVERS "system:masters"
 

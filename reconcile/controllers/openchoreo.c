@@ -111,7 +111,11 @@ static void create(struct translation *t, enum snapshot_kind kind, const json_t 
     if (kind == SNAPSHOT_COMPONENT || kind == SNAPSHOT_RELEASE || kind == SNAPSHOT_RESOURCE ||
         kind == SNAPSHOT_RESOURCE_RELEASE || kind == SNAPSHOT_RUN) {
         add_authors(t, o);
-    } else if (kind == SNAPSHOT_RESOURCE_BINDING) {
+    }
+    if (promotion_by_hand(t->object)) {
+        object_set_annotation(o, PROMOTION_BY_HAND, SLICE("true"));
+    }
+    if (kind == SNAPSHOT_RESOURCE_BINDING) {
         binding_requested_by(o, object_annotation(t->object, PROMOTION_REQUESTED_BY));
     }
     plan_create(t->plan, kind, o);

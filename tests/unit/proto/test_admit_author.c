@@ -326,6 +326,42 @@ static void the_control_plane_says_itself_whose_it_is(void **state)
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\']'");
 }
 
+#define BY_HAND ".metadata.annotations['choreo.dev/by-hand']"
+#define RELEASE(annotation)                                                                        \
+    "{'metadata':{'name':'x','annotations':{'a':'b'" annotation "}},'spec':{'owner':"              \
+    "{'componentName':'web','projectName':'shop'},'workload':{'container':{'image':'i'}},'"        \
+    "componentType':{'kind':"                                                                      \
+    "'ClusterComponentType','name':'t','spec':{'workloadType':'proxy','resources':[{'id':'a',"     \
+    "'template':{'kind':'Pod'}}]}}}}"
+
+/* Nobody else's word makes a type one of the cluster's. */
+static void a_release_that_a_client_wrote_says_so(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "release", ADMIT_CREATE, ADMIT_MAIN,
+                       RELEASE(",'choreo.dev/by-hand':'false'")),
+              &f->err);
+    assert_string_equal(stored_at(f, BY_HAND), "'true'");
+    assert_ok(write_as(f, "alice", "release", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'annotations':null}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, BY_HAND), "'true'");
+    assert_ok(write_as(f, "alice", "release", ADMIT_UPDATE, ADMIT_MAIN, RELEASE("")), &f->err);
+    assert_string_equal(stored_at(f, BY_HAND), "'true'");
+}
+
+static void a_release_of_the_control_planes_says_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct admit_request request = request_of(f, "release", ADMIT_CREATE, tree(f, RELEASE("")));
+    request.system = true;
+    assert_ok(write_request(f, &request), &f->err);
+    assert_ok(write_as(f, "alice", "release", ADMIT_UPDATE, ADMIT_MAIN,
+                       RELEASE(",'choreo.dev/by-hand':'true'")),
+              &f->err);
+    assert_string_equal(stored_at(f, ".metadata.annotations"), "{'a':'b'}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +382,8 @@ int main(void)
         TEST(a_test_result_says_who_reported_it),
         TEST(nobody_is_an_author_by_leaving_the_spec_out),
         TEST(the_control_plane_says_itself_whose_it_is),
+        TEST(a_release_that_a_client_wrote_says_so),
+        TEST(a_release_of_the_control_planes_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
