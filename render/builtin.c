@@ -1,5 +1,5 @@
-/* builtin.c: what is compiled in, by name. The cell's template and what is added to OpenChoreo's
- * components are files like the others, but no types. */
+/* builtin.c: what is compiled in, by name. The cell's template, what is added to OpenChoreo's
+ * components, and what tenants' types may repeat are files like the others, but no types. */
 #include "render/builtin.h"
 
 #include "base/yaml.h"
@@ -9,6 +9,7 @@ static bool is_type(size_t file, bool resource)
 {
     return !slice_eq_cstr(builtin_files[file].name, "cell") &&
            !slice_eq_cstr(builtin_files[file].name, "openchoreo-policy") &&
+           !slice_eq_cstr(builtin_files[file].name, "own-policies") &&
            builtin_files[file].resource == resource;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "proto/object.h"
+#include "proto/promotion.h"
 #include "render/deployment_internal.h"
 #include "render/name.h"
 #include "render/pipeline.h"
@@ -126,6 +127,7 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
         const struct render_component component = {
             .id = in->id,
             .release = json_at(in->release, "spec", NULL),
+            .by_hand = promotion_by_hand(in->release),
             .project = in->project,
             .binding = json_at(in->binding, "spec", NULL),
             .environment = in->environment.spec,
@@ -194,6 +196,9 @@ static int render_cell_of(struct inputs *in, json_t **manifests, const char **re
                            SLICE_ARG(name));
         }
         cell.type = json_at(release, "spec", "projectType", "spec", NULL);
+        const json_t *type = json_at(release, "spec", "projectType", NULL);
+        cell.maker = (struct render_maker){json_text_at(type, "kind"), json_text_at(type, "name"),
+                                           promotion_by_hand(release)};
         cell.parameters = json_at(release, "spec", "parameters", NULL);
         cell.configs = json_at(binding, "spec", "environmentConfigs", NULL);
     }

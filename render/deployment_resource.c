@@ -4,6 +4,7 @@
  * there is none, each has a text in its place that says so. */
 #include "base/crypto.h"
 #include "proto/object.h"
+#include "proto/promotion.h"
 #include "render/deployment_internal.h"
 #include "render/resource_release.h"
 
@@ -74,6 +75,8 @@ int deployment__resource(struct inputs *in, struct render_resource *out, const c
     *out = (struct render_resource){
         .id = in->id,
         .type = json_object_get(type, "spec"),
+        .maker = {json_text_at(type, "kind"), json_text_at(type, "name"),
+                  promotion_by_hand(in->release)},
         .parameters = json_at(in->release, "spec", "parameters", NULL),
         .configs = json_at(in->binding, "spec", "resourceTypeEnvironmentConfigs", NULL),
         .environment = in->environment.spec,

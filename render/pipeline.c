@@ -10,6 +10,7 @@
 #include "render/finish.h"
 #include "render/project_type.h"
 #include "render/section.h"
+#include "render/tenant.h"
 #include "render/trait.h"
 #include "render/validate.h"
 
@@ -19,6 +20,7 @@ struct rendering {
     struct context context;
     struct template_scope scope;
     struct resource_list list;
+    struct resource_list built_in; /* what a tenant's type may repeat */
     size_t patches;
 };
 
@@ -37,7 +39,7 @@ static int bind_component(struct rendering *r, const json_t *spec, struct err *e
                    : rc;
 }
 
-/* The trait's spec in release.traits by kind and name. "Trait" is the kind where none is given, but
+/* The trait in release.traits by kind and name. "Trait" is the kind where none is given, but
  * what a type of the cluster brings along is of the cluster, too. */
 static const json_t *trait_of(const struct rendering *r, const json_t *instance, bool embedded)
 {
@@ -52,10 +54,51 @@ static const json_t *trait_of(const struct rendering *r, const json_t *instance,
         struct slice theirs = json_text_at(one, "kind");
         if (slice_eq(theirs.len > 0 ? theirs : SLICE("Trait"), kind) &&
             slice_eq(json_text_at(one, "name"), json_text_at(instance, "name"))) {
-            return json_object_get(one, "spec");
+            return one;
         }
     }
     return NULL;
+}
+
+/* ---- what a tenant may make ---- */
+
+static struct render_maker maker_of(const struct rendering *r, const json_t *frozen,
+                                    const char *kind)
+{
+    struct slice said = json_text_at(frozen, "kind");
+    return (struct render_maker){.kind = said.len > 0 ? said : slice_of(kind),
+                                 .name = json_text_at(frozen, "name"),
+                                 .by_hand = r->in->by_hand};
+}
+
+static struct tenancy tenancy_of(const struct rendering *r, const struct render_maker *maker)
+{
+    return (struct tenancy){.id = &r->in->id,
+                            .maker = maker,
+                            .cell = r->context.cell,
+                            .own_types = json_object_get(r->in->organization, "ownTypes"),
+                            .variables = r->context.variables,
+                            .dataplane = r->in->dataplane,
+                            .built_in = &r->built_in};
+}
+
+/* A copy of a built-in type may make what that makes. */
+static int judge_type(struct rendering *r, struct err *err)
+{
+    json_t *policy = NULL;
+    const struct render_maker maker =
+        maker_of(r, json_object_get(r->in->release, "componentType"), "ComponentType");
+    if (!tenant_is(&maker)) {
+        return 0;
+    }
+    int rc = builtin_load(SLICE("own-policies"), &policy, err);
+    if (rc == 0) {
+        const struct tenancy tenancy = tenancy_of(r, &maker);
+        tenant_built_in(&r->scope, json_at(policy, "spec", "creates", NULL), &r->built_in);
+        rc = tenant_judge(&tenancy, &r->list, NULL, err);
+    }
+    json_decref(policy);
+    return rc;
 }
 
 /* parameters or environmentConfigs of a trait that the type brings along: with expressions. */
@@ -85,6 +128,7 @@ static void bind_trait(struct template_scope *scope, const json_t *instance)
 struct trait_use {
     const json_t *instance;
     const json_t *spec;
+    struct render_maker maker;
     struct slice path;
     bool embedded;
 };
@@ -129,6 +173,23 @@ static int enter_trait(struct rendering *r, const struct trait_use *use, struct 
     return rc;
 }
 
+/* What a tenant's trait makes of the objects is judged by what they were before it. */
+static int change(struct rendering *r, const struct trait_use *use, struct err *err)
+{
+    const struct tenancy tenancy = tenancy_of(r, &use->maker);
+    struct tenant_seen seen = {0};
+    bool judged = tenant_is(&use->maker);
+    if (judged) {
+        tenant_see(&tenancy, &r->list, &seen);
+    }
+    int rc = trait_apply(&r->scope, use->spec, use->path, &r->list, &r->patches, err);
+    if (rc == 0 && judged && tenant_judge(&tenancy, &r->list, &seen, err) != 0) {
+        rc = err_wrap(err, "%.*s", SLICE_ARG(use->path));
+    }
+    tenant_forget(&seen);
+    return rc;
+}
+
 static int apply_trait(struct rendering *r, const struct trait_use *use, bool after,
                        struct err *err)
 {
@@ -140,7 +201,7 @@ static int apply_trait(struct rendering *r, const struct trait_use *use, bool af
     } else if (rc == 0) {
         rc = validate_before(&r->scope, use->spec, use->path, err);
         if (rc == 0) {
-            rc = trait_apply(&r->scope, use->spec, use->path, &r->list, &r->patches, err);
+            rc = change(r, use, err);
         }
     }
     outer.cost_left = r->scope.cost_left;
@@ -160,8 +221,11 @@ static int apply_traits(struct rendering *r, const json_t *type, bool after, str
             const json_t *instance = json_array_get(lists[k], i);
             struct slice name = json_text_at(instance, "instanceName");
             name = name.len > 0 ? name : json_text_at(instance, "name");
-            struct trait_use use = {
-                .instance = instance, .spec = trait_of(r, instance, k == 0), .embedded = k == 0};
+            const json_t *trait = trait_of(r, instance, k == 0);
+            struct trait_use use = {.instance = instance,
+                                    .spec = json_object_get(trait, "spec"),
+                                    .maker = maker_of(r, trait, "Trait"),
+                                    .embedded = k == 0};
             use.path = slice_of(arena_printf(&r->arena, "traits[%.*s]", SLICE_ARG(name)));
             rc = use.spec != NULL
                      ? apply_trait(r, &use, after, err)
@@ -186,6 +250,7 @@ static int render_type(struct rendering *r, const json_t *spec, struct err *err)
         rc = resources_render(&r->scope, json_object_get(spec, "resources"), SLICE("resources"),
                               &r->list, err);
     }
+    rc = rc == 0 ? judge_type(r, err) : rc;
     if (rc == 0) {
         rc = apply_traits(r, spec, false, err);
     }
@@ -242,6 +307,7 @@ int render_component(const struct render_component *in, json_t **manifests, stru
         json_decref(standard);
     }
     resources_free(&r.list);
+    resources_free(&r.built_in);
     context_free(&r.context);
     arena_free(&r.arena);
     if (in->programs != NULL) {

@@ -40,12 +40,20 @@ struct render_identity {
     struct slice dataplane_uid;
 };
 
+/* Whose word the templates are (tenant.h): a type's kind and name. */
+struct render_maker {
+    struct slice kind; /* "ResourceType", "ClusterResourceType" */
+    struct slice name;
+    bool by_hand; /* what froze the type, kind and all, was not written by the control plane */
+};
+
 struct render_component {
     struct render_identity id;
     /* Release.spec: {componentType: {kind, name, spec}, componentProfile: {parameters, traits[]},
      * traits: [{kind, name, spec}], workload: {container, endpoints, dependencies}, project: {env,
      * files}}. */
     const json_t *release;
+    bool by_hand; /* a client wrote the release: what it says of kinds is nobody's word */
     /* What its project says of this environment, {env, files}, or NULL. */
     const json_t *project;
     /* ReleaseBinding.spec or NULL: {componentTypeEnvironmentConfigs, traitEnvironmentConfigs,
@@ -62,7 +70,7 @@ struct render_component {
     const json_t *cluster;
     const json_t *dataplane;
     const json_t *dataplane_annotations; /* DataPlane.metadata.annotations, or NULL */
-    /* Organization.spec or NULL: isolation, networkPolicies. */
+    /* Organization.spec or NULL: isolation, networkPolicies, ownTypes. */
     const json_t *organization;
     /* The endpoints that workload.dependencies.endpoints may mean, or NULL: [{component, project,
      * name, port, targetPort, basePath, type, host}]; host may be missing (the component's Service
@@ -117,6 +125,7 @@ struct render_cell {
     /* What the project's type adds (project_type.h), or NULL: a ProjectType's spec with the
      * project's parameters and the environment's configs; and what only its templates see. */
     const json_t *type;
+    struct render_maker maker;
     const json_t *parameters;
     const json_t *configs;
     const json_t *cluster;

@@ -9,6 +9,7 @@
 #include "render/finish.h"
 #include "render/manifest.h"
 #include "render/section.h"
+#include "render/tenant.h"
 #include "render/validate.h"
 
 struct typing {
@@ -144,6 +145,17 @@ static int render(struct typing *t, struct err *err)
                    : rc;
 }
 
+static int judge(const struct typing *t, struct err *err)
+{
+    const struct tenancy tenancy = {.id = &t->in->id,
+                                    .maker = &t->in->maker,
+                                    .cell = t->context.cell,
+                                    .own_types = json_object_get(t->in->organization, "ownTypes"),
+                                    .variables = t->context.variables,
+                                    .dataplane = t->in->dataplane};
+    return tenant_is(&t->in->maker) ? tenant_judge(&tenancy, &t->list, NULL, err) : 0;
+}
+
 static int finish(struct typing *t, struct err *err)
 {
     json_t *made = NULL;
@@ -175,6 +187,7 @@ int project_type_render(const struct render_cell *in, json_t *manifests, struct 
     t.scope.trace_template = SLICE("project type");
     context_enter(&t.context, &t.scope);
     int rc = render(&t, err);
+    rc = rc == 0 ? judge(&t, err) : rc;
     rc = rc == 0 ? finish(&t, err) : rc;
     resources_free(&t.list);
     context_free(&t.context);

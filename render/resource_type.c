@@ -8,6 +8,7 @@
 #include "render/context.h"
 #include "render/finish.h"
 #include "render/section.h"
+#include "render/tenant.h"
 
 struct provisioning {
     const struct render_resource *in;
@@ -141,6 +142,17 @@ static int keep_secret(const struct provisioning *p, struct err *err)
     return 0;
 }
 
+static int judge(const struct provisioning *p, struct err *err)
+{
+    const struct tenancy tenancy = {.id = &p->in->id,
+                                    .maker = &p->in->maker,
+                                    .cell = p->context.cell,
+                                    .own_types = json_object_get(p->in->organization, "ownTypes"),
+                                    .variables = p->context.variables,
+                                    .dataplane = p->in->dataplane};
+    return tenant_is(&p->in->maker) ? tenant_judge(&tenancy, &p->list, NULL, err) : 0;
+}
+
 int render_resource(const struct render_resource *in, json_t **manifests, json_t **ids,
                     struct err *err)
 {
@@ -156,6 +168,7 @@ int render_resource(const struct render_resource *in, json_t **manifests, json_t
                               &p.list, err);
     }
     rc = rc == 0 ? keep_secret(&p, err) : rc;
+    rc = rc == 0 ? judge(&p, err) : rc;
     if (rc == 0) {
         rc = finish_resource(&p, manifests, ids, err);
     }

@@ -13,6 +13,7 @@
 struct render_resource {
     struct render_identity id; /* resource instead of component */
     const json_t *type;        /* ResourceType.spec */
+    struct render_maker maker; /* the type */
     const json_t *parameters;  /* Resource.spec.parameters, or NULL */
     const json_t *configs;     /* the binding's resourceTypeEnvironmentConfigs, or NULL */
     const json_t *environment; /* as a component's */

@@ -12,7 +12,9 @@
 #include "render/context.h"
 #include "render/finish.h"
 #include "render/name.h"
+#include "render/run_builtin.h"
 #include "render/section.h"
+#include "render/tenant.h"
 #include "render/validate.h"
 
 #define LABEL "openchoreo.dev/"
@@ -33,6 +35,8 @@ struct running {
     struct oc_host host;
     json_t *derived;
     json_t *standard;
+    json_t *planes; /* {dataplane, workflowplane}, as templates see them */
+    struct render_maker maker;
     struct resource_list list;
     const char **reason;
 };
@@ -255,6 +259,8 @@ static void bind_plane(struct running *r)
     }
     json_t *builds = json_copy(plane);
     set_label(builds, "secretStore", own);
+    json_object_set(r->planes, "workflowplane", builds);
+    json_object_set(r->planes, "dataplane", plane);
     bind(r, "workflowplane", builds);
     bind(r, "dataplane", plane);
 }
@@ -341,6 +347,34 @@ static int add_template(struct running *r, struct err *err)
     return rc;
 }
 
+/* What run-command, a workflow of everybody's, lets its pods do, those of any other may. */
+static int judge(struct running *r, struct err *err)
+{
+    const struct render_identity id = {.ns = r->ns};
+    const json_t *organization =
+        r->platform->get(r->platform->user, "Organization", SLICE(""), r->ns);
+    struct resource_list built_in = {0};
+    const struct tenancy tenancy = {.id = &id,
+                                    .maker = &r->maker,
+                                    .cell = r->cell,
+                                    .own_types = json_at(organization, "spec", "ownTypes", NULL),
+                                    .variables = r->planes,
+                                    .dataplane = json_object_get(r->plane, "spec"),
+                                    .built_in = &built_in};
+    json_t *usual = NULL;
+    if (!tenant_is(&r->maker)) {
+        return 0;
+    }
+    int rc = run_builtin_load(SLICE("run-command"), &usual, err);
+    if (rc == 0) {
+        tenant_built_in(&r->scope, json_at(usual, "spec", "resources", NULL), &built_in);
+        rc = tenant_judge(&tenancy, &r->list, NULL, err);
+    }
+    resources_free(&built_in);
+    json_decref(usual);
+    return rc;
+}
+
 /* Pods are told to be the run's, too: its network policy selects them, and what they say when they
  * end is read. */
 static void mark_pods(const struct running *r, json_t *manifests)
@@ -389,6 +423,7 @@ static int render(struct running *r, struct slice *image, json_t **manifests, st
                                     SLICE("resources"), &r->list, err)
                  : rc;
     rc = rc == 0 ? add_template(r, err) : rc;
+    rc = rc == 0 ? judge(r, err) : rc;
     if (rc == 0) {
         const struct finish how = {.cell = r->cell, .standard = r->standard};
         rc = finish_manifests(&how, &r->list, manifests, err);
@@ -424,6 +459,8 @@ int run_render(const struct platform *p, const json_t *run, const struct run_pla
                         .arena = arena,
                         .derived = json_object(),
                         .standard = json_object(),
+                        .planes = json_object(),
+                        .maker = {object_kind(workflow), object_name(workflow), false},
                         .reason = reason};
     template_init(&r.scope, arena, RENDER_COST_MAX);
     r.scope.programs = programs;
@@ -436,6 +473,7 @@ int run_render(const struct platform *p, const json_t *run, const struct run_pla
     resources_free(&r.list);
     json_decref(r.derived);
     json_decref(r.standard);
+    json_decref(r.planes);
     if (programs != NULL) {
         cel_cache_trim(programs);
     }

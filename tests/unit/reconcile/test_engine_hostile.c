@@ -61,8 +61,9 @@ static void test_a_cell_is_one_tenants(void **state)
     assert_true(slice_find(message, SLICE("acme/")) == SIZE_MAX);
 }
 
+/* Types are the platform's here: those of a namespace are refused such kinds before (tenant.h). */
 static const char replaces_the_policy[] =
-    "apiVersion: choreo.dev/v1\nkind: ComponentType\nmetadata: {name: open, namespace: acme}\n"
+    "apiVersion: choreo.dev/v1\nkind: ClusterComponentType\nmetadata: {name: open}\n"
     "spec:\n  workloadType: deployment\n  resources:\n"
     "    - id: deployment\n      template:\n        apiVersion: apps/v1\n        kind: Deployment\n"
     "        metadata: {name: web}\n        spec: {replicas: 1, selector: {matchLabels: "
@@ -91,7 +92,7 @@ static void test_a_type_does_not_replace_what_the_cell_made(void **state)
 
 /* Its name does not tell that it belongs to no namespace: the cluster does. */
 static const char of_no_namespace[] =
-    "apiVersion: choreo.dev/v1\nkind: ComponentType\nmetadata: {name: open, namespace: acme}\n"
+    "apiVersion: choreo.dev/v1\nkind: ClusterComponentType\nmetadata: {name: open}\n"
     "spec:\n  workloadType: deployment\n  resources:\n"
     "    - id: deployment\n      template:\n        apiVersion: apps/v1\n        kind: Deployment\n"
     "        metadata: {name: web}\n        spec: {replicas: 1, selector: {matchLabels: "
@@ -181,7 +182,7 @@ static void test_kinds_that_are_made_up_cost_little(void **state)
     put_secret(f, "development", "development", &f->kube);
     lead(f);
     put(f,
-        "apiVersion: choreo.dev/v1\nkind: ComponentType\nmetadata: {name: odd, namespace: acme}\n"
+        "apiVersion: choreo.dev/v1\nkind: ClusterComponentType\nmetadata: {name: odd}\n"
         "spec:\n  workloadType: deployment\n  resources:\n"
         "    - id: deployment\n      template: {apiVersion: apps/v1, kind: Deployment, metadata: "
         "{name: web}, spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: "

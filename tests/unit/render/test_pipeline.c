@@ -1,11 +1,12 @@
 /* Golden files: data/NAME.in.yaml is rendered and must give data/NAME.out.yaml, byte for byte.
  *
  * An input says: id {namespace, project, component, environment, ...uids}, type (the name of a
- * built-in one, or a ComponentType's spec), component (a Component's spec) or release (a
- * Release's), `outputs` of resources, and what else struct render_component holds; with `cell:
- * true` it is the cell that is rendered, with `resource: {parameters, configs, credentials}` a
- * resource, whose outputs come last. An output is the manifests in order, or `error` with the
- * message. RENDER_GOLDEN=update writes outputs anew: read the difference before you commit it. */
+ * built-in one, or a ComponentType's spec) and its `kind` (else the cluster's), component (a
+ * Component's spec) or release (a Release's), `outputs` of resources, and what else struct
+ * render_component holds; with `cell: true` it is the cell that is rendered, with `resource:
+ * {parameters, configs, credentials}` a resource, whose outputs come last. An output is the
+ * manifests in order, or `error` with the message. RENDER_GOLDEN=update writes outputs anew: read
+ * the difference before you commit it. */
 #include "tests/lib/test.h"
 
 #include <dirent.h>
@@ -56,6 +57,13 @@ static struct render_identity identity_of(const json_t *id)
     };
 }
 
+/* The type's kind: "ComponentType" and the like are a tenant's. */
+static struct slice kind_of(const json_t *input, const char *otherwise)
+{
+    struct slice kind = json_text_at(input, "kind");
+    return kind.len > 0 ? kind : slice_of(otherwise);
+}
+
 static json_t *type_of(const json_t *input)
 {
     const json_t *type = json_object_get(input, "type");
@@ -91,8 +99,9 @@ static int release_of(const json_t *input, json_t **release, struct err *err)
     }
     if (rc == 0) {
         *release =
-            json_pack("{s:{s:s, s:o}, s:o, s:o}", "componentType", "kind", "ClusterComponentType",
-                      "spec", type_of(input), "workload", workload, "componentProfile", profile);
+            json_pack("{s:{s:o, s:s, s:o}, s:o, s:o}", "componentType", "kind",
+                      json_str(kind_of(input, "ClusterComponentType")), "name", "web", "spec",
+                      type_of(input), "workload", workload, "componentProfile", profile);
         if (json_object_get(input, "traits") != NULL) {
             json_object_set(*release, "traits", json_object_get(input, "traits"));
         }
@@ -106,16 +115,17 @@ static int render_case_resource(const json_t *input, json_t **manifests, struct 
     json_t *type = type_of(input);
     json_t *outputs;
     size_t missing = 0;
-    const struct render_resource in = {.id = identity_of(json_object_get(input, "id")),
-                                       .type = type,
-                                       .parameters = json_object_get(resource, "parameters"),
-                                       .configs = json_object_get(resource, "configs"),
-                                       .credentials = json_object_get(resource, "credentials"),
-                                       .applied = json_object_get(resource, "applied"),
-                                       .environment = json_object_get(input, "environment"),
-                                       .dataplane_annotations =
-                                           json_object_get(input, "annotationsOfPlane"),
-                                       .organization = json_object_get(input, "organization")};
+    const struct render_resource in = {
+        .id = identity_of(json_object_get(input, "id")),
+        .type = type,
+        .maker = {.kind = kind_of(input, "ClusterResourceType"), .name = SLICE("store")},
+        .parameters = json_object_get(resource, "parameters"),
+        .configs = json_object_get(resource, "configs"),
+        .credentials = json_object_get(resource, "credentials"),
+        .applied = json_object_get(resource, "applied"),
+        .environment = json_object_get(input, "environment"),
+        .dataplane_annotations = json_object_get(input, "annotationsOfPlane"),
+        .organization = json_object_get(input, "organization")};
     int rc = render_resource(&in, manifests, NULL, err);
     rc = rc == 0 ? render_outputs(&in, &outputs, &missing, err) : rc;
     if (rc == 0) {

@@ -19,6 +19,7 @@ static struct render_cell cell_of(const json_t *type, const json_t *configs)
     return (struct render_cell){
         .id = {.ns = SLICE("acme"), .project = SLICE("shop"), .environment = SLICE("development")},
         .type = type,
+        .maker = {.kind = SLICE("ClusterProjectType"), .name = SLICE("own")},
         .configs = configs};
 }
 
@@ -140,6 +141,29 @@ static void test_restricted_may_be_asked_for(void **state)
     json_decref(type);
 }
 
+/* The same type is a tenant's if it is of a namespace. */
+static void test_of_a_namespace(void **state)
+{
+    (void)state;
+    json_t *quota = parse("resources: [{id: q, template: {apiVersion: v1, kind: ResourceQuota, "
+                          "metadata: {name: more}, spec: {hard: {}}}}]");
+    json_t *space = parse(NAMESPACE("labels: {tier: gold}"));
+    struct render_cell in = cell_of(quota, NULL);
+    json_t *manifests = NULL;
+    struct err err;
+    in.maker.kind = SLICE("ProjectType");
+    assert_int_equal(render_cell(&in, &manifests, &err), ERR_UNPROCESSABLE);
+    assert_non_null(strstr(err.message, "(ProjectType own) may not, unless Organization acme says "
+                                        "ownTypes.kinds: [{group: \"\", kind: ResourceQuota}]"));
+    in.type = space;
+    assert_ok(render_cell(&in, &manifests, &err), &err);
+    assert_string_equal(text_at(json_array_get(manifests, 0), "metadata", "labels", "tier"),
+                        "gold");
+    json_decref(manifests);
+    json_decref(space);
+    json_decref(quota);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_what_it_may_not),
         cmocka_unit_test(test_apart_from_the_cells_own),
         cmocka_unit_test(test_restricted_may_be_asked_for),
+        cmocka_unit_test(test_of_a_namespace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -316,6 +316,72 @@ static void test_what_may_not_leave(void **state)
             "not theirs to say");
 }
 
+#define PRIVILEGED                                                                                 \
+    "{apiVersion: batch/v1, kind: Job, metadata: {name: '${run.name}'}, spec: {template: {spec: "  \
+    "{restartPolicy: Never, containers: [{name: c, image: i, securityContext: {privileged: "       \
+    "true}}]}}}}"
+
+/* The platform's workflows may do what a tenant's own may not (tenant.h). */
+static void test_what_a_tenants_may_not(void **state)
+{
+    struct world *w = *state;
+    json_t *manifests;
+    struct slice image;
+    const char *reason;
+    struct err err;
+    add(w, secret);
+    add(w, "kind: Workflow\nmetadata: {name: own, namespace: acme}\nspec: {runTemplate: " PRIVILEGED
+           "}\n");
+    add(w,
+        "kind: ClusterWorkflow\nmetadata: {name: theirs}\nspec: {runTemplate: " PRIVILEGED "}\n");
+    add(w,
+        "kind: Workflow\nmetadata: {name: open, namespace: acme}\n"
+        "spec: {runTemplate: {apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {name: "
+        "r},"
+        " spec: {}}, resources: [{id: network, template: {apiVersion: networking.k8s.io/v1, kind: "
+        "NetworkPolicy, metadata: {name: other}, spec: {podSelector: {}, egress: [{}]}}}]}\n");
+    refuses(
+        w, "kind: Workflow, name: own", "RenderFailed", ERR_UNPROCESSABLE,
+        "runTemplate: Job web-build-0123456789ab has "
+        "spec.template.spec.containers[c].securityContext.privileged, which takes from a pod's "
+        "confinement (Pod Security Standard baseline): a type of a namespace (Workflow own) may "
+        "not, unless Organization acme says ownTypes.podSecurity: privileged; a ClusterWorkflow "
+        "may");
+    refuses(w, "kind: Workflow, name: open", "RenderFailed", ERR_UNPROCESSABLE,
+            "resources[network]: NetworkPolicy other is of a kind");
+    json_t *run = run_of("kind: ClusterWorkflow, name: theirs", "");
+    assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+    json_decref(manifests);
+    json_decref(run);
+    add(w, "kind: Organization\nmetadata: {name: acme}\nspec: {ownTypes: {podSecurity: "
+           "privileged}}\n");
+    run = run_of("kind: Workflow, name: own", "");
+    assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+    json_decref(manifests);
+    json_decref(run);
+}
+
+/* What run-command lets its pods do, a copy of it does, too. */
+static void test_a_copy_of_a_built_in_one(void **state)
+{
+    struct world *w = *state;
+    json_t *manifests;
+    struct slice image;
+    const char *reason;
+    struct err err;
+    add(w, secret);
+    json_t *copy = json_deep_copy(get(w, "ClusterWorkflow", SLICE(""), SLICE("run-command")));
+    json_object_set_new(copy, "kind", json_string("Workflow"));
+    json_object_set_new(json_object_get(copy, "metadata"), "namespace", json_string("acme"));
+    json_array_append_new(w->objects, copy);
+    json_t *run = run_of(
+        "kind: Workflow, name: run-command, parameters: {image: 'busybox:1', command: [make]}", "");
+    assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+    assert_non_null(find(manifests, "NetworkPolicy"));
+    json_decref(manifests);
+    json_decref(run);
+}
+
 static void faults_of(const json_t *object, struct buf *out)
 {
     struct arena arena = {0};
@@ -398,6 +464,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_cannot_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_of_the_workflow_plane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_not_leave, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_tenants_may_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_copy_of_a_built_in_one, setup, teardown),
         cmocka_unit_test(test_faults_are_told_when_it_is_applied),
         cmocka_unit_test_setup_teardown(test_builtins, setup, teardown),
     };

@@ -1,0 +1,259 @@
+/* tenant_pods.c: Kubernetes' Pod Security Standard "baseline", wherever a pod is described.
+ *
+ * The controls are those of https://kubernetes.io/docs/concepts/security/pod-security-standards/
+ * (as of Kubernetes 1.34), field by field. Where in an object its pods are depends on the kind, and
+ * of operators' kinds nobody knows all; so the whole object is walked, and a field is known by its
+ * name and its parent's. Names are compared without regard to case, as some that read objects do.
+ * Beyond the standard: a pod chooses no node by name (which passes the scheduler by), no priority
+ * of the system's, and a claim no volume by name (which may hold another's data). */
+#include <string.h>
+#include <strings.h>
+
+#include "render/tenant_internal.h"
+
+#define BASELINE "podSecurity: privileged"
+
+/* Allowed values, besides what is absent. */
+static const char *const profiles[] = {"RuntimeDefault", "Localhost", NULL};
+static const char *const proc_mounts[] = {"Default", NULL};
+static const char *const selinux_types[] = {
+    "", "container_t", "container_init_t", "container_kvm_t", "container_engine_t", NULL};
+static const char *const empty[] = {"", NULL};
+static const char *const capabilities[] = {
+    "AUDIT_WRITE",      "CHOWN",   "DAC_OVERRIDE", "FOWNER",  "FSETID", "KILL",       "MKNOD",
+    "NET_BIND_SERVICE", "SETFCAP", "SETGID",       "SETPCAP", "SETUID", "SYS_CHROOT", NULL};
+static const char *const sysctls[] = {"kernel.shm_rmid_forced",
+                                      "net.ipv4.ip_local_port_range",
+                                      "net.ipv4.ip_local_reserved_ports",
+                                      "net.ipv4.ip_unprivileged_port_start",
+                                      "net.ipv4.ping_group_range",
+                                      "net.ipv4.tcp_fin_timeout",
+                                      "net.ipv4.tcp_keepalive_intvl",
+                                      "net.ipv4.tcp_keepalive_probes",
+                                      "net.ipv4.tcp_keepalive_time",
+                                      "net.ipv4.tcp_rmem",
+                                      "net.ipv4.tcp_syncookies",
+                                      "net.ipv4.tcp_wmem",
+                                      NULL};
+
+struct control {
+    const char *key;
+    const char *parent;         /* of the member; NULL: any */
+    const char *const *allowed; /* texts, or all of a list of texts; NULL: false and 0 only */
+    const char *reason;
+};
+
+#define NODE "lets a pod into its node (Pod Security Standard baseline)"
+#define CONFINEMENT "takes from a pod's confinement (Pod Security Standard baseline)"
+
+static const struct control controls[] = {
+    {"hostProcess", NULL, NULL, NODE},
+    {"hostNetwork", NULL, NULL, NODE},
+    {"hostPID", NULL, NULL, NODE},
+    {"hostIPC", NULL, NULL, NODE},
+    {"hostPath", NULL, NULL, NODE},
+    {"hostPort", NULL, NULL, NODE},
+    {"host", "httpGet", empty, "asks another host than the pod (Pod Security Standard baseline)"},
+    {"host", "tcpSocket", empty, "asks another host than the pod (Pod Security Standard baseline)"},
+    {"privileged", NULL, NULL, CONFINEMENT},
+    {"add", "capabilities", capabilities, CONFINEMENT},
+    {"type", "appArmorProfile", profiles, CONFINEMENT},
+    {"type", "seccompProfile", profiles, CONFINEMENT},
+    {"type", "seLinuxOptions", selinux_types, CONFINEMENT},
+    {"user", "seLinuxOptions", empty, CONFINEMENT},
+    {"role", "seLinuxOptions", empty, CONFINEMENT},
+    {"procMount", NULL, proc_mounts, CONFINEMENT},
+    {"name", "sysctls", sysctls, CONFINEMENT},
+    {"nodeName", NULL, empty, "passes the cluster's scheduler by"},
+    {"podSpecPatch", NULL, empty, "changes pods where nobody looks"},
+};
+
+/* What a fault is about: the container around it, else what has a name (a volume), else the pod. */
+struct holder {
+    const json_t *container;
+    const json_t *named;
+    const json_t *pod;
+};
+
+static bool may_do_anything(const struct tenant_look *look)
+{
+    return slice_eq_cstr(json_text_at(look->t->own_types, "podSecurity"), "privileged");
+}
+
+static bool same(const char *key, const char *name)
+{
+    return strcasecmp(key, name) == 0;
+}
+
+static bool among(const json_t *value, const char *const *allowed)
+{
+    size_t i = 0;
+    while (allowed[i] != NULL && !slice_eq_cstr(json_text(value), allowed[i])) {
+        i++;
+    }
+    return json_is_string(value) && allowed[i] != NULL;
+}
+
+static bool is_allowed(const struct control *c, const json_t *value)
+{
+    if (json_is_null(value)) {
+        return true;
+    }
+    if (c->allowed == NULL) {
+        return json_is_false(value) || (json_is_integer(value) && json_integer_value(value) == 0);
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        if (!among(json_array_get(value, i), c->allowed)) {
+            return false;
+        }
+    }
+    return json_is_array(value) || among(value, c->allowed);
+}
+
+/* Maps whose keys are anybody's: a text in one is no field of a pod. */
+static bool is_free(const char *key)
+{
+    static const char *const maps[] = {"labels",       "annotations", "matchLabels",
+                                       "nodeSelector", "data",        "stringData"};
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        if (same(key, maps[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How profiles were said before they were fields. */
+static void look_at_annotations(struct tenant_look *look, const json_t *map, const json_t *holder)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)map, key, value)
+    {
+        struct slice name = slice_of(key);
+        bool says =
+            slice_starts_with(name, SLICE("container.apparmor.security.beta.kubernetes.io")) ||
+            slice_starts_with(name, SLICE("seccomp.security.alpha.kubernetes.io")) ||
+            slice_starts_with(name, SLICE("container.seccomp.security.alpha.kubernetes.io"));
+        struct slice text = json_text(value);
+        if (says && !slice_eq_cstr(text, "runtime/default") &&
+            !slice_eq_cstr(text, "docker/default") &&
+            !slice_starts_with(text, SLICE("localhost/"))) {
+            tenant__fault_at(look, key, holder, CONFINEMENT, BASELINE);
+        }
+    }
+}
+
+/* What reaches into the node by a volume that the pod has is about the container that mounts it. */
+static void look_at_mounts(struct tenant_look *look, const json_t *pod)
+{
+    static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
+    size_t v, i, m;
+    json_t *volume, *container, *mount;
+    json_array_foreach(json_object_get(pod, "volumes"), v, volume)
+    {
+        if (json_object_get(volume, "hostPath") == NULL) {
+            continue;
+        }
+        for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+            json_array_foreach(json_object_get(pod, lists[k]), i, container)
+            {
+                json_array_foreach(json_object_get(container, "volumeMounts"), m, mount)
+                {
+                    if (slice_eq(json_text_at(mount, "name"), json_text_at(volume, "name"))) {
+                        const char *member =
+                            arena_printf(look->arena, "%s[%.*s]", lists[k],
+                                         SLICE_ARG(json_text_at(container, "name")));
+                        tenant__fault_at(look, member, container, NODE, BASELINE);
+                    }
+                }
+            }
+        }
+    }
+}
+
+static void judge_member(struct tenant_look *look, const char *parent, const char *key,
+                         const json_t *value, const json_t *holder)
+{
+    bool privileged = may_do_anything(look);
+    for (size_t i = 0; !privileged && i < sizeof controls / sizeof *controls; i++) {
+        const struct control *c = &controls[i];
+        if (same(key, c->key) && (c->parent == NULL || same(parent, c->parent)) &&
+            !is_allowed(c, value)) {
+            tenant__fault(look, c->key, holder, c->reason, BASELINE);
+        }
+    }
+    if (!privileged && same(key, "priorityClassName") &&
+        slice_starts_with(json_text(value), SLICE("system-"))) {
+        tenant__fault(look, key, holder, "comes before what the cluster itself needs", BASELINE);
+    }
+    if (same(key, "volumeName") && json_text(value).len > 0) {
+        tenant__fault(look, key, holder, "takes a volume by name, which may be another's", NULL);
+    }
+    if ((same(parent, "dataSource") || same(parent, "dataSourceRef")) && same(key, "namespace") &&
+        json_text(value).len > 0 && !slice_eq(json_text(value), look->t->cell)) {
+        tenant__fault(look, key, holder, "takes what another namespace has", NULL);
+    }
+}
+
+static void walk(struct tenant_look *look, const char *parent, const json_t *value,
+                 struct holder holder);
+
+static void walk_object(struct tenant_look *look, const char *parent, const json_t *object,
+                        struct holder holder)
+{
+    const char *key;
+    json_t *value;
+    size_t len = look->path.len;
+    holder.container = json_is_string(json_object_get(object, "image")) ? object : holder.container;
+    holder.named = json_is_string(json_object_get(object, "name")) ? object : holder.named;
+    if (json_is_array(json_object_get(object, "containers"))) {
+        holder.pod = object;
+    }
+    if (holder.pod == object && !may_do_anything(look)) {
+        look_at_mounts(look, object);
+    }
+    const json_t *about = holder.container != NULL ? holder.container
+                          : holder.named != NULL   ? holder.named
+                          : holder.pod != NULL     ? holder.pod
+                                                   : object;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        buf_addf(&look->path, "%s%s", len > 0 ? "." : "", key);
+        if (!is_free(parent) || !json_is_string(value)) {
+            judge_member(look, parent, key, value, about);
+        }
+        if (same(key, "annotations") && !may_do_anything(look)) {
+            look_at_annotations(look, value, about);
+        }
+        walk(look, key, value, holder);
+        look->path.len = len;
+    }
+}
+
+/* Members of a list have its key for their parent's. Templates are no deeper than JSON_DEPTH_MAX.
+ */
+static void walk(struct tenant_look *look, const char *parent, const json_t *value,
+                 struct holder holder)
+{
+    size_t len = look->path.len;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *one = json_array_get(value, i);
+        struct slice name = json_text_at(one, "name");
+        if (name.len > 0) {
+            buf_addf(&look->path, "[%.*s]", SLICE_ARG(name));
+        } else {
+            buf_addf(&look->path, "[%zu]", i);
+        }
+        walk(look, parent, one, holder);
+        look->path.len = len;
+    }
+    if (json_is_object(value)) {
+        walk_object(look, parent, value, holder);
+    }
+}
+
+void tenant__look_at_pods(struct tenant_look *look)
+{
+    walk(look, "", look->r->object, (struct holder){0});
+}
