@@ -7,6 +7,7 @@
  * Deleting an environment deletes what is bound to it and waits until its clusters are clean, so
  * that no namespace is left behind. */
 #include "reconcile/controllers/loss.h"
+#include "render/plane_access.h"
 
 /* Conditions: whether as many clusters as wanted qualify, and (only if not) its template's. */
 #define PLACED "Placed"
@@ -95,6 +96,12 @@ static void plan_place(const struct snapshot *s, const struct environment *env, 
         condition_drop(edit, PLACED);
         condition_set(edit, s, READY, STATUS_FALSE, "DataPlaneNotFound",
                       "there is no data plane \"%.*s\"", SLICE_ARG(name));
+        return;
+    }
+    if (!plane_allows(plane, object_ns(edit))) {
+        condition_set(edit, s, READY, STATUS_FALSE, "DataPlaneNotAllowed",
+                      "%s; what runs stays where it is",
+                      plane_forbids(plane, object_ns(edit), &plan->arena));
         return;
     }
     struct condition ready = condition_of(plane, READY);

@@ -3,6 +3,7 @@
 
 #include "reconcile/controllers/promotion.h"
 #include "render/name.h"
+#include "render/plane_access.h"
 
 enum { DRAIN_DEFAULT_MS = 10 * 60 * 1000, TAKEN_RETRY_MS = 30 * 1000 };
 
@@ -38,6 +39,11 @@ void site_find(const struct snapshot *s, struct slice ns, struct slice environme
         out->message =
             arena_printf(arena, "there is no data plane \"%.*s\", which environment \"%.*s\" is on",
                          SLICE_ARG(out->plane), SLICE_ARG(environment));
+        return;
+    }
+    if (!plane_allows(plane, ns)) {
+        out->reason = "DataPlaneNotAllowed";
+        out->message = plane_forbids(plane, ns, arena);
         return;
     }
     environment_place(&env, plane, arena, &placement);

@@ -15,6 +15,7 @@
 #include "reconcile/controllers/workflow_outcome.h"
 #include "render/deployment.h"
 #include "render/name.h"
+#include "render/plane_access.h"
 #include "render/run.h"
 
 #define SOURCE_RESOLVED "SourceResolved"
@@ -258,6 +259,10 @@ static bool find_plane(struct work *w)
         return wait_for(w, "NoBuildPlane",
                         "there is no data plane to run it on: give one the annotation "
                         "choreo.dev/build-plane: \"true\"");
+    }
+    if (!plane_allows(plane, w->entry->ns)) {
+        return wait_for(w, "DataPlaneNotAllowed",
+                        plane_forbids(plane, w->entry->ns, &w->plan->arena));
     }
     choose_cluster(w, plane, json_text_at(ref, "cluster"));
     return true;
