@@ -16,6 +16,7 @@
 #include "render/environment.h"
 #include "render/members.h"
 #include "render/name.h"
+#include "render/plane_access.h"
 #include "render/trace.h"
 
 struct deriving {
@@ -183,6 +184,24 @@ static int unresolved(const struct deriving *d, const json_t *item, const char *
                    exists ? "has no such key" : "does not exist");
 }
 
+/* Of a plane's store a namespace may have what the plane says. */
+static int check_remote(const struct deriving *d, const json_t *item, const json_t *ref,
+                        const json_t *remote)
+{
+    const json_t *plane = d->in->dataplane;
+    struct slice key = json_text_at(remote, "key");
+    if (plane_allows_key(plane, d->in->id.ns, key)) {
+        return 0;
+    }
+    return err_set(
+        d->err, ERR_UNPROCESSABLE,
+        "\"%.*s\" takes \"%.*s\" from the secret store by SecretReference \"%.*s\": data "
+        "plane %.*s lets namespace %.*s have keys that begin with %s",
+        SLICE_ARG(key_of(item)), SLICE_ARG(key), SLICE_ARG(json_text_at(ref, "name")),
+        SLICE_ARG(d->in->id.dataplane), SLICE_ARG(d->in->id.ns),
+        plane_key_prefixes(plane, d->in->id.ns, d->arena));
+}
+
 /* Fills item with what a secretKeyRef means: remoteRef, or value in base64. */
 static int resolve_secret(const struct deriving *d, const json_t *ref, const json_t *item,
                           json_t *result)
@@ -196,7 +215,7 @@ static int resolve_secret(const struct deriving *d, const json_t *ref, const jso
     const json_t *value = key.len > 0 ? json_object_getn(data, key.data, key.len) : NULL;
     if (remote != NULL) {
         json_object_set_new(result, "remoteRef", json_deep_copy(remote));
-        return 0;
+        return check_remote(d, item, ref, remote);
     }
     if (value != NULL) {
         json_object_set_new(result, "value", json_deep_copy(value));

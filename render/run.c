@@ -12,6 +12,7 @@
 #include "render/context.h"
 #include "render/finish.h"
 #include "render/name.h"
+#include "render/plane_access.h"
 #include "render/run_builtin.h"
 #include "render/section.h"
 #include "render/tenant.h"
@@ -292,6 +293,26 @@ static int render_text(struct running *r, const json_t *template, const char *pa
     return rc;
 }
 
+/* Of a plane's store a namespace may have what the plane says. */
+static int check_keys(struct running *r, const json_t *reference, const char *path, struct err *err)
+{
+    const json_t *plane = json_object_get(r->plane, "spec");
+    const json_t *data = json_at(reference, "spec", "data", NULL);
+    for (size_t i = 0; i < json_array_size(data); i++) {
+        struct slice key = json_text(json_at(json_array_get(data, i), "remoteRef", "key", NULL));
+        if (!plane_allows_key(plane, r->ns, key)) {
+            return err_set(
+                err, ERR_UNPROCESSABLE,
+                "%s: SecretReference \"%.*s\" takes \"%.*s\" from the secret store: data "
+                "plane %.*s lets namespace %.*s have keys that begin with %s",
+                path, SLICE_ARG(object_name(reference)), SLICE_ARG(key),
+                SLICE_ARG(object_name(r->plane)), SLICE_ARG(r->ns),
+                plane_key_prefixes(plane, r->ns, r->arena));
+        }
+    }
+    return 0;
+}
+
 /* Those whose name comes to nothing are left out. */
 static int bind_external(struct running *r, struct err *err)
 {
@@ -310,6 +331,7 @@ static int bind_external(struct running *r, struct err *err)
         if (found != NULL) {
             json_object_set_new(all, id,
                                 json_pack("{s:O?}", "spec", json_object_get(found, "spec")));
+            rc = check_keys(r, found, path, err);
         } else if (rc == 0 && name.len > 0) {
             *r->reason = "SecretNotFound";
             rc = err_set(err, ERR_NOT_FOUND,

@@ -8,6 +8,7 @@
 
 #include "render/manifest.h"
 #include "render/name.h"
+#include "render/plane_access.h"
 #include "render/tenant_internal.h"
 
 enum { HOSTS_MAX = 8 };
@@ -299,6 +300,31 @@ static void look_at_source(struct tenant_look *look, const char *member, const j
     look_at_store(look, member, json_object_get(source, "generatorRef"));
 }
 
+/* Keys of a store of the cluster: one, or all that are found. kind is the store's. */
+static void look_at_keys(struct tenant_look *look, const char *member, const json_t *entry,
+                         struct slice kind)
+{
+    static const char *const ways[] = {"remoteRef", "extract"};
+    const json_t *found = json_object_get(entry, "find");
+    struct slice own = json_text(json_at(entry, "sourceRef", "storeRef", "kind", NULL));
+    const json_t *plane = look->t->dataplane;
+    bool judged = slice_starts_with(own.len > 0 ? own : kind, SLICE("Cluster")) &&
+                  !plane_allows_all_keys(plane);
+    const char *reason =
+        arena_printf(look->arena, "takes what does not begin with %s from the plane's secret store",
+                     plane_key_prefixes(plane, look->t->id->ns, look->arena));
+    for (size_t i = 0; judged && i < 2; i++) {
+        const json_t *ref = json_object_get(entry, ways[i]);
+        if (ref != NULL && !plane_allows_key(plane, look->t->id->ns, json_text_at(ref, "key"))) {
+            tenant__fault_at(look, member, ref, reason, NULL);
+        }
+    }
+    if (judged && found != NULL &&
+        !plane_allows_key(plane, look->t->id->ns, json_text_at(found, "path"))) {
+        tenant__fault_at(look, member, found, reason, NULL);
+    }
+}
+
 static void look_at_external_secret(struct tenant_look *look)
 {
     static const char *const lists[] = {"data", "dataFrom"};
@@ -311,8 +337,11 @@ static void look_at_external_secret(struct tenant_look *look)
     for (size_t k = 0; k < 2; k++) {
         const json_t *entries = json_object_get(spec, lists[k]);
         for (size_t i = 0; i < json_array_size(entries); i++) {
-            look_at_source(look, arena_printf(look->arena, "spec.%s[%zu]", lists[k], i),
-                           json_array_get(entries, i));
+            const json_t *entry = json_array_get(entries, i);
+            const char *member = arena_printf(look->arena, "spec.%s[%zu]", lists[k], i);
+            look_at_source(look, member, entry);
+            look_at_keys(look, member, entry,
+                         json_text(json_at(spec, "secretStoreRef", "kind", NULL)));
         }
     }
 }

@@ -21,6 +21,7 @@ static const struct render_identity shop = {.ns = SLICE("acme"),
 
 #define DATAPLANE                                                                                  \
     "secretStoreRef: {name: vault}\n"                                                              \
+    "secretKeyPrefixes: ['${namespace}/']\n"                                                       \
     "gateway: {name: gw, namespace: gateways, domain: apps.example.com}\n"
 
 struct outcome tenant_render(const char *release_yaml, const char *organization_yaml, bool by_hand)

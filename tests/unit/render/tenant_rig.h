@@ -17,7 +17,8 @@ struct outcome {
 json_t *tenant_parse(const char *yaml);
 /* The component web of the project shop in development, by Release.spec (its workload may be left
  * out) and Organization.spec, or NULL. The plane has the gateway gateways/gw of the domain
- * apps.example.com, and the secret store vault. */
+ * apps.example.com, and the secret store vault, of which a namespace may have what begins with its
+ * name and a slash. */
 struct outcome tenant_render(const char *release_yaml, const char *organization_yaml, bool by_hand);
 /* It is refused with that in its message; NULL: it is not. Tells what was said instead. */
 void tenant_expect(const char *what, const struct outcome *out, const char *message);

@@ -361,6 +361,25 @@ static void test_what_a_tenants_may_not(void **state)
     json_decref(run);
 }
 
+/* Not even the platform's workflow takes another namespace's secret by a tenant's reference. */
+static void test_keys_of_another_namespace(void **state)
+{
+    struct world *w = *state;
+    add(w, secret);
+    add(w,
+        "kind: DataPlane\nmetadata: {name: dev}\nspec: {secretKeyPrefixes: ['${namespace}/']}\n");
+    add(w,
+        "kind: SecretReference\nmetadata: {name: token, namespace: acme}\n"
+        "spec: {data: [{secretKey: a, remoteRef: {key: acme/a}}, {secretKey: b, remoteRef: {key: "
+        "globex/b}}]}\n");
+    add(w, "kind: ClusterWorkflow\nmetadata: {name: publish}\n"
+           "spec: {externalRefs: [{id: t, name: token}], runTemplate: {apiVersion: v1, kind: Pod, "
+           "metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}}\n");
+    refuses(w, "name: publish", "RenderFailed", ERR_UNPROCESSABLE,
+            "externalRefs[t].name: SecretReference \"token\" takes \"globex/b\" from the secret "
+            "store: data plane dev lets namespace acme have keys that begin with acme/");
+}
+
 /* What run-command lets its pods do, a copy of it does, too. */
 static void test_a_copy_of_a_built_in_one(void **state)
 {
@@ -465,6 +484,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_store_of_the_workflow_plane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_not_leave, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_a_tenants_may_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keys_of_another_namespace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_copy_of_a_built_in_one, setup, teardown),
         cmocka_unit_test(test_faults_are_told_when_it_is_applied),
         cmocka_unit_test_setup_teardown(test_builtins, setup, teardown),

@@ -259,6 +259,18 @@ static void test_single_kinds(void **state)
         {EXTERNAL("dataFrom: [{sourceRef: {generatorRef: {kind: ClusterGenerator, name: g}}}]"),
          "has spec.dataFrom[0]"},
         {EXTERNAL("dataFrom: [{sourceRef: {generatorRef: {kind: Password, name: g}}}]"), NULL},
+        {EXTERNAL("data: [{secretKey: a, remoteRef: {key: acme/db}}]"), NULL},
+        {EXTERNAL("data: [{secretKey: a, remoteRef: {key: globex/db}}]"),
+         "has spec.data[0], which takes what does not begin with acme/ from the plane's secret "
+         "store"},
+        {EXTERNAL("dataFrom: [{extract: {key: acme/db}}, {extract: {key: acme/../globex/db}}]"),
+         "has spec.dataFrom[1]"},
+        {EXTERNAL("dataFrom: [{find: {name: {regexp: .}}}]"), "has spec.dataFrom[0]"},
+        {EXTERNAL("dataFrom: [{find: {path: acme/, name: {regexp: .}}}]"), NULL},
+        {OBJECT(
+             "external-secrets.io/v1", "ExternalSecret",
+             "spec: {secretStoreRef: {name: own}, data: [{secretKey: a, remoteRef: {key: any}}]}"),
+         NULL},
         {EXTERNAL("target: {manifest: {apiVersion: v1, kind: Pod}}"), "has spec.target.manifest"},
         {ROUTE(OWN_GATEWAY, "[development-acme.apps.example.com]"), NULL},
         {ROUTE(OWN_GATEWAY, "[web-development-acme.apps.example.com]"), NULL},
