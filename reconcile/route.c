@@ -393,6 +393,7 @@ static void route_organization(struct route *r, struct slice name)
 {
     add_ns(r, SNAPSHOT_RENDERED, name);
     add_ns(r, SNAPSHOT_COMPONENT, name);
+    add_ns(r, SNAPSHOT_ENVIRONMENT, name);
 }
 
 /* What a tenant's namespace holds concerns an organization that waits for it to be empty. */
@@ -474,6 +475,11 @@ static void route_kind(struct route *r, enum snapshot_kind kind, struct slice ns
     case SNAPSHOT_CLUSTER_TYPE:
     case SNAPSHOT_TYPE:
         route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, (struct slice){0}, name);
+        break;
+    case SNAPSHOT_CLUSTER_PROJECT_TYPE: /* whoever is of another sees at once that nothing changed
+                                         */
+        route__all(r, SNAPSHOT_ENVIRONMENT);
+        route__list(r, SNAPSHOT_RENDERED, SNAPSHOT_BY_TYPE, (struct slice){0}, SLICE("cell"));
         break;
     case SNAPSHOT_TRAIT:
     case SNAPSHOT_SECRET_REFERENCE:

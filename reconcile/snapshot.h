@@ -43,6 +43,7 @@ struct cel_cache;
     X(SNAPSHOT_RESOURCE_RELEASE, "ResourceRelease", "resourcereleases.choreo.dev", false)          \
     X(SNAPSHOT_RESOURCE_BINDING, "ResourceReleaseBinding", "resourcereleasebindings.choreo.dev",   \
       false)                                                                                       \
+    X(SNAPSHOT_CLUSTER_PROJECT_TYPE, "ClusterProjectType", "clusterprojecttypes.choreo.dev", true) \
     X(SNAPSHOT_PROJECT, "Project", "projects.choreo.dev", false)                                   \
     X(SNAPSHOT_COMPONENT, "Component", "components.choreo.dev", false)                             \
     X(SNAPSHOT_ENVIRONMENT, "Environment", "environments.choreo.dev", false)                       \
@@ -156,7 +157,8 @@ enum snapshot_index {
     SNAPSHOT_BY_MEMBER,     /* Rendered of what is in cells: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
     SNAPSHOT_BY_CLUSTER,    /* Rendered, over all namespaces: "PLANE/CLUSTER" */
     SNAPSHOT_BY_DEPENDENCY, /* Release: each component that it depends on */
-    SNAPSHOT_BY_TYPE,       /* Component, Resource, over all namespaces: spec.type's name */
+    SNAPSHOT_BY_TYPE,       /* Component, Resource, over all namespaces: spec.type's name; Rendered:
+                             * "cell", if it is one */
     SNAPSHOT_BY_TEMPLATE,   /* Environment, over all namespaces */
     SNAPSHOT_INDEX_COUNT
 };

@@ -114,6 +114,7 @@ static void gather_cell(struct gather *g, enum snapshot_kind kind, struct slice 
                of_resource ? joined(g, SLICE("resource"), bound_by) : bound_by);
     if (scan(g, spec, component).len == 0 && !of_resource) {
         gather_add(g, SNAPSHOT_BY_CELL, cell);
+        gather_add(g, SNAPSHOT_BY_TYPE, SLICE("cell"));
     } else {
         gather_add(g, SNAPSHOT_BY_MEMBER, joined(g, cell, place));
     }

@@ -16,6 +16,7 @@ struct checking {
     struct arena arena;
     struct template_scope scope;
     struct causes *causes;
+    bool cell; /* its templates make the cell itself */
 };
 
 static const struct cel_value unknown = {.type = CEL_NULL};
@@ -27,16 +28,22 @@ static void declare(struct checking *c, const char *const *names, size_t count)
     }
 }
 
-/* What every template sees. */
-static void start(struct checking *c, struct causes *causes)
+static void start_with(struct checking *c, struct causes *causes, const char *const *names,
+                       size_t count)
 {
-    static const char *const names[] = {"metadata",    "parameters", "environmentConfigs",
-                                        "environment", "dataplane",  "gateway"};
     *c = (struct checking){.causes = causes};
     template_init(&c->scope, &c->arena, 0);
     c->scope.functions = oc_functions();
     c->scope.function_count = oc_function_count();
-    declare(c, names, sizeof names / sizeof *names);
+    declare(c, names, count);
+}
+
+/* What templates of components and resources see. */
+static void start(struct checking *c, struct causes *causes)
+{
+    static const char *const names[] = {"metadata",    "parameters", "environmentConfigs",
+                                        "environment", "dataplane",  "gateway"};
+    start_with(c, causes, names, sizeof names / sizeof *names);
 }
 
 static void start_component(struct checking *c, struct causes *causes)
@@ -197,6 +204,7 @@ static void check_rules(struct checking *c, const json_t *spec)
 /* What a template says of its object without any expression. */
 static void check_literals(struct checking *c, const json_t *template, struct slice path)
 {
+    bool is_cell = c->cell && slice_eq_cstr(json_text_at(template, "kind"), "Namespace");
     const json_t *metadata = json_object_get(template, "metadata");
     struct slice api = json_text_at(template, "apiVersion");
     struct slice kind = json_text_at(template, "kind");
@@ -208,14 +216,14 @@ static void check_literals(struct checking *c, const json_t *template, struct sl
         invalid(c, below(c, path, "kind"), "must not depend on an expression");
     } else if (!manifest_kind(kind) || slice_eq_cstr(kind, "List")) {
         invalid(c, below(c, path, "kind"), "must be the kind of one object");
-    } else if (manifest_cluster_scoped(kind)) {
+    } else if (manifest_cluster_scoped(kind) && !is_cell) {
         invalid(c, below(c, path, "kind"),
                 "belongs to no namespace: types may make namespaced objects only");
     }
     if (json_object_get(metadata, "name") == NULL && !template_dynamic(json_text(metadata))) {
         cause_add(c->causes, CAUSE_REQUIRED, below(c, path, "metadata.name"), "Required value");
     }
-    if (ns.len > 0 && !template_dynamic(ns)) {
+    if (ns.len > 0 && !template_dynamic(ns) && !c->cell) {
         invalid(c, below(c, path, "metadata.namespace"),
                 "objects are put into their component's namespace: leave it out, or write "
                 "${metadata.namespace}");
@@ -404,6 +412,55 @@ void check_resource_type(const json_t *spec, struct causes *causes)
     arena_free(&c.arena);
 }
 
+/* ---- types of cells ---- */
+
+/* Everything else is in the Namespace: there is one, always, and it is the cell's. */
+static void check_namespace(struct checking *c, const json_t *spec)
+{
+    static const char *const never[] = {"includeWhen", "forEach"};
+    const json_t *entries = json_object_get(spec, "resources");
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(entries); i++) {
+        const json_t *entry = json_array_get(entries, i);
+        const json_t *template = json_object_get(entry, "template");
+        struct slice name = json_text(json_at(template, "metadata", "name", NULL));
+        struct slice place = place_of(c, "resources", entry, i);
+        if (!slice_eq_cstr(json_text_at(template, "kind"), "Namespace") || !resources_here(entry)) {
+            continue;
+        }
+        for (size_t k = 0; k < 2; k++) {
+            if (json_text_at(entry, never[k]).len > 0) {
+                invalid(c, below(c, place, never[k]), "the cell's Namespace is there in any case");
+            }
+        }
+        if (name.len > 0 && !template_dynamic(name)) {
+            invalid(c, below(c, place, "template.metadata.name"), "must be ${metadata.namespace}");
+        }
+        count++;
+    }
+    if (count != 1) {
+        invalid(c, SLICE("spec.resources"),
+                "one, and no more, must make the cell's Namespace, ${metadata.namespace}");
+    }
+}
+
+void check_cell_type(const json_t *spec, struct causes *causes)
+{
+    static const char *const names[] = {
+        "metadata", "environmentConfigs", "environment", "dataplane",
+        "gateway",  "organization",       "quotas",      "limits",
+        "access"};
+    struct checking c;
+    start_with(&c, causes, names, sizeof names / sizeof *names);
+    c.cell = true;
+    check_schemas(&c, spec);
+    check_rules(&c, spec);
+    check_unique(&c, spec, "resources", "id");
+    check_templates(&c, spec, "resources");
+    check_namespace(&c, spec);
+    arena_free(&c.arena);
+}
+
 /* ---- workflows ---- */
 
 void check_workflow(const json_t *spec, struct causes *causes)
@@ -411,11 +468,8 @@ void check_workflow(const json_t *spec, struct causes *causes)
     static const char *const names[] = {"metadata",  "parameters",    "source",      "run",
                                         "dataplane", "workflowplane", "externalRefs"};
     static const char *const templates[] = {"runTemplate", "jobTemplate"};
-    struct checking c = {.causes = causes};
-    template_init(&c.scope, &c.arena, 0);
-    c.scope.functions = oc_functions();
-    c.scope.function_count = oc_function_count();
-    declare(&c, names, sizeof names / sizeof *names);
+    struct checking c;
+    start_with(&c, causes, names, sizeof names / sizeof *names);
     check_schemas(&c, spec);
     check_rules(&c, spec);
     check_unique(&c, spec, "resources", "id");
@@ -445,6 +499,7 @@ void check_object(const json_t *object, struct causes *causes)
         {"ClusterResourceType", check_resource_type},
         {"Workflow", check_workflow},
         {"ClusterWorkflow", check_workflow},
+        {"ClusterProjectType", check_cell_type},
     };
     bool ours = slice_eq_cstr(json_text_at(object, "apiVersion"), "choreo.dev/v1");
     for (size_t i = 0; ours && i < sizeof(kinds) / sizeof(kinds[0]); i++) {

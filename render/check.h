@@ -12,11 +12,13 @@
 #include "base/json.h"
 #include "proto/cause.h"
 
-/* spec of a ComponentType, Trait, ResourceType or Workflow, or of their Cluster kinds. */
+/* spec of a ComponentType, Trait, ResourceType or Workflow, or of their Cluster kinds; of a
+ * ClusterProjectType. */
 void check_component_type(const json_t *spec, struct causes *causes);
 void check_trait(const json_t *spec, struct causes *causes);
 void check_resource_type(const json_t *spec, struct causes *causes);
 void check_workflow(const json_t *spec, struct causes *causes);
+void check_cell_type(const json_t *spec, struct causes *causes);
 /* A whole object of any kind: nothing to say of those that hold no templates. */
 void check_object(const json_t *object, struct causes *causes);
 

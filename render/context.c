@@ -174,19 +174,26 @@ int context_component(struct arena *arena, const struct render_component *in,
     return rc;
 }
 
-int context_cell(struct arena *arena, const struct render_cell *in, struct context *context,
-                 struct err *err)
+void context_project(struct arena *arena, const struct render_cell *in, struct context *context)
 {
-    (void)err;
     struct render_identity id = in->id;
     id.component = SLICE("");
     id.component_uid = SLICE("");
     *context = (struct context){.variables = json_object(), .derived = json_object()};
     context->cell = name_cell(arena, id.ns, id.project, id.environment);
     context->host = (struct oc_host){.derived = context->derived};
-    const struct places places = {.environment = in->environment,
-                                  .annotations = in->dataplane_annotations,
-                                  .organization = in->organization};
+    json_object_set_new(context->variables, "metadata",
+                        metadata_of(&id, context->cell, context->cell));
+    json_object_set_new(context->variables, "organization",
+                        organization_of(in->organization, in->environment));
+    add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
+                                in->dataplane_annotations, in->organization},
+               context->variables);
+}
+
+void context_cell(struct arena *arena, const struct render_cell *in, struct context *context)
+{
+    context_project(arena, in, context);
     const json_t *limits = json_object_get(in->environment, "limits");
     const json_t *access = json_object_get(in->environment, "access");
     const json_t *quotas = json_object_get(in->environment, "quotas");
@@ -194,29 +201,11 @@ int context_cell(struct arena *arena, const struct render_cell *in, struct conte
         quotas = json_object_get(in->organization, "resourceQuotas");
     }
     json_t *v = context->variables;
-    json_object_set_new(v, "metadata", metadata_of(&id, context->cell, context->cell));
-    json_object_set_new(v, "organization", organization_of(in->organization, in->environment));
     json_object_set_new(v, "quotas",
                         json_is_object(quotas) ? json_deep_copy(quotas) : json_object());
     json_object_set_new(v, "limits",
                         json_is_object(limits) ? json_deep_copy(limits) : json_object());
     json_object_set_new(v, "access", json_is_array(access) ? json_deep_copy(access) : json_array());
-    json_object_set_new(v, "environment", environment_of(&places));
-    return 0;
-}
-
-void context_project(struct arena *arena, const struct render_cell *in, struct context *context)
-{
-    *context = (struct context){.variables = json_object(), .derived = json_object()};
-    context->cell = name_cell(arena, in->id.ns, in->id.project, in->id.environment);
-    context->host = (struct oc_host){.derived = context->derived};
-    json_object_set_new(context->variables, "metadata",
-                        metadata_of(&in->id, context->cell, context->cell));
-    json_object_set_new(context->variables, "organization",
-                        organization_of(in->organization, in->environment));
-    add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
-                                in->dataplane_annotations, in->organization},
-               context->variables);
 }
 
 void context_resource(struct arena *arena, const struct render_resource *in,

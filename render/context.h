@@ -32,10 +32,10 @@ struct context {
  * error: context_free() always. */
 int context_component(struct arena *arena, const struct render_component *in,
                       struct context *context, struct err *err);
-int context_cell(struct arena *arena, const struct render_cell *in, struct context *context,
-                 struct err *err);
 /* For a ProjectType: metadata, organization, environment, dataplane, gateway. */
 void context_project(struct arena *arena, const struct render_cell *in, struct context *context);
+/* For a ClusterProjectType: the same, and quotas, limits, access[]. */
+void context_cell(struct arena *arena, const struct render_cell *in, struct context *context);
 /* For a ResourceType: metadata (resourceName, resourceNamespace, resourceUID instead of the
  * component's), environment, dataplane, gateway. */
 void context_resource(struct arena *arena, const struct render_resource *in,

@@ -6,6 +6,7 @@
 #include "base/crypto.h"
 #include "proto/object.h"
 #include "proto/promotion.h"
+#include "render/cell.h"
 #include "render/deployment_internal.h"
 #include "render/name.h"
 #include "render/pipeline.h"
@@ -171,36 +172,53 @@ int deployment__check_environment(const struct inputs *in, const char **reason, 
     return 0;
 }
 
-/* Its own objects, and what the type of a project of OpenChoreo's adds, if it is bound here. */
-static int render_cell_of(struct inputs *in, json_t **manifests, const char **reason,
-                          struct err *err)
+/* What OpenChoreo's project adds to a cell, if it is bound here. */
+static int find_project_type(const struct inputs *in, struct render_cell *cell, const char **reason,
+                             struct err *err)
 {
-    struct render_cell cell = {.id = in->id,
-                               .environment = in->environment.spec,
-                               .organization = in->organization,
-                               .dataplane_annotations = in->annotations,
-                               .trace = in->trace,
-                               .cluster = in->cluster,
-                               .dataplane = in->plane,
-                               .programs = in->programs};
     struct slice name = in->d->release;
     const json_t *binding =
         in->d->binding.len > 0
             ? deployment__get(in, OPENCHOREO_GROUP "/ProjectReleaseBinding", in->d->binding)
             : NULL;
-    if (binding != NULL && name.len > 0) {
-        const json_t *release = deployment__get(in, OPENCHOREO_GROUP "/ProjectRelease", name);
-        if (release == NULL) {
-            *reason = "ProjectReleaseNotFound";
-            return err_set(err, ERR_NOT_FOUND, "there is no ProjectRelease \"%.*s\"",
-                           SLICE_ARG(name));
-        }
-        cell.type = json_at(release, "spec", "projectType", "spec", NULL);
-        const json_t *type = json_at(release, "spec", "projectType", NULL);
-        cell.maker = (struct render_maker){json_text_at(type, "kind"), json_text_at(type, "name"),
-                                           promotion_by_hand(release)};
-        cell.parameters = json_at(release, "spec", "parameters", NULL);
-        cell.configs = json_at(binding, "spec", "environmentConfigs", NULL);
+    if (binding == NULL || name.len == 0) {
+        return 0;
+    }
+    const json_t *release = deployment__get(in, OPENCHOREO_GROUP "/ProjectRelease", name);
+    if (release == NULL) {
+        *reason = "ProjectReleaseNotFound";
+        return err_set(err, ERR_NOT_FOUND, "there is no ProjectRelease \"%.*s\"", SLICE_ARG(name));
+    }
+    const json_t *type = json_at(release, "spec", "projectType", NULL);
+    cell->type = json_object_get(type, "spec");
+    cell->maker = (struct render_maker){json_text_at(type, "kind"), json_text_at(type, "name"),
+                                        promotion_by_hand(release)};
+    cell->parameters = json_at(release, "spec", "parameters", NULL);
+    cell->configs = json_at(binding, "spec", "environmentConfigs", NULL);
+    return 0;
+}
+
+static int render_cell_of(struct inputs *in, json_t **manifests, const char **reason,
+                          struct err *err)
+{
+    struct cell_type type;
+    cell_type_find(in->platform, in->environment.spec, in->organization, &type);
+    if (type.missing) {
+        *reason = CELL_TYPE_MISSING;
+        return err_set(err, ERR_NOT_FOUND, "%s",
+                       cell_type_lacks(&type, in->d->environment, in->d->ns, in->arena));
+    }
+    struct render_cell cell = {.id = in->id,
+                               .cell_type = type.object,
+                               .environment = in->environment.spec,
+                               .organization = in->organization,
+                               .cluster = in->cluster,
+                               .dataplane = in->plane,
+                               .dataplane_annotations = in->annotations,
+                               .programs = in->programs,
+                               .trace = in->trace};
+    if (find_project_type(in, &cell, reason, err) != 0) {
+        return ERR_NOT_FOUND;
     }
     *reason = "RenderFailed";
     return render_cell(&cell, manifests, err);

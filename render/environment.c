@@ -41,10 +41,14 @@ static const struct shape limits = {.how = MEMBERS, .members = limit_members};
 static const struct shape_member observability_members[] = {{"podAnnotations", &map}, {NULL, NULL}};
 static const struct shape observability = {.how = MEMBERS, .members = observability_members};
 
+static const struct shape_member cell_members[] = {{"environmentConfigs", &map}, {NULL, NULL}};
+static const struct shape cell = {.how = MEMBERS, .members = cell_members};
+
 static const struct shape_member spec_members[] = {{"placement", &map},
                                                    {"quotas", &map},
                                                    {"networkPolicy", &map},
                                                    {"backup", &map},
+                                                   {"cell", &cell},
                                                    {"overrides", &overrides},
                                                    {"limits", &limits},
                                                    {"observability", &observability},

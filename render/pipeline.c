@@ -8,7 +8,6 @@
 #include "render/builtin.h"
 #include "render/context.h"
 #include "render/finish.h"
-#include "render/project_type.h"
 #include "render/section.h"
 #include "render/tenant.h"
 #include "render/trait.h"
@@ -313,53 +312,5 @@ int render_component(const struct render_component *in, json_t **manifests, stru
     if (in->programs != NULL) {
         cel_cache_trim(in->programs);
     }
-    return rc;
-}
-
-int render_cell(const struct render_cell *in, json_t **manifests, struct err *err)
-{
-    struct arena arena = {0};
-    struct context context;
-    struct template_scope scope;
-    struct resource_list list = {0};
-    struct render_identity id = in->id;
-    json_t *type = NULL;
-    id.component = SLICE("");
-    id.component_uid = SLICE("");
-    *manifests = NULL;
-    int rc = context_cell(&arena, in, &context, err);
-    if (rc == 0) {
-        rc = builtin_load(SLICE("cell"), &type, err);
-    }
-    if (rc == 0) {
-        template_init(&scope, &arena, RENDER_COST_MAX);
-        scope.trace = in->trace;
-        scope.trace_template = SLICE("built-in cell");
-        context_enter(&context, &scope);
-        rc = resources_render(&scope, json_at(type, "spec", "resources", NULL),
-                              SLICE("cell.resources"), &list, err);
-    }
-    if (rc == 0) {
-        json_t *standard = context_labels(&id);
-        const struct finish how = {.cell = context.cell,
-                                   .cell_itself = true,
-                                   .standard = standard,
-                                   .labels = in->labels,
-                                   .annotations = in->annotations,
-                                   .trace = in->trace};
-        rc = finish_manifests(&how, &list, manifests, err);
-        json_decref(standard);
-    }
-    if (rc == 0 && in->type != NULL) {
-        rc = project_type_render(in, *manifests, err);
-    }
-    if (rc != 0) {
-        json_decref(*manifests);
-        *manifests = NULL;
-    }
-    resources_free(&list);
-    context_free(&context);
-    json_decref(type);
-    arena_free(&arena);
     return rc;
 }

@@ -115,31 +115,33 @@ int render_component(const struct render_component *in, json_t **manifests, stru
 
 struct render_cell {
     struct render_identity id; /* component is ignored */
-    const json_t *environment; /* Environment.spec or NULL: quotas, networkPolicies */
-    const json_t
-        *organization; /* Organization.spec or NULL: isolation, networkPolicies, resourceQuotas */
-    const json_t *dataplane_annotations; /* as a component's */
+    /* What makes it: a ClusterProjectType (cell.h says which); NULL: the built-in one. */
+    const json_t *cell_type;
+    const json_t *environment;  /* what holds in the environment, or NULL */
+    const json_t *organization; /* Organization.spec or NULL */
+    const json_t *cluster;      /* as a component's, and so on */
+    const json_t *dataplane;
+    const json_t *dataplane_annotations;
     const json_t *labels;
     const json_t *annotations;
-    struct trace *trace; /* as a component's */
+    struct cel_cache *programs;
+    struct trace *trace;
     /* What the project's type adds (project_type.h), or NULL: a ProjectType's spec with the
-     * project's parameters and the environment's configs; and what only its templates see. */
+     * project's parameters and the environment's configs. */
     const json_t *type;
     struct render_maker maker;
     const json_t *parameters;
     const json_t *configs;
-    const json_t *cluster;
-    const json_t *dataplane;
-    struct cel_cache *programs;
 };
 
-/* What every component of a cell needs first, in order: its Namespace; when quotas are given (the
- * environment's, else the organization's), a ResourceQuota and a LimitRange; when the organization
- * is strict, or it or the environment denies by default, the default-deny policy (DNS stays
- * allowed, and what allowedCommunication says); a Role and a RoleBinding for each role that the
- * environment gives; what its mesh and backup need; what the project's type adds. All but the
- * backup's, which is where its controller looks, are in the cell's namespace. Errors: only the
- * type's. */
+/* What every component of a cell needs first, in order: its Namespace, which is always there; what
+ * else its ClusterProjectType makes; what the project's type adds. The built-in one makes: when
+ * quotas are given (the environment's, else the organization's), a ResourceQuota and a LimitRange;
+ * when the organization is strict, or it or the environment denies by default, the default-deny
+ * policy (DNS stays allowed, and what allowedCommunication says); a Role and a RoleBinding for each
+ * role that the environment gives; what its mesh and backup need. Objects may be in another
+ * namespace than the cell's, as the backup's is, which is where its controller looks. Errors: as
+ * render_component()'s, with the type named. */
 int render_cell(const struct render_cell *in, json_t **manifests, struct err *err);
 
 /* "apps/v1/Deployment/ns/name": what tells one manifest from another. Appends to out. */

@@ -1,4 +1,4 @@
-/* project_type.c: the same steps as a resource's, beside the built-in cell.
+/* project_type.c: the same steps as a resource's, beside the cell's own.
  *
  * Whoever may bind a project to an environment may be a tenant, and says what environmentConfigs
  * hold; so no type can hand a label through that makes the cell's pods less confined. */

@@ -96,20 +96,12 @@ struct slice owner_text(const json_t *object, const char *key)
  * where it was, from which follows where it is.) */
 static bool read_for_spec(enum snapshot_kind kind)
 {
-    static const enum snapshot_kind kinds[] = {SNAPSHOT_ORGANIZATION,
-                                               SNAPSHOT_COMPONENT,
-                                               SNAPSHOT_RELEASE,
-                                               SNAPSHOT_BINDING,
-                                               SNAPSHOT_TYPE,
-                                               SNAPSHOT_TRAIT,
-                                               SNAPSHOT_CLUSTER_TYPE,
-                                               SNAPSHOT_CLUSTER_TRAIT,
-                                               SNAPSHOT_OC_TYPE,
-                                               SNAPSHOT_OC_TRAIT,
-                                               SNAPSHOT_OC_CLUSTER_TYPE,
-                                               SNAPSHOT_OC_CLUSTER_TRAIT,
-                                               SNAPSHOT_OC_CELL,
-                                               SNAPSHOT_OC_PROJECT_RELEASE};
+    static const enum snapshot_kind kinds[] = {
+        SNAPSHOT_ORGANIZATION,     SNAPSHOT_COMPONENT,     SNAPSHOT_RELEASE,
+        SNAPSHOT_BINDING,          SNAPSHOT_TYPE,          SNAPSHOT_TRAIT,
+        SNAPSHOT_CLUSTER_TYPE,     SNAPSHOT_CLUSTER_TRAIT, SNAPSHOT_CLUSTER_PROJECT_TYPE,
+        SNAPSHOT_OC_TYPE,          SNAPSHOT_OC_TRAIT,      SNAPSHOT_OC_CLUSTER_TYPE,
+        SNAPSHOT_OC_CLUSTER_TRAIT, SNAPSHOT_OC_CELL,       SNAPSHOT_OC_PROJECT_RELEASE};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (kinds[i] == kind) {
             return true;

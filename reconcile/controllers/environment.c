@@ -2,16 +2,19 @@
  *
  * Where it is, render/placement.h says: its bindings ask the same function, with the same status,
  * and need not wait for this controller, but to be told which clusters are lost (loss.h). A
- * template that is missing leaves all as it is.
+ * template that is missing leaves all as it is; so does the type of its cells, to these.
  *
  * Deleting an environment deletes what is bound to it and waits until its clusters are clean, so
  * that no namespace is left behind. */
 #include "reconcile/controllers/loss.h"
+#include "render/cell.h"
 #include "render/plane_access.h"
 
-/* Conditions: whether as many clusters as wanted qualify, and (only if not) its template's. */
+/* Conditions: whether as many clusters as wanted qualify, and (only if not) its template's and that
+ * of its cells' type. */
 #define PLACED "Placed"
 #define TEMPLATE_RESOLVED "TemplateResolved"
+#define CELL_TYPE_RESOLVED "CellTypeResolved"
 
 static void plan_end(const struct snapshot *s, const struct snapshot_entry *entry,
                      struct plan *plan)
@@ -134,6 +137,26 @@ static void report_effective(const struct environment *env, json_t *edit)
     }
 }
 
+/* Without it no new cell can be made; those that are there stay, and take what comes. */
+static void report_cell_type(const struct snapshot *s, const struct environment *env, json_t *edit,
+                             struct plan *plan)
+{
+    struct view v;
+    struct cell_type type;
+    struct slice ns = object_ns(env->object);
+    view_init(&v, s, &plan->arena);
+    const json_t *organization =
+        v.platform.get(v.platform.user, "Organization", (struct slice){0}, ns);
+    cell_type_find(&v.platform, env->spec, json_object_get(organization, "spec"), &type);
+    if (!type.missing) {
+        condition_drop(edit, CELL_TYPE_RESOLVED);
+        return;
+    }
+    const char *lacks = cell_type_lacks(&type, object_name(env->object), ns, &plan->arena);
+    condition_set(edit, s, CELL_TYPE_RESOLVED, STATUS_FALSE, CELL_TYPE_MISSING, "%s", lacks);
+    condition_set(edit, s, READY, STATUS_FALSE, CELL_TYPE_MISSING, "%s", lacks);
+}
+
 void environment_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                       struct plan *plan)
 {
@@ -153,6 +176,7 @@ void environment_plan(const struct snapshot *s, const struct snapshot_entry *ent
         condition_drop(edit, TEMPLATE_RESOLVED);
         report_effective(&env, edit);
         plan_place(s, &env, edit, plan);
+        report_cell_type(s, &env, edit, plan);
     }
     status_observe(edit);
 }

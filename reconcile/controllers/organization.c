@@ -239,6 +239,7 @@ void bootstrap_plan(const struct snapshot *s, struct plan *plan)
     for (size_t i = 0; i < builtin_resource_count(); i++) {
         create_builtin(s, SNAPSHOT_CLUSTER_RESOURCE_TYPE, builtin_resource_name(i), plan);
     }
+    create_builtin(s, SNAPSHOT_CLUSTER_PROJECT_TYPE, SLICE("cell"), plan);
     for (size_t i = 0; i < run_builtin_count(); i++) {
         create_builtin(s, SNAPSHOT_CLUSTER_WORKFLOW, run_builtin_name(i), plan);
     }

@@ -61,11 +61,16 @@ static void on_told(void *user, enum snapshot_kind kind, struct slice ns, struct
     *told = *told == NOT_TOLD || (int64_t)delay_ms < *told ? (int64_t)delay_ms : *told;
 }
 
-static void change(struct fixture *f, enum snapshot_kind kind, bool whole)
+static void forget(struct fixture *f)
 {
     for (size_t i = 0; i < SNAPSHOT_KIND_COUNT; i++) {
         f->told_ms[i] = NOT_TOLD;
     }
+}
+
+static void change(struct fixture *f, enum snapshot_kind kind, bool whole)
+{
+    forget(f);
     route_change(&f->s, kind, SLICE("a"), SLICE("web"), whole, on_told, f);
 }
 
@@ -112,6 +117,32 @@ static void an_own_status_waits_and_an_own_spec_does_not(void **state)
     assert_int_equal(f->told_ms[SNAPSHOT_BINDING], 0);
 }
 
+static void a_type_of_cells_concerns_cells_and_environments(void **state)
+{
+    struct fixture *f = *state;
+    platform(f, "False", "False");
+    put(f, SNAPSHOT_ENVIRONMENT, json_object(), NULL);
+    change(f, SNAPSHOT_CLUSTER_PROJECT_TYPE, true);
+    assert_int_equal(f->told_ms[SNAPSHOT_ENVIRONMENT], 0);
+    assert_int_equal(f->told_ms[SNAPSHOT_RENDERED], NOT_TOLD); /* it is a component's */
+    put(f, SNAPSHOT_RENDERED,
+        json_pack("{s:{s:s}, s:s}", "owner", "projectName", "shop", "environmentName", "dev"),
+        "False");
+    change(f, SNAPSHOT_CLUSTER_PROJECT_TYPE, true);
+    assert_int_equal(f->told_ms[SNAPSHOT_RENDERED], 0);
+    assert_int_equal(f->told_ms[SNAPSHOT_BINDING], NOT_TOLD);
+}
+
+/* It may name the type of its cells, which environments tell of. */
+static void an_organization_concerns_its_environments(void **state)
+{
+    struct fixture *f = *state;
+    put(f, SNAPSHOT_ENVIRONMENT, json_object(), NULL);
+    forget(f);
+    route_change(&f->s, SNAPSHOT_ORGANIZATION, (struct slice){0}, SLICE("a"), true, on_told, f);
+    assert_int_equal(f->told_ms[SNAPSHOT_ENVIRONMENT], 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -119,6 +150,8 @@ int main(void)
         T(what_is_under_way_is_told_late),
         T(what_came_of_it_is_told_soon),
         T(an_own_status_waits_and_an_own_spec_does_not),
+        T(a_type_of_cells_concerns_cells_and_environments),
+        T(an_organization_concerns_its_environments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,14 @@ static void every_built_in_type_is_right(void **state)
         json_decref(object);
     }
     json_t *object;
+    struct buf out = {0};
+    assert_ok(builtin_load(SLICE("cell"), &object, &err), &err);
+    assert_slice(json_text_at(object, "kind"), "ClusterProjectType");
+    assert_slice(json_text(json_at(object, "metadata", "name", NULL)), "cell");
+    faults_of(json_object_get(object, "spec"), check_cell_type, &out);
+    assert_string_equal(buf_cstr(&out), "");
+    buf_free(&out);
+    json_decref(object);
     assert_err(builtin_load(SLICE("nothing"), &object, &err), &err, ERR_NOT_FOUND,
                "no built-in type nothing");
     assert_int_equal(builtin_name(99).len, 0);
@@ -307,6 +315,55 @@ static void credentials_are_for_templates_alone(void **state)
                "spec.outputs[a].value: Invalid value: column 3: undeclared reference");
 }
 
+/* A cell's Namespace, with more of its entry, and its name. */
+#define CELL(more, name)                                                                           \
+    "{id: ns, " more "template: {apiVersion: v1, kind: Namespace, metadata: {name: '" name "'}}}"
+#define CELL_OF_ITS_OWN CELL("", "${metadata.namespace}")
+
+static void a_cell_is_its_namespace(void **state)
+{
+    (void)state;
+    is_right("resources: [" CELL_OF_ITS_OWN "]", check_cell_type);
+    has_faults("resources: [{id: c, template: " OBJECT("{}") "}]", check_cell_type,
+               "spec.resources: Invalid value: one, and no more, must make the cell's Namespace");
+    has_faults("resources: [" CELL_OF_ITS_OWN ", " CELL_OF_ITS_OWN "]", check_cell_type,
+               "spec.resources[1].id: Duplicate value\n"
+               "spec.resources: Invalid value: one, and no more, must make");
+    has_faults(
+        "resources: [" CELL("includeWhen: '${true}', forEach: '${[1]}', ", "shop") "]",
+        check_cell_type,
+        "spec.resources[ns].includeWhen: Invalid value: the cell's Namespace is there\n"
+        "spec.resources[ns].forEach: Invalid value: the cell's Namespace is there\n"
+        "spec.resources[ns].template.metadata.name: Invalid value: must be ${metadata.names");
+    has_faults(
+        "resources: [" CELL("targetPlane: observabilityplane, ", "${metadata.namespace}") "]",
+        check_cell_type, "spec.resources: Invalid value: one, and no more, must make");
+    /* no other type makes one */
+    has_faults("resources: [" CELL_OF_ITS_OWN "]", check_component_type,
+               "spec.resources[ns].template.kind: Invalid value: belongs to no namespace");
+}
+
+static void a_cells_templates_see_what_cells_have(void **state)
+{
+    (void)state;
+    is_right("environmentConfigs: {openAPIV3Schema: {type: object}}\n"
+             "validations: [{rule: '${organization.strict}', message: x}]\n"
+             "resources: [" CELL_OF_ITS_OWN ", {id: c, forEach: '${access}', var: a, template: "
+             "{apiVersion: velero.io/v1, kind: Schedule, metadata: {name: '${a.group}', namespace: "
+             "velero}, spec: {q: '${quotas}', l: '${limits}', p: '${dataplane}', g: '${gateway}', "
+             "e: '${environment}', c: '${environmentConfigs}'}}}]",
+             check_cell_type);
+    has_faults("resources: [" CELL_OF_ITS_OWN ", {id: c, template: " OBJECT(
+                   "{a: '${parameters.x}', b: '${workload}'}") "}, {id: r, template: {apiVersion: "
+                                                               "v1, kind: ClusterRole, metadata: "
+                                                               "{name: x}}}]",
+               check_cell_type,
+               "spec.resources[c].template.data.a: Invalid value: column 3: undeclared reference "
+               "to 'parameters'\n"
+               "spec.resources[c].template.data.b: Invalid value: column 3: undeclared\n"
+               "spec.resources[r].template.kind: Invalid value: belongs to no namespace");
+}
+
 static size_t causes_of(const char *yaml, struct causes *causes)
 {
     json_t *object;
@@ -333,12 +390,22 @@ static void an_objects_cause_names_field_and_column(void **state)
                                &causes),
                      2);
     assert_slice(causes.items[1].field, "spec.creates[0].template.data.a");
+    assert_int_equal(causes_of("{apiVersion: choreo.dev/v1, kind: ClusterProjectType, spec: "
+                               "{resources: [{template: " OBJECT("{}") "}]}}",
+                               &causes),
+                     3);
+    assert_slice(causes.items[2].field, "spec.resources");
+    /* OpenChoreo's adds to cells: it need not make the Namespace, and is not ours to check */
+    assert_int_equal(causes_of("{apiVersion: openchoreo.dev/v1alpha1, kind: ClusterProjectType, "
+                               "spec: {resources: [{template: " OBJECT("{}") "}]}}",
+                               &causes),
+                     3);
     /* other kinds may say ${ as they like */
-    assert_int_equal(causes_of("{apiVersion: v1, kind: ConfigMap, data: {a: '${'}}", &causes), 2);
+    assert_int_equal(causes_of("{apiVersion: v1, kind: ConfigMap, data: {a: '${'}}", &causes), 3);
     assert_int_equal(causes_of("{apiVersion: other.dev/v1, kind: Trait, spec: "
                                "{creates: [{template: " OBJECT("{a: '${nobody}'}") "}]}}",
                                &causes),
-                     2);
+                     3);
     arena_free(&arena);
 }
 
@@ -355,6 +422,8 @@ int main(void)
         cmocka_unit_test(schemas_must_be_able_to_mean_something),
         cmocka_unit_test(resource_types_have_outputs_of_one_kind),
         cmocka_unit_test(credentials_are_for_templates_alone),
+        cmocka_unit_test(a_cell_is_its_namespace),
+        cmocka_unit_test(a_cells_templates_see_what_cells_have),
         cmocka_unit_test(an_objects_cause_names_field_and_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,10 +3,10 @@
  * An input says: id {namespace, project, component, environment, ...uids}, type (the name of a
  * built-in one, or a ComponentType's spec) and its `kind` (else the cluster's), component (a
  * Component's spec) or release (a Release's), `outputs` of resources, and what else struct
- * render_component holds; with `cell: true` it is the cell that is rendered, with `resource:
- * {parameters, configs, credentials}` a resource, whose outputs come last. An output is the
- * manifests in order, or `error` with the message. RENDER_GOLDEN=update writes outputs anew: read
- * the difference before you commit it. */
+ * render_component holds; with `cell: true` it is the cell that is rendered (by `cellType`, a
+ * ClusterProjectType, if given), with `resource: {parameters, configs, credentials}` a resource,
+ * whose outputs come last. An output is the manifests in order, or `error` with the message.
+ * RENDER_GOLDEN=update writes outputs anew: read the difference before you commit it. */
 #include "tests/lib/test.h"
 
 #include <dirent.h>
@@ -144,8 +144,11 @@ static int render_case(const json_t *input, json_t **manifests, struct err *err)
     }
     if (json_is_true(json_object_get(input, "cell"))) {
         const struct render_cell in = {.id = id,
+                                       .cell_type = json_object_get(input, "cellType"),
                                        .environment = json_object_get(input, "environment"),
                                        .organization = json_object_get(input, "organization"),
+                                       .cluster = json_object_get(input, "cluster"),
+                                       .dataplane = json_object_get(input, "dataplane"),
                                        .dataplane_annotations =
                                            json_object_get(input, "annotationsOfPlane"),
                                        .labels = json_object_get(input, "labels"),
