@@ -215,15 +215,16 @@ static int print_all(struct explaining *e, const struct deployment *d, struct er
 {
     json_t *objects = objects_of(e);
     bool all = e->kind.len == 0;
+    bool cell = deployment_is_cell(d);
     int rc = 0;
     if (json_array_size(objects) == 0) {
         rc = err_set(err, ERR_NOT_FOUND, "nothing that is rendered has the field %s",
                      e->cli->args.items[0]);
     } else if (output_is_tree(&e->cli->output)) {
-        json_t *tree = json_pack("{s:o, s:o, s:o, s:o, s:O}", "namespace", json_str(d->ns),
-                                 d->resource.len > 0 ? "resource" : "component",
-                                 json_str(d->resource.len > 0 ? d->resource : d->component),
-                                 "environment", json_str(d->environment), "cluster",
+        const char *of = cell ? "project" : d->resource.len > 0 ? "resource" : "component";
+        struct slice name = cell ? d->project : d->resource.len > 0 ? d->resource : d->component;
+        json_t *tree = json_pack("{s:o, s:o, s:o, s:o, s:O}", "namespace", json_str(d->ns), of,
+                                 json_str(name), "environment", json_str(d->environment), "cluster",
                                  json_str(d->cluster), "objects", objects);
         if (all) {
             json_object_set(tree, "parameters", e->trace.values);
@@ -272,10 +273,13 @@ static int explain(struct explaining *e, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    rc = deployment_render(&e->offline.platform, &target->deployment, &e->offline.arena, NULL,
-                           &e->trace, &e->manifests, &reason, err);
-    return rc == 0 ? print_all(e, &target->deployment, err)
-                   : offline_place(&e->offline, target, err);
+    struct deployment d = target->deployment;
+    if (e->cli->options.cell) {
+        d.component = d.resource = d.release = d.binding = SLICE("");
+    }
+    rc = deployment_render(&e->offline.platform, &d, &e->offline.arena, NULL, &e->trace,
+                           &e->manifests, &reason, err);
+    return rc == 0 ? print_all(e, &d, err) : offline_place(&e->offline, target, err);
 }
 
 static int run(struct cli *c, struct err *err)
@@ -304,16 +308,19 @@ const struct command command_explain_render = {
     .summary = "which template made each field; who set each parameter",
     .usage = "-f PATH --component NAME [KIND[/NAME][.PATH]] [OPTION...]",
     .about =
-        "Renders one component, or one --resource, as `choreo render` does and tells, for every\n"
-        "field of every object, which template made it (the type's, a trait's, or one of ours),\n"
-        "the path in that template, and the expression. Then every parameter: its effective\n"
-        "value, which layer set it (a default, the component, the environment, the binding), and\n"
-        "the values that this hides. With a field, only it and what is below it.",
+        "Renders one component, or one --resource, as `choreo render` does (with --cell what "
+        "comes\n"
+        "before it) and tells, for every field of every object, which template made it (the\n"
+        "type's, a trait's, a ClusterProjectType's, or one of ours), the path in that template,\n"
+        "and the expression. Then every parameter: its effective value, which layer set it (a\n"
+        "default, the component, the environment, the binding), and the values that this hides.\n"
+        "With a field, only it and what is below it.",
     .examples = "  choreo explain-render -f deploy/samples --component user-service\n"
                 "  choreo explain-render -f platform --component web deployment.spec.replicas\n"
+                "  choreo explain-render -f platform --component web --cell resourcequota\n"
                 "  choreo explain-render -f platform --component web --environment production \\\n"
                 "      -o json | jq '.parameters[] | select(.layer == \"binding\")'",
-    .options = {OPTION_filename, OPTION_recursive, OPTION_component, OPTION_resource,
+    .options = {OPTION_filename, OPTION_recursive, OPTION_component, OPTION_resource, OPTION_cell,
                 OPTION_environment, OPTION_cluster, OPTION_no_headers},
     .forms = OUTPUT_TREES | 1 << OUTPUT_TABLE,
     .offline = true,
