@@ -11,7 +11,8 @@
  *               "layer": "binding", "hides": [{"layer": "default", "value": 1}]}
  *
  * A source's template is "type", "trait NAME/INSTANCE", of a cell "ClusterProjectType NAME", or
- * "built-in" (then path says what of us it was, and there is no text). Functions that take a node tolerate NULL: nothing is traced.
+ * "built-in" (then path says what of us it was, and there is no text). Functions that take a node
+ * tolerate NULL: nothing is traced.
  * Owner: the caller; trace_free(). Thread: the rendering's. */
 #ifndef RENDER_TRACE_H
 #define RENDER_TRACE_H
