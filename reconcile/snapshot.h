@@ -246,6 +246,9 @@ struct snapshot {
     struct snapshot_source source;
     /* Compiled expressions, the owner's, which make plans cheaper and never different; or NULL. */
     struct cel_cache *programs;
+    /* Uids that begin so were made up where there is no server: what is rendered is not told of
+     * them. NULL: none. */
+    const char *made_up;
     uint64_t now_ms; /* wall clock: what plans call now */
     uint64_t abandon_after_ms;
     uint32_t shard; /* by its number: one of several that look after a data plane */

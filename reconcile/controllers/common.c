@@ -126,7 +126,9 @@ static struct slice view_uid(void *user, const char *kind, struct slice ns, stru
     const struct view *v = user;
     const struct snapshot_entry *e =
         snapshot_find_spec(v->s, snapshot_kind_named(slice_of(kind)), ns, name);
-    return e != NULL ? e->uid : (struct slice){0};
+    const char *made_up = v->s->made_up;
+    bool told = e != NULL && (made_up == NULL || !slice_starts_with(e->uid, slice_of(made_up)));
+    return told ? e->uid : (struct slice){0};
 }
 
 static size_t view_listing(void *user, struct slice ns, struct slice component,
