@@ -220,7 +220,9 @@ int rehearsal_put(struct rehearsal *r, const json_t *object, struct err *err)
                                  .name = object_name(object),
                                  .object = (json_t *)(uintptr_t)object};
     const struct snapshot_entry *entry = snapshot_find(&r->snapshot, kind, w.ns, w.name);
-    int rc = entry != NULL ? admit_write(r, &w, entry, &arena, err) : put_new(r, kind, object, err);
+    struct slice uid = object_uid(object);
+    bool same = entry != NULL && (uid.len == 0 || slice_eq(uid, entry->uid));
+    int rc = same ? admit_write(r, &w, entry, &arena, err) : put_new(r, kind, object, err);
     if (rc == 0 && kind == SNAPSHOT_DATAPLANE) {
         rc = give_credentials(r, w.name, err);
     }

@@ -38,8 +38,9 @@ void rehearsal_free(struct rehearsal *r);
 
 /* SNAPSHOT_KIND_COUNT: controllers do not know its kind. */
 enum snapshot_kind rehearsal_kind(const struct rehearsal *r, const json_t *object);
-/* Puts an object as it was admitted in the place of one that is there; one of a kind that
- * controllers do not know is left out. Errors: object_canonical()'s. */
+/* Puts an object as it was admitted, in the place of one that is there: as a change of that, unless
+ * it has another uid. One of a kind that controllers do not know is left out.
+ * Errors: object_canonical()'s, admit()'s. */
 int rehearsal_put(struct rehearsal *r, const json_t *object, struct err *err);
 /* Takes an object that controllers know, and admits it as one of theirs; if one of its name is
  * there, that stays. Errors: admit()'s. */

@@ -111,6 +111,13 @@ static void uids_are_told_that_were_given(void **state)
     struct slice uid =
         object_uid(snapshot_get(&f->r.snapshot, SNAPSHOT_DATAPLANE, SLICE(""), SLICE("main")));
     assert_true(slice_starts_with(uid, slice_of(f->r.snapshot.made_up)));
+    /* An object that has one is another than what was there. */
+    put(f, "apiVersion: v1\n"
+           "kind: Secret\n"
+           "metadata: {name: cluster-main-main, namespace: choreo-system, uid: u-secret}\n");
+    uid = object_uid(snapshot_get(&f->r.snapshot, SNAPSHOT_SECRET, SLICE("choreo-system"),
+                                  SLICE("cluster-main-main")));
+    assert_slice(uid, "u-secret");
 }
 
 static void what_is_changed_is_rendered_anew(void **state)
