@@ -253,6 +253,9 @@ static int choose(struct explaining *e, struct offline_target **target, struct e
     if (rc != 0) {
         return rc;
     }
+    while (count > 0 && deployment_is_cell(&(*target)[count - 1].deployment)) {
+        count--; /* those alone come last */
+    }
     const struct deployment *first = &(*target)[0].deployment;
     for (size_t i = 1; i < count; i++) {
         const struct deployment *other = &(*target)[i].deployment;
@@ -277,7 +280,7 @@ static int explain(struct explaining *e, struct err *err)
     if (e->cli->options.cell) {
         d.component = d.resource = d.release = d.binding = SLICE("");
     }
-    rc = deployment_render(&e->offline.platform, &d, &e->offline.arena, NULL, &e->trace,
+    rc = deployment_render(&e->offline.view.platform, &d, &e->offline.arena, NULL, &e->trace,
                            &e->manifests, &reason, err);
     return rc == 0 ? print_all(e, &d, err) : offline_place(&e->offline, target, err);
 }

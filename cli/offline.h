@@ -1,10 +1,11 @@
 /* offline.h: the platform that manifests describe, without a server.
  *
  * Manifests are read and admitted as the server would (a Secret's stringData, defaults, rules), and
- * what the control plane makes of them by itself is added: built-in component types, the
- * organization `default`, each organization's first environment and pipeline, components that a
- * project lists, resources that components name, and a release of each. Both count as bound to any
- * environment that is asked for; a binding among the manifests says with which overrides.
+ * the control plane's own controllers make of them what they would make there
+ * (reconcile/rehearsal.h): built-in types, each organization's first environment and pipeline, ours
+ * of OpenChoreo's objects, releases, bindings, and what each cluster is sent. A component counts as
+ * bound to any environment that is asked for; a binding among the manifests says with which
+ * overrides.
  *
  * Objects have the uid that their manifest says in metadata.uid, or none: what is rendered then
  * lacks the labels that hold uids. Owner: the caller; offline_free(). Thread: main's. */
@@ -13,37 +14,49 @@
 
 #include "cli/commands.h"
 #include "cli/manifest.h"
+#include "reconcile/controllers/common.h"
+#include "reconcile/rehearsal.h"
 #include "render/deployment.h"
-#include "render/environment.h"
 
 struct offline {
     struct manifests files;
-    struct platform platform;
     struct arena arena;
+    struct rehearsal rehearsal;
+    struct view view; /* of its snapshot */
     /* private */
-    json_t *objects; /* "KIND/NS/NAME": object */
-    json_t *places;  /* of the same: number of the manifest */
-    json_t *faults;  /* "NS/NAME" of a component: why there is no release of it */
+    const struct options *options;
+    json_t *places; /* "KIND/NS/NAME": number of the manifest */
+    json_t *asked;  /* what bindings ask for, until it is known what there is */
+    bool chosen;    /* components are rendered */
 };
 
-/* One component or resource in one environment on one cluster. */
+/* One component or resource in one environment on one cluster, and the cell that it is in: each is
+ * what a RenderedRelease is of; or a cell alone, which is both. Texts are the platform's. */
 struct offline_target {
     struct deployment deployment;
+    struct deployment cell;
     const char *place; /* of the object: "file:line: component.choreo.dev/web" */
 };
 
-/* Of -f, -R and -n. Prints each fault to stderr. Errors: manifests_read()'s, ERR_UNPROCESSABLE
- * (faults). On error nothing is held. */
+/* Of -f, -R and -n; must stay where it is. Prints each fault to stderr. Errors: manifests_read()'s,
+ * ERR_UNPROCESSABLE (faults). On error nothing is held. */
 int offline_open(struct offline *o, const struct cli *c, struct err *err);
 void offline_free(struct offline *o);
 
 /* What --component, --resource, --environment, --all and --cluster choose: resources, then
- * components, each by namespace, name, environment and cluster; the array is o's. What cannot be
- * placed is told on stderr, but for the first, which is the error; *count is of those that can.
- * Errors: ERR_NOT_FOUND (nothing is chosen; an environment, plane or pipeline is missing),
- * ERR_UNPROCESSABLE (no release, an ambiguous project). */
+ * components, then cells that are bound by themselves, each by namespace, name, environment and
+ * cluster; the array is o's, until the next call. What cannot be placed is told on stderr, but for
+ * the first, which is the error; *count is of those that can. Errors: ERR_NOT_FOUND (nothing is
+ * chosen; an environment, plane or pipeline is missing), ERR_UNPROCESSABLE (no release, an
+ * ambiguous project). */
 int offline_targets(struct offline *o, const struct cli *c, struct offline_target **targets,
                     size_t *count, struct err *err);
+
+/* What target's component or resource (or its cell) puts on the cluster, in order of application,
+ * borrowed, with its revision. Errors: ERR_NOT_FOUND, ERR_UNPROCESSABLE: why nothing is sent, with
+ * its place (offline_place()). */
+int offline_manifests(struct offline *o, const struct offline_target *target, bool cell,
+                      const json_t **manifests, const char **revision, struct err *err);
 
 /* Puts before an error of deployment_render() where it is: the file and line of the type, trait or
  * component that the message's path leads to. */

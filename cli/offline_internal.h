@@ -1,23 +1,33 @@
-/* offline_internal.h: between offline.c, which makes a platform of files, and offline_targets.c,
- * which chooses among what is in it. Owner: objects are the platform's. Thread: main's. */
+/* offline_internal.h: between offline.c, which has the controllers work on files, offline_bind.c,
+ * which deploys what is asked for, offline_targets.c, which chooses among what came of it, and
+ * offline_place.c, which tells where an object stands.
+ * Owner: objects are the snapshot's. Thread: main's. */
 #ifndef CLI_OFFLINE_INTERNAL_H
 #define CLI_OFFLINE_INTERNAL_H
 
 #include "cli/offline.h"
 
-/* "KIND/NS/NAME". Appends to key. */
-void offline__key(struct buf *key, const char *kind, struct slice ns, struct slice name);
-/* "NS/NAME" of a component; the arena's. */
-const char *offline__member_key(struct offline *o, const json_t *component);
-json_t *offline__find(const struct offline *o, const char *kind, struct slice ns,
-                      struct slice name);
-/* All of a kind, by namespace and name; the arena's. */
-size_t offline__list(struct offline *o, const char *kind, json_t ***out);
-/* The binding to an environment: the one that is given, or as it would be made. user: the
- * platform. */
-const json_t *offline__binding(void *user, struct slice ns, struct slice project,
-                               struct slice component, struct slice environment);
-const json_t *offline__resource_binding(void *user, struct slice ns, struct slice resource,
-                                        struct slice environment);
+/* Whether --component, --resource and -n choose it. */
+bool offline__chosen(const struct offline *o, enum snapshot_kind kind, struct slice ns,
+                     struct slice name);
+/* Binds whatever is chosen, and what that needs, wherever it is asked for, and has it rendered.
+ * Errors: those of rehearsal_run(). */
+int offline__bind(struct offline *o, struct err *err);
+/* The environments that are asked for in the pipeline of an object's project; with none of
+ * --environment and --all, none. The array is the arena's. */
+size_t offline__environments(struct offline *o, const struct snapshot_entry *project,
+                             struct slice ns, struct slice **out);
+/* That of a component or resource, by its name; NULL: there is no such object. */
+const struct snapshot_entry *offline__project(struct offline *o, const json_t *object,
+                                              struct slice *name);
+
+/* Notes that the object is of that manifest. */
+void offline__note(struct offline *o, const json_t *object, size_t manifest);
+/* "file:line: title" of the field, of the manifest that an object is of, or was made of; the title
+ * alone of what is in no file. The arena's. */
+const char *offline__place_text(struct offline *o, const json_t *object, struct slice field);
+/* Says as an error what a condition of the object says. Errors: ERR_NOT_FOUND (its reason says so),
+ * ERR_UNPROCESSABLE. */
+int offline__condition(const json_t *object, const char *type, struct err *err);
 
 #endif

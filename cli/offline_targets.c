@@ -1,22 +1,23 @@
-/* offline_targets.c: what of a platform of files is meant, and where an error of it stands.
+/* offline_targets.c: what of a platform of files is meant, and why it is nowhere.
  *
  * Resources come before components, as on clusters; of each, every environment and cluster that is
- * asked for. */
+ * asked for. Why something is not there, the controllers have said in conditions. */
 #include "cli/offline_internal.h"
 
 #include <string.h>
 
 #include "cli/print.h"
-#include "proto/object.h"
-
-/* ---- choosing ---- */
+#include "reconcile/controllers/openchoreo.h"
+#include "reconcile/controllers/place.h"
+#include "reconcile/controllers/rendered.h"
 
 struct choosing {
     struct offline *o;
     const struct options *options;
-    const json_t *component; /* or */
-    const json_t *resource;
-    struct slice ns;
+    const struct snapshot *s;
+    const struct snapshot_entry *entry; /* of a Component or a Resource */
+    const json_t *object;
+    bool of_resource;
     struct slice project;
     const char *place;
     struct offline_target *targets;
@@ -25,25 +26,13 @@ struct choosing {
     struct err first; /* failure */
 };
 
-static const struct manifest *manifest_of(const struct offline *o, const char *kind,
-                                          struct slice ns, struct slice name)
+static void fail_as(struct choosing *c, const struct err *why)
 {
-    struct buf key = {0};
-    offline__key(&key, kind, ns, name);
-    const json_t *place = json_object_get(o->places, buf_cstr(&key));
-    buf_free(&key);
-    return place != NULL ? &o->files.items[json_integer_value(place)] : NULL;
-}
-
-/* "file:line: title", or the title alone of what is in no file. */
-static const char *place_text(struct offline *o, const json_t *object, struct slice field)
-{
-    const struct manifest *m = manifest_of(o, arena_cstr(&o->arena, object_kind(object)),
-                                           object_ns(object), object_name(object));
-    const char *title = manifest_title(object, &o->arena);
-    return m == NULL ? title
-                     : arena_printf(&o->arena, "%s:%d: %s", m->file,
-                                    manifest_line(&o->files, m, field), title);
+    if (c->first.code == 0) {
+        err_set(&c->first, why->code, "%s: %s", c->place, why->message);
+    } else {
+        print_err("%s: %s\n", c->place, why->message);
+    }
 }
 
 static void fail(struct choosing *c, int code, const char *format, ...)
@@ -51,18 +40,22 @@ static void fail(struct choosing *c, int code, const char *format, ...)
 
 static void fail(struct choosing *c, int code, const char *format, ...)
 {
-    struct buf text = {0};
+    struct err why = {0};
     va_list args;
     va_start(args, format);
-    buf_vaddf(&text, format, args);
+    err_set(&why, code, "%s", arena_vprintf(&c->o->arena, format, args));
     va_end(args);
-    if (c->first.code == 0) {
-        err_set(&c->first, code, "%s: %s", c->place, buf_cstr(&text));
-    } else {
-        print_err("%s: %s\n", c->place, buf_cstr(&text));
-    }
-    buf_free(&text);
+    fail_as(c, &why);
 }
+
+static void fail_by(struct choosing *c, const json_t *object, const char *condition)
+{
+    struct err why = {0};
+    (void)offline__condition(object, condition, &why);
+    fail_as(c, &why);
+}
+
+/* ---- where it is ---- */
 
 static struct offline_target *target_new(struct choosing *c)
 {
@@ -77,62 +70,39 @@ static struct offline_target *target_new(struct choosing *c)
     return &c->targets[c->count++];
 }
 
-static void add_target(struct choosing *c, struct slice environment, struct slice plane,
-                       struct slice cluster)
+/* False: nothing was placed there. */
+static bool add_target(struct choosing *c, struct slice environment, const struct site *site,
+                       size_t cluster)
 {
-    bool of_resource = c->resource != NULL;
-    struct slice name = object_name(of_resource ? c->resource : c->component);
-    const json_t *binding = of_resource
-                                ? offline__resource_binding(c->o, c->ns, name, environment)
-                                : offline__binding(c->o, c->ns, c->project, name, environment);
-    const char *release = of_resource ? "resourceRelease" : "releaseName";
-    if (slice_eq_cstr(json_text(json_at(binding, "spec", "state", NULL)), "Undeploy")) {
-        return;
-    }
-    *target_new(c) = (struct offline_target){
-        .deployment = {.ns = c->ns,
-                       .project = c->project,
-                       .component = of_resource ? SLICE("") : name,
-                       .resource = of_resource ? name : SLICE(""),
-                       .environment = environment,
-                       .plane = plane,
-                       .cluster = cluster,
-                       .release = json_text(json_at(binding, "spec", release, NULL)),
-                       .binding = object_name(binding)},
-        .place = c->place};
-}
-
-/* What an environment needs to be somewhere. */
-static bool find_place(struct choosing *c, struct slice name, struct environment *env,
-                       struct placement *placement)
-{
-    environment_read(&c->o->platform, c->ns, name, &c->o->arena, env);
-    struct slice plane = json_text_at(env->spec, "dataPlane");
-    const json_t *found = offline__find(c->o, "DataPlane", SLICE(""), plane);
-    found = plane_serves(found, c->ns) ? found : NULL;
-    const char *kind = env->object == NULL    ? "environment"
-                       : env->missing.len > 0 ? "environment template"
-                                              : "data plane";
-    if (env->object == NULL || env->missing.len > 0 || found == NULL) {
-        struct slice missing = env->object == NULL    ? name
-                               : env->missing.len > 0 ? env->missing
-                                                      : plane;
-        fail(c, ERR_NOT_FOUND, "there is no %s \"%.*s\" among the manifests", kind,
-             SLICE_ARG(missing));
+    const struct deployment member = {.ns = c->entry->ns,
+                                      .project = c->project,
+                                      .component = c->of_resource ? SLICE("") : c->entry->name,
+                                      .resource = c->of_resource ? c->entry->name : SLICE(""),
+                                      .environment = environment,
+                                      .plane = site->plane,
+                                      .cluster = site->clusters[cluster].name};
+    struct deployment cell = member;
+    cell.component = SLICE("");
+    cell.resource = SLICE("");
+    const struct platform *p = &c->o->view.platform;
+    const json_t *rendered =
+        p->get(p->user, "RenderedRelease", member.ns, deployment_name_on(p, &c->o->arena, &member));
+    const json_t *around =
+        p->get(p->user, "RenderedRelease", member.ns, deployment_name_on(p, &c->o->arena, &cell));
+    if (rendered == NULL || around == NULL) {
         return false;
     }
-    environment_place(env, found, &c->o->arena, placement);
-    if (placement->shortage != NULL && placement->count == 0) {
-        fail(c, ERR_NOT_FOUND, "environment \"%.*s\": %s", SLICE_ARG(name), placement->shortage);
-    }
-    return placement->count > 0;
+    *target_new(c) = (struct offline_target){.deployment = rendered_deployment(rendered),
+                                             .cell = rendered_deployment(around),
+                                             .place = c->place};
+    return true;
 }
 
-static bool has_cluster(struct choosing *c, struct slice plane, struct slice name)
+static bool has_cluster(struct choosing *c, const struct site *site, struct slice name)
 {
     struct plane_cluster *clusters;
-    size_t count =
-        plane_clusters(offline__find(c->o, "DataPlane", SLICE(""), plane), &c->o->arena, &clusters);
+    const json_t *plane = snapshot_get(c->s, SNAPSHOT_DATAPLANE, SLICE(""), site->plane);
+    size_t count = plane_clusters(plane, &c->o->arena, &clusters);
     for (size_t i = 0; i < count; i++) {
         if (slice_eq(clusters[i].name, name)) {
             return true;
@@ -141,132 +111,252 @@ static bool has_cluster(struct choosing *c, struct slice plane, struct slice nam
     return false;
 }
 
+static void tell_other_cluster(struct choosing *c, struct slice environment,
+                               const struct site *site)
+{
+    const char *wanted = c->options->cluster;
+    if (has_cluster(c, site, slice_of(wanted))) {
+        fail(c, ERR_NOT_FOUND, "environment \"%.*s\" is not on cluster \"%s\"",
+             SLICE_ARG(environment), wanted);
+    } else {
+        fail(c, ERR_NOT_FOUND, "data plane \"%.*s\" has no cluster \"%s\"", SLICE_ARG(site->plane),
+             wanted);
+    }
+}
+
+/* The environment, with why it is nowhere. OpenChoreo's says why ours is not there. */
+static bool find_site(struct choosing *c, struct slice environment, struct site *site)
+{
+    const json_t *theirs = snapshot_get(c->s, SNAPSHOT_OC_ENVIRONMENT, c->entry->ns, environment);
+    site_find(c->s, c->entry->ns, environment, &c->o->arena, site);
+    if (site->reason == NULL) {
+        return true;
+    }
+    if (site->gone && theirs != NULL) {
+        fail_by(c, theirs, READY);
+    } else if (strcmp(site->reason, "NoClusterQualifies") == 0) {
+        fail(c, ERR_NOT_FOUND, "environment \"%.*s\": %s", SLICE_ARG(environment), site->message);
+    } else {
+        fail(c, ERR_NOT_FOUND, "%s", site->message);
+    }
+    return false;
+}
+
 /* On every cluster that the environment is on, or the one that is asked for. */
 static void choose_clusters(struct choosing *c, struct slice environment)
 {
+    const struct platform *p = &c->o->view.platform;
     const char *wanted = c->options->cluster;
-    struct environment env;
-    struct placement placement;
-    size_t before = c->count;
-    if (!find_place(c, environment, &env, &placement)) {
+    struct site site;
+    if (!find_site(c, environment, &site)) {
         return;
     }
-    struct slice plane = json_text_at(env.spec, "dataPlane");
-    for (size_t i = 0; i < placement.count; i++) {
-        if (wanted == NULL || slice_eq_cstr(placement.clusters[i].name, wanted)) {
-            add_target(c, environment, plane, placement.clusters[i].name);
+    const json_t *binding =
+        c->of_resource ? p->resource_binding(p->user, c->entry->ns, c->entry->name, environment)
+                       : p->binding(p->user, c->entry->ns, c->project, c->entry->name, environment);
+    if (slice_eq_cstr(spec_text(binding, "state"), "Undeploy")) {
+        return;
+    }
+    bool there = wanted == NULL;
+    for (size_t i = 0; i < site.count; i++) {
+        if (wanted != NULL && !slice_eq_cstr(site.clusters[i].name, wanted)) {
+            continue;
+        }
+        there = true;
+        if (!add_target(c, environment, &site, i)) {
+            fail_by(c, binding != NULL ? binding : c->object, READY);
+            return; /* on the others for the same reason */
         }
     }
-    if (wanted != NULL && c->count == before && !c->options->everywhere) {
-        bool there = has_cluster(c, plane, slice_of(wanted));
-        if (there) {
-            fail(c, ERR_NOT_FOUND, "environment \"%.*s\" is not on cluster \"%s\"",
-                 SLICE_ARG(environment), wanted);
-        } else {
-            fail(c, ERR_NOT_FOUND, "data plane \"%.*s\" has no cluster \"%s\"", SLICE_ARG(plane),
-                 wanted);
-        }
+    if (!there && !c->options->everywhere) {
+        tell_other_cluster(c, environment, &site);
     }
 }
 
 static void choose_environments(struct choosing *c)
 {
-    const json_t *project = offline__find(c->o, "Project", c->ns, c->project);
-    struct slice name = json_text(json_at(project, "spec", "deploymentPipeline", NULL));
-    name = name.len > 0 ? name : SLICE("default");
-    const json_t *pipeline = offline__find(c->o, "DeploymentPipeline", c->ns, name);
     struct slice *all;
-    if (c->options->environment != NULL) {
-        choose_clusters(c, slice_of(c->options->environment));
-        return;
+    const char *reason;
+    const char *message;
+    const struct snapshot_entry *project = offline__project(c->o, c->object, &c->project);
+    size_t count = offline__environments(c->o, project, c->entry->ns, &all);
+    struct slice first = {0};
+    if (c->options->environment == NULL) {
+        first = first_environment(c->s, c->entry->ns, project, &c->o->arena, &reason, &message);
+        if (first.len == 0) {
+            fail(c, ERR_NOT_FOUND, "%s; --environment says where else", message);
+            return;
+        }
     }
-    struct slice first = pipeline_first(pipeline);
-    if (first.len == 0) {
-        fail(c, ERR_NOT_FOUND,
-             pipeline == NULL ? "there is no deployment pipeline \"%.*s\" among the manifests; "
-                                "--environment says where else"
-                              : "deployment pipeline \"%.*s\" has no environment that releases "
-                                "start in",
-             SLICE_ARG(name));
-        return;
-    }
-    size_t count = c->options->everywhere ? pipeline_environments(pipeline, &c->o->arena, &all) : 0;
     for (size_t i = 0; i < count; i++) {
         choose_clusters(c, all[i]);
     }
-    if (!c->options->everywhere) {
+    if (count == 0) {
         choose_clusters(c, first);
     }
 }
 
-static void choose_component(struct choosing *c, const json_t *component)
+/* ---- components and resources ---- */
+
+/* Why there is no release of it, which is a condition's type; NULL: there is one. */
+static const char *unreleased(const struct choosing *c)
 {
-    const json_t *fault = json_object_get(c->o->faults, offline__member_key(c->o, component));
-    bool asked = c->options->component != NULL;
-    c->component = component;
-    c->resource = NULL;
-    c->ns = object_ns(component);
-    c->project = platform_project(&c->o->platform, component).name;
-    c->place = place_text(c->o, component, SLICE(""));
-    if (fault != NULL) {
-        fail(c, (int)json_integer_value(json_object_get(fault, "code")), "%s",
-             json_string_value(json_object_get(fault, "message")));
-    } else if (json_is_false(json_at(component, "spec", "autoDeploy", NULL)) && !asked) {
+    static const char *const steps[] = {"ProjectResolved", "ImageResolved", "Released"};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const json_t *step = object_condition(c->object, steps[i]);
+        if (slice_eq_cstr(json_text_at(step, "status"), "False") &&
+            !slice_eq_cstr(json_text_at(step, "reason"), "AutoDeployOff")) {
+            return steps[i];
+        }
+    }
+    bool stuck = c->of_resource &&
+                 json_text(json_at(c->object, "status", "latestRelease", "name", NULL)).len == 0;
+    return stuck ? READY : NULL;
+}
+
+/* Whether nothing deploys it: it does not come by itself, and nobody has bound it. */
+static bool is_idle(const struct choosing *c)
+{
+    const struct snapshot_entry **bindings;
+    enum snapshot_kind kind = c->of_resource ? SNAPSHOT_RESOURCE_BINDING : SNAPSHOT_BINDING;
+    enum snapshot_index index = c->of_resource ? SNAPSHOT_BY_RESOURCE : SNAPSHOT_BY_COMPONENT;
+    return json_is_false(json_at(c->object, "spec", "autoDeploy", NULL)) &&
+           snapshot_list(c->s, kind, index, c->entry->ns, c->entry->name, &c->o->arena,
+                         &bindings) == 0;
+}
+
+static void choose_one(struct choosing *c, const struct snapshot_entry *entry, bool of_resource)
+{
+    c->entry = entry;
+    c->object = snapshot_tree(c->s, entry);
+    c->of_resource = of_resource;
+    c->place = offline__place_text(c->o, c->object, SLICE(""));
+    const char *why = unreleased(c);
+    if (why != NULL && object_condition(c->object, "Built") != NULL) {
+        fail(c, ERR_UNPROCESSABLE,
+             "it is built from source, and nothing is built without a server: there is no image to "
+             "run unless spec.image names one");
+    } else if (why != NULL) {
+        fail_by(c, c->object, why);
+    } else if (!is_idle(c)) {
+        choose_environments(c);
+    } else if (!of_resource) {
         print_err("note: %s: spec.autoDeploy is false: nothing is deployed by itself; --component "
                   "renders it\n",
                   c->place);
-    } else {
-        choose_environments(c);
     }
 }
 
-static void choose_resource(struct choosing *c, const json_t *resource)
+/* One of OpenChoreo's of which nothing was made says why. */
+static void choose_theirs(struct choosing *c, const struct snapshot_entry *entry,
+                          enum snapshot_kind ours)
 {
-    const char *fault = json_string_value(json_at(resource, "status", "fault", NULL));
-    c->component = NULL;
-    c->resource = resource;
-    c->ns = object_ns(resource);
-    c->project = json_text(json_at(resource, "spec", "project", NULL));
-    c->place = place_text(c->o, resource, SLICE(""));
-    if (fault != NULL) {
-        fail(c, ERR_UNPROCESSABLE, "%s", fault);
-    } else if (c->options->resource != NULL ||
-               !json_is_false(json_at(resource, "spec", "autoDeploy", NULL))) {
-        choose_environments(c);
+    const json_t *object = snapshot_tree(c->s, entry);
+    const json_t *made = snapshot_get(c->s, ours, entry->ns, entry->name);
+    c->place = offline__place_text(c->o, object, SLICE(""));
+    if (made == NULL || !owned_by(made, entry->uid)) {
+        fail_by(c, object, READY);
     }
 }
 
-/* Those of a kind that are called so (NULL: all), in the namespace that is asked for. */
-static size_t choose_all(struct choosing *c, const char *kind, const char *name,
-                         void (*choose)(struct choosing *c, const json_t *object))
+/* Those of a kind, ours or (theirs) OpenChoreo's, that are chosen. */
+static size_t choose_all(struct choosing *c, enum snapshot_kind ours, enum snapshot_kind theirs)
 {
-    json_t **objects;
-    size_t all = offline__list(c->o, kind, &objects);
+    const struct snapshot_entry **all;
     size_t chosen = 0;
-    for (size_t i = 0; i < all; i++) {
-        bool named = name == NULL || slice_eq_cstr(object_name(objects[i]), name);
-        bool here = c->options->ns == NULL || slice_eq_cstr(object_ns(objects[i]), c->options->ns);
-        if (named && here) {
+    size_t count = snapshot_all(c->s, ours, &c->o->arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        if (offline__chosen(c->o, ours, all[i]->ns, all[i]->name)) {
             chosen++;
-            choose(c, objects[i]);
+            choose_one(c, all[i], ours == SNAPSHOT_RESOURCE);
+        }
+    }
+    count = snapshot_all(c->s, theirs, &c->o->arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        if (offline__chosen(c->o, theirs, all[i]->ns, all[i]->name)) {
+            chosen++;
+            choose_theirs(c, all[i], ours);
         }
     }
     return chosen;
 }
 
+/* ---- cells ---- */
+
+static bool is_chosen_cell(const struct choosing *c, const struct snapshot_entry *entry)
+{
+    const char *only = c->options->environment;
+    struct slice environment = spec_text(snapshot_tree(c->s, entry), "environment");
+    return offline__chosen(c->o, SNAPSHOT_COMPONENT, entry->ns, SLICE("")) &&
+           (only == NULL || slice_eq_cstr(environment, only));
+}
+
+/* On the clusters where a ProjectReleaseBinding of OpenChoreo's asks for a cell, whether or not
+ * anything is in it. */
+static void choose_cell(struct choosing *c, const struct snapshot_entry *entry)
+{
+    const struct snapshot_entry **all;
+    c->object = snapshot_tree(c->s, entry);
+    c->place = offline__place_text(c->o, c->object, SLICE(""));
+    const char *cell =
+        arena_printf(&c->o->arena, "%.*s/%.*s", SLICE_ARG(owner_text(c->object, "projectName")),
+                     SLICE_ARG(spec_text(c->object, "environment")));
+    size_t count = snapshot_list(c->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, entry->ns,
+                                 slice_of(cell), &c->o->arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        const struct deployment d = rendered_deployment(snapshot_tree(c->s, all[i]));
+        if (c->options->cluster == NULL || slice_eq_cstr(d.cluster, c->options->cluster)) {
+            *target_new(c) = (struct offline_target){.deployment = d, .cell = d, .place = c->place};
+        }
+    }
+    if (count == 0) {
+        fail_by(c, c->object, READY);
+    }
+}
+
+static size_t choose_cells(struct choosing *c)
+{
+    const struct snapshot_entry **all;
+    size_t chosen = 0;
+    size_t count = snapshot_all(c->s, SNAPSHOT_OC_CELL, &c->o->arena, &all);
+    for (size_t i = 0; i < count; i++) {
+        if (is_chosen_cell(c, all[i])) {
+            chosen++;
+            choose_cell(c, all[i]);
+        }
+    }
+    return chosen;
+}
+
+/* What controllers wanted to write and may not. */
+static void choose_faults(struct choosing *c)
+{
+    size_t i;
+    json_t *fault;
+    json_array_foreach((json_t *)(uintptr_t)rehearsal_faults(&c->o->rehearsal), i, fault)
+    {
+        c->place = arena_printf(
+            &c->o->arena, "%.*s %.*s/%.*s", SLICE_ARG(json_text_at(fault, "kind")),
+            SLICE_ARG(json_text_at(fault, "namespace")), SLICE_ARG(json_text_at(fault, "name")));
+        fail(c, ERR_UNPROCESSABLE, "%.*s", SLICE_ARG(json_text_at(fault, "message")));
+    }
+}
+
 int offline_targets(struct offline *o, const struct cli *c, struct offline_target **targets,
                     size_t *count, struct err *err)
 {
-    struct choosing choosing = {.o = o, .options = &c->options};
+    struct choosing choosing = {.o = o, .options = &c->options, .s = &o->rehearsal.snapshot};
     const char *component = c->options.component;
     const char *resource = c->options.resource;
-    size_t chosen = 0;
-    if (component == NULL) {
-        chosen += choose_all(&choosing, "Resource", resource, choose_resource);
+    int rc = offline__bind(o, err);
+    if (rc != 0) {
+        *count = 0;
+        return rc;
     }
-    if (resource == NULL || component != NULL) {
-        chosen += choose_all(&choosing, "Component", component, choose_component);
-    }
+    size_t chosen = choose_all(&choosing, SNAPSHOT_RESOURCE, SNAPSHOT_OC_RESOURCE);
+    chosen += choose_all(&choosing, SNAPSHOT_COMPONENT, SNAPSHOT_OC_COMPONENT);
+    chosen += choose_cells(&choosing);
+    choose_faults(&choosing);
     *targets = choosing.targets;
     *count = choosing.count;
     if (chosen == 0) {
@@ -279,70 +369,4 @@ int offline_targets(struct offline *o, const struct cli *c, struct offline_targe
         *err = choosing.first;
     }
     return choosing.first.code;
-}
-
-/* ---- places of errors ---- */
-
-/* The trait object of a use, by its instance's name; NULL: none. */
-static const json_t *trait_named(struct offline *o, const json_t *release, struct slice instance)
-{
-    const json_t *lists[] = {json_at(release, "spec", "componentType", "spec", "traits", NULL),
-                             json_at(release, "spec", "componentProfile", "traits", NULL)};
-    for (size_t k = 0; k < 2; k++) {
-        for (size_t i = 0; i < json_array_size(lists[k]); i++) {
-            const json_t *use = json_array_get(lists[k], i);
-            struct slice name = json_text_at(use, "name");
-            if (slice_eq(json_text_at(use, "instanceName"), instance)) {
-                const json_t *local = offline__find(o, "Trait", object_ns(release), name);
-                const json_t *cluster = offline__find(o, "ClusterTrait", SLICE(""), name);
-                bool own = k == 1 && slice_eq_cstr(json_text_at(use, "kind"), "Trait");
-                return own || cluster == NULL ? local : cluster;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* "resources[x].template.y" of "resources[x].template.y, column 3: what". */
-static struct slice path_of(struct slice message)
-{
-    static const char *const ends[] = {", column ", ", line ", ": "};
-    size_t end = message.len;
-    for (size_t i = 0; i < 3; i++) {
-        size_t at = slice_find(message, slice_of(ends[i]));
-        end = at < end ? at : end;
-    }
-    return slice_sub(message, 0, end);
-}
-
-int offline_place(struct offline *o, const struct offline_target *target, struct err *err)
-{
-    const struct deployment *d = &target->deployment;
-    bool of_resource = d->resource.len > 0;
-    const json_t *release =
-        offline__find(o, of_resource ? "ResourceRelease" : "Release", d->ns, d->release);
-    const json_t *type =
-        json_at(release, "spec", of_resource ? "resourceType" : "componentType", NULL);
-    const char *kind = arena_cstr(&o->arena, json_text_at(type, "kind"));
-    bool of_cluster = slice_starts_with(slice_of(kind), SLICE("Cluster"));
-    struct slice message = slice_of(arena_cstr(&o->arena, slice_of(err->message)));
-    struct slice path = path_of(message);
-    const json_t *object = NULL;
-    if (slice_starts_with(path, SLICE("traits["))) {
-        size_t close = slice_find(path, SLICE("]"));
-        object = trait_named(o, release, slice_sub(path, 7, close - 7));
-        path = slice_sub(path, close + 2, SIZE_MAX);
-    } else if (slice_starts_with(path, SLICE("resources[")) ||
-               slice_find(path, SLICE("alidations[")) != SIZE_MAX) {
-        object = offline__find(o, kind, of_cluster ? SLICE("") : d->ns, json_text_at(type, "name"));
-    }
-    if (object == NULL) {
-        return err_set(err, err->code, "%s in environment %.*s: %.*s", target->place,
-                       SLICE_ARG(d->environment), SLICE_ARG(message));
-    }
-    const char *field = arena_printf(&o->arena, "spec.%.*s", SLICE_ARG(path));
-    return err_set(err, err->code, "%s: %.*s (%s %.*s in environment %.*s)",
-                   place_text(o, object, slice_of(field)), SLICE_ARG(message),
-                   of_resource ? "resource" : "component",
-                   SLICE_ARG(of_resource ? d->resource : d->component), SLICE_ARG(d->environment));
 }

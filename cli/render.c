@@ -3,7 +3,6 @@
 
 #include "cli/offline.h"
 #include "cli/print.h"
-#include "render/pipeline.h"
 
 struct rendering {
     struct cli *cli;
@@ -47,16 +46,13 @@ static void show_row(struct rendering *r, const struct deployment *d, const json
     print_row(&r->table, cells);
 }
 
-static int show(struct rendering *r, const struct offline_target *target,
-                const struct deployment *d)
+static int show(struct rendering *r, const struct offline_target *target, bool cell)
 {
     struct err err = {0};
-    const char *reason = NULL;
-    char revision[65];
-    json_t *manifests;
-    if (deployment_render(&r->offline.platform, d, &r->offline.arena, NULL, NULL, &manifests,
-                          &reason, &err) != 0) {
-        offline_place(&r->offline, target, &err);
+    const struct deployment *d = cell ? &target->cell : &target->deployment;
+    const char *revision;
+    const json_t *manifests;
+    if (offline_manifests(&r->offline, target, cell, &manifests, &revision, &err) != 0) {
         if (r->first.code == 0) {
             r->first = err;
         } else {
@@ -64,36 +60,31 @@ static int show(struct rendering *r, const struct offline_target *target,
         }
         return err.code;
     }
-    deployment_hash(manifests, revision);
     if (r->cli->output.form == OUTPUT_JSON) {
-        json_array_extend(r->items, manifests);
+        json_array_extend(r->items, (json_t *)(uintptr_t)manifests);
     } else if (r->cli->output.form == OUTPUT_TABLE) {
         show_row(r, d, manifests, revision);
     } else {
         show_yaml(d, manifests, revision);
     }
-    json_decref(manifests);
     return 0;
 }
 
 /* The cell comes first, once. */
 static void show_target(struct rendering *r, const struct offline_target *target)
 {
-    struct deployment cell = target->deployment;
-    cell.component = SLICE("");
-    cell.resource = SLICE("");
-    cell.release = SLICE("");
-    cell.binding = SLICE("");
     struct arena *arena = &r->offline.arena;
-    const char *name = arena_printf(arena, "%.*s/%.*s", SLICE_ARG(cell.ns),
-                                    SLICE_ARG(deployment_name(arena, &cell)));
+    const char *name = arena_printf(arena, "%.*s/%.*s", SLICE_ARG(target->cell.ns),
+                                    SLICE_ARG(deployment_name(arena, &target->cell)));
     if (json_object_get(r->cells, name) == NULL) {
         json_object_set_new(r->cells, name, json_true());
-        if (show(r, target, &cell) != 0) {
+        if (show(r, target, true) != 0) {
             return;
         }
     }
-    (void)show(r, target, &target->deployment);
+    if (!deployment_is_cell(&target->deployment)) {
+        (void)show(r, target, false);
+    }
 }
 
 static void finish(struct rendering *r)
@@ -148,10 +139,12 @@ const struct command command_render = {
     .about =
         "Takes manifests of the whole platform, or as much of it as matters: organizations, data\n"
         "planes, environments, pipelines, projects, components, and component types, traits,\n"
-        "bindings, Secrets and ConfigMaps of yours. Prints, byte for byte, the objects that the\n"
-        "server would apply for each resource and component in the first environment of its\n"
-        "pipeline, the cell that they live in first. The built-in types, and what an\n"
-        "organization and a project bring along, are there by themselves.\n\n"
+        "bindings, Secrets and ConfigMaps of yours; of openchoreo.dev, too. Has the control plane's\n"
+        "own controllers work on them, and prints, byte for byte, the objects that the server would\n"
+        "apply for each resource and component in the first environment of its pipeline, or in\n"
+        "those that are asked for, without waiting for gates; the cell that they live in first. The\n"
+        "built-in types, and what an organization and a project bring along, are there by\n"
+        "themselves.\n\n"
         "Labels with uids are made of the uids that manifests say in metadata.uid, as those that\n"
         "`get -o yaml` prints do; without them they are left out. The labels and annotations of\n"
         "choreo.dev/, by which the server finds its objects again, are not part of it. -o table\n"

@@ -302,8 +302,8 @@ kind: Component
 metadata: {name: theirs}
 spec: {owner: {projectName: default}, componentType: {kind: ClusterComponentType, name: deployment/service}}
 YAML
-refuse "what the control plane translates" c render -f "$DIR/theirs.yaml" && says \
-    "the control plane makes choreo.dev's of openchoreo.dev's, and they are not rendered without it"
-check "others are rendered beside it" c render -f "$DIR/theirs.yaml" -f "$samples" -o table
+refuse "what nothing comes of says why, and the rest is rendered" c render -f "$DIR/theirs.yaml" \
+    -f "$samples" -o table && says user-service-development-development \
+    'theirs.yaml:1: component.openchoreo.dev/theirs: no Workload names component "theirs" of project'
 
 finish

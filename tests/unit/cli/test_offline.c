@@ -118,7 +118,7 @@ static void environments_and_clusters_can_be_chosen(void **state)
     assert_ok(choose(f), &f->err);
     has_targets(f, "web prod main/a\nweb prod main/b\n");
     f->cli.options.environment = "nowhere";
-    assert_err(choose(f), &f->err, ERR_NOT_FOUND, "there is no environment \"nowhere\"");
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND, "environment \"nowhere\" does not exist");
     f->cli.options.environment = NULL;
     f->cli.options.cluster = "c";
     assert_err(choose(f), &f->err, ERR_NOT_FOUND, "data plane \"main\" has no cluster \"c\"");
@@ -147,10 +147,9 @@ static void a_project_lists_components_and_a_binding_overrides(void **state)
     has_targets(f, "job development main/a\n");
     assert_slice(f->targets[0].deployment.project, "shop");
     assert_slice(f->targets[0].deployment.binding, "mine");
-    json_t *manifests;
-    const char *reason;
-    assert_ok(deployment_render(&f->offline.platform, &f->targets[0].deployment, &f->offline.arena,
-                                NULL, NULL, &manifests, &reason, &f->err),
+    const json_t *manifests;
+    const char *revision;
+    assert_ok(offline_manifests(&f->offline, &f->targets[0], false, &manifests, &revision, &f->err),
               &f->err);
     const json_t *deployment = NULL;
     for (size_t i = 0; i < json_array_size(manifests); i++) {
@@ -158,7 +157,6 @@ static void a_project_lists_components_and_a_binding_overrides(void **state)
         deployment = slice_eq_cstr(json_text_at(one, "kind"), "Deployment") ? one : deployment;
     }
     assert_int_equal(json_integer_value(json_at(deployment, "spec", "replicas", NULL)), 7);
-    json_decref(manifests);
 }
 
 static void what_stands_in_the_way_is_said_with_its_place(void **state)
@@ -193,15 +191,14 @@ static void an_error_leads_to_the_line_of_the_type(void **state)
                                         "        spec:\n"
                                         "          a: ${parameters.b}\n"),
               &f->err);
-    json_t *manifests;
-    const char *reason;
+    const json_t *manifests;
+    const char *revision;
     assert_ok(choose(f), &f->err);
-    int rc = deployment_render(&f->offline.platform, &f->targets[0].deployment, &f->offline.arena,
-                               NULL, NULL, &manifests, &reason, &f->err);
-    assert_int_equal(rc, ERR_UNPROCESSABLE);
-    assert_err(offline_place(&f->offline, &f->targets[0], &f->err), &f->err, ERR_UNPROCESSABLE,
-               ":35: componenttype.choreo.dev/service: resources[deployment].template.spec.a, "
-               "column 14: no such key: b (component web in environment development)");
+    assert_err(
+        offline_manifests(&f->offline, &f->targets[0], false, &manifests, &revision, &f->err),
+        &f->err, ERR_UNPROCESSABLE,
+        ":35: componenttype.choreo.dev/service: resources[deployment].template.spec.a, "
+        "column 14: no such key: b (component web in environment development)");
 }
 
 static void an_environment_is_where_its_template_says(void **state)
@@ -248,7 +245,7 @@ static void an_environment_is_where_its_template_says(void **state)
                "no region, \"b\" states no region");
     f->cli.options.environment = "bare";
     assert_err(choose(f), &f->err, ERR_NOT_FOUND,
-               "there is no environment template \"gone\" among the manifests");
+               "there is no EnvironmentTemplate \"gone\", which environment \"bare\" names");
 }
 
 static void faults_of_manifests_are_not_rendered(void **state)
