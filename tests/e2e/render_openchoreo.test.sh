@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# OpenChoreo's samples, rendered without a server and applied to one: what `choreo render` prints is
+# what the cluster has, object by object, uids aside; and with the uids that a server gave, the
+# revisions are the same. Every other sample renders, too.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../api/lib.sh"
+kubectl=${KUBECTL:-kubectl}
+for program in "$kubectl" python3; do
+    if ! command -v "$program" >/dev/null; then
+        echo "skipped: no $program here"
+        exit 77
+    fi
+done
+samples=${OPENCHOREO_DIR:-}/samples
+if [ ! -f "$samples/getting-started/all.yaml" ]; then
+    echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
+    exit 77
+fi
+
+DIR=$(mktemp -d)
+port=$((15000 + RANDOM % 15000))
+"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
+    --planes default/default --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
+server=$!
+trap stop EXIT
+for _ in $(seq 300); do
+    grep -q '^ready' "$DIR/out" && break
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+done
+if ! grep -q '^ready' "$DIR/out"; then
+    cat "$DIR/server.log"
+    exit 1
+fi
+export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
+k() { timeout 20 "$kubectl" "$@"; }
+c() { timeout 20 "$CHOREO_BIN/choreo" "$@"; }
+
+cat >"$DIR/plane.yaml" <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: ClusterDataPlane
+metadata: {name: default}
+spec:
+  planeID: default
+  clusterAgent: {clientCA: {value: x}}
+  gateway:
+    ingress:
+      external:
+        name: gateway-default
+        namespace: openchoreo-data-plane
+        http: {host: openchoreoapis.localhost, port: 19080, listenerName: http}
+  secretStoreRef: {name: default}
+YAML
+images=$samples/from-image
+files=(-f "$DIR/plane.yaml" -f "$samples/getting-started/all.yaml"
+    -f "$images/go-greeter-service/greeter-service.yaml"
+    -f "$images/react-starter-web-app/react-starter.yaml"
+    -f "$images/issue-reporter-schedule-task/github-issue-reporter.yaml")
+
+# becomes command...: it succeeds within 20 s.
+becomes() {
+    local end=$((SECONDS + 20))
+    while ((SECONDS < end)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.1
+    done
+    "$@"
+}
+
+# same FILE: what the rendered List holds is what is on the cluster and carries our label, no more and
+# no less. Of an object there only what was rendered is compared: the rest is the cluster's; labels
+# with uids and the revision's hash over them are the server's.
+same() {
+    KUBECONFIG=$DIR/planes/default/kubeconfig python3 - "$1" "$kubectl" <<'PY'
+import json, subprocess, sys
+
+def part_of(want, have, path):
+    if isinstance(want, dict) and isinstance(have, dict):
+        for key in want:
+            if not key.endswith("dp-resource-hash"): # over the labels
+                part_of(want[key], have.get(key), path + "." + key)
+    elif isinstance(want, list) and isinstance(have, list) and len(want) == len(have):
+        for i, one in enumerate(want):
+            part_of(one, have[i], "%s[%d]" % (path, i))
+    elif want != have:
+        sys.exit("%s: %r is rendered, %r is there" % (path, want, have))
+
+def get(*args):
+    out = subprocess.run([sys.argv[2], *args], capture_output=True, text=True, timeout=20)
+    if out.returncode != 0:
+        sys.exit(out.stderr)
+    return out.stdout
+
+def name_of(o):
+    return o["apiVersion"], o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]
+
+rendered = {name_of(o): o for o in json.load(open(sys.argv[1]))["items"]}
+kinds = get("api-resources", "--verbs=list", "-o", "name").split()
+there = json.loads(get("get", ",".join(kinds), "-A", "-l", "choreo.dev/control-plane", "-o", "json"))
+there = {name_of(o): o for o in there["items"]}
+if rendered.keys() != there.keys():
+    sys.exit("rendered only: %s; there only: %s" % (sorted(rendered.keys() - there.keys()),
+                                                    sorted(there.keys() - rendered.keys())))
+for name, o in rendered.items():
+    part_of(o, there[name], " ".join(name))
+    uids = {key for key in there[name]["metadata"]["labels"] if key.endswith("-uid")}
+    more = there[name]["metadata"]["labels"].keys() - o["metadata"].get("labels", {}).keys() - uids
+    if {key for key in more if not key.startswith(("choreo.dev/", "kubernetes.io/"))}:
+        sys.exit("%s: also has the labels %s" % (name, sorted(more)))
+print(len(rendered), "objects")
+PY
+}
+compared() { c render "${files[@]}" "$@" -o json >"$DIR/rendered.json" && same "$DIR/rendered.json"; }
+
+check "rendered before a server knows of it" c render "${files[@]}" -o table && says \
+    greeter-service-development react-starter-development github-issue-reporter-development
+for file in "${files[@]}"; do
+    [ "$file" = -f ] || check "apply ${file##*/}" k apply -f "$file"
+done
+check "the cluster has the same objects" becomes compared
+check "all are well" k wait --for=condition=Ready --timeout=20s components.openchoreo.dev --all
+
+# With the server's uids: the bytes.
+exported() {
+    local kinds
+    kinds=$(k api-resources --api-group=openchoreo.dev -o name | paste -sd,)
+    k get "$kinds,organizations,dataplanes,environments.choreo.dev,deploymentpipelines.choreo.dev" \
+        -A -o yaml >"$DIR/export.yaml" &&
+        k get projects.choreo.dev,components.choreo.dev -A -o yaml >"$DIR/more.yaml"
+}
+revisions() {
+    diff <(k get renderedreleases.choreo.dev -A \
+        -o 'jsonpath={range .items[*]}{.metadata.name} {.status.appliedHash}{"\n"}{end}' | sort) \
+        <(c render -f "$DIR/export.yaml" -f "$DIR/more.yaml" -o table --no-headers |
+            awk '{print $5, $7}' | sort)
+}
+check "exported" exported
+check "the same revisions" revisions
+check "where a field comes from" c explain-render "${files[@]}" --component greeter-service \
+    deployment.spec.replicas && says 'resources[deployment].template.spec.replicas'
+
+# An override of a binding of theirs, in an environment that no promotion has come to yet.
+cat >"$DIR/staging.yaml" <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: ReleaseBinding
+metadata: {name: greeter-service-staging, namespace: default}
+spec:
+  owner: {projectName: default, componentName: greeter-service}
+  environment: staging
+  componentTypeEnvironmentConfigs: {replicas: 3}
+YAML
+check "an override" c render "${files[@]}" -f "$DIR/staging.yaml" --component greeter-service \
+    --environment staging && says "replicas: 3" "environment staging"
+check "all environments" c render "${files[@]}" --component greeter-service --all -o table && says \
+    greeter-service-development greeter-service-staging greeter-service-production
+
+# What is wrong has its place.
+sed 's/allowedTraits:/allowedTrait:/' "$samples/getting-started/all.yaml" >"$DIR/all.yaml"
+refuse "an unknown field" c render -f "$DIR/all.yaml" && says "all.yaml:" "unknown field"
+check "a plane that no file holds" c render -f "$samples/getting-started/all.yaml" \
+    -f "$images/issue-reporter-schedule-task/github-issue-reporter.yaml" && says \
+    'note: data plane "default" is not among the manifests' "kind: CronJob"
+refuse "and has no gateway" c render -f "$samples/getting-started/all.yaml" \
+    -f "$images/go-greeter-service/greeter-service.yaml" && says \
+    "clustercomponenttype.openchoreo.dev/service: validations[1]:" \
+    "(component greeter-service in environment development)"
+
+# ---- every sample ----
+
+# Of no other kind than these nothing is rendered: they are the building cluster's.
+only_for_the_cluster() { grep -v 'ClusterWorkflowTemplate of argoproj.io/v1alpha1 is a kind that only a server'; }
+check "all of them" c render -R -f "$DIR/plane.yaml" -f "$samples" --all -o table
+all=$out
+if only_for_the_cluster <<<"$all" | grep -e note: -e samples; then
+    echo "FAILED: something of them was left out"
+    failures=$((failures + 1))
+fi
+for component in demo-app github-issue-reporter greeter-service react-starter; do
+    check "$component is there" grep -q "^default *$component " <<<"$all"
+done
+finish
