@@ -162,39 +162,12 @@ static struct deployment resource_deployment(const struct inputs *in, struct sli
                                .binding = binding};
 }
 
-static json_t *outputs_offline(const struct inputs *in, const struct deployment *d, struct err *err)
-{
-    struct render_resource resource;
-    const char *reason = NULL;
-    json_t *outputs = NULL;
-    size_t missing = 0;
-    if (deployment_resource(in->platform, d, in->arena, &resource, &reason, err) != 0 ||
-        render_outputs(&resource, &outputs, &missing, err) != 0) {
-        return NULL;
-    }
-    if (missing > 0) {
-        json_decref(outputs);
-        return NULL;
-    }
-    return outputs;
-}
-
 /* New, or NULL with the problem told. */
 static json_t *outputs_of(const struct inputs *in, struct deployment_needs *needs,
                           struct slice resource, const json_t *binding)
 {
-    struct err err = {0};
     const struct deployment d =
         resource_deployment(in, resource, object_name(binding), released(binding));
-    if (json_object_get(binding, "status") == NULL) {
-        json_t *outputs = outputs_offline(in, &d, &err);
-        if (outputs == NULL) {
-            problem(in, needs, resource, "OutputsNotResolved",
-                    "what resource \"%.*s\" puts out is not known without its cluster: %s",
-                    SLICE_ARG(resource), err.message);
-        }
-        return outputs;
-    }
     const json_t *rendered =
         deployment__get(in, "RenderedRelease", deployment_name_on(in->platform, in->arena, &d));
     const json_t *told = json_at(rendered, "status", "outputs", NULL);

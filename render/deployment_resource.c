@@ -1,14 +1,11 @@
 /* deployment_resource.c: a resource on one cluster.
  *
- * Its credentials are a Secret of the control plane, made once (see HACKING.md); offline, where
- * there is none, each has a text in its place that says so. */
+ * Its credentials are a Secret of the control plane, made once (see HACKING.md). */
 #include "base/crypto.h"
 #include "proto/object.h"
 #include "proto/promotion.h"
 #include "render/deployment_internal.h"
 #include "render/resource_release.h"
-
-#define UNKNOWN_OFFLINE "made-when-deployed"
 
 static void release_tree(void *tree)
 {
@@ -27,7 +24,6 @@ static int credentials_of(struct inputs *in, const json_t *wanted, json_t **out,
 {
     struct slice name = resource_credentials_name(in->arena, object_name(in->binding));
     const json_t *secret = deployment__get(in, "Secret", name);
-    bool offline = json_object_get(in->binding, "status") == NULL;
     json_t *all = json_object();
     struct buf text = {0};
     *out = all;
@@ -35,11 +31,7 @@ static int credentials_of(struct inputs *in, const json_t *wanted, json_t **out,
     for (size_t i = 0; i < json_array_size(wanted); i++) {
         struct slice key = json_text_at(json_array_get(wanted, i), "name");
         const json_t *data = json_object_get(secret, "data");
-        bool there = decode(json_object_getn(data, key.data, key.len), &text);
-        if (!there && secret == NULL && offline) {
-            buf_clear(&text);
-            buf_add_cstr(&text, UNKNOWN_OFFLINE);
-        } else if (!there) {
+        if (!decode(json_object_getn(data, key.data, key.len), &text)) {
             buf_free(&text);
             *reason = "CredentialsMissing";
             return err_set(err, ERR_NOT_FOUND,
