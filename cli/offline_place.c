@@ -164,9 +164,7 @@ int offline_place(struct offline *o, const struct offline_target *target, struct
 /* Nothing is there, and one does not qualify: all else is wrong in itself. */
 static int code_of(struct slice reason)
 {
-    struct slice end = SLICE("NotFound");
-    bool absent =
-        reason.len >= end.len && slice_eq(slice_sub(reason, reason.len - end.len, SIZE_MAX), end);
+    bool absent = slice_ends_with(reason, SLICE("NotFound"));
     return absent || slice_eq_cstr(reason, "NoClusterQualifies") ? ERR_NOT_FOUND
                                                                  : ERR_UNPROCESSABLE;
 }
@@ -174,8 +172,12 @@ static int code_of(struct slice reason)
 int offline__condition(const json_t *object, const char *type, struct err *err)
 {
     const json_t *c = object_condition(object, type);
-    return err_set(err, code_of(json_text_at(c, "reason")), "%.*s",
-                   SLICE_ARG(c != NULL ? json_text_at(c, "message") : SLICE("nothing came of it")));
+    struct slice message = c != NULL ? json_text_at(c, "message") : SLICE("nothing came of it");
+    /* What a cluster has not told yet, there is none to tell. */
+    size_t yet = slice_find(message, SLICE(" yet on cluster "));
+    return err_set(err, code_of(json_text_at(c, "reason")), "%.*s%s",
+                   SLICE_ARG(slice_sub(message, 0, yet)),
+                   yet == SIZE_MAX ? "" : " without its cluster");
 }
 
 int offline_manifests(struct offline *o, const struct offline_target *target, bool cell,

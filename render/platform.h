@@ -1,8 +1,8 @@
 /* platform.h: the platform's objects, as those see them who turn components into manifests.
  *
- * Controllers look into their snapshot (reconcile/controllers/common.h), which render/ does not know:
- * what becomes of a component is decided here and in release.h and deployment.h. Owner: objects are
- * the platform's, borrowed while nothing of it changes. Thread: the platform's. */
+ * Controllers look into their snapshot (reconcile/controllers/common.h), which render/ does not
+ * know: what becomes of a component is decided here and in release.h and deployment.h. Owner:
+ * objects are the platform's, borrowed while nothing of it changes. Thread: the platform's. */
 #ifndef RENDER_PLATFORM_H
 #define RENDER_PLATFORM_H
 
