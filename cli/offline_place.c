@@ -48,25 +48,29 @@ const char *offline__place_text(struct offline *o, const json_t *object, struct 
 
 /* ---- errors of templates ---- */
 
-/* What is called so in the namespace or in the cluster: a type or a trait, of ours or, by its
- * group, of OpenChoreo's. */
-static const json_t *template_named(struct offline *o, struct slice group, struct slice kind,
+static const json_t *get(struct offline *o, struct slice kind, struct slice ns, struct slice name)
+{
+    enum snapshot_kind of = snapshot_kind_named(kind);
+    return of == SNAPSHOT_KIND_COUNT
+               ? NULL
+               : snapshot_get(&o->rehearsal.snapshot, of,
+                              snapshot_cluster_scoped(of) ? SLICE("") : ns, name);
+}
+
+/* What is called so in the namespace or in the cluster: a type or a trait of ours; where
+ * OpenChoreo's count, of theirs if there is one. */
+static const json_t *template_named(struct offline *o, bool theirs, struct slice kind,
                                     struct slice ns, struct slice name)
 {
-    const char *full = arena_printf(&o->arena, "%.*s%s%.*s", SLICE_ARG(group),
-                                    group.len > 0 ? "/" : "", SLICE_ARG(kind));
-    enum snapshot_kind of = snapshot_kind_named(slice_of(full));
-    if (of == SNAPSHOT_KIND_COUNT) {
-        return NULL;
-    }
-    return snapshot_get(&o->rehearsal.snapshot, of, snapshot_cluster_scoped(of) ? SLICE("") : ns,
-                        name);
+    const char *full = arena_printf(&o->arena, OPENCHOREO_GROUP "/%.*s", SLICE_ARG(kind));
+    const json_t *found = theirs ? get(o, slice_of(full), ns, name) : NULL;
+    return found != NULL ? found : get(o, kind, ns, name);
 }
 
 /* The trait object of a use, by its instance's name; NULL: none. */
-static const json_t *trait_named(struct offline *o, const json_t *release, struct slice instance)
+static const json_t *trait_named(struct offline *o, bool theirs, const json_t *release,
+                                 struct slice instance)
 {
-    struct slice group = json_text(json_at(release, "spec", "componentType", "group", NULL));
     const json_t *lists[] = {json_at(release, "spec", "componentType", "spec", "traits", NULL),
                              json_at(release, "spec", "componentProfile", "traits", NULL)};
     for (size_t k = 0; k < 2; k++) {
@@ -75,9 +79,9 @@ static const json_t *trait_named(struct offline *o, const json_t *release, struc
             struct slice name = json_text_at(use, "name");
             if (slice_eq(json_text_at(use, "instanceName"), instance)) {
                 const json_t *local =
-                    template_named(o, group, SLICE("Trait"), object_ns(release), name);
+                    template_named(o, theirs, SLICE("Trait"), object_ns(release), name);
                 const json_t *shared =
-                    template_named(o, group, SLICE("ClusterTrait"), SLICE(""), name);
+                    template_named(o, theirs, SLICE("ClusterTrait"), SLICE(""), name);
                 bool own = k == 1 && slice_eq_cstr(json_text_at(use, "kind"), "Trait");
                 return own || shared == NULL ? local : shared;
             }
@@ -104,7 +108,7 @@ struct frozen {
     struct slice name;
     const json_t *release;
     const json_t *type;
-    struct slice group;
+    bool theirs; /* that may be one of OpenChoreo's */
 };
 
 static void find_frozen(struct offline *o, const struct deployment *d, struct frozen *f)
@@ -124,7 +128,11 @@ static void find_frozen(struct offline *o, const struct deployment *d, struct fr
     }
     f->release = snapshot_get(s, kind, d->ns, d->release);
     f->type = json_at(f->release, "spec", member, NULL);
-    f->group = deployment_is_cell(d) ? SLICE(OPENCHOREO_GROUP) : json_text_at(f->type, "group");
+    const json_t *of = snapshot_get(s, SNAPSHOT_COMPONENT, d->ns, d->component);
+    struct slice group = d->component.len > 0
+                             ? json_text(json_at(of, "spec", "componentType", "group", NULL))
+                             : json_text_at(f->type, "group");
+    f->theirs = deployment_is_cell(d) || slice_eq_cstr(group, OPENCHOREO_GROUP);
 }
 
 static int place_error(struct offline *o, const struct deployment *d, const char *place,
@@ -137,11 +145,11 @@ static int place_error(struct offline *o, const struct deployment *d, const char
     const json_t *object = NULL;
     if (slice_starts_with(path, SLICE("traits["))) {
         size_t close = slice_find(path, SLICE("]"));
-        object = trait_named(o, f.release, slice_sub(path, 7, close - 7));
+        object = trait_named(o, f.theirs, f.release, slice_sub(path, 7, close - 7));
         path = slice_sub(path, close + 2, SIZE_MAX);
     } else if (slice_starts_with(path, SLICE("resources[")) ||
                slice_find(path, SLICE("alidations[")) != SIZE_MAX) {
-        object = template_named(o, f.group, json_text_at(f.type, "kind"), d->ns,
+        object = template_named(o, f.theirs, json_text_at(f.type, "kind"), d->ns,
                                 json_text_at(f.type, "name"));
     }
     if (object == NULL) {

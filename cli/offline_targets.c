@@ -298,6 +298,10 @@ static void choose_cell(struct choosing *c, const struct snapshot_entry *entry)
     const struct snapshot_entry **all;
     c->object = snapshot_tree(c->s, entry);
     c->place = offline__place_text(c->o, c->object, SLICE(""));
+    if (json_at(c->object, "status", "namespace", NULL) == NULL) {
+        fail_by(c, c->object, READY);
+        return;
+    }
     const char *cell =
         arena_printf(&c->o->arena, "%.*s/%.*s", SLICE_ARG(owner_text(c->object, "projectName")),
                      SLICE_ARG(spec_text(c->object, "environment")));
@@ -308,9 +312,6 @@ static void choose_cell(struct choosing *c, const struct snapshot_entry *entry)
         if (c->options->cluster == NULL || slice_eq_cstr(d.cluster, c->options->cluster)) {
             *target_new(c) = (struct offline_target){.deployment = d, .cell = d, .place = c->place};
         }
-    }
-    if (count == 0) {
-        fail_by(c, c->object, READY);
     }
 }
 

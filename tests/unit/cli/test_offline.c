@@ -258,6 +258,307 @@ static void faults_of_manifests_are_not_rendered(void **state)
                &f->err, ERR_UNPROCESSABLE, "1 fault in 4 manifests");
 }
 
+/* Renders the first target: the object of a kind, of what it puts on its cluster. */
+static const json_t *first_of(struct fixture *f, const char *kind)
+{
+    const json_t *manifests = NULL;
+    const char *revision;
+    assert_true(f->count > 0);
+    assert_ok(offline_manifests(&f->offline, &f->targets[0], false, &manifests, &revision, &f->err),
+              &f->err);
+    assert_int_equal(strlen(revision), 64);
+    for (size_t i = 0; i < json_array_size(manifests); i++) {
+        if (slice_eq_cstr(json_text_at(json_array_get(manifests, i), "kind"), kind)) {
+            return json_array_get(manifests, i);
+        }
+    }
+    return NULL;
+}
+
+#define THEIRS                                                                                     \
+    "apiVersion: openchoreo.dev/v1alpha1\n"                                                        \
+    "kind: Environment\n"                                                                          \
+    "metadata: {name: test, namespace: default}\n"                                                 \
+    "spec: {dataPlaneRef: {kind: ClusterDataPlane, name: remote}}\n"                               \
+    "---\n"                                                                                        \
+    "apiVersion: openchoreo.dev/v1alpha1\n"                                                        \
+    "kind: DeploymentPipeline\n"                                                                   \
+    "metadata: {name: theirs, namespace: default}\n"                                               \
+    "spec:\n"                                                                                      \
+    "  promotionPaths:\n"                                                                          \
+    "  - {sourceEnvironmentRef: {name: test}, targetEnvironmentRefs: [{name: live}]}\n"            \
+    "---\n"                                                                                        \
+    "apiVersion: openchoreo.dev/v1alpha1\n"                                                        \
+    "kind: Project\n"                                                                              \
+    "metadata: {name: shop, namespace: default}\n"                                                 \
+    "spec: {deploymentPipelineRef: {name: theirs}, type: {kind: ProjectType, name: gone}}\n"       \
+    "---\n"                                                                                        \
+    "apiVersion: openchoreo.dev/v1alpha1\n"                                                        \
+    "kind: ComponentType\n"                                                                        \
+    "metadata: {name: thing, namespace: default}\n"                                                \
+    "spec:\n"                                                                                      \
+    "  workloadType: deployment\n"                                                                 \
+    "  environmentConfigs:\n"                                                                      \
+    "    openAPIV3Schema: {type: object, properties: {replicas: {type: integer, default: 1}}}\n"   \
+    "  resources:\n"                                                                               \
+    "  - id: deployment\n"                                                                         \
+    "    template:\n"                                                                              \
+    "      apiVersion: apps/v1\n"                                                                  \
+    "      kind: Deployment\n"                                                                     \
+    "      metadata: {name: \"${metadata.name}\"}\n"                                               \
+    "      spec:\n"                                                                                \
+    "        replicas: ${environmentConfigs.replicas}\n"                                           \
+    "        selector: {matchLabels: {a: b}}\n"                                                    \
+    "        template:\n"                                                                          \
+    "          metadata: {labels: {a: b}}\n"                                                       \
+    "          spec: {containers: [{name: main, image: \"${workload.container.image}\"}]}\n"       \
+    "---\n"                                                                                        \
+    "apiVersion: openchoreo.dev/v1alpha1\n"                                                        \
+    "kind: Component\n"                                                                            \
+    "metadata: {name: cart, namespace: default}\n"                                                 \
+    "spec:\n"                                                                                      \
+    "  autoDeploy: true\n"                                                                         \
+    "  owner: {projectName: shop}\n"                                                               \
+    "  componentType: {kind: ComponentType, name: deployment/thing}\n"                             \
+    "---\n"
+#define THEIR_WORKLOAD                                                                             \
+    "apiVersion: openchoreo.dev/v1alpha1\n"                                                        \
+    "kind: Workload\n"                                                                             \
+    "metadata: {name: any, namespace: default}\n"                                                  \
+    "spec:\n"                                                                                      \
+    "  owner: {projectName: shop, componentName: cart}\n"                                          \
+    "  container: {image: 'cart:1'}\n"
+
+static void openchoreos_manifests_are_rendered(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, THEIRS THEIR_WORKLOAD
+                        "---\n"
+                        "apiVersion: openchoreo.dev/v1alpha1\n"
+                        "kind: ReleaseBinding\n"
+                        "metadata: {name: mine, namespace: default}\n"
+                        "spec:\n"
+                        "  owner: {projectName: shop, componentName: cart}\n"
+                        "  environment: test\n"
+                        "  componentTypeEnvironmentConfigs: {replicas: 5}\n"
+                        "---\n"
+                        "apiVersion: openchoreo.dev/v1alpha1\n"
+                        "kind: ProjectReleaseBinding\n"
+                        "metadata: {name: cells, namespace: default}\n"
+                        "spec: {owner: {projectName: shop}, environment: test}\n"),
+              &f->err);
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND,
+               "projectreleasebinding.openchoreo.dev/cells: project \"shop\" has no release yet");
+    has_targets(f, "cart test remote/remote\n");
+    const json_t *deployment = first_of(f, "Deployment");
+    assert_int_equal(json_integer_value(json_at(deployment, "spec", "replicas", NULL)), 5);
+    assert_non_null(strstr(f->targets[0].place, ":38: component.openchoreo.dev/cart"));
+}
+
+static void openchoreos_component_without_a_workload_says_so(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, THEIRS WEB), &f->err);
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND,
+               ":38: component.openchoreo.dev/cart: no Workload names component \"cart\" of "
+               "project \"shop\" as its owner yet");
+}
+
+static void a_fault_in_openchoreos_type_has_its_line(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, THEIRS THEIR_WORKLOAD
+                        "---\n"
+                        "apiVersion: openchoreo.dev/v1alpha1\n"
+                        "kind: ComponentType\n"
+                        "metadata: {name: thing, namespace: default}\n"
+                        "spec:\n"
+                        "  workloadType: deployment\n"
+                        "  resources:\n"
+                        "  - id: deployment\n"
+                        "    template:\n"
+                        "      apiVersion: apps/v1\n"
+                        "      kind: Deployment\n"
+                        "      metadata: {name: \"${parameters.missing}\"}\n"),
+              &f->err);
+    const json_t *manifests;
+    const char *revision;
+    assert_ok(choose(f), &f->err);
+    assert_err(
+        offline_manifests(&f->offline, &f->targets[0], false, &manifests, &revision, &f->err),
+        &f->err, ERR_UNPROCESSABLE,
+        ":63: componenttype.openchoreo.dev/thing: resources[deployment].template.metadata.name, "
+        "column 14: no such key: missing (component cart in environment test)");
+    assert_int_equal(
+        offline_manifests(&f->offline, &f->targets[0], true, &manifests, &revision, &f->err), 0);
+}
+
+/* The image that the first target runs. */
+static struct slice image(struct fixture *f)
+{
+    const json_t *deployment = first_of(f, "Deployment");
+    const json_t *all = json_at(deployment, "spec", "template", "spec", "containers", NULL);
+    return json_text_at(json_array_get(all, 0), "image");
+}
+
+static void a_binding_keeps_the_release_that_it_names(void **state)
+{
+    struct fixture *f = *state;
+    static const char binding[] = "---\n"
+                                  "apiVersion: choreo.dev/v1\n"
+                                  "kind: ReleaseBinding\n"
+                                  "metadata: {name: mine, namespace: default}\n"
+                                  "spec:\n"
+                                  "  owner: {projectName: default, componentName: web}\n"
+                                  "  environment: development\n"
+                                  "  releaseName: web-old\n";
+    static const char release[] =
+        "---\n"
+        "apiVersion: choreo.dev/v1\n"
+        "kind: Release\n"
+        "metadata: {name: web-old, namespace: default}\n"
+        "spec:\n"
+        "  owner: {projectName: default, componentName: web}\n"
+        "  componentType:\n"
+        "    kind: ComponentType\n"
+        "    name: old\n"
+        "    spec:\n"
+        "      workloadType: deployment\n"
+        "      resources:\n"
+        "      - id: deployment\n"
+        "        template:\n"
+        "          apiVersion: apps/v1\n"
+        "          kind: Deployment\n"
+        "          metadata: {name: old}\n"
+        "          spec:\n"
+        "            selector: {matchLabels: {a: b}}\n"
+        "            template:\n"
+        "              metadata: {labels: {a: b}}\n"
+        "              spec: {containers: [{name: main, image: \"${workload.container.image}\"}]}\n"
+        "  workload: {container: {image: 'x:old'}}\n";
+    struct buf text = {0};
+    buf_addf(&text, "%s%s%s", PLATFORM WEB, binding, release);
+    assert_ok(open_text(f, buf_cstr(&text)), &f->err);
+    f->cli.options.cluster = "a";
+    assert_ok(choose(f), &f->err);
+    assert_slice(f->targets[0].deployment.release, "web-old");
+    assert_slice(image(f), "x:old");
+    offline_free(&f->offline);
+    /* Without it the component is rendered as it is. */
+    f->cli.options.filename.count = 0;
+    buf_clear(&text);
+    buf_addf(&text, "%s%s", PLATFORM WEB, binding);
+    (void)unlink(f->file);
+    assert_ok(open_text(f, buf_cstr(&text)), &f->err);
+    assert_ok(choose(f), &f->err);
+    assert_slice(f->targets[0].deployment.binding, "mine");
+    assert_slice(image(f), "x:1");
+    buf_free(&text);
+}
+
+static void what_it_depends_on_comes_along(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM WEB "---\n"
+                                        "apiVersion: choreo.dev/v1\n"
+                                        "kind: Component\n"
+                                        "metadata: {name: front}\n"
+                                        "spec:\n"
+                                        "  type: worker\n"
+                                        "  image: 'f:1'\n"
+                                        "  dependencies: [{name: web, type: component}]\n"),
+              &f->err);
+    f->cli.options.component = "front";
+    f->cli.options.environment = "prod";
+    f->cli.options.cluster = "b";
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "front prod main/b\n");
+    assert_slice(image(f), "f:1");
+}
+
+static void what_a_cluster_alone_knows_is_said(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM "apiVersion: choreo.dev/v1\n"
+                                    "kind: ResourceType\n"
+                                    "metadata: {name: queue}\n"
+                                    "spec:\n"
+                                    "  resources:\n"
+                                    "  - id: set\n"
+                                    "    template:\n"
+                                    "      apiVersion: v1\n"
+                                    "      kind: Service\n"
+                                    "      metadata: {name: \"${metadata.name}\"}\n"
+                                    "      spec: {ports: [{port: 1}]}\n"
+                                    "  outputs:\n"
+                                    "  - {name: host, value: \"${applied.set.status.address}\"}\n"
+                                    "---\n"
+                                    "apiVersion: choreo.dev/v1\n"
+                                    "kind: Component\n"
+                                    "metadata: {name: job}\n"
+                                    "spec:\n"
+                                    "  type: worker\n"
+                                    "  image: 'j:1'\n"
+                                    "  dependencies: [{name: q, type: queue}]\n"),
+              &f->err);
+    const json_t *manifests;
+    const char *revision;
+    f->cli.options.component = "job";
+    f->cli.options.cluster = "a";
+    assert_ok(choose(f), &f->err);
+    assert_err(
+        offline_manifests(&f->offline, &f->targets[0], false, &manifests, &revision, &f->err),
+        &f->err, ERR_UNPROCESSABLE,
+        "component.choreo.dev/job in environment development: it depends on resource "
+        "\"default-q\", whose outputs are not known without its cluster");
+}
+
+static void what_does_not_come_by_itself_can_be_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM "apiVersion: choreo.dev/v1\n"
+                                    "kind: Component\n"
+                                    "metadata: {name: web}\n"
+                                    "spec: {type: worker, image: 'x:1', autoDeploy: false}\n"),
+              &f->err);
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "");
+    f->cli.options.component = "web";
+    f->cli.options.cluster = "a";
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "web development main/a\n");
+    assert_slice(image(f), "x:1");
+}
+
+static void what_has_to_be_built_has_no_image(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM "apiVersion: choreo.dev/v1\n"
+                                    "kind: Component\n"
+                                    "metadata: {name: web}\n"
+                                    "spec: {source: {git: {repository: 'https://x.y/z'}}}\n"),
+              &f->err);
+    assert_err(choose(f), &f->err, ERR_UNPROCESSABLE,
+               ":18: component.choreo.dev/web: it is built from source, and nothing is built "
+               "without a server");
+}
+
+static void a_namespace_is_an_organization(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(open_text(f, PLATFORM "{apiVersion: v1, kind: Namespace, metadata: {name: acme}}\n"
+                                    "---\n"
+                                    "apiVersion: choreo.dev/v1\n"
+                                    "kind: Component\n"
+                                    "metadata: {name: web, namespace: acme}\n"
+                                    "spec: {type: worker, image: 'x:1'}\n"),
+              &f->err);
+    f->cli.options.cluster = "a";
+    assert_ok(choose(f), &f->err);
+    has_targets(f, "web development main/a\n");
+    assert_slice(f->targets[0].deployment.ns, "acme");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +571,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_error_leads_to_the_line_of_the_type, setup, teardown),
         cmocka_unit_test_setup_teardown(an_environment_is_where_its_template_says, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_of_manifests_are_not_rendered, setup, teardown),
+        cmocka_unit_test_setup_teardown(openchoreos_manifests_are_rendered, setup, teardown),
+        cmocka_unit_test_setup_teardown(openchoreos_component_without_a_workload_says_so, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_fault_in_openchoreos_type_has_its_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_binding_keeps_the_release_that_it_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_it_depends_on_comes_along, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_cluster_alone_knows_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_does_not_come_by_itself_can_be_asked_for, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_has_to_be_built_has_no_image, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_namespace_is_an_organization, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
