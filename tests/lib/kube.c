@@ -1,26 +1,11 @@
-/* kube.c: requests are parsed by hand (the only client is libcurl), answered at once.
- *
- * A connection gathers bytes until a whole request is there, answers it and goes on; a watch turns
- * its connection into a chunked stream of events that match its kind and selector. */
-#include "tests/lib/kube.h"
+/* kube.c: the objects, and what may be asked of them. A watch turns its connection into a chunked
+ * stream of events that match its kind and selector. */
+#include "tests/lib/kube_internal.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-struct conn {
-    uv_tcp_t tcp;
-    struct kube *k;
-    struct list link;
-    struct buf in;
-    char *watch_kind; /* "apps/v1/Deployment" while it is a watch */
-    char *watch_selector;
-    char *log; /* "POD/CONTAINER" while it follows that */
-    bool closing;
-};
 
 struct route {
     const char *prefix; /* "/api/v1" */
@@ -50,15 +35,7 @@ static const struct route routes[] = {
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
-struct request {
-    struct slice method;
-    struct slice path;
-    struct slice query;
-    struct slice agent;
-    struct slice body;
-};
-
-static const char *text(const json_t *o, const char *a, const char *b)
+const char *kube__text(const json_t *o, const char *a, const char *b)
 {
     const char *s = json_string_value(b != NULL ? json_at(o, a, b, NULL) : json_at(o, a, NULL));
     return s != NULL ? s : "";
@@ -66,82 +43,8 @@ static const char *text(const json_t *o, const char *a, const char *b)
 
 static void key_of(const json_t *o, struct buf *out)
 {
-    buf_addf(out, "%s/%s/%s/%s", text(o, "apiVersion", NULL), text(o, "kind", NULL),
-             text(o, "metadata", "namespace"), text(o, "metadata", "name"));
-}
-
-/* ---- writing ---- */
-
-struct out {
-    uv_write_t req;
-    char *data;
-};
-
-static void on_written(uv_write_t *req, int status)
-{
-    struct out *o = CONTAINER_OF(req, struct out, req);
-    (void)status;
-    free(o->data);
-    free(o);
-}
-
-static void send_bytes(struct conn *c, struct slice bytes)
-{
-    struct out *o = mem_zero(sizeof(*o));
-    o->data = slice_dup(bytes);
-    uv_buf_t b = uv_buf_init(o->data, (unsigned)bytes.len);
-    if (c->closing || uv_write(&o->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) != 0) {
-        free(o->data);
-        free(o);
-    }
-}
-
-static void answer(struct conn *c, int status, const json_t *body)
-{
-    struct buf text = {0};
-    struct buf all = {0};
-    json_canonical(body, &text);
-    buf_addf(&all, "HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n",
-             status, text.len);
-    if (c->k->retry_after_s > 0 && (status == 429 || status == 503)) {
-        buf_addf(&all, "retry-after: %d\r\n", c->k->retry_after_s);
-    }
-    buf_add_cstr(&all, "\r\n");
-    buf_add(&all, buf_slice(&text));
-    send_bytes(c, buf_slice(&all));
-    buf_free(&text);
-    buf_free(&all);
-}
-
-static void answer_status(struct conn *c, int status, const char *message)
-{
-    json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:i}", "kind", "Status", "apiVersion", "v1",
-                             "status", "Failure", "message", message, "code", status);
-    answer(c, status, body);
-    json_decref(body);
-}
-
-static void conn_closed(uv_handle_t *handle)
-{
-    struct conn *c = CONTAINER_OF((uv_tcp_t *)handle, struct conn, tcp);
-    if (c->watch_kind != NULL) {
-        c->k->watches_open--;
-    }
-    c->k->logs_open -= c->log != NULL ? 1 : 0;
-    list_remove(&c->link);
-    buf_free(&c->in);
-    free(c->log);
-    free(c->watch_kind);
-    free(c->watch_selector);
-    free(c);
-}
-
-static void conn_close(struct conn *c)
-{
-    if (!c->closing) {
-        c->closing = true;
-        uv_close((uv_handle_t *)&c->tcp, conn_closed);
-    }
+    buf_addf(out, "%s/%s/%s/%s", kube__text(o, "apiVersion", NULL), kube__text(o, "kind", NULL),
+             kube__text(o, "metadata", "namespace"), kube__text(o, "metadata", "name"));
 }
 
 /* ---- objects and watches ---- */
@@ -168,7 +71,8 @@ static bool selected(const json_t *object, const char *selector)
 static void tell(struct kube *k, const char *type, const json_t *object)
 {
     struct buf kind = {0};
-    buf_addf(&kind, "%s/%s", text(object, "apiVersion", NULL), text(object, "kind", NULL));
+    buf_addf(&kind, "%s/%s", kube__text(object, "apiVersion", NULL),
+             kube__text(object, "kind", NULL));
     json_t *event = json_pack("{s:s, s:O}", "type", type, "object", object);
     struct buf line = {0};
     struct buf chunk = {0};
@@ -176,10 +80,10 @@ static void tell(struct kube *k, const char *type, const json_t *object)
     buf_addf(&chunk, "%zx\r\n%.*s\n\r\n", line.len + 1, SLICE_ARG(buf_slice(&line)));
     LIST_FOREACH(link, &k->conns)
     {
-        struct conn *c = CONTAINER_OF(link, struct conn, link);
+        struct kube_conn *c = CONTAINER_OF(link, struct kube_conn, link);
         if (c->watch_kind != NULL && slice_eq_cstr(buf_slice(&kind), c->watch_kind) &&
             selected(object, c->watch_selector)) {
-            send_bytes(c, buf_slice(&chunk));
+            kube__send(c, buf_slice(&chunk));
         }
     }
     json_decref(event);
@@ -209,7 +113,7 @@ static void stamp(struct kube *k, json_t *object)
 /* What a Deployment's controller would say. */
 static void run(struct kube *k, json_t *object)
 {
-    if (strcmp(text(object, "kind", NULL), "Deployment") != 0) {
+    if (strcmp(kube__text(object, "kind", NULL), "Deployment") != 0) {
         return;
     }
     json_t *replicas = json_at(object, "spec", "replicas", NULL);
@@ -251,14 +155,14 @@ void kube_remove(struct kube *k, const char *key)
     stamp(k, object);
     tell(k, "DELETED", object);
     /* A namespace takes what it holds along. */
-    if (strcmp(text(object, "kind", NULL), "Namespace") == 0) {
+    if (strcmp(kube__text(object, "kind", NULL), "Namespace") == 0) {
         const char *other;
         json_t *value;
         void *next;
         json_object_foreach_safe(k->objects, next, other, value)
         {
-            if (strcmp(text(value, "metadata", "namespace"), text(object, "metadata", "name")) ==
-                0) {
+            if (strcmp(kube__text(value, "metadata", "namespace"),
+                       kube__text(object, "metadata", "name")) == 0) {
                 char *copy = mem_strdup(other);
                 kube_remove(k, copy);
                 free(copy);
@@ -274,9 +178,9 @@ void kube_say(struct kube *k, const char *line)
     buf_addf(&chunk, "%zx\r\n%s\n\r\n", strlen(line) + 1, line);
     LIST_FOREACH(link, &k->conns)
     {
-        struct conn *c = CONTAINER_OF(link, struct conn, link);
+        struct kube_conn *c = CONTAINER_OF(link, struct kube_conn, link);
         if (c->watch_kind != NULL) {
-            send_bytes(c, buf_slice(&chunk));
+            kube__send(c, buf_slice(&chunk));
         }
     }
     buf_free(&chunk);
@@ -286,41 +190,14 @@ void kube_cut_watches(struct kube *k)
 {
     LIST_FOREACH(link, &k->conns)
     {
-        struct conn *c = CONTAINER_OF(link, struct conn, link);
+        struct kube_conn *c = CONTAINER_OF(link, struct kube_conn, link);
         if (c->watch_kind != NULL) {
-            conn_close(c);
+            kube__close(c);
         }
     }
 }
 
 /* ---- requests ---- */
-
-static char *parameter(struct slice query, const char *name)
-{
-    struct slice rest = query;
-    struct slice pair;
-    while (slice_split(&rest, '&', &pair)) {
-        struct slice value = pair;
-        struct slice key;
-        slice_split(&value, '=', &key);
-        if (!slice_eq_cstr(key, name)) {
-            continue;
-        }
-        struct buf out = {0};
-        for (size_t i = 0; i < value.len; i++) {
-            unsigned code;
-            if (value.data[i] == '%' && i + 2 < value.len &&
-                sscanf(value.data + i + 1, "%2x", &code) == 1) {
-                buf_add_char(&out, (char)code);
-                i += 2;
-            } else {
-                buf_add_char(&out, value.data[i]);
-            }
-        }
-        return buf_take(&out);
-    }
-    return mem_strdup("");
-}
 
 static void merge(json_t *into, const json_t *from)
 {
@@ -337,7 +214,7 @@ static void merge(json_t *into, const json_t *from)
     }
 }
 
-static void note(struct kube *k, const struct request *r, const char *key, bool preconditions)
+static void note(struct kube *k, const struct kube_request *r, const char *key, bool preconditions)
 {
     buf_addf(&k->log, "%.*s %s%s\n", SLICE_ARG(r->method), key, preconditions ? " fenced" : "");
     buf_addf(&k->agents, "%.*s\n", SLICE_ARG(r->agent));
@@ -345,24 +222,25 @@ static void note(struct kube *k, const struct request *r, const char *key, bool 
 
 static bool violates(const json_t *there, const char *uid, const char *version)
 {
-    return (uid[0] != '\0' && strcmp(uid, text(there, "metadata", "uid")) != 0) ||
-           (version[0] != '\0' && strcmp(version, text(there, "metadata", "resourceVersion")) != 0);
+    return (uid[0] != '\0' && strcmp(uid, kube__text(there, "metadata", "uid")) != 0) ||
+           (version[0] != '\0' &&
+            strcmp(version, kube__text(there, "metadata", "resourceVersion")) != 0);
 }
 
-static void serve_patch(struct conn *c, const struct request *r, const char *key)
+static void serve_patch(struct kube_conn *c, const struct kube_request *r, const char *key)
 {
     struct kube *k = c->k;
     json_t *patch = NULL;
     struct err err;
     k->patches++;
     if (json_parse(r->body, &patch, &err) != 0) {
-        answer_status(c, 400, err.message);
+        kube__answer_status(c, 400, err.message);
         return;
     }
-    const char *uid = text(patch, "metadata", "uid");
+    const char *uid = kube__text(patch, "metadata", "uid");
     json_t *there = json_object_get(k->objects, key);
     char *ns_key = NULL;
-    const char *ns = text(patch, "metadata", "namespace");
+    const char *ns = kube__text(patch, "metadata", "namespace");
     if (ns[0] != '\0') {
         struct buf b = {0};
         buf_addf(&b, "v1/Namespace//%s", ns);
@@ -370,17 +248,17 @@ static void serve_patch(struct conn *c, const struct request *r, const char *key
     }
     note(k, r, key, uid[0] != '\0');
     if (ns_key != NULL && json_object_get(k->objects, ns_key) == NULL) {
-        answer_status(c, 404, "namespaces not found");
+        kube__answer_status(c, 404, "namespaces not found");
     } else if ((there == NULL && uid[0] != '\0') ||
                (there != NULL &&
-                violates(there, uid, text(patch, "metadata", "resourceVersion")))) {
-        answer_status(c, 409, "the object has been modified");
+                violates(there, uid, kube__text(patch, "metadata", "resourceVersion")))) {
+        kube__answer_status(c, 409, "the object has been modified");
     } else {
         json_t *next = there != NULL ? json_deep_copy(there) : json_object();
         json_object_del(json_object_get(patch, "metadata"), "resourceVersion");
         merge(next, patch);
         if (there != NULL && json_equal(next, there)) {
-            answer(c, 200, there);
+            kube__answer(c, 200, there);
             json_decref(next);
         } else {
             if (there != NULL &&
@@ -390,7 +268,7 @@ static void serve_patch(struct conn *c, const struct request *r, const char *key
                                     json_integer(json_integer_value(g) + 1));
             }
             kube_set(k, next);
-            answer(c, there != NULL ? 200 : 201, json_object_get(k->objects, key));
+            kube__answer(c, there != NULL ? 200 : 201, json_object_get(k->objects, key));
             if (k->meddle != NULL) {
                 k->meddle(k, key);
             }
@@ -400,7 +278,7 @@ static void serve_patch(struct conn *c, const struct request *r, const char *key
     json_decref(patch);
 }
 
-static void serve_delete(struct conn *c, const struct request *r, const char *key)
+static void serve_delete(struct kube_conn *c, const struct kube_request *r, const char *key)
 {
     struct kube *k = c->k;
     json_t *options = NULL;
@@ -414,24 +292,25 @@ static void serve_delete(struct conn *c, const struct request *r, const char *ke
     const char *version = json_string_value(json_object_get(p, "resourceVersion"));
     note(k, r, key, uid != NULL && version != NULL);
     if (there == NULL) {
-        answer_status(c, 404, "not found");
+        kube__answer_status(c, 404, "not found");
     } else if (violates(there, uid != NULL ? uid : "", version != NULL ? version : "")) {
-        answer_status(c, 409, "the UID or resourceVersion in the precondition does not match");
+        kube__answer_status(c, 409,
+                            "the UID or resourceVersion in the precondition does not match");
     } else if (k->keep_deleted) {
         json_object_set_new(json_object_get(there, "metadata"), "deletionTimestamp",
                             json_string("2026-01-01T00:00:00Z"));
         kube_set(k, json_incref(there));
-        answer(c, 200, there);
+        kube__answer(c, 200, there);
     } else {
         kube_remove(k, key);
         json_t *ok = json_pack("{s:s, s:s}", "kind", "Status", "status", "Success");
-        answer(c, 200, ok);
+        kube__answer(c, 200, ok);
         json_decref(ok);
     }
     json_decref(options);
 }
 
-static void end_watch(struct conn *c)
+static void end_watch(struct kube_conn *c)
 {
     char line[160];
     int len = snprintf(
@@ -442,15 +321,15 @@ static void end_watch(struct conn *c)
     buf_addf(&all,
              "HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s",
              len, line);
-    send_bytes(c, buf_slice(&all));
+    kube__send(c, buf_slice(&all));
     buf_free(&all);
 }
 
-static void serve_list(struct conn *c, const struct route *route, const struct request *r)
+static void serve_list(struct kube_conn *c, const struct route *route, const struct kube_request *r)
 {
     struct kube *k = c->k;
-    char *selector = parameter(r->query, "labelSelector");
-    char *watch = parameter(r->query, "watch");
+    char *selector = kube__parameter(r->query, "labelSelector");
+    char *watch = kube__parameter(r->query, "watch");
     char version[24];
     if (strcmp(watch, "true") == 0) {
         struct buf kind = {0};
@@ -465,7 +344,7 @@ static void serve_list(struct conn *c, const struct route *route, const struct r
         c->watch_kind = buf_take(&kind);
         c->watch_selector = selector;
         k->watches_open++;
-        send_bytes(c, SLICE("HTTP/1.1 200 X\r\ncontent-type: application/json\r\n"
+        kube__send(c, SLICE("HTTP/1.1 200 X\r\ncontent-type: application/json\r\n"
                             "transfer-encoding: chunked\r\n\r\n"));
         free(watch);
         return;
@@ -477,103 +356,19 @@ static void serve_list(struct conn *c, const struct route *route, const struct r
     json_t *object;
     json_object_foreach(k->objects, key, object)
     {
-        if (strcmp(text(object, "apiVersion", NULL), route->api_version) == 0 &&
-            strcmp(text(object, "kind", NULL), route->kind) == 0 && selected(object, selector)) {
+        if (strcmp(kube__text(object, "apiVersion", NULL), route->api_version) == 0 &&
+            strcmp(kube__text(object, "kind", NULL), route->kind) == 0 &&
+            selected(object, selector)) {
             json_array_append(json_object_get(list, "items"), object);
         }
     }
-    answer(c, 200, list);
+    kube__answer(c, 200, list);
     json_decref(list);
     free(selector);
     free(watch);
 }
 
-static void send_chunk(struct conn *c, const char *text)
-{
-    struct buf chunk = {0};
-    buf_addf(&chunk, "%zx\r\n", strlen(text));
-    buf_add_cstr(&chunk, text);
-    buf_add_cstr(&chunk, "\r\n");
-    send_bytes(c, buf_slice(&chunk));
-    buf_free(&chunk);
-}
-
-void kube_log(struct kube *k, const char *key, const char *said)
-{
-    struct buf all = {0};
-    buf_add_cstr(&all, text(k->logs, key, NULL));
-    buf_add_cstr(&all, said);
-    k->logs = k->logs != NULL ? k->logs : json_object();
-    json_object_set_new(k->logs, key, json_str(buf_slice(&all)));
-    buf_free(&all);
-    LIST_FOREACH(link, &k->conns)
-    {
-        struct conn *c = CONTAINER_OF(link, struct conn, link);
-        if (c->log != NULL && strcmp(c->log, key) == 0) {
-            send_chunk(c, said);
-        }
-    }
-}
-
-void kube_log_end(struct kube *k, const char *key)
-{
-    LIST_FOREACH(link, &k->conns)
-    {
-        struct conn *c = CONTAINER_OF(link, struct conn, link);
-        if (c->log != NULL && strcmp(c->log, key) == 0) {
-            send_bytes(c, SLICE("0\r\n\r\n"));
-            free(c->log);
-            c->log = NULL;
-            k->logs_open--;
-        }
-    }
-}
-
-size_t kube_log_unsent(const struct kube *k)
-{
-    size_t bytes = 0;
-    LIST_FOREACH(link, &k->conns)
-    {
-        const struct conn *c = CONTAINER_OF(link, struct conn, link);
-        bytes += uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-    }
-    return bytes;
-}
-
-/* .../pods/POD/log?container=C&follow=true */
-static void serve_log(struct conn *c, const struct request *r)
-{
-    struct kube *k = c->k;
-    struct slice pod = slice_sub(r->path, 0, r->path.len - strlen("/log"));
-    char *container = parameter(r->query, "container");
-    char *follow = parameter(r->query, "follow");
-    struct buf key = {0};
-    while (slice_find(pod, SLICE("/")) != SIZE_MAX) {
-        pod = slice_sub(pod, slice_find(pod, SLICE("/")) + 1, SIZE_MAX);
-    }
-    buf_addf(&k->logs_asked, "%.*s?%.*s\n", SLICE_ARG(pod), SLICE_ARG(r->query));
-    buf_addf(&key, "%.*s/%s", SLICE_ARG(pod), container);
-    if (json_object_get(k->logs, buf_cstr(&key)) == NULL) {
-        answer_status(c, 400, "container is waiting to start");
-    } else {
-        send_bytes(c, SLICE("HTTP/1.1 200 X\r\ncontent-type: text/plain\r\n"
-                            "transfer-encoding: chunked\r\n\r\n"));
-        if (text(k->logs, buf_cstr(&key), NULL)[0] != '\0') {
-            send_chunk(c, text(k->logs, buf_cstr(&key), NULL));
-        }
-        if (strcmp(follow, "true") == 0) {
-            c->log = buf_take(&key);
-            k->logs_open++;
-        } else {
-            send_bytes(c, SLICE("0\r\n\r\n"));
-        }
-    }
-    buf_free(&key);
-    free(container);
-    free(follow);
-}
-
-static bool serve_discovery(struct conn *c, struct slice path)
+static bool serve_discovery(struct kube_conn *c, struct slice path)
 {
     json_t *list = json_pack("{s:[]}", "resources");
     bool found = false;
@@ -586,7 +381,7 @@ static bool serve_discovery(struct conn *c, struct slice path)
         }
     }
     if (found) {
-        answer(c, 200, list);
+        kube__answer(c, 200, list);
     }
     json_decref(list);
     return found;
@@ -621,13 +416,13 @@ static const struct route *find_route(struct slice path, struct slice *ns, struc
     return NULL;
 }
 
-static void serve_object(struct conn *c, const struct request *r)
+static void serve_object(struct kube_conn *c, const struct kube_request *r)
 {
     struct slice ns;
     struct slice name;
     const struct route *route = find_route(r->path, &ns, &name);
     if (route == NULL) {
-        answer_status(c, 404, "the server could not find the requested resource");
+        kube__answer_status(c, 404, "the server could not find the requested resource");
         return;
     }
     if (name.len == 0) {
@@ -643,174 +438,38 @@ static void serve_object(struct conn *c, const struct request *r)
     if (mutation && meant && c->k->fail_count > 0) {
         c->k->fail_count--;
         if (c->k->fail_status == 0) {
-            conn_close(c);
+            kube__close(c);
         } else {
-            answer_status(c, c->k->fail_status,
-                          c->k->fail_message != NULL ? c->k->fail_message : "told to fail");
+            kube__answer_status(c, c->k->fail_status,
+                                c->k->fail_message != NULL ? c->k->fail_message : "told to fail");
         }
     } else if (slice_eq_cstr(r->method, "PATCH")) {
         serve_patch(c, r, buf_cstr(&key));
     } else if (slice_eq_cstr(r->method, "DELETE")) {
         serve_delete(c, r, buf_cstr(&key));
     } else if (there == NULL) {
-        answer_status(c, 404, "not found");
+        kube__answer_status(c, 404, "not found");
     } else {
-        answer(c, 200, there);
+        kube__answer(c, 200, there);
     }
     buf_free(&key);
 }
 
-static void serve(struct conn *c, const struct request *r)
+void kube__serve(struct kube_conn *c, const struct kube_request *r)
 {
     c->k->requests++;
     if (c->k->silent) {
         return;
     }
     if (c->k->unauthorized) {
-        answer_status(c, 401, "Unauthorized");
+        kube__answer_status(c, 401, "Unauthorized");
     } else if (slice_eq_cstr(r->path, "/version")) {
         json_t *v = json_pack("{s:s}", "gitVersion", "v1.32.5");
-        answer(c, 200, v);
+        kube__answer(c, 200, v);
         json_decref(v);
     } else if (slice_ends_with(r->path, SLICE("/log"))) {
-        serve_log(c, r);
+        kube__serve_log(c, r);
     } else if (!serve_discovery(c, r->path)) {
         serve_object(c, r);
     }
-}
-
-static struct slice header(struct slice head, const char *name)
-{
-    struct slice rest = head;
-    struct slice line;
-    while (slice_split(&rest, '\n', &line)) {
-        struct slice value = line;
-        struct slice key;
-        slice_split(&value, ':', &key);
-        if (key.len == strlen(name) && strncasecmp(key.data, name, key.len) == 0) {
-            return slice_trim(value);
-        }
-    }
-    return (struct slice){0};
-}
-
-/* Serves the first whole request of what came; false if there is none. */
-static bool serve_one(struct conn *c)
-{
-    struct slice all = buf_slice(&c->in);
-    size_t end = slice_find(all, SLICE("\r\n\r\n"));
-    if (end == SIZE_MAX) {
-        return false;
-    }
-    struct slice head = slice_sub(all, 0, end);
-    uint64_t length = 0;
-    slice_u64(header(head, "content-length"), &length);
-    if (all.len < end + 4 + length) {
-        return false;
-    }
-    struct request r = {0};
-    struct slice rest = head;
-    struct slice target;
-    slice_split(&rest, ' ', &r.method);
-    slice_split(&rest, ' ', &target);
-    r.query = target;
-    slice_split(&r.query, '?', &r.path);
-    r.agent = header(head, "user-agent");
-    r.body = slice_sub(all, end + 4, length);
-    serve(c, &r);
-    buf_shift(&c->in, end + 4 + length);
-    return true;
-}
-
-static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
-{
-    (void)handle;
-    *buf = uv_buf_init(mem_alloc(size), (unsigned)size);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    struct conn *c = CONTAINER_OF((uv_tcp_t *)stream, struct conn, tcp);
-    if (n > 0) {
-        buf_add(&c->in, slice_make(buf->base, (size_t)n));
-    }
-    free(buf->base);
-    if (n < 0) {
-        conn_close(c);
-        return;
-    }
-    while (!c->closing && serve_one(c)) {
-    }
-}
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct kube *k = CONTAINER_OF((uv_tcp_t *)listener, struct kube, listener);
-    struct conn *c = mem_zero(sizeof(*c));
-    assert(status == 0);
-    c->k = k;
-    uv_tcp_init(&k->loop->uv, &c->tcp);
-    list_push_back(&k->conns, &c->link);
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0 ||
-        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0) {
-        conn_close(c);
-    }
-}
-
-static void listen_on(struct kube *k, uint16_t port)
-{
-    struct sockaddr_in address;
-    int len = sizeof(address);
-    uv_tcp_init(&k->loop->uv, &k->listener);
-    uv_ip4_addr("127.0.0.1", port, &address);
-    int rc = uv_tcp_bind(&k->listener, (const struct sockaddr *)&address, 0);
-    rc = rc != 0 ? rc : uv_listen((uv_stream_t *)&k->listener, 64, on_connection);
-    rc = rc != 0 ? rc : uv_tcp_getsockname(&k->listener, (struct sockaddr *)&address, &len);
-    assert(rc == 0);
-    k->port = ntohs(address.sin_port);
-    k->listening = true;
-}
-
-void kube_start(struct kube *k, struct loop *loop)
-{
-    *k = (struct kube){.loop = loop, .version = 100};
-    k->objects = json_object();
-    list_init(&k->conns);
-    listen_on(k, 0);
-}
-
-void kube_restart(struct kube *k)
-{
-    listen_on(k, k->port);
-}
-
-void kube_stop(struct kube *k)
-{
-    if (k->listening) {
-        k->listening = false;
-        uv_close((uv_handle_t *)&k->listener, NULL);
-    }
-    LIST_FOREACH(link, &k->conns)
-    {
-        conn_close(CONTAINER_OF(link, struct conn, link));
-    }
-}
-
-void kube_free(struct kube *k)
-{
-    json_decref(k->objects);
-    json_decref(k->logs);
-    buf_free(&k->logs_asked);
-    buf_free(&k->log);
-    buf_free(&k->agents);
-}
-
-void kube_config(const struct kube *k, struct buf *out)
-{
-    buf_addf(out,
-             "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
-             "clusters: [{name: c, cluster: {server: \"http://127.0.0.1:%u\"}}]\n"
-             "users: [{name: u, user: {token: secret}}]\n"
-             "contexts: [{name: c, context: {cluster: c, user: u}}]\n",
-             k->port);
 }
