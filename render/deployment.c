@@ -8,6 +8,7 @@
 #include "proto/promotion.h"
 #include "render/cell.h"
 #include "render/deployment_internal.h"
+#include "render/derived.h"
 #include "render/name.h"
 #include "render/pipeline.h"
 #include "render/run.h"
@@ -78,7 +79,7 @@ static void add_sources(const struct inputs *in, const json_t *list, json_t *out
 }
 
 /* The Secrets, SecretReferences and ConfigMaps that the workload or anything that overrides it
- * refers to. */
+ * refers to, and the Secrets with credentials for its image. */
 static json_t *sources(const struct inputs *in)
 {
     json_t *out = json_array();
@@ -98,6 +99,10 @@ static json_t *sources(const struct inputs *in)
     add_sources(in, json_object_get(own, "files"), out);
     add_sources(in, json_object_get(overrides, "env"), out);
     add_sources(in, json_object_get(here, "env"), out);
+    const json_t *pull = derive_pull_names(json_object_get(in->release, "spec"));
+    for (size_t i = 0; i < json_array_size(pull); i++) {
+        add_source(in, "Secret", json_text(json_array_get(pull, i)), out);
+    }
     return out;
 }
 

@@ -533,9 +533,14 @@ static int derive_configurations(struct deriving *d, json_t *variables, json_t *
     if (rc == 0) {
         rc = place_all(d, "files", "files");
     }
+    json_t *pull = json_array();
+    rc = rc == 0 ? derive_pull_secrets(d->arena, d->in, pull, d->err) : rc;
     if (rc == 0) {
-        json_object_set_new(derived, "configurations", configuration_methods(d));
+        json_t *methods = configuration_methods(d);
+        json_object_set(methods, "toImagePullSecrets", pull);
+        json_object_set_new(derived, "configurations", methods);
     }
+    json_decref(pull);
     return rc;
 }
 

@@ -16,5 +16,14 @@ int derive_workload(struct arena *arena, const struct render_component *in, json
 /* dependencies.c */
 int derive_dependencies(struct arena *arena, const struct render_component *in, json_t *variables,
                         json_t *derived, struct err *err);
+/* pull_secrets.c: appends to list {name}, as pods refer to it, of each Secret that the release's
+ * imagePullSecrets name; with type and data if it is among the sources. Errors: ERR_UNPROCESSABLE
+ * (it holds something else). */
+int derive_pull_secrets(struct arena *arena, const struct render_component *in, json_t *list,
+                        struct err *err);
+/* The names, or NULL. release is a Release's spec. */
+const json_t *derive_pull_names(const json_t *release);
+/* Whether a Secret holds credentials for images, by its type. */
+bool derive_is_pull_secret(const json_t *secret);
 
 #endif

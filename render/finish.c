@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/crypto.h"
+#include "render/derived.h"
 #include "render/manifest.h"
 #include "render/pipeline.h"
 #include "render/shape.h"
@@ -115,8 +116,10 @@ static int by_order(const void *a, const void *b)
 static bool is_configuration(const json_t *object)
 {
     const char *kind = text_of(object, "kind");
-    return strcmp(kind, "ConfigMap") == 0 || strcmp(kind, "Secret") == 0 ||
-           strcmp(kind, "ExternalSecret") == 0;
+    if (strcmp(kind, "Secret") == 0) {
+        return !derive_is_pull_secret(object); /* the kubelet reads it, and pods do not */
+    }
+    return strcmp(kind, "ConfigMap") == 0 || strcmp(kind, "ExternalSecret") == 0;
 }
 
 static bool is_workload(const json_t *object, struct slice type)

@@ -145,6 +145,7 @@ DERIVED(toSecretEnvsByContainer)
 DERIVED(toConfigFileList)
 DERIVED(toSecretFileList)
 DERIVED(toSecretValues)
+DERIVED(toImagePullSecrets)
 DERIVED(toServicePorts)
 
 static void release_tree(void *tree)
@@ -190,6 +191,7 @@ static const struct cel_function functions[] = {
     {"toConfigFileList", "dyn.() dyn", toConfigFileList},
     {"toSecretFileList", "dyn.() dyn", toSecretFileList},
     {"toSecretValues", "dyn.() dyn", toSecretValues},
+    {"toImagePullSecrets", "dyn.() dyn", toImagePullSecrets},
     {"toServicePorts", "dyn.() dyn", toServicePorts},
     {"toEndpointResources", "dyn.(string) optional(dyn)", to_endpoint_resources},
 };

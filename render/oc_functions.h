@@ -3,7 +3,7 @@
  *     oc_omit() oc_merge(m, ...) oc_generate_name(part, ...) oc_dns_label(part, ...) oc_hash(text)
  *     configurations.toContainerEnvFrom() .toContainerVolumeMounts() .toVolumes()
  *         .toConfigEnvsByContainer() .toSecretEnvsByContainer() .toConfigFileList()
- *         .toSecretFileList() .toSecretValues()
+ *         .toSecretFileList() .toSecretValues() .toImagePullSecrets()
  *     dependencies.toContainerEnvs() .toContainerVolumeMounts() .toVolumes()
  *     workload.toServicePorts() .toEndpointResources(endpoint)
  *

@@ -1,5 +1,6 @@
 // What every cell has, replaced: a platform engineer with kubectl takes the built-in template, changes it,
 // and rolls it out to one environment; what is added comes, what is left out goes, and nobody is in the way.
+// What is beside a component there besides: credentials for its image.
 'use strict';
 
 const {test, before, after} = require('node:test');
@@ -149,4 +150,31 @@ check('a type that is deleted while it is used leaves all as it is', async () =>
   await environment({cell: null});
   await until('the former one to be back', async () => (await inCell('live', 'limitranges')).length === 1 &&
     !(await inCell('live', 'configmaps')).includes('team'), 20000);
+});
+
+check('credentials for images reach the cell, change without new pods, and go with the component', async () => {
+  const registry = password => ({
+    apiVersion: 'v1', kind: 'Secret', metadata: {name: 'registry', namespace: 'default'}, type: 'kubernetes.io/dockerconfigjson',
+    stringData: {'.dockerconfigjson': JSON.stringify({auths: {'registry.example.com': {username: 'pull', password}}})},
+  });
+  const pulled = async () => (await on('development', 'secrets'))
+    .filter(s => s.type === 'kubernetes.io/dockerconfigjson' && s.metadata.namespace.startsWith('dp-default-shop-'));
+  const says = async text => {
+    const [secret] = await pulled();
+    return secret !== undefined && Buffer.from(secret.data['.dockerconfigjson'], 'base64').includes(text);
+  };
+  const pods = async () => (await on('development', 'deployments', 'web-')).spec.template;
+  await apply(registry('first'),
+      object('Component', 'web', {project: 'shop', image: 'nginx:1.27', endpoints: [{name: 'http', port: 80}], imagePullSecrets: ['registry']}));
+  await until('the credentials', () => says('first'), 20000);
+  const named = await until('pods with them', async () => {
+    const template = await pods();
+    return template.spec.imagePullSecrets !== undefined && template;
+  });
+  assert.deepEqual(named.spec.imagePullSecrets, [{name: (await pulled())[0].metadata.name}]);
+  await apply(registry('second'));
+  await until('the new ones', () => says('second'), 20000);
+  assert.deepEqual(await pods(), named);
+  await cluster.choreo('delete', 'component', 'web', '-n', 'default');
+  await until('them to be gone', async () => (await pulled()).length === 0, 20000);
 });
