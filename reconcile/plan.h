@@ -118,9 +118,8 @@ bool plan_has_controller(enum snapshot_kind kind);
  * what is on a plane, only its own shard knows. */
 bool plan_of_every_shard(enum snapshot_kind kind);
 /* What a cluster starts with, created if absent: the Organization `default` and the built-in
- * ClusterComponentTypes, ClusterResourceTypes, ClusterProjectType and ClusterWorkflows. For the
- * system shard's leader.
- */
+ * ClusterComponentTypes, ClusterResourceTypes, ClusterTrait, ClusterProjectType and
+ * ClusterWorkflows. For the system shard's leader. */
 void bootstrap_plan(const struct snapshot *s, struct plan *plan);
 
 /* The controllers: entry is of their kind, and there. */

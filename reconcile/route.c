@@ -10,6 +10,7 @@
 #include "reconcile/controllers/promotion.h"
 #include "reconcile/controllers/release_set.h"
 #include "reconcile/route_internal.h"
+#include "render/pipeline.h"
 
 /* A sum over so many is put off by as many milliseconds; a status that is passed on, by a few, so
  * that what changes together is told together. While it only says that work is under way, a binding
@@ -488,6 +489,9 @@ static void route_kind(struct route *r, enum snapshot_kind kind, struct slice ns
         break;
     case SNAPSHOT_CLUSTER_TRAIT:
         route__all(r, SNAPSHOT_COMPONENT);
+        if (slice_eq_cstr(name, RENDER_POLICY)) { /* which no release freezes */
+            route__all(r, SNAPSHOT_RENDERED);
+        }
         break;
     case SNAPSHOT_RESOURCE:
     case SNAPSHOT_RESOURCE_TYPE:

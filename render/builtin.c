@@ -4,11 +4,12 @@
 
 #include "base/yaml.h"
 #include "render/builtin_internal.h"
+#include "render/pipeline.h"
 
 static bool is_type(size_t file, bool resource)
 {
     return !slice_eq_cstr(builtin_files[file].name, "cell") &&
-           !slice_eq_cstr(builtin_files[file].name, "openchoreo-policy") &&
+           !slice_eq_cstr(builtin_files[file].name, RENDER_POLICY) &&
            !slice_eq_cstr(builtin_files[file].name, "own-policies") &&
            builtin_files[file].resource == resource;
 }

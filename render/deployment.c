@@ -147,6 +147,8 @@ static int render_workload(struct inputs *in, json_t **manifests, const char **r
             .resources = needs.resources,
             .sources = needed,
             .openchoreo = openchoreo,
+            .policy = openchoreo ? deployment__get_global(in, "ClusterTrait", SLICE(RENDER_POLICY))
+                                 : NULL,
             .tolerant = openchoreo,
             .programs = in->programs,
             .trace = in->trace,

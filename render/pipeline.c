@@ -265,16 +265,21 @@ static void release_tree(void *tree)
 }
 
 /* Beside the type's objects, and out of its traits' reach. */
-static int add_policy(struct rendering *r, struct err *err)
+static int apply_policy(struct rendering *r, struct err *err)
 {
-    json_t *policy = NULL;
-    int rc = builtin_load(SLICE("openchoreo-policy"), &policy, err);
-    if (rc == 0) {
-        arena_own(&r->arena, policy, release_tree);
-        rc = resources_render(&r->scope, json_at(policy, "spec", "creates", NULL), SLICE("policy"),
-                              &r->list, err);
+    json_t *instance = json_pack("{s:s, s:s}", "kind", "ClusterTrait", "name", RENDER_POLICY);
+    json_t *builtin = NULL;
+    int rc = r->in->policy == NULL ? builtin_load(SLICE(RENDER_POLICY), &builtin, err) : 0;
+    const json_t *policy = r->in->policy != NULL ? r->in->policy : builtin;
+    const struct trait_use use = {.instance = instance,
+                                  .spec = json_object_get(policy, "spec"),
+                                  .path = SLICE(RENDER_POLICY)};
+    arena_own(&r->arena, instance, release_tree);
+    if (builtin != NULL) {
+        arena_own(&r->arena, builtin, release_tree);
     }
-    return rc;
+    rc = rc == 0 ? apply_trait(r, &use, false, err) : rc;
+    return rc == 0 ? apply_trait(r, &use, true, err) : rc;
 }
 
 int render_component(const struct render_component *in, json_t **manifests, struct err *err)
@@ -292,7 +297,7 @@ int render_component(const struct render_component *in, json_t **manifests, stru
         rc = render_type(&r, spec, err);
     }
     if (rc == 0 && in->openchoreo) {
-        rc = add_policy(&r, err);
+        rc = apply_policy(&r, err);
     }
     if (rc == 0) {
         json_t *standard = context_labels(&in->id);

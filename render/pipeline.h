@@ -18,6 +18,8 @@
 struct cel_cache;
 struct trace;
 
+#define RENDER_POLICY "openchoreo-policy"
+
 enum {
     RENDER_COST_MAX = 1000 * 1000, /* CEL cost of one call, all expressions together; the built-in
                                     * types need some thousands */
@@ -89,9 +91,11 @@ struct render_component {
     /* Added to metadata of every manifest (not to pods); ours win. Objects of strings, or NULL. */
     const json_t *labels;
     const json_t *annotations;
-    /* As OpenChoreo renders its components: who may talk to the component is added
-     * (builtin/openchoreo-policy.yaml). */
+    /* As OpenChoreo renders its components: who may talk to the component is added, by a
+     * ClusterTrait called RENDER_POLICY, after all others. policy is that object; NULL: the
+     * built-in one. */
     bool openchoreo;
+    const json_t *policy;
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */
     /* Parameters that a type or trait does not know are dropped, as OpenChoreo does; otherwise they
      * are errors, since a misspelt one would be lost silently. */

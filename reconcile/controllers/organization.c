@@ -8,6 +8,7 @@
  */
 #include "reconcile/controllers/common.h"
 #include "render/builtin.h"
+#include "render/pipeline.h"
 #include "render/plane_access.h"
 #include "render/run_builtin.h"
 
@@ -239,6 +240,7 @@ void bootstrap_plan(const struct snapshot *s, struct plan *plan)
     for (size_t i = 0; i < builtin_resource_count(); i++) {
         create_builtin(s, SNAPSHOT_CLUSTER_RESOURCE_TYPE, builtin_resource_name(i), plan);
     }
+    create_builtin(s, SNAPSHOT_CLUSTER_TRAIT, SLICE(RENDER_POLICY), plan);
     create_builtin(s, SNAPSHOT_CLUSTER_PROJECT_TYPE, SLICE("cell"), plan);
     for (size_t i = 0; i < run_builtin_count(); i++) {
         create_builtin(s, SNAPSHOT_CLUSTER_WORKFLOW, run_builtin_name(i), plan);

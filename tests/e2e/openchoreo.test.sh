@@ -329,6 +329,21 @@ check "they go" k delete components.openchoreo.dev/shop resourcereleasebindings.
 gone() { cluster -n "$cell" get statefulset,deployment -l openchoreo.dev/resource=orders -o name; }
 check "and the database" becomes "" gone
 
+check "what all of them have is replaced" k replace -f - <<'YAML'
+apiVersion: choreo.dev/v1
+kind: ClusterTrait
+metadata: {name: openchoreo-policy}
+spec:
+  creates:
+    - template:
+        apiVersion: networking.k8s.io/v1
+        kind: NetworkPolicy
+        metadata: {name: "own-${metadata.componentName}", namespace: "${metadata.namespace}"}
+        spec: {podSelector: {matchLabels: "${metadata.podSelectors}"}, policyTypes: [Ingress]}
+YAML
+policies() { cluster -n "$cell" get networkpolicies -l openchoreo.dev/component=greeter-service -o name; }
+check "and what it made before is gone" becomes networkpolicy.networking.k8s.io/own-greeter-service policies
+
 check "a component goes" k delete components.openchoreo.dev greeter-service
 left() { cluster get "$kinds" -A -l openchoreo.dev/component=greeter-service -o name; }
 check "and all that was made of it" becomes "" left

@@ -133,6 +133,20 @@ static void a_type_of_cells_concerns_cells_and_environments(void **state)
     assert_int_equal(f->told_ms[SNAPSHOT_BINDING], NOT_TOLD);
 }
 
+/* The trait that every component of OpenChoreo's has is not in its release. */
+static void a_trait_of_all_concerns_what_is_rendered(void **state)
+{
+    struct fixture *f = *state;
+    platform(f, "False", "False");
+    change(f, SNAPSHOT_CLUSTER_TRAIT, true); /* it is called web */
+    assert_int_equal(f->told_ms[SNAPSHOT_COMPONENT], 0);
+    assert_int_equal(f->told_ms[SNAPSHOT_RENDERED], NOT_TOLD);
+    forget(f);
+    route_change(&f->s, SNAPSHOT_CLUSTER_TRAIT, (struct slice){0}, SLICE("openchoreo-policy"), true,
+                 on_told, f);
+    assert_int_equal(f->told_ms[SNAPSHOT_RENDERED], 0);
+}
+
 /* It may name the type of its cells, which environments tell of. */
 static void an_organization_concerns_its_environments(void **state)
 {
@@ -152,6 +166,7 @@ int main(void)
         T(an_own_status_waits_and_an_own_spec_does_not),
         T(a_type_of_cells_concerns_cells_and_environments),
         T(an_organization_concerns_its_environments),
+        T(a_trait_of_all_concerns_what_is_rendered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,6 +174,8 @@ static int render_case(const json_t *input, json_t **manifests, struct err *err)
         .sources = json_object_get(input, "secrets"),
         .labels = json_object_get(input, "labels"),
         .annotations = json_object_get(input, "annotations"),
+        .openchoreo = json_is_true(json_object_get(input, "openchoreo")),
+        .policy = json_object_get(input, "policy"),
         .cost_limit = (uint64_t)json_integer_value(json_object_get(input, "costLimit"))};
     rc = render_component(&in, manifests, err);
     json_decref(release);
