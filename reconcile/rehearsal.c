@@ -185,8 +185,9 @@ static int give_credentials(struct rehearsal *r, struct slice plane, struct err 
     return rc;
 }
 
-static int put_new(struct rehearsal *r, enum snapshot_kind kind, const json_t *object,
-                   struct err *err)
+/* As it is, but for what every object has. */
+static int put_as_is(struct rehearsal *r, enum snapshot_kind kind, const json_t *object,
+                     struct err *err)
 {
     struct buf body = {0};
     uint32_t splice;
@@ -222,7 +223,7 @@ int rehearsal_put(struct rehearsal *r, const json_t *object, struct err *err)
     const struct snapshot_entry *entry = snapshot_find(&r->snapshot, kind, w.ns, w.name);
     struct slice uid = object_uid(object);
     bool same = entry != NULL && (uid.len == 0 || slice_eq(uid, entry->uid));
-    int rc = same ? admit_write(r, &w, entry, &arena, err) : put_new(r, kind, object, err);
+    int rc = same ? admit_write(r, &w, entry, &arena, err) : put_as_is(r, kind, object, err);
     if (rc == 0 && kind == SNAPSHOT_DATAPLANE) {
         rc = give_credentials(r, w.name, err);
     }
@@ -296,7 +297,8 @@ static void let_in(struct rehearsal *r, const struct snapshot_entry *entry)
     json_t *copy = json_deep_copy(binding);
     status_set(copy, "releaseName", json_str(asked));
     status_set(copy, "releaseUID", json_str(release->uid));
-    (void)rehearsal_put(r, copy, NULL);
+    /* A status alone: there is nothing to admit. */
+    (void)put_as_is(r, entry->kind, copy, NULL);
     json_decref(copy);
 }
 
