@@ -3,11 +3,10 @@
  * The controls are those of https://kubernetes.io/docs/concepts/security/pod-security-standards/
  * (as of Kubernetes 1.34), field by field. Where in an object its pods are depends on the kind, and
  * of operators' kinds nobody knows all; so the whole object is walked, and a field is known by its
- * name and its parent's. Names are compared without regard to case, as some that read objects do.
+ * name and its parent's, without regard to case, as some that read objects know it.
  * Beyond the standard: a pod chooses no node by name (which passes the scheduler by), no priority
  * of the system's, and a claim no volume by name (which may hold another's data). */
 #include <string.h>
-#include <strings.h>
 
 #include "render/tenant_internal.h"
 
@@ -80,9 +79,24 @@ static bool may_do_anything(const struct tenant_look *look)
     return slice_eq_cstr(json_text_at(look->t->own_types, "podSecurity"), "privileged");
 }
 
+/* The next letter of a key, as Go's decoders see it: without case, and the long s and the Kelvin
+ * sign (of two and three bytes) as the letters that they are forms of. */
+static char next_letter(const char **key)
+{
+    const char *at = *key;
+    bool long_s = strncmp(at, "\xc5\xbf", 2) == 0;
+    bool kelvin = strncmp(at, "\xe2\x84\xaa", 3) == 0;
+    *key = at + (long_s ? 2 : kelvin ? 3 : 1);
+    return long_s ? 's' : kelvin ? 'k' : *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+}
+
 static bool same(const char *key, const char *name)
 {
-    return strcasecmp(key, name) == 0;
+    bool equal = true;
+    while (equal && *key != '\0' && *name != '\0') {
+        equal = next_letter(&key) == next_letter(&name);
+    }
+    return equal && *key == *name;
 }
 
 static bool among(const json_t *value, const char *const *allowed)
@@ -123,26 +137,52 @@ static bool is_free(const char *key)
     return false;
 }
 
+/* Orders that others on a cluster take from annotations, for pods and against the cell. */
+static const struct {
+    const char *prefix;
+    const char *reason;
+} orders[] = {
+    {"sidecar.istio.io/user", "gives a sidecar what nobody looks at"}, /* userVolume: a hostPath */
+    {"sidecar.istio.io/proxyImage", "gives a sidecar what nobody looks at"},
+    {"sidecar.istio.io/bootstrapOverride", "gives a sidecar what nobody looks at"},
+    {"inject.istio.io/", "gives a sidecar what nobody looks at"},
+    {"k8s.v1.cni.cncf.io/", "takes a pod to networks without the cell's policies"},
+    {"external-dns.alpha.kubernetes.io/", "takes a name that may be another's"},
+};
+
 /* How profiles were said before they were fields. */
+static bool says_profile(struct slice key, struct slice text)
+{
+    static const char *const prefixes[] = {"container.apparmor.security.beta.kubernetes.io",
+                                           "seccomp.security.alpha.kubernetes.io",
+                                           "container.seccomp.security.alpha.kubernetes.io"};
+    bool says = false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        says = says || slice_starts_with(key, slice_of(prefixes[i]));
+    }
+    return says && !slice_eq_cstr(text, "runtime/default") &&
+           !slice_eq_cstr(text, "docker/default") && !slice_starts_with(text, SLICE("localhost/"));
+}
+
 static void look_at_annotations(struct tenant_look *look, const json_t *map, const json_t *holder)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)map, key, value)
     {
-        struct slice name = slice_of(key);
-        bool says =
-            slice_starts_with(name, SLICE("container.apparmor.security.beta.kubernetes.io")) ||
-            slice_starts_with(name, SLICE("seccomp.security.alpha.kubernetes.io")) ||
-            slice_starts_with(name, SLICE("container.seccomp.security.alpha.kubernetes.io"));
-        struct slice text = json_text(value);
-        if (says && !slice_eq_cstr(text, "runtime/default") &&
-            !slice_eq_cstr(text, "docker/default") &&
-            !slice_starts_with(text, SLICE("localhost/"))) {
+        if (says_profile(slice_of(key), json_text(value)) && !may_do_anything(look)) {
             tenant__fault_at(look, key, holder, CONFINEMENT, BASELINE);
+        }
+        for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+            if (slice_starts_with(slice_of(key), slice_of(orders[i].prefix))) {
+                tenant__fault_at(look, key, value, orders[i].reason, NULL);
+            }
         }
     }
 }
+
+/* Who has it is let in where only the platform's own pods are (builtin/openchoreo-policy.yaml). */
+#define SYSTEM_COMPONENT "openchoreo.dev/system-component"
 
 /* What reaches into the node by a volume that the pod has is about the container that mounts it. */
 static void look_at_mounts(struct tenant_look *look, const json_t *pod)
@@ -223,8 +263,11 @@ static void walk_object(struct tenant_look *look, const char *parent, const json
         if (!is_free(parent) || !json_is_string(value)) {
             judge_member(look, parent, key, value, about);
         }
-        if (same(key, "annotations") && !may_do_anything(look)) {
+        if (same(key, "annotations")) {
             look_at_annotations(look, value, about);
+        }
+        if (same(parent, "labels") && strcmp(key, SYSTEM_COMPONENT) == 0) {
+            tenant__fault(look, key, value, "says that it is the platform's own", NULL);
         }
         walk(look, key, value, holder);
         look->path.len = len;

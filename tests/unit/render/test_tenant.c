@@ -206,6 +206,10 @@ static void test_pods_of_all_kinds(void **state)
         OBJECT("example.com/v1", "Database",
                "spec: {podOverride: {Volumes: [{HOSTPATH: {path: /}}]}}"),
         OBJECT("example.com/v1", "Database", "spec: {podOverride: {volumes: {v: {hostPath: /}}}}"),
+        OBJECT("example.com/v1", "Database",
+               "spec: {ho\xc5\xbf"
+               "tPath: /}"),
+        OBJECT("example.com/v1", "Database", "spec: {hostNetwor\xe2\x84\xaa: true}"),
         OBJECT("argoproj.io/v1alpha1", "Workflow",
                "spec: {entrypoint: m, templates: [{name: m, container: {image: i}, " HOST_PATH
                "}]}"),
@@ -340,6 +344,43 @@ static void test_hostnames_that_are_allowed(void **state)
     tenant_expect("not below either", &out, "hostnames[0]");
 }
 
+#define ANNOTATED(annotation)                                                                      \
+    "{apiVersion: batch/v1, kind: Job, metadata: {name: it}, spec: {template: {metadata: "         \
+    "{annotations: {" annotation "}}, spec: {restartPolicy: Never, " CONTAINERS "}}}}"
+
+/* Orders to others on the cluster, which they take from where nobody looks. */
+static void test_annotations_and_labels(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {
+        ANNOTATED("sidecar.istio.io/userVolume: '{\"h\": {\"hostPath\": {\"path\": \"/\"}}}'"),
+        ANNOTATED("sidecar.istio.io/proxyImage: mine"),
+        ANNOTATED("inject.istio.io/templates: mine"),
+        ANNOTATED("k8s.v1.cni.cncf.io/networks: kube-system/host"),
+        "{apiVersion: v1, kind: Service, metadata: {name: it, annotations: "
+        "{external-dns.alpha.kubernetes.io/hostname: www.globex.com}}, spec: {ports: [{port: "
+        "80}]}}",
+        "{apiVersion: v1, kind: Pod, metadata: {name: it, labels: "
+        "{openchoreo.dev/system-component: "
+        "gateway}}, spec: {" CONTAINERS "}}",
+        OBJECT(
+            "argoproj.io/v1alpha1", "Workflow",
+            "spec: {entrypoint: m, podMetadata: {labels: {openchoreo.dev/system-component: a}}}"),
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct outcome out =
+            made_by("ComponentType", refused[i], "ownTypes: {podSecurity: privileged}");
+        tenant_expect(refused[i], &out,
+                      "(ComponentType shipper) may not; a ClusterComponentType may");
+        out = made_by("ClusterComponentType", refused[i], NULL);
+        tenant_expect(refused[i], &out, NULL);
+    }
+    struct outcome out =
+        made_by("ComponentType",
+                ANNOTATED("sidecar.istio.io/inject: 'false', prometheus.io/scrape: 'true'"), NULL);
+    tenant_expect("others", &out, NULL);
+}
+
 #define BINDING(role, subject)                                                                     \
     OBJECT("rbac.authorization.k8s.io/v1", "RoleBinding",                                          \
            "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: " role                            \
@@ -380,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_pods_of_all_kinds),
         cmocka_unit_test(test_single_kinds),
         cmocka_unit_test(test_hostnames_that_are_allowed),
+        cmocka_unit_test(test_annotations_and_labels),
         cmocka_unit_test(test_bindings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
