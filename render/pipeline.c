@@ -81,22 +81,43 @@ static struct tenancy tenancy_of(const struct rendering *r, const struct render_
                             .built_in = &r->built_in};
 }
 
+static void release_tree(void *tree)
+{
+    json_decref(tree);
+}
+
+/* The templates of a built-in file; the arena's. */
+static int built_in_creates(struct rendering *r, const char *file, const json_t **creates,
+                            struct err *err)
+{
+    json_t *object = NULL;
+    int rc = builtin_load(slice_of(file), &object, err);
+    if (rc == 0) {
+        arena_own(&r->arena, object, release_tree);
+        *creates = json_at(object, "spec", "creates", NULL);
+    }
+    return rc;
+}
+
+static struct render_maker type_maker(const struct rendering *r)
+{
+    return maker_of(r, json_object_get(r->in->release, "componentType"), "ComponentType");
+}
+
 /* A copy of a built-in type may make what that makes. */
 static int judge_type(struct rendering *r, struct err *err)
 {
-    json_t *policy = NULL;
-    const struct render_maker maker =
-        maker_of(r, json_object_get(r->in->release, "componentType"), "ComponentType");
+    const struct render_maker maker = type_maker(r);
+    const json_t *creates = NULL;
     if (!tenant_is(&maker)) {
         return 0;
     }
-    int rc = builtin_load(SLICE("own-policies"), &policy, err);
+    int rc = built_in_creates(r, "own-policies", &creates, err);
     if (rc == 0) {
         const struct tenancy tenancy = tenancy_of(r, &maker);
-        tenant_built_in(&r->scope, json_at(policy, "spec", "creates", NULL), &r->built_in);
+        tenant_built_in(&r->scope, creates, &r->built_in);
         rc = tenant_judge(&tenancy, &r->list, NULL, err);
     }
-    json_decref(policy);
     return rc;
 }
 
@@ -259,9 +280,11 @@ static int render_type(struct rendering *r, const json_t *spec, struct err *err)
     return rc == 0 ? apply_traits(r, spec, true, err) : rc;
 }
 
-static void release_tree(void *tree)
+static bool is_policy(const json_t *template)
 {
-    json_decref(tree);
+    struct slice kind = json_text(json_at(template, "template", "kind", NULL));
+    return slice_ends_with(kind.len > 0 ? kind : json_text_at(template, "kind"),
+                           SLICE("NetworkPolicy"));
 }
 
 /* Beside the type's objects, and out of its traits' reach. */
@@ -271,15 +294,40 @@ static int apply_policy(struct rendering *r, struct err *err)
     json_t *builtin = NULL;
     int rc = r->in->policy == NULL ? builtin_load(SLICE(RENDER_POLICY), &builtin, err) : 0;
     const json_t *policy = r->in->policy != NULL ? r->in->policy : builtin;
-    const struct trait_use use = {.instance = instance,
-                                  .spec = json_object_get(policy, "spec"),
-                                  .path = SLICE(RENDER_POLICY)};
+    const struct trait_use use = {
+        .instance = instance,
+        .spec = json_object_get(policy, "spec"),
+        .maker = {.kind = SLICE("ClusterTrait"), .name = SLICE(RENDER_POLICY)},
+        .path = SLICE(RENDER_POLICY)};
     arena_own(&r->arena, instance, release_tree);
     if (builtin != NULL) {
         arena_own(&r->arena, builtin, release_tree);
     }
     rc = rc == 0 ? apply_trait(r, &use, false, err) : rc;
     return rc == 0 ? apply_trait(r, &use, true, err) : rc;
+}
+
+/* A tenant's type cannot open what the cell denies; what its component declares is open all the
+ * same. */
+static int add_own_policy(struct rendering *r, struct err *err)
+{
+    const struct render_maker maker = type_maker(r);
+    const json_t *creates = NULL;
+    json_t *policies = json_array();
+    bool wanted = tenant_is(&maker) &&
+                  json_is_true(json_at(r->context.variables, "organization", "defaultDeny", NULL));
+    for (size_t i = 0; i < r->list.count; i++) {
+        wanted = wanted && !is_policy(r->list.items[i].object);
+    }
+    int rc = wanted ? built_in_creates(r, "own-policies", &creates, err) : 0;
+    for (size_t i = 0; i < json_array_size(creates) && json_array_size(policies) < 2; i++) {
+        if (is_policy(json_array_get(creates, i))) { /* one of each provider's */
+            json_array_append(policies, json_array_get(creates, i));
+        }
+    }
+    rc = rc == 0 ? resources_render(&r->scope, policies, SLICE("policy"), &r->list, err) : rc;
+    json_decref(policies);
+    return rc;
 }
 
 int render_component(const struct render_component *in, json_t **manifests, struct err *err)
@@ -296,8 +344,8 @@ int render_component(const struct render_component *in, json_t **manifests, stru
     if (rc == 0) {
         rc = render_type(&r, spec, err);
     }
-    if (rc == 0 && in->openchoreo) {
-        rc = apply_policy(&r, err);
+    if (rc == 0) {
+        rc = in->openchoreo ? apply_policy(&r, err) : add_own_policy(&r, err);
     }
     if (rc == 0) {
         json_t *standard = context_labels(&in->id);

@@ -93,7 +93,8 @@ struct render_component {
     const json_t *annotations;
     /* As OpenChoreo renders its components: who may talk to the component is added, by a
      * ClusterTrait called RENDER_POLICY, after all others. policy is that object; NULL: the
-     * built-in one. */
+     * built-in one. To others it is added where the cell denies by default and a tenant's type,
+     * which may open nothing, made no policy (builtin/own-policies.yaml). */
     bool openchoreo;
     const json_t *policy;
     uint64_t cost_limit; /* 0: RENDER_COST_MAX */

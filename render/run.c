@@ -389,11 +389,11 @@ static int judge(struct running *r, struct err *err)
     }
     int rc = run_builtin_load(SLICE("run-command"), &usual, err);
     if (rc == 0) {
+        arena_own(r->arena, usual, release_tree);
         tenant_built_in(&r->scope, json_at(usual, "spec", "resources", NULL), &built_in);
         rc = tenant_judge(&tenancy, &r->list, NULL, err);
     }
     resources_free(&built_in);
-    json_decref(usual);
     return rc;
 }
 

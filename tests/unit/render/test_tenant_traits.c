@@ -199,6 +199,34 @@ static void test_the_platforms_trait_on_a_tenants_type(void **state)
     tenant_expect("then a tenant's that asks for more", &out, "changes what has spec.hostPID");
 }
 
+/* What a component declares is open where its cell denies by default, though its type cannot say
+ * so. */
+static void test_what_is_declared_is_open(void **state)
+{
+    (void)state;
+    static const char *const pod =
+        "componentType: {kind: %s, name: own, spec: {workloadType: proxy, resources: [{id: pod, "
+        "template: {apiVersion: v1, kind: Pod, metadata: {name: it}, spec: {containers: [{name: c, "
+        "image: i}]}}}]}}";
+    static const struct {
+        const char *kind;
+        const char *organization;
+        size_t count;
+    } rows[] = {
+        {"ComponentType", "{}", 1},
+        {"ComponentType", "isolation: strict", 2},
+        {"ComponentType", "networkPolicies: {defaultDeny: true, provider: cilium}", 2},
+        {"ClusterComponentType", "isolation: strict", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[400];
+        (void)snprintf(text, sizeof text, pod, rows[i].kind);
+        struct outcome out = tenant_render(text, rows[i].organization, false);
+        tenant_expect(rows[i].organization, &out, NULL);
+        assert_int_equal(out.count, rows[i].count);
+    }
+}
+
 /* A built-in type that is copied into a namespace makes what it made, whatever the cell denies. */
 static void test_copies_of_built_in_types(void **state)
 {
@@ -293,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_patches),
         cmocka_unit_test(test_patches_that_are_allowed),
         cmocka_unit_test(test_the_platforms_trait_on_a_tenants_type),
+        cmocka_unit_test(test_what_is_declared_is_open),
         cmocka_unit_test(test_copies_of_built_in_types),
         cmocka_unit_test(test_resource_types),
         cmocka_unit_test(test_copies_of_built_in_resource_types),
