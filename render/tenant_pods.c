@@ -184,30 +184,45 @@ static void look_at_annotations(struct tenant_look *look, const json_t *map, con
 /* Who has it is let in where only the platform's own pods are (builtin/openchoreo-policy.yaml). */
 #define SYSTEM_COMPONENT "openchoreo.dev/system-component"
 
-/* What reaches into the node by a volume that the pod has is about the container that mounts it. */
-static void look_at_mounts(struct tenant_look *look, const json_t *pod)
+static bool mounts(const json_t *container, const json_t *volume)
+{
+    size_t i;
+    json_t *mount;
+    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount)
+    {
+        if (slice_eq(json_text_at(mount, "name"), json_text_at(volume, "name"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What reaches into the node by a volume of the pod is about each container that mounts it. */
+static void look_at_mounts(struct tenant_look *look, const json_t *pod, const json_t *volume)
 {
     static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
-    size_t v, i, m;
-    json_t *volume, *container, *mount;
-    json_array_foreach(json_object_get(pod, "volumes"), v, volume)
-    {
-        if (json_object_get(volume, "hostPath") == NULL) {
-            continue;
-        }
-        for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
-            json_array_foreach(json_object_get(pod, lists[k]), i, container)
-            {
-                json_array_foreach(json_object_get(container, "volumeMounts"), m, mount)
-                {
-                    if (slice_eq(json_text_at(mount, "name"), json_text_at(volume, "name"))) {
-                        const char *member =
-                            arena_printf(look->arena, "%s[%.*s]", lists[k],
-                                         SLICE_ARG(json_text_at(container, "name")));
-                        tenant__fault_at(look, member, container, NODE, BASELINE);
-                    }
-                }
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        size_t i;
+        json_t *container;
+        json_array_foreach(json_object_get(pod, lists[k]), i, container)
+        {
+            if (mounts(container, volume)) {
+                const char *member = arena_printf(look->arena, "%s[%.*s]", lists[k],
+                                                  SLICE_ARG(json_text_at(container, "name")));
+                tenant__fault_at(look, member, container, NODE, BASELINE);
             }
+        }
+    }
+}
+
+static void look_at_volumes(struct tenant_look *look, const json_t *pod)
+{
+    size_t i;
+    json_t *volume;
+    json_array_foreach(json_object_get(pod, "volumes"), i, volume)
+    {
+        if (json_object_get(volume, "hostPath") != NULL && !may_do_anything(look)) {
+            look_at_mounts(look, pod, volume);
         }
     }
 }
@@ -249,9 +264,7 @@ static void walk_object(struct tenant_look *look, const char *parent, const json
     holder.named = json_is_string(json_object_get(object, "name")) ? object : holder.named;
     if (json_is_array(json_object_get(object, "containers"))) {
         holder.pod = object;
-    }
-    if (holder.pod == object && !may_do_anything(look)) {
-        look_at_mounts(look, object);
+        look_at_volumes(look, object);
     }
     const json_t *about = holder.container != NULL ? holder.container
                           : holder.named != NULL   ? holder.named

@@ -296,6 +296,49 @@ refuse "rendered" c render -f "$DIR/bad.yaml" && says \
     "bad.yaml:12: componenttype.choreo.dev/bad: resources[deployment].template.spec.replicas, column 16:" \
     "no such key: replicas (component odd in environment development)"
 
+cat >"$DIR/node.yaml" <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Trait
+metadata: {name: node}
+spec:
+  patches:
+    - target: {group: apps, version: v1, kind: Deployment}
+      operations: [{op: add, path: /spec/template/spec/hostPID, value: true}]
+---
+apiVersion: choreo.dev/v1
+kind: ClusterComponentType
+metadata: {name: any}
+spec:
+  workloadType: deployment
+  allowedTraits: [{kind: Trait, name: "*"}]
+  resources:
+    - id: deployment
+      template:
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: "${metadata.name}"}
+        spec:
+          selector: {matchLabels: "${metadata.podSelectors}"}
+          template:
+            metadata: {labels: "${metadata.podSelectors}"}
+            spec: {containers: [{name: main, image: "${workload.container.image}"}]}
+---
+apiVersion: choreo.dev/v1
+kind: Component
+metadata: {name: odd}
+spec: {type: any, image: "x:1", traits: [{kind: Trait, name: node, instanceName: n}]}
+---
+apiVersion: choreo.dev/v1
+kind: DataPlane
+metadata: {name: development}
+spec: {type: single-cluster}
+YAML
+refuse "a tenant's trait that reaches into its node" c render -f "$DIR/node.yaml" && says \
+    "node.yaml:4: trait.choreo.dev/node: traits[n]: resources[deployment]: Deployment odd-" \
+    "a trait of a namespace (Trait node) may not, unless Organization default says ownTypes.podSecurity: privileged"
+sed -i '0,/kind: Trait/s//kind: ClusterTrait/; s/kind: Trait, name: node/kind: ClusterTrait, name: node/; s/kind: Trait, name: "\*"/kind: ClusterTrait, name: "*"/' "$DIR/node.yaml"
+check "and the platform's" c render -f "$DIR/node.yaml" && says "hostPID: true"
+
 cat >"$DIR/theirs.yaml" <<'YAML'
 apiVersion: openchoreo.dev/v1alpha1
 kind: Component
