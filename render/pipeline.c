@@ -193,16 +193,28 @@ static int enter_trait(struct rendering *r, const struct trait_use *use, struct 
     return rc;
 }
 
+/* Each tenant's trait is a look at everything, before and after. */
+static int charge_looks(struct rendering *r, struct slice path, struct err *err)
+{
+    enum { BYTES_MAX = 1 << 30, COST_BYTES = 256 };
+    uint64_t cost = 0;
+    for (size_t i = 0; i < r->list.count; i++) {
+        cost += 1 + json_tree_bytes(r->list.items[i].object, BYTES_MAX) / COST_BYTES;
+    }
+    return template_charge(&r->scope, path, cost, err);
+}
+
 /* What a tenant's trait makes of the objects is judged by what they were before it. */
 static int change(struct rendering *r, const struct trait_use *use, struct err *err)
 {
     const struct tenancy tenancy = tenancy_of(r, &use->maker);
     struct tenant_seen seen = {0};
     bool judged = tenant_is(&use->maker);
-    if (judged) {
+    int rc = judged ? charge_looks(r, use->path, err) : 0;
+    if (rc == 0 && judged) {
         tenant_see(&tenancy, &r->list, &seen);
     }
-    int rc = trait_apply(&r->scope, use->spec, use->path, &r->list, &r->patches, err);
+    rc = rc != 0 ? rc : trait_apply(&r->scope, use->spec, use->path, &r->list, &r->patches, err);
     if (rc == 0 && judged && tenant_judge(&tenancy, &r->list, &seen, err) != 0) {
         rc = err_wrap(err, "%.*s", SLICE_ARG(use->path));
     }

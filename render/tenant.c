@@ -15,8 +15,8 @@
 struct tenant_mark {
     json_t *object; /* owned, so that no other one can come to lie there */
     uint8_t digest[SHA256_BYTES];
-    uint64_t place;      /* of the fault in the object */
-    bool only_platforms; /* a tenant could not have made it at all */
+    uint64_t place;       /* of the fault in the object */
+    char *only_platforms; /* "KIND NAME" of what a tenant could not have made at all; or NULL */
 };
 
 bool tenant_is(const struct render_maker *maker)
@@ -63,14 +63,19 @@ static void look_at(struct tenant_look *look)
     buf_free(&look->path);
 }
 
-static void digest_of(const struct tenant_fault *fault, uint8_t out[SHA256_BYTES])
+static void digest_tree(const char *rule, const json_t *tree, uint8_t out[SHA256_BYTES])
 {
     struct buf text = {0};
-    buf_add_cstr(&text, fault->rule);
+    buf_add_cstr(&text, rule);
     buf_add_char(&text, '\0');
-    json_canonical(fault->holder, &text);
+    json_canonical(tree, &text);
     crypto_sha256(buf_slice(&text), out);
     buf_free(&text);
+}
+
+static void digest_of(const struct tenant_fault *fault, uint8_t out[SHA256_BYTES])
+{
+    digest_tree(fault->rule, fault->holder, out);
 }
 
 /* ---- what was there ---- */
@@ -93,6 +98,17 @@ static void remember(struct tenant_look *look, const struct tenant_fault *fault)
     mark->place = slice_hash(buf_slice(&look->path));
 }
 
+/* What only the platform makes stays as it is altogether. */
+static void remember_whole(struct tenant_seen *seen, json_t *object)
+{
+    struct tenant_mark *mark = add_mark(seen, object);
+    struct buf name = {0};
+    buf_addf(&name, "%.*s %.*s", SLICE_ARG(json_text_at(object, "kind")),
+             SLICE_ARG(json_text(json_at(object, "metadata", "name", NULL))));
+    mark->only_platforms = buf_take(&name);
+    digest_tree("", object, mark->digest);
+}
+
 void tenant_see(const struct tenancy *t, const struct resource_list *list, struct tenant_seen *seen)
 {
     struct arena arena = {0};
@@ -100,8 +116,9 @@ void tenant_see(const struct tenancy *t, const struct resource_list *list, struc
     for (size_t i = 0; i < list->count; i++) {
         struct tenant_look look = {
             .t = t, .r = &list->items[i], .arena = &arena, .each = remember, .user = seen};
-        bool can = tenant__may_make(t, list->items[i].object);
-        add_mark(seen, list->items[i].object)->only_platforms = !can;
+        if (!tenant__may_make(t, list->items[i].object)) {
+            remember_whole(seen, list->items[i].object);
+        }
         look_at(&look);
     }
     arena_free(&arena);
@@ -111,6 +128,7 @@ void tenant_forget(struct tenant_seen *seen)
 {
     for (size_t i = 0; i < seen->count; i++) {
         json_decref(seen->marks[i].object);
+        free(seen->marks[i].only_platforms);
     }
     free(seen->marks);
     *seen = (struct tenant_seen){0};
@@ -202,21 +220,25 @@ static bool is_built_in(const struct tenancy *t, const json_t *object)
     return false;
 }
 
-/* What only the platform makes, only the platform takes away. */
-static int judge_removed(const struct tenancy *t, struct arena *arena,
-                         const struct resource_list *list, const struct tenant_seen *seen,
-                         struct err *err)
+/* What only the platform makes, only the platform changes and takes away. */
+static int judge_platforms(const struct tenancy *t, struct arena *arena,
+                           const struct resource_list *list, const struct tenant_seen *seen,
+                           struct err *err)
 {
     for (size_t i = 0; seen != NULL && i < seen->count; i++) {
+        const struct tenant_mark *mark = &seen->marks[i];
+        uint8_t digest[SHA256_BYTES];
         size_t k = 0;
-        while (k < list->count && list->items[k].object != seen->marks[i].object) {
+        if (mark->only_platforms == NULL) {
+            continue;
+        }
+        while (k < list->count && list->items[k].object != mark->object) {
             k++;
         }
-        if (k == list->count && seen->marks[i].only_platforms) {
-            const json_t *object = seen->marks[i].object;
-            return err_set(err, ERR_UNPROCESSABLE, "takes %.*s %.*s away: %s",
-                           SLICE_ARG(json_text_at(object, "kind")),
-                           SLICE_ARG(json_text(json_at(object, "metadata", "name", NULL))),
+        digest_tree("", mark->object, digest);
+        if (k == list->count || memcmp(digest, mark->digest, SHA256_BYTES) != 0) {
+            return err_set(err, ERR_UNPROCESSABLE, "%s %s: %s",
+                           k == list->count ? "takes away" : "changes", mark->only_platforms,
                            verdict(arena, t, NULL));
         }
     }
@@ -235,7 +257,7 @@ int tenant_judge(const struct tenancy *t, const struct resource_list *list,
             look_at(&look);
         }
     }
-    int rc = j.rc == 0 ? judge_removed(t, &arena, list, seen, err) : j.rc;
+    int rc = j.rc == 0 ? judge_platforms(t, &arena, list, seen, err) : j.rc;
     arena_free(&arena);
     return rc;
 }

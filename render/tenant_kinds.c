@@ -133,7 +133,7 @@ static void look_at_service(struct tenant_look *look)
         may = may || slice_eq(type, json_text(json_array_get(allowed, i)));
     }
     if (!may) {
-        tenant__fault_at(look, "spec.type", json_object_get(spec, "type"),
+        tenant__fault_at(look, "spec.type", look->r->object,
                          "reaches beyond the cluster's own addresses",
                          arena_printf(look->arena, "serviceTypes: [%.*s]", SLICE_ARG(type)));
     }

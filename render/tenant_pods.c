@@ -72,6 +72,7 @@ struct holder {
     const json_t *container;
     const json_t *named;
     const json_t *pod;
+    const json_t *object; /* right around it */
 };
 
 static bool may_do_anything(const struct tenant_look *look)
@@ -164,14 +165,14 @@ static bool says_profile(struct slice key, struct slice text)
            !slice_eq_cstr(text, "docker/default") && !slice_starts_with(text, SLICE("localhost/"));
 }
 
-static void look_at_annotations(struct tenant_look *look, const json_t *map, const json_t *holder)
+static void look_at_annotations(struct tenant_look *look, const json_t *map)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)map, key, value)
     {
         if (says_profile(slice_of(key), json_text(value)) && !may_do_anything(look)) {
-            tenant__fault_at(look, key, holder, CONFINEMENT, BASELINE);
+            tenant__fault_at(look, key, value, CONFINEMENT, BASELINE);
         }
         for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
             if (slice_starts_with(slice_of(key), slice_of(orders[i].prefix))) {
@@ -227,27 +228,58 @@ static void look_at_volumes(struct tenant_look *look, const json_t *pod)
     }
 }
 
-static void judge_member(struct tenant_look *look, const char *parent, const char *key,
-                         const json_t *value, const json_t *holder)
+/* A container is what it is with the volumes that it mounts. */
+static void fault_in_container(struct tenant_look *look, const char *rule,
+                               const struct holder *holder, const char *reason)
 {
-    bool privileged = may_do_anything(look);
-    for (size_t i = 0; !privileged && i < sizeof controls / sizeof *controls; i++) {
+    json_t *whole = json_pack("[O]", (json_t *)(uintptr_t)holder->container);
+    size_t i;
+    json_t *volume;
+    json_array_foreach(json_object_get(holder->pod, "volumes"), i, volume)
+    {
+        if (mounts(holder->container, volume)) {
+            json_array_append(whole, volume);
+        }
+    }
+    tenant__fault(look, rule, whole, reason, BASELINE);
+    json_decref(whole);
+}
+
+static void fault(struct tenant_look *look, const char *rule, const struct holder *holder,
+                  const char *reason)
+{
+    if (may_do_anything(look)) {
+        return;
+    }
+    if (holder->container != NULL) {
+        fault_in_container(look, rule, holder, reason);
+        return;
+    }
+    const json_t *about = holder->named != NULL ? holder->named
+                          : holder->pod != NULL ? holder->pod
+                                                : holder->object;
+    tenant__fault(look, rule, about, reason, BASELINE);
+}
+
+static void judge_member(struct tenant_look *look, const char *parent, const char *key,
+                         const json_t *value, const struct holder *holder)
+{
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++) {
         const struct control *c = &controls[i];
         if (same(key, c->key) && (c->parent == NULL || same(parent, c->parent)) &&
             !is_allowed(c, value)) {
-            tenant__fault(look, c->key, holder, c->reason, BASELINE);
+            fault(look, c->key, holder, c->reason);
         }
     }
-    if (!privileged && same(key, "priorityClassName") &&
-        slice_starts_with(json_text(value), SLICE("system-"))) {
-        tenant__fault(look, key, holder, "comes before what the cluster itself needs", BASELINE);
+    if (same(key, "priorityClassName") && slice_starts_with(json_text(value), SLICE("system-"))) {
+        fault(look, key, holder, "comes before what the cluster itself needs");
     }
     if (same(key, "volumeName") && json_text(value).len > 0) {
-        tenant__fault(look, key, holder, "takes a volume by name, which may be another's", NULL);
+        tenant__fault(look, key, value, "takes a volume by name, which may be another's", NULL);
     }
     if ((same(parent, "dataSource") || same(parent, "dataSourceRef")) && same(key, "namespace") &&
         json_text(value).len > 0 && !slice_eq(json_text(value), look->t->cell)) {
-        tenant__fault(look, key, holder, "takes what another namespace has", NULL);
+        tenant__fault(look, key, holder->object, "takes what another namespace has", NULL);
     }
 }
 
@@ -266,18 +298,15 @@ static void walk_object(struct tenant_look *look, const char *parent, const json
         holder.pod = object;
         look_at_volumes(look, object);
     }
-    const json_t *about = holder.container != NULL ? holder.container
-                          : holder.named != NULL   ? holder.named
-                          : holder.pod != NULL     ? holder.pod
-                                                   : object;
+    holder.object = object;
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
         buf_addf(&look->path, "%s%s", len > 0 ? "." : "", key);
         if (!is_free(parent) || !json_is_string(value)) {
-            judge_member(look, parent, key, value, about);
+            judge_member(look, parent, key, value, &holder);
         }
         if (same(key, "annotations")) {
-            look_at_annotations(look, value, about);
+            look_at_annotations(look, value);
         }
         if (same(parent, "labels") && strcmp(key, SYSTEM_COMPONENT) == 0) {
             tenant__fault(look, key, value, "says that it is the platform's own", NULL);

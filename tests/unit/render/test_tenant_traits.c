@@ -30,14 +30,19 @@
     "                containers:\n"                                                                \
     "                  - {name: main, image: 'web:1', env: []}\n"                                  \
     "                  - {name: agent, image: 'agent:1', securityContext: {privileged: true},\n"   \
-    "                     volumeMounts: [{name: host, mountPath: /host}]}\n"                       \
-    "                volumes: [{name: host, hostPath: {path: /var/log}}]\n"                        \
+    "                     volumeMounts: [{name: host, mountPath: /host},\n"                        \
+    "                                    {name: config, mountPath: /etc/agent}]}\n"                \
+    "                volumes: [{name: host, hostPath: {path: /var/log}},\n"                        \
+    "                          {name: config, configMap: {name: agent}}]\n"                        \
     "      - id: policy\n"                                                                         \
     "        template:\n"                                                                          \
     "          apiVersion: networking.k8s.io/v1\n"                                                 \
     "          kind: NetworkPolicy\n"                                                              \
     "          metadata: {name: it}\n"                                                             \
     "          spec: {podSelector: {}, ingress: [{from: [{podSelector: {}}]}]}\n"                  \
+    "      - id: service\n"                                                                        \
+    "        template: {apiVersion: v1, kind: Service, metadata: {name: it},\n"                    \
+    "                   spec: {type: LoadBalancer, ports: [{name: http, port: 80}]}}\n"            \
     "      - id: route\n"                                                                          \
     "        template:\n"                                                                          \
     "          apiVersion: gateway.networking.k8s.io/v1\n"                                         \
@@ -95,10 +100,10 @@ static void test_patches(void **state)
          "acme "
          "says ownTypes.podSecurity: privileged; a ClusterTrait may"},
         {PATCH(ON_DEPLOYMENT, "{op: replace, path: " PODS "/volumes/0/hostPath/path, value: /}"),
-         "volumes[host].hostPath"},
+         "changes what has"},
         {PATCH(ON_DEPLOYMENT, "{op: remove, path: " PODS "/volumes/0}, {op: add, path: " PODS
                               "/volumes/-, value: {name: host, hostPath: {path: /}}}"),
-         "volumes[host].hostPath"},
+         "changes what has"},
         {PATCH(ON_DEPLOYMENT, "{op: add, path: " PODS "/hostNetwork, value: true}"), "hostNetwork"},
         {PATCH(ON_DEPLOYMENT, "{op: add, path: \"" MAIN "/securityContext\", value: {privileged: "
                               "true}}"),
@@ -115,11 +120,22 @@ static void test_patches(void **state)
          "containers[agent]"},
         {PATCH(ON_DEPLOYMENT, "{op: add, path: \"" AGENT "/command\", value: [sh]}"),
          "containers[agent]"},
+        {PATCH(ON_DEPLOYMENT, "{op: remove, path: " PODS "/volumes/1}, {op: add, path: " PODS
+                              "/volumes/-, value: {name: config, configMap: {name: mine}}}"),
+         "changes what has spec.template.spec.containers[agent].securityContext.privileged"},
+        {PATCH("target: {group: '', version: v1, kind: Service}",
+               "{op: add, path: /spec/ports/-, value: {name: ssh, port: 22}}"),
+         "changes what has spec.type"},
         /* What the platform alone makes, it alone changes and takes away. */
         {PATCH(ON_POLICY, "{op: add, path: /spec/ingress/-, value: {}}"), "is of a kind"},
         {"{removes: [{" ON_POLICY "}]}",
-         "traits[one]: takes NetworkPolicy it away: a trait of a namespace (Trait more) may not; a "
+         "traits[one]: takes away NetworkPolicy it: a trait of a namespace (Trait more) may not; a "
          "ClusterTrait may"},
+        {PATCH(ON_POLICY, "{op: replace, path: /apiVersion, value: v1}, {op: replace, path: /kind, "
+                          "value: ConfigMap}"),
+         "traits[one]: changes NetworkPolicy it: a trait of a namespace (Trait more) may not; a "
+         "ClusterTrait may"},
+        {PATCH(ON_POLICY, "{op: add, path: /metadata/labels, value: {a: b}}"), "NetworkPolicy it"},
         {PATCH(ON_ROUTE, "{op: add, path: /spec/hostnames/-, value: other.example.com}"),
          "hostnames[1]"},
         {PATCH(ON_ROUTE, "{op: replace, path: /spec/parentRefs/0/name, value: other}"),
@@ -199,6 +215,8 @@ static void test_the_platforms_trait_on_a_tenants_type(void **state)
     tenant_expect("then a tenant's that asks for more", &out, "changes what has spec.hostPID");
 }
 
+#define DENY_BY_CILIUM "networkPolicies: {provider: cilium, defaultDeny: true}"
+
 /* What a component declares is open where its cell denies by default, though its type cannot say
  * so. */
 static void test_what_is_declared_is_open(void **state)
@@ -215,7 +233,7 @@ static void test_what_is_declared_is_open(void **state)
     } rows[] = {
         {"ComponentType", "{}", 1},
         {"ComponentType", "isolation: strict", 2},
-        {"ComponentType", "networkPolicies: {defaultDeny: true, provider: cilium}", 2},
+        {"ComponentType", DENY_BY_CILIUM, 2},
         {"ClusterComponentType", "isolation: strict", 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -231,9 +249,7 @@ static void test_what_is_declared_is_open(void **state)
 static void test_copies_of_built_in_types(void **state)
 {
     (void)state;
-    static const char *const organizations[] = {"{}", "isolation: strict",
-                                                "networkPolicies: {provider: cilium, defaultDeny: "
-                                                "true}"};
+    static const char *const organizations[] = {"{}", "isolation: strict", DENY_BY_CILIUM};
     struct arena names = {0};
     for (size_t i = 0; i < builtin_count(); i++) {
         for (size_t k = 0; k < sizeof organizations / sizeof *organizations; k++) {
