@@ -278,6 +278,31 @@ static void test_copies_of_built_in_types(void **state)
     arena_free(&names);
 }
 
+/* But for what hangs on parameters, whose schema is the copy's own. */
+static void test_a_copy_that_alerts(void **state)
+{
+    (void)state;
+    struct buf release = {0};
+    struct buf spec = {0};
+    struct err err = {0};
+    json_t *type;
+    assert_ok(builtin_load(SLICE("service"), &type, &err), &err);
+    json_canonical(json_object_get(type, "spec"), &spec);
+    buf_addf(&release,
+             "{\"componentType\": {\"kind\": \"ComponentType\", \"name\": \"copy\", \"spec\": %s}, "
+             "\"componentProfile\": {\"parameters\": {\"slo\": {\"availability\": 99.9}}}}",
+             buf_cstr(&spec));
+    struct outcome out = tenant_render(buf_cstr(&release), NULL, false);
+    tenant_expect("refused", &out, "PrometheusRule web-slo is of a kind");
+    out = tenant_render(buf_cstr(&release),
+                        "ownTypes: {kinds: [{group: monitoring.coreos.com, kind: PrometheusRule}]}",
+                        false);
+    tenant_expect("allowed", &out, NULL);
+    buf_free(&release);
+    buf_free(&spec);
+    json_decref(type);
+}
+
 /* Resource types likewise; operators' kinds have to be allowed. */
 static void test_resource_types(void **state)
 {
@@ -339,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_the_platforms_trait_on_a_tenants_type),
         cmocka_unit_test(test_what_is_declared_is_open),
         cmocka_unit_test(test_copies_of_built_in_types),
+        cmocka_unit_test(test_a_copy_that_alerts),
         cmocka_unit_test(test_resource_types),
         cmocka_unit_test(test_copies_of_built_in_resource_types),
     };
