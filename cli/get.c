@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "cli/category.h"
 #include "cli/print.h"
 
 enum { ENDLESS = 0 };
@@ -19,6 +20,7 @@ struct getting {
     bool watch;
     bool events; /* a column, or a line, tells what happened */
     const char *fields;
+    const char *prefix; /* of names in tables, where several kinds are looked at; or NULL */
     Choreo__V1__Ref ref;
     struct print_table table;
     bool titled; /* the table has its columns */
@@ -139,6 +141,9 @@ static void add_rows(struct getting *g, const json_t *table, const char *event)
         const char *cells[PRINT_COLUMNS_MAX];
         for (size_t i = 0; i < g->table.columns; i++) {
             cells[i] = cell_of(&arena, json_array_get(rows, r), g->wanted[i], event);
+            if (g->wanted[i] == 0 && g->prefix != NULL) { /* the name, of every kind */
+                cells[i] = arena_printf(&arena, "%s%s", g->prefix, cells[i]);
+            }
         }
         print_row(&g->table, cells);
     }
@@ -367,6 +372,34 @@ static int get_lists(struct getting *g, struct err *err)
     return rc;
 }
 
+/* The first word is no kind: it may stand for several. Else what was wrong with it stays. */
+static int get_category(struct getting *g, struct err *err)
+{
+    const char *word = g->ref.resource;
+    const char *ns = g->ref.namespace_;
+    struct category category;
+    struct err ignored;
+    if (category_find(g->cli, word, &category, &ignored) != 0 || category.count == 0) {
+        return ERR_NOT_FOUND;
+    }
+    int rc = 0;
+    bool any = false;
+    for (size_t i = 0; rc == 0 && i < category.count; i++) {
+        if (g->titled) {
+            end_table(g);
+        }
+        g->prefix = category.prefixes[i];
+        ask_ref(g->cli, category.resources[i], ns, &g->ref);
+        rc = get_list(g, err);
+        any |= g->titled;
+    }
+    if (rc == 0 && !any && form_of(g) == CHOREO__V1__FORM__FORM_TABLE) {
+        g->ref.resource = (char *)(uintptr_t) "resources";
+        say_none(g);
+    }
+    return rc;
+}
+
 static int get_all(struct getting *g, struct err *err)
 {
     struct cli *c = g->cli;
@@ -379,8 +412,14 @@ static int get_all(struct getting *g, struct err *err)
     int rc = 0;
     if (named) {
         rc = get_named(g, &single, err);
+    } else if (several) {
+        rc = get_lists(g, err);
     } else {
-        rc = several ? get_lists(g, err) : get_list(g, err);
+        rc = get_list(g, err);
+        if (rc == ERR_NOT_FOUND) {
+            several = true;
+            rc = get_category(g, err);
+        }
     }
     flush_table(g);
     if (output_is_tree(&c->output) && (rc == 0 || (!single && json_array_size(g->items) > 0))) {
@@ -497,8 +536,10 @@ const struct command command_get = {
     .name = "get",
     .summary = "show objects",
     .usage = "KIND[,KIND...] [OPTION...]\nKIND NAME... [OPTION...]\nKIND/NAME... [OPTION...]",
-    .about = "KIND is as people say it: component, components, comp, component.choreo.dev.",
+    .about = "KIND is as people say it: component, components, comp, component.choreo.dev; or a\n"
+             "category (all, choreo): every kind of it that a namespace holds.",
     .examples = "  choreo get components -A\n"
+                "  choreo get all\n"
                 "  choreo get components,releasebindings\n"
                 "  choreo get component user-service -o yaml\n"
                 "  choreo get component/user-service environment/production\n"

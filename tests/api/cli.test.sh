@@ -147,6 +147,10 @@ check "get" c get projects && says "NAME" shop
 check "get one" c get proj/shop && says shop
 code 2 "whose log" c logs run/ && says '"run/" has no name: run/NAME or component/NAME'
 check "get several kinds" c get projects,comp,environments && says shop "No comp found in namespace" "NAME"
+check "get all" c get all && says "project/shop" && hides "No " "configmap/"
+check "get another category, as one list" c get choreo -o 'jsonpath={.items[*].kind}' && says Project
+check "get all of an empty namespace" c get all -n choreo-system && says "No resources found in namespace choreo-system"
+code 1 "neither a kind nor a category" c get nonsense && says nonsense
 check "as one list" c get projects,configmaps -o 'jsonpath={.items[*].kind}' && says "Project ConfigMap"
 check "get -A" c get projects -A && says NAMESPACE default
 check "get --show-labels" c get projects --show-labels && says "team=web"
