@@ -83,8 +83,10 @@ static void look_at_path(struct await *a, const json_t *object)
         buf_add_cstr(&text, i > 0 ? " " : "");
         jsonpath_value_text(values.items[i], &text);
     }
-    a->reached = rc == 0 && values.count > 0 &&
-                 (a->wanted == NULL || slice_eq_cstr(buf_slice(&text), a->wanted));
+    bool same = rc == 0 && values.count > 0 &&
+                (a->wanted == NULL || slice_eq_cstr(buf_slice(&text), a->wanted));
+    json_int_t observed = json_integer_value(json_at(object, "status", "observedGeneration", NULL));
+    a->reached = same != a->other && (a->generation == 0 || observed >= a->generation);
     (void)snprintf(a->last, sizeof a->last, rc != 0 ? "%s" : "the value is \"%s\"",
                    rc != 0             ? err.message
                    : values.count == 0 ? ""

@@ -14,8 +14,9 @@ struct await {
     uint64_t end_ms; /* of the monotonic clock */
     const char *uid; /* of the object that should go; NULL: whichever has the name */
     bool quiet;      /* prints nothing when it is reached */
-    /* Conditions count if they speak of this generation or a later one; 0: whatever they say. */
+    /* What is said counts if it is said of this generation or a later one; 0: in any case. */
     int64_t generation;
+    bool other;           /* of a path: it is to be anything but the value, or nothing */
     const char *fails_on; /* a condition which, once True, ends the wait as failed; NULL: none */
     /* private */
     enum await_for what;

@@ -80,14 +80,59 @@ static void show(struct cli *c, const json_t *rows)
     print_free(&t);
 }
 
+/* Until what was asked for last in one of its environments has come to an end there, or never began
+ * since it waits for a gate. */
+static int settle(const struct releases *r, const json_t *binding, uint64_t end_ms, struct err *err)
+{
+    struct await await = {.cli = r->cli,
+                          .end_ms = end_ms,
+                          .quiet = true,
+                          .generation = object_generation(binding),
+                          .other = true};
+    Choreo__V1__Ref ref;
+    ask_ref(r->cli, r->track->parts[PROMOTION_BINDING], r->cli->ns, &ref);
+    ref.name = arena_cstr(&r->cli->arena, object_name(binding));
+    int rc = await_parse(&await, "jsonpath={.status.history[0].outcome}=Progressing", err);
+    rc = rc != 0 ? rc : await_one(&await, &ref, ref.name, err);
+    await_free(&await);
+    return rc;
+}
+
+/* What is to be shown: all of its bindings, or the one in the environment that is asked for. */
+static int open_shown(struct releases *r, struct cli *c, const json_t **only, struct err *err)
+{
+    int rc = releases_open(r, c, err);
+    *only = NULL;
+    return rc == 0 && c->options.environment != NULL
+               ? releases_binding(r, c->options.environment, only, err)
+               : rc;
+}
+
+/* Shows what came of it, and not what was there before. */
+static int wait_for_all(struct releases *r, struct cli *c, const json_t **only, struct err *err)
+{
+    uint64_t end_ms = await_deadline(c);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < json_array_size(r->bindings); i++) {
+        const json_t *binding = json_array_get(r->bindings, i);
+        rc = *only == NULL || *only == binding ? settle(r, binding, end_ms, err) : 0;
+    }
+    if (rc == 0) {
+        releases_close(r);
+        *r = (struct releases){0};
+        rc = open_shown(r, c, only, err);
+    }
+    return rc;
+}
+
 static int run(struct cli *c, struct err *err)
 {
     struct releases r = {0};
     const json_t *only = NULL;
     json_t *rows = json_array();
-    int rc = releases_open(&r, c, err);
-    if (rc == 0 && c->options.environment != NULL) {
-        rc = releases_binding(&r, c->options.environment, &only, err);
+    int rc = open_shown(&r, c, &only, err);
+    if (rc == 0 && c->options.wait) {
+        rc = wait_for_all(&r, c, &only, err);
     }
     for (size_t i = 0; rc == 0 && i < json_array_size(r.bindings); i++) {
         const json_t *binding = json_array_get(r.bindings, i);
@@ -110,14 +155,19 @@ static int run(struct cli *c, struct err *err)
 const struct command command_history = {
     .name = "history",
     .summary = "show which releases were where, and why",
-    .usage = "COMPONENT|resource/RESOURCE [-e ENVIRONMENT] [-o FORM]",
+    .usage = "COMPONENT|resource/RESOURCE [-e ENVIRONMENT] [--wait] [-o FORM]",
     .about =
         "The newest first, for each environment. OUTCOME is Waiting (not let in yet: REASON says\n"
         "what is missing), Progressing, Healthy, Superseded, RolledBack, or Failed: not healthy\n"
-        "by its deadline, with nothing to go back to.",
+        "by its deadline, with nothing to go back to.\n"
+        "With --wait it returns when nothing of it is Progressing any more, and shows what came\n"
+        "of it: one that failed is shown, and no error (as of promote --wait and rollback "
+        "--wait);\n"
+        "what waits for a gate is not waited for.",
     .examples = "  choreo history web\n"
+                "  choreo history web -e production --wait --timeout 10m\n"
                 "  choreo history web -e production -o json",
-    .options = {OPTION_environment, OPTION_no_headers},
+    .options = {OPTION_environment, OPTION_wait, OPTION_no_headers},
     .forms = OUTPUT_TREES | 1 << OUTPUT_TABLE,
     .args = COMPLETE_COMPONENT,
     .run = run,

@@ -186,6 +186,9 @@ check('a broken image is taken back by itself, once, and stays back', async () =
   await faults('development', {neverReady: ['*broken*']});
   await people.root.choreo('patch', 'deploymentpipeline', 'careful', '-p', '{"spec":{"progressDeadline":"2s"}}');
   await apply('bob', component('registry.example/broken:never'));
+  await until('it to be tried', async () => (await binding('development')).status.history[0].release !== good, 20000);
+  const [newest] = JSON.parse(await people.dave.choreo('history', 'web', '-e', 'development', '--wait', '-o', 'json'));
+  assert.match(newest.outcome, /^(Healthy|RolledBack)$/); // of what it went back to, or is about to
   const back = await until('the rollback', async () => {
     const b = await binding('development');
     return condition(b, 'RolledBack')?.status === 'True' && b.status.history[0].outcome === 'Healthy' && b;
