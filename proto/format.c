@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "proto/cron.h"
 #include "proto/schema_internal.h"
 
 enum { MATCH_LIMIT = 200000, MATCH_HEAP_KIB = 4096, TIME_MAX_BYTES = 64 };
@@ -269,6 +270,8 @@ const char *schema_format_rule(enum schema_format format, struct slice text)
     case SCHEMA_FORMAT_CIDR:
     case SCHEMA_FORMAT_MAC:
         return network(format, text);
+    case SCHEMA_FORMAT_CRON:
+        return cron_valid(text) ? NULL : CRON_RULE;
     case SCHEMA_FORMAT_NONE:
     case SCHEMA_FORMAT_INT32:
     case SCHEMA_FORMAT_INT64:

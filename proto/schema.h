@@ -52,6 +52,7 @@ enum schema_format {
     SCHEMA_FORMAT_MAC,
     SCHEMA_FORMAT_UUID,
     SCHEMA_FORMAT_URI_REFERENCE, /* a URL, or a path that begins with '/' */
+    SCHEMA_FORMAT_CRON,          /* cron.h */
 };
 
 enum { SCHEMA_CHECK_MS = 500, SCHEMA_RULES_BUDGET = 5 * 1000 * 1000 };

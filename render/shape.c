@@ -6,7 +6,7 @@
 
 #include "proto/kind.h"
 #include "proto/schema.h"
-#include "render/cron.h"
+#include "proto/cron.h"
 #include "render/manifest.h"
 
 enum { PATH_MAX_DEPTH = 8 };
@@ -154,9 +154,7 @@ static void check_schedule(struct causes *causes, const json_t *object)
     struct slice schedule = json_text(json_at(object, "spec", "schedule", NULL));
     if (schedule.len > 0 && !cron_valid(schedule)) {
         cause_add(causes, CAUSE_INVALID, SLICE("spec.schedule"),
-                  "Invalid value: \"%.*s\": must be cron's five fields, like \"0 3 * * mon-fri\", "
-                  "or one of @hourly, @daily, @weekly, @monthly, @yearly",
-                  SLICE_ARG(schedule));
+                  "Invalid value: \"%.*s\": " CRON_RULE, SLICE_ARG(schedule));
     }
 }
 

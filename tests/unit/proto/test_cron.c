@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "render/cron.h"
+#include "proto/cron.h"
 
 static void test_schedules(void **state)
 {

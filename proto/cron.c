@@ -1,6 +1,6 @@
 /* cron.c: the grammar that Kubernetes' controller reads schedules by, and no other's: days of the
  * week are 0 to 6, ranges do not turn around, and a time zone has a field of its own. */
-#include "render/cron.h"
+#include "proto/cron.h"
 
 #include "proto/schema.h"
 
