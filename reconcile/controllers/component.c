@@ -8,6 +8,7 @@
  * an older release is left there until the component changes again. */
 #include "reconcile/controllers/build.h"
 #include "reconcile/controllers/component_environments.h"
+#include "reconcile/controllers/elsewhere.h"
 #include "reconcile/controllers/openchoreo.h"
 
 #include <string.h>
@@ -32,6 +33,7 @@ struct work {
     struct slice built;   /* image that a run made; empty: the spec names one */
     struct slice run;     /* that made it */
     struct slice release; /* name of the release that the spec amounts to */
+    const json_t *made;   /* that release, if this plan makes it */
     struct slice first;   /* environment */
     const char *reason;   /* of the step that failed; NULL: none */
     const char *message;
@@ -153,6 +155,7 @@ static void create_release(struct work *w, json_t *spec)
     }
     object_add_owner(release, w->component, true);
     plan_create(w->plan, SNAPSHOT_RELEASE, release);
+    w->made = release;
     plan_event(w->plan, w->component, false, "Released", "made release \"%.*s\"",
                SLICE_ARG(w->release));
 }
@@ -375,11 +378,24 @@ static void provide_all(struct work *w)
     }
 }
 
+/* Of a new release, and together with its name: it never changes. */
+static void tell_elsewhere(struct work *w)
+{
+    struct slice told = json_text(json_at(w->component, "status", "latestRelease", "name", NULL));
+    if (!slice_eq(told, w->release)) {
+        const json_t *release =
+            w->made != NULL ? w->made
+                            : snapshot_get(w->s, SNAPSHOT_RELEASE, w->entry->ns, w->release);
+        elsewhere_tell(w->s, release, w->edit);
+    }
+}
+
 static void report(struct work *w)
 {
     struct rollup roll = {0};
     size_t count = component_environments(w->s, w->entry, w->edit, &w->plan->arena, &roll);
     if (w->release.len > 0) {
+        tell_elsewhere(w);
         const char *hash = arena_cstr(&w->plan->arena, w->release);
         status_set(w->edit, "latestRelease",
                    json_pack("{s:o, s:s}", "name", json_str(w->release), "releaseHash",

@@ -8,6 +8,7 @@
 #include "reconcile/controllers/openchoreo.h"
 
 #include "proto/promotion.h"
+#include "reconcile/controllers/elsewhere.h"
 
 #define OPENCHOREO_DEFAULT_TYPE_KIND "ComponentType"
 
@@ -93,16 +94,17 @@ static const json_t *make_component(struct translation *t, const struct snapshot
     return written ? counterpart : NULL;
 }
 
-static void tell_build(struct translation *t, const json_t *counterpart)
+/* One of our component's conditions, as it is. */
+static void pass_on(struct translation *t, const json_t *counterpart, const char *type)
 {
-    struct condition built = condition_of(counterpart, "Built");
-    if (built.reason.len > 0) {
-        struct arena *arena = &t->plan->arena;
-        object_set_condition(t->edit, "Built", arena_cstr(arena, built.status),
-                             arena_cstr(arena, built.reason), arena_cstr(arena, built.message),
-                             t->s->now_ms);
+    struct arena *arena = &t->plan->arena;
+    const json_t *ours = object_condition(counterpart, type);
+    if (ours != NULL) {
+        object_set_condition(t->edit, type, arena_cstr(arena, json_text_at(ours, "status")),
+                             arena_cstr(arena, json_text_at(ours, "reason")),
+                             arena_cstr(arena, json_text_at(ours, "message")), t->s->now_ms);
     } else {
-        condition_drop(t->edit, "Built");
+        condition_drop(t->edit, type);
     }
 }
 
@@ -168,7 +170,8 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
     if (find_workload(&t, &workload)) {
         counterpart = make_component(&t, workload);
     }
-    tell_build(&t, counterpart);
+    pass_on(&t, counterpart, "Built");
+    pass_on(&t, counterpart, ALL_RENDERED);
     if (counterpart != NULL) {
         show_bindings(&t);
     }
