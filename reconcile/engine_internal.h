@@ -3,6 +3,7 @@
  *   engine.c         hooks, feeding snapshots, starting and stopping shards
  *   engine_shard.c   a led shard: queue -> plan -> task
  *   engine_task.c    a task carries one plan out: writes, then what should be on a cluster
+ *   engine_event.c   what is told in Events
  *   engine_apply.c   what was done for a RenderedRelease, and doing it
  *   engine_cluster.c connections to clusters, probes
  *   engine_source.c  commits of git repositories
@@ -191,6 +192,14 @@ void task_start(struct engine_shard *s, const struct queue_item *item, enum snap
 void task_applied(struct task *t, bool again);
 /* The snapshot has moved on. */
 void tasks_settle(struct engine_shard *s);
+
+/* ---- engine_event.c ---- */
+/* An Event, new, by what a plan says. */
+json_t *event_of_plan(struct engine_shard *s, const struct plan_event *e);
+/* That a write is refused which the plan of an object wanted. The same refusal has the same name:
+ * it is told once, and again when that Event has expired. */
+json_t *event_of_refusal(struct engine_shard *s, const json_t *regarding,
+                         const struct plan_write *write, const char *message);
 
 /* ---- engine_apply.c ---- */
 struct work *work_get(struct engine_shard *s, struct slice ns, struct slice name, bool make);

@@ -45,6 +45,7 @@ struct task {
     struct backend_list list;
     json_t *found; /* names of the page */
     bool drained_any;
+    bool refused;          /* a write is, and nothing is left but to tell it */
     struct buf drain_name; /* the last one of a page that is not the last */
 };
 
@@ -217,6 +218,36 @@ static bool harmless(enum plan_verb verb, int rc)
            (verb == PLAN_DELETE && rc == ERR_NOT_FOUND);
 }
 
+/* Refused for what it says: the next plan will say the same, until somebody changes something. */
+static bool is_refusal(int rc)
+{
+    return rc == ERR_UNPROCESSABLE || rc == ERR_INVALID || rc == ERR_FORBIDDEN ||
+           rc == ERR_TOO_LARGE;
+}
+
+/* Now and then: what is told already is found there, but to look costs the log an entry. */
+static bool is_to_be_told(const struct queue_item *item)
+{
+    enum { FIRST = 4, EVERY = 16 };
+    return item->entry != NULL && (item->failures < FIRST || item->failures % EVERY == 0);
+}
+
+/* Nothing else of the plan is carried out but an Event on the key's object, which says why. */
+static void tell_refusal(struct task *t, const struct plan_write *w, const struct err *err)
+{
+    struct slice rest = slice_sub(t->item.key, 1, t->item.key.len);
+    struct slice ns;
+    slice_split(&rest, '/', &ns);
+    const json_t *regarding = snapshot_get(t->s->snap, t->kind, ns, rest);
+    json_array_clear(t->events);
+    if (regarding != NULL) {
+        json_array_append_new(t->events, event_of_refusal(t->s, regarding, w, err->message));
+    }
+    t->refused = true;
+    t->next = t->plan->write_count;
+    step(t);
+}
+
 static void on_written(struct task *t, int rc, const struct err *err)
 {
     if (rc != 0 && !harmless(t->verb, rc)) {
@@ -226,7 +257,11 @@ static void on_written(struct task *t, int rc, const struct err *err)
                   "shard=%u kind=%s object=%.*s/%.*s error=%s", t->s->id,
                   snapshot_kind_name(w->kind), SLICE_ARG(w->ns), SLICE_ARG(w->name),
                   log_q(err->message));
-        settle(t, QUEUE_RETRY);
+        if (is_refusal(rc) && is_to_be_told(&t->item) && !t->s->closing) {
+            tell_refusal(t, w, err);
+        } else {
+            settle(t, QUEUE_RETRY);
+        }
         return;
     }
     t->next++;
@@ -280,37 +315,6 @@ static void write_next(struct task *t)
 }
 
 /* ---- events: told once, never retried ---- */
-
-static json_t *event_object(struct engine_shard *s, const struct plan_event *e)
-{
-    char now[21];
-    uint8_t random[8];
-    struct buf name = {0};
-    struct slice ns = object_ns(e->regarding);
-    ns = ns.len > 0 ? ns : SLICE("default");
-    clock_rfc3339(engine_wall_ms(s->e), now);
-    crypto_random(random, sizeof(random));
-    buf_add(&name, slice_sub(object_name(e->regarding), 0, 200));
-    buf_add_char(&name, '.');
-    hex_encode(&name, slice_make(random, sizeof(random)));
-    json_t *o = object_new("v1", "Event", ns, buf_slice(&name));
-    json_object_set_new(o, "involvedObject",
-                        json_pack("{s:o, s:o, s:o, s:o, s:o}", "apiVersion",
-                                  json_str(object_api_version(e->regarding)), "kind",
-                                  json_str(object_kind(e->regarding)), "name",
-                                  json_str(object_name(e->regarding)), "namespace",
-                                  json_str(object_ns(e->regarding)), "uid",
-                                  json_str(object_uid(e->regarding))));
-    json_object_set_new(o, "type", json_string(e->warning ? "Warning" : "Normal"));
-    json_object_set_new(o, "reason", json_string(e->reason));
-    json_object_set_new(o, "message", json_str(slice_of(e->message)));
-    json_object_set_new(o, "firstTimestamp", json_string(now));
-    json_object_set_new(o, "lastTimestamp", json_string(now));
-    json_object_set_new(o, "count", json_integer(1));
-    json_object_set_new(o, "source", json_pack("{s:s}", "component", "choreod"));
-    buf_free(&name);
-    return o;
-}
 
 static void on_event(struct task *t, int rc, const struct err *err)
 {
@@ -458,6 +462,8 @@ static void step(struct task *t)
         write_next(t);
     } else if (json_array_size(t->events) > 0) {
         write_event(t);
+    } else if (t->refused) {
+        settle(t, QUEUE_RETRY);
     } else if (plan->desired.action != PLAN_NOTHING) {
         struct slice rest = slice_sub(t->item.key, 1, t->item.key.len);
         struct slice ns;
@@ -507,7 +513,7 @@ void task_start(struct engine_shard *s, const struct queue_item *item, enum snap
                      SLICE_ARG(object_ns(e->regarding)), SLICE_ARG(object_name(e->regarding)),
                      e->reason, log_q(e->message));
         }
-        json_array_append_new(t->events, event_object(s, e));
+        json_array_append_new(t->events, event_of_plan(s, e));
     }
     detach(plan);
     s->tasks++;

@@ -76,6 +76,51 @@ static void test_deleting_removes_everything(void **state)
     assert_true(slice_find(buf_slice(&f->kube.log), SLICE("fenced\nDELETE")) != SIZE_MAX);
 }
 
+static size_t refusals(struct fixture *f, struct slice *body)
+{
+    size_t cursor = 0;
+    size_t count = 0;
+    struct slice key;
+    void *value;
+    while (map_next(&f->memory.live, &cursor, &key, &value)) {
+        const struct row *row = value;
+        if (strcmp(row->resource, "events") == 0 &&
+            strstr(row->body, "\"reason\":\"WriteRefused\"") != NULL) {
+            *body = slice_of(row->body);
+            count++;
+        }
+    }
+    return count;
+}
+
+static bool is_told_refused(struct fixture *f)
+{
+    struct slice ignored;
+    return refusals(f, &ignored) > 0;
+}
+
+/* A name that OpenChoreo allows and we do not: our Environment is refused at the door, each time.
+ */
+static void test_a_refused_write_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct slice body = {0};
+    lead(f);
+    put(f, platform);
+    put(f, "apiVersion: openchoreo.dev/v1alpha1\n"
+           "kind: Environment\n"
+           "metadata: {name: a.b, namespace: acme}\n"
+           "spec: {dataPlaneRef: {kind: ClusterDataPlane, name: development}}\n");
+    assert_true(happens(f, is_told_refused, LIMIT_MS));
+    unlead(f);
+    lead(f); /* who meets it again */
+    settle(f);
+    assert_int_equal(refusals(f, &body), 1);
+    assert_true(slice_find(body, SLICE("metadata.name: Invalid value: \\\"a.b\\\"")) != SIZE_MAX);
+    assert_true(slice_find(body, SLICE("\"type\":\"Warning\"")) != SIZE_MAX);
+    assert_null(look(f, "environments.choreo.dev", "acme", "a.b"));
+}
+
 static bool organization_gone(struct fixture *f)
 {
     return look(f, "organizations.choreo.dev", "", "acme") == NULL &&
@@ -469,6 +514,7 @@ int main(void)
         TEST(test_a_component_goes_live),
         TEST(test_a_new_leader_applies_nothing_again),
         TEST(test_deleting_removes_everything),
+        TEST(test_a_refused_write_is_told_once),
         TEST(test_deleting_the_organization_drains_it),
         TEST(test_new_credentials_may_lead_elsewhere),
         TEST(test_annotations_of_a_plane_reach_what_runs),
