@@ -13,6 +13,7 @@
 #include "reconcile/controllers/rendered.h"
 #include "reconcile/drivers/kubernetes/kubeconfig.h"
 #include "reconcile/engine_internal.h"
+#include "render/plane_access.h"
 #include "render/run.h"
 
 static void cluster_key(struct buf *out, struct slice plane, struct slice cluster)
@@ -328,11 +329,15 @@ static void want_cluster(struct engine_shard *s, struct slice plane, struct slic
     }
 }
 
-/* One of a namespace is the business of that one's shard; and of the system's, which probes. */
+/* One of some namespaces is the business of their shards; and of the system's, which probes. */
 static bool concerns(struct engine_shard *s, const json_t *plane)
 {
-    struct slice only = spec_text(plane, "namespace");
-    return s->id == 0 || only.len == 0 || shard_owns(s, only);
+    const json_t *allowed = json_at(plane, "spec", "allowedNamespaces", NULL);
+    bool found = s->id == 0 || !plane_is_reserved(plane);
+    for (size_t i = 0; i < json_array_size(allowed) && !found; i++) {
+        found = shard_owns(s, json_text(json_array_get(allowed, i)));
+    }
+    return found;
 }
 
 void clusters_refresh(struct engine_shard *s)

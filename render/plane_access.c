@@ -5,10 +5,15 @@
 
 #define NAMESPACE "${namespace}"
 
+bool plane_is_reserved(const json_t *plane)
+{
+    return json_array_size(json_at(plane, "spec", "allowedNamespaces", NULL)) > 0;
+}
+
 bool plane_allows(const json_t *plane, struct slice ns)
 {
     const json_t *allowed = json_at(plane, "spec", "allowedNamespaces", NULL);
-    bool found = json_array_size(allowed) == 0;
+    bool found = !plane_is_reserved(plane);
     for (size_t i = 0; i < json_array_size(allowed); i++) {
         found = found || slice_eq(json_text(json_array_get(allowed, i)), ns);
     }

@@ -9,8 +9,11 @@
 #include "base/arena.h"
 #include "base/json.h"
 
-/* Whether environments and runs of the namespace may be on the plane (an object). */
+/* Whether environments and runs of the namespace may be on the plane (an object). It is judged by
+ * what the plane says, and never by how it is called. */
 bool plane_allows(const json_t *plane, struct slice ns);
+/* Whether it is for some namespaces, and not for all. */
+bool plane_is_reserved(const json_t *plane);
 /* "data plane "eu" is not for namespace "acme": its spec.allowedNamespaces does not name it". */
 const char *plane_forbids(const json_t *plane, struct slice ns, struct arena *arena);
 

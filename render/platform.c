@@ -107,12 +107,6 @@ size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_clu
     return count;
 }
 
-bool plane_serves(const json_t *plane, struct slice ns)
-{
-    struct slice only = spec_text(plane, "namespace");
-    return plane != NULL && (only.len == 0 || slice_eq(only, ns));
-}
-
 struct slice plane_made_in(const json_t *object)
 {
     struct slice rest = object_annotation(object, PLANE_MADE_OF);

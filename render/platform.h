@@ -48,10 +48,6 @@ struct plane_cluster {
     const json_t *spec; /* NULL for a plane's implied one */
 };
 size_t plane_clusters(const json_t *plane, struct arena *arena, struct plane_cluster **out);
-/* May what is in that namespace (empty: in any) be on it? It is judged by what the plane says, and
- * never by how it is called. */
-bool plane_serves(const json_t *plane, struct slice ns);
-
 /* On a DataPlane that is made of one of a namespace (OpenChoreo's), and on the copy of its Secret
  * in choreo-system: "NAMESPACE/NAME" of that. */
 #define PLANE_MADE_OF "choreo.dev/made-of"

@@ -11,6 +11,7 @@
 
 #include "proto/promotion.h"
 #include "render/deployment.h"
+#include "render/plane_access.h"
 
 static const char *const statuses[] = {
     [STATUS_FALSE] = "False", [STATUS_TRUE] = "True", [STATUS_UNKNOWN] = "Unknown"};
@@ -278,7 +279,7 @@ size_t project_members(const struct snapshot *s, const json_t *project, struct a
 const json_t *plane_find(const struct snapshot *s, struct slice ns, struct slice name)
 {
     const json_t *plane = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, name);
-    return plane_serves(plane, ns) ? plane : NULL;
+    return plane != NULL && plane_allows(plane, ns) ? plane : NULL;
 }
 
 const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,

@@ -79,9 +79,8 @@ bool component_membership(const struct snapshot *s, const json_t *component, str
 size_t project_members(const struct snapshot *s, const json_t *project, struct arena *arena,
                        const struct snapshot_entry ***out);
 
-/* The data plane, if what is in that namespace may be on it: whoever reads one because somebody in
- * a namespace names it asks here. NULL: there is none of that name, as far as the namespace knows.
- */
+/* The data plane, if what is in that namespace may be on it. Who reads one because somebody in a
+ * namespace names it asks here, or asks plane_allows() and says why not. */
 const json_t *plane_find(const struct snapshot *s, struct slice ns, struct slice name);
 
 /* The Secret with the cluster's kubeconfig; NULL: not connected. */

@@ -93,7 +93,7 @@ static void plan_place(const struct snapshot *s, const struct environment *env, 
                        struct plan *plan)
 {
     struct slice name = json_text_at(env->spec, "dataPlane");
-    const json_t *plane = plane_find(s, object_ns(edit), name);
+    const json_t *plane = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, name);
     if (plane == NULL) {
         status_set(edit, "clusters", NULL);
         condition_drop(edit, PLACED);

@@ -52,7 +52,8 @@ bool openchoreo_build_spec(struct translation *t, json_t *spec);
 bool openchoreo_build_write(struct translation *t, const struct snapshot_entry *workload);
 
 /* What our DataPlane is called that is made of a DataPlane of a namespace: "NAMESPACE.NAME". No
- * namespace has a dot, so no two of them come to one name; who may use it, its spec.namespace says.
+ * namespace has a dot, so no two of them come to one name; who may use it, its
+ * spec.allowedNamespaces says.
  */
 struct slice openchoreo_plane_name(struct arena *arena, struct slice ns, struct slice name);
 /* The namespace and name that such a name is made of; false: it has no dot. */

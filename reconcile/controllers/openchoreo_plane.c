@@ -1,9 +1,10 @@
 /* openchoreo_plane.c: a DataPlane of one namespace.
  *
  * Its counterpart is a DataPlane of ours in the system shard, NAMESPACE.NAME, which says that what
- * is in that namespace alone may be on it (spec.namespace); from there on it is a plane like any
- * other. The kubeconfig lies in the namespace; whoever probes the cluster, or reads a log there,
- * looks into choreo-system. So a copy is kept there, marked as one, which follows the original.
+ * is in that namespace alone may be on it (spec.allowedNamespaces); from there on it is a plane
+ * like any other. The kubeconfig lies in the namespace; whoever probes the cluster, or reads a log
+ * there, looks into choreo-system. So a copy is kept there, marked as one, which follows the
+ * original.
  *
  * An object without a namespace can have no owner that has one: what is made here carries an
  * annotation, and goes by this controller's finalizer. The copy goes last, because what is on the
@@ -75,8 +76,8 @@ static json_t *annotations(const struct own_plane *o)
 
 static void put_counterpart(struct own_plane *o)
 {
-    json_t *spec =
-        json_pack("{s:s, s:o}", "type", "single-cluster", "namespace", json_str(o->t.entry->ns));
+    json_t *spec = json_pack("{s:s, s:[o]}", "type", "single-cluster", "allowedNamespaces",
+                             json_str(o->t.entry->ns));
     static const char *const copied[] = {"gateway", "secretStoreRef"};
     for (size_t i = 0; i < 2; i++) {
         const json_t *value = json_at(o->t.object, "spec", copied[i], NULL);

@@ -28,8 +28,7 @@ static const struct snapshot_entry *oldest_plane(const struct snapshot *s, struc
     for (size_t i = 0; i < count; i++) {
         const json_t *plane = snapshot_tree(s, all[i]);
         struct slice created = json_text(json_at(plane, "metadata", "creationTimestamp", NULL));
-        if (plane_serves(plane, org) && plane_allows(plane, org) &&
-            (best == NULL || slice_cmp(created, best_created) < 0)) {
+        if (plane_allows(plane, org) && (best == NULL || slice_cmp(created, best_created) < 0)) {
             best = all[i];
             best_created = created;
         }
@@ -42,8 +41,7 @@ static const struct snapshot_entry *first_plane(const struct snapshot *s, const 
 {
     struct slice named = spec_text(org, "dataPlane");
     struct slice first = named.len > 0 ? named : SLICE("development");
-    const json_t *plane = plane_find(s, object_name(org), first);
-    if (plane != NULL && (named.len > 0 || plane_allows(plane, object_name(org)))) {
+    if (plane_find(s, object_name(org), first) != NULL) {
         return snapshot_find(s, SNAPSHOT_DATAPLANE, (struct slice){0}, first);
     }
     return named.len > 0 ? NULL : oldest_plane(s, object_name(org), arena);

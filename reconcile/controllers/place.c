@@ -33,7 +33,7 @@ void site_find(const struct snapshot *s, struct slice ns, struct slice environme
         return;
     }
     out->plane = json_text_at(env.spec, "dataPlane");
-    const json_t *plane = plane_find(s, ns, out->plane);
+    const json_t *plane = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, out->plane);
     if (plane == NULL) {
         out->reason = "DataPlaneNotFound";
         out->message =

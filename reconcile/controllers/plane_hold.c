@@ -5,6 +5,8 @@
  * is on a cluster; that counts what an environment that moved away has left, and runs. */
 #include "reconcile/controllers/plane_hold.h"
 
+#include "render/plane_access.h"
+
 enum { NAMED_MAX = 5 };
 
 static const char *finalizer(const struct snapshot *s, struct arena *arena)
@@ -30,7 +32,7 @@ static json_t *use_of(const struct snapshot *s, const struct snapshot_entry *pla
     json_t *names = json_array();
     json_int_t environments = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!plane_serves(tree, found[i]->ns)) {
+        if (!plane_allows(tree, found[i]->ns)) {
             continue;
         }
         if (environments++ < NAMED_MAX) {

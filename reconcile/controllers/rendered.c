@@ -22,6 +22,7 @@
 #include "reconcile/controllers/workflow_run.h"
 #include "reconcile/drivers/driver.h"
 #include "render/deployment.h"
+#include "render/plane_access.h"
 #include "render/run.h"
 
 #define APPLIED "Applied"
@@ -537,13 +538,11 @@ static bool orphaned(const struct work *w)
 static bool may_be_there(struct work *w)
 {
     const json_t *plane = plane_of(w);
-    if (plane == NULL || plane_serves(plane, w->entry->ns)) {
+    if (plane == NULL || plane_allows(plane, w->entry->ns)) {
         return true;
     }
-    not_ready(w, STATUS_FALSE, false, "DataPlaneNotFound",
-              slice_of(arena_printf(&w->plan->arena,
-                                    "there is no data plane \"%.*s\" that this namespace may use",
-                                    SLICE_ARG(w->plane))));
+    not_ready(w, STATUS_FALSE, false, "DataPlaneNotAllowed",
+              slice_of(plane_forbids(plane, w->entry->ns, &w->plan->arena)));
     return false;
 }
 

@@ -192,10 +192,10 @@ struct slice run_plane_marked(const struct snapshot *s, struct slice ns, struct 
     for (size_t i = 0; i < count; i++) {
         const json_t *plane = snapshot_tree(s->system, all[i]);
         struct slice mark = object_annotation(plane, "choreo.dev/build-plane");
-        if (!slice_eq_cstr(mark, "true") || !plane_serves(plane, ns)) {
+        if (!slice_eq_cstr(mark, "true") || !plane_allows(plane, ns)) {
             continue;
         }
-        if (spec_text(plane, "namespace").len > 0) {
+        if (plane_is_reserved(plane)) {
             return all[i]->name;
         }
         shared = shared.len > 0 ? shared : all[i]->name;
@@ -254,7 +254,7 @@ static bool find_plane(struct work *w)
         w->plane = run_plane_marked(w->s, w->entry->ns, &w->plan->arena);
         w->plane = w->plane.len > 0 ? w->plane : project_plane(w);
     }
-    const json_t *plane = plane_find(w->s, w->entry->ns, w->plane);
+    const json_t *plane = snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
     if (plane == NULL) {
         return wait_for(w, "NoBuildPlane",
                         "there is no data plane to run it on: give one the annotation "
