@@ -10,6 +10,7 @@
 #include "proto/object.h"
 #include "proto/schema.h"
 #include "render/context.h"
+#include "render/derived.h"
 #include "render/finish.h"
 #include "render/name.h"
 #include "render/plane_access.h"
@@ -313,30 +314,54 @@ static int check_keys(struct running *r, const json_t *reference, const char *pa
     return 0;
 }
 
+/* What expressions see of one; NULL: nothing, for the cluster may have it. Of Secrets those alone
+ * that are for images: whoever may start a run might name any other, too. */
+static int read_external(struct running *r, const json_t *ref, struct slice name, const char *path,
+                         json_t **seen, struct err *err)
+{
+    const struct platform *p = r->platform;
+    bool secret = slice_eq_cstr(json_text_at(ref, "kind"), "Secret");
+    const json_t *found = p->get(p->user, secret ? "Secret" : "SecretReference", r->ns, name);
+    *seen = NULL;
+    if (found == NULL && !secret) {
+        *r->reason = "SecretNotFound";
+        return err_set(err, ERR_NOT_FOUND,
+                       "%s: there is no SecretReference \"%.*s\" in namespace \"%.*s\"", path,
+                       SLICE_ARG(name), SLICE_ARG(r->ns));
+    }
+    if (found != NULL && secret && !derive_is_pull_secret(found)) {
+        return err_set(err, ERR_UNPROCESSABLE,
+                       "%s: Secret \"%.*s\" is of type \"%.*s\", and must be of "
+                       "kubernetes.io/dockerconfigjson",
+                       path, SLICE_ARG(name), SLICE_ARG(json_text_at(found, "type")));
+    }
+    if (found != NULL) {
+        *seen = secret ? json_pack("{s:O?, s:O?}", "type", json_object_get(found, "type"), "data",
+                                   json_object_get(found, "data"))
+                       : json_pack("{s:O?}", "spec", json_object_get(found, "spec"));
+        return secret ? 0 : check_keys(r, found, path, err);
+    }
+    return 0;
+}
+
 /* Those whose name comes to nothing are left out. */
 static int bind_external(struct running *r, struct err *err)
 {
-    const struct platform *p = r->platform;
     const json_t *refs = json_object_get(r->workflow, "externalRefs");
     json_t *all = json_object();
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(refs); i++) {
         const json_t *ref = json_array_get(refs, i);
         struct slice name = {0};
+        json_t *seen = NULL;
         const char *id = arena_cstr(r->arena, json_text_at(ref, "id"));
         const char *path = arena_printf(r->arena, "externalRefs[%s].name", id);
         rc = render_text(r, json_object_get(ref, "name"), path, &name, err);
-        const json_t *found =
-            rc == 0 && name.len > 0 ? p->get(p->user, "SecretReference", r->ns, name) : NULL;
-        if (found != NULL) {
-            json_object_set_new(all, id,
-                                json_pack("{s:O?}", "spec", json_object_get(found, "spec")));
-            rc = check_keys(r, found, path, err);
-        } else if (rc == 0 && name.len > 0) {
-            *r->reason = "SecretNotFound";
-            rc = err_set(err, ERR_NOT_FOUND,
-                         "%s: there is no SecretReference \"%.*s\" in namespace \"%.*s\"", path,
-                         SLICE_ARG(name), SLICE_ARG(r->ns));
+        if (rc == 0 && name.len > 0) {
+            rc = read_external(r, ref, name, path, &seen, err);
+        }
+        if (seen != NULL) {
+            json_object_set_new(all, id, seen);
         }
     }
     bind(r, "externalRefs", all);

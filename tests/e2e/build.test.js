@@ -66,12 +66,17 @@ check('a component with a source says what it waits for', async () => {
 check('choreo build --wait, and the image that was built runs', async () => {
   await plane(['choreo.dev/registry=registry.example.com/images', 'choreo.dev/build-plane=true',
                'choreo.dev/argo-workflows=false']);
+  await apply({apiVersion: 'v1', kind: 'Secret', metadata: {name: 'registry-credentials', namespace: 'default'},
+               type: 'kubernetes.io/dockerconfigjson', stringData: {'.dockerconfigjson': '{"auths":{}}'}});
   await cluster.choreo('build', 'web', '--wait', '--timeout', '20s');
   const run = await get('workflowrun', 'web-build-' + 'a'.repeat(12) + '-2');
   assert.equal(run.status.phase, 'Succeeded');
   assert.match(run.status.image, /^registry\.example\.com\/images\/default-default-web@sha256:[0-9a-f]{64}$/);
   assert.equal(run.status.commit, commit('a'));
   assert.equal(run.status.runReference.kind, 'Job');
+  const pushes = JSON.parse(await kubectl('development', 'get', 'secret', '-o', 'json', '-n', run.status.runReference.namespace,
+                                          run.status.runReference.name + '-registry'));
+  assert.equal(pushes.type, 'kubernetes.io/dockerconfigjson');
   assert.deepEqual(run.status.tasks.map(t => [t.name, t.phase]),
                    [['checkout', 'Succeeded'], ['build', 'Succeeded']]);
   await cluster.choreo('wait', 'component/web', '--timeout', '20s');

@@ -277,6 +277,65 @@ static void refuses(struct world *w, const char *workflow, const char *reason_wa
     json_decref(run);
 }
 
+/* The volume that a builder finds the registry's credentials in, and the Secret that is made for
+ * it, if one is. */
+static void credentials_of(struct world *w, const char *builder, struct slice *named,
+                           const json_t **made)
+{
+    struct err err;
+    json_t *manifests;
+    struct slice image;
+    const char *reason;
+    json_t *run = run_of(builder, "");
+    assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+    json_t *pods = json_at(find(manifests, "Job"), "spec", "template", "spec", NULL);
+    size_t i;
+    json_t *one;
+    *named = (struct slice){0};
+    *made = NULL;
+    json_array_foreach(json_object_get(pods, "volumes"), i, one)
+    {
+        if (slice_eq_cstr(json_text_at(one, "name"), "registry-credentials")) {
+            *named = arena_copy(&w->arena, json_text(json_at(one, "secret", "secretName", NULL)));
+        }
+    }
+    json_array_foreach(manifests, i, one)
+    {
+        if (slice_eq_cstr(object_kind(one), "Secret") && slice_eq(object_name(one), *named)) {
+            json_array_append(w->objects, one);
+            *made = one;
+        }
+    }
+    json_decref(manifests);
+    json_decref(run);
+}
+
+static void test_credentials_of_a_registry(void **state)
+{
+    static const char *const builders[] = {"name: dockerfile-builder", "name: buildpacks-builder"};
+    struct world *w = *state;
+    struct slice named;
+    const json_t *made;
+    add(w, plane);
+    add(w, secret);
+    for (size_t i = 0; i < 2; i++) {
+        credentials_of(w, builders[i], &named, &made);
+        assert_slice(named, "registry-credentials"); /* whoever put it there */
+        assert_null(made);
+    }
+    add(w, "kind: Secret\nmetadata: {name: registry-credentials, namespace: acme}\n"
+           "type: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: e30=}\n");
+    for (size_t i = 0; i < 2; i++) {
+        credentials_of(w, builders[i], &named, &made);
+        assert_slice(named, "web-build-0123456789ab-registry");
+        assert_slice(json_text_at(made, "type"), "kubernetes.io/dockerconfigjson");
+        assert_slice(json_text(json_at(made, "data", ".dockerconfigjson", NULL)), "e30=");
+    }
+    /* No other Secret can be read by naming it. */
+    refuses(w, "name: dockerfile-builder, parameters: {registrySecret: git}", "RenderFailed",
+            ERR_UNPROCESSABLE, "externalRefs[registry].name: Secret \"git\" is of type \"\"");
+}
+
 static void test_what_cannot_run(void **state)
 {
     struct world *w = *state;
@@ -480,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_what_runs_it_is_found_unless_it_is_said),
         cmocka_unit_test_setup_teardown(test_a_command, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_test, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_credentials_of_a_registry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_of_the_workflow_plane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_not_leave, setup, teardown),
