@@ -165,23 +165,42 @@ static int read_all(struct offline *o, const struct cli *c, struct err *err)
 
 /* ---- the platform ---- */
 
-static bool is_wanted(void *user, const json_t *rendered)
+/* Of one component the others are of no interest, but for those that it depends on. A resource may
+ * be made by any. */
+static bool is_needed(const struct offline *o, const json_t *component)
+{
+    struct buf key = {0};
+    struct slice name = object_name(component);
+    if (o->options->component == NULL || slice_eq_cstr(name, o->options->component)) {
+        return true;
+    }
+    buf_addf(&key, "%.*s/%.*s", SLICE_ARG(object_ns(component)), SLICE_ARG(name));
+    bool needed = json_object_get(o->needed, buf_cstr(&key)) != NULL;
+    buf_free(&key);
+    return needed;
+}
+
+static bool is_wanted(void *user, enum snapshot_kind kind, const json_t *object)
 {
     const struct offline *o = user;
-    struct slice environment = spec_text(rendered, "environmentName");
-    struct slice cluster = spec_text(rendered, "cluster");
     const char *only = o->options->environment;
     const char *there = o->options->cluster;
+    if (kind != SNAPSHOT_RENDERED) {
+        return is_needed(o, object);
+    }
     return o->chosen &&
-           offline__chosen(o, SNAPSHOT_COMPONENT, object_ns(rendered),
-                           owner_text(rendered, "componentName")) &&
-           (only == NULL || slice_eq_cstr(environment, only)) &&
-           (there == NULL || slice_eq_cstr(cluster, there));
+           offline__chosen(o, SNAPSHOT_COMPONENT, object_ns(object),
+                           owner_text(object, "componentName")) &&
+           (only == NULL || slice_eq_cstr(spec_text(object, "environmentName"), only)) &&
+           (there == NULL || slice_eq_cstr(spec_text(object, "cluster"), there));
 }
 
 int offline_open(struct offline *o, const struct cli *c, struct err *err)
 {
-    *o = (struct offline){.options = &c->options, .places = json_object(), .asked = json_array()};
+    *o = (struct offline){.options = &c->options,
+                          .places = json_object(),
+                          .asked = json_array(),
+                          .needed = json_object()};
     rehearsal_init(&o->rehearsal);
     o->rehearsal.wanted = is_wanted;
     o->rehearsal.user = o;
@@ -202,6 +221,7 @@ void offline_free(struct offline *o)
     manifests_free(&o->files);
     json_decref(o->places);
     json_decref(o->asked);
+    json_decref(o->needed);
     arena_free(&o->arena);
     *o = (struct offline){0};
 }

@@ -27,6 +27,7 @@ struct offline {
     const struct options *options;
     json_t *places; /* "KIND/NS/NAME": number of the manifest */
     json_t *asked;  /* what bindings ask for, until it is known what there is */
+    json_t *needed; /* "NS/NAME" of components that chosen ones depend on */
     bool chosen;    /* components are rendered */
 };
 

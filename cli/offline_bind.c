@@ -54,6 +54,7 @@ struct pending {
     struct offline *o;
     json_t *seen;  /* "NS/COMPONENT/ENVIRONMENT" */
     json_t *queue; /* {namespace, component, environment} */
+    bool more;     /* one is needed that was not before */
 };
 
 static void pend(struct pending *p, struct slice ns, struct slice component,
@@ -69,6 +70,18 @@ static void pend(struct pending *p, struct slice ns, struct slice component,
     }
 }
 
+/* A component on which one that is pending depends, in the same environment. */
+static void need(struct pending *p, struct slice ns, struct slice component,
+                 struct slice environment)
+{
+    const char *key = arena_printf(&p->o->arena, "%.*s/%.*s", SLICE_ARG(ns), SLICE_ARG(component));
+    if (json_object_get(p->o->needed, key) == NULL) {
+        json_object_set_new(p->o->needed, key, json_true());
+        p->more = true;
+    }
+    pend(p, ns, component, environment);
+}
+
 /* A binding that names no release yet is promoted to it. */
 static int promote(struct offline *o, const json_t *binding, struct slice release, struct err *err)
 {
@@ -79,7 +92,8 @@ static int promote(struct offline *o, const json_t *binding, struct slice releas
     return rc;
 }
 
-/* Binds it unless it is bound there; the release that it has there then, or NULL. */
+/* Binds it unless it is bound there; the release that it has there then, or NULL. An empty
+ * environment is the first, where it comes by itself. */
 static const json_t *bind_component(struct offline *o, const json_t *component,
                                     struct slice environment, struct err *err)
 {
@@ -89,6 +103,9 @@ static const json_t *bind_component(struct offline *o, const json_t *component,
     struct slice latest = json_text(json_at(component, "status", "latestRelease", "name", NULL));
     struct slice project;
     (void)offline__project(o, component, &project);
+    if (environment.len == 0) {
+        return snapshot_get(s, SNAPSHOT_RELEASE, ns, latest);
+    }
     const json_t *there = o->view.platform.binding(&o->view, ns, project, name, environment);
     struct slice release = spec_text(there, "releaseName");
     if (release.len > 0) {
@@ -124,16 +141,16 @@ static int bind_pending(struct pending *p, struct err *err)
         const json_t *needs =
             json_at(release, "spec", "workload", "dependencies", "endpoints", NULL);
         for (size_t k = 0; k < json_array_size(needs); k++) {
-            pend(p, ns, json_text_at(json_array_get(needs, k), "component"), environment);
+            need(p, ns, json_text_at(json_array_get(needs, k), "component"), environment);
         }
     }
     return err->code;
 }
 
-static int bind_components(struct offline *o, struct err *err)
+static void pend_chosen(struct pending *p)
 {
+    struct offline *o = p->o;
     const struct snapshot *s = &o->rehearsal.snapshot;
-    struct pending p = {.o = o, .seen = json_object(), .queue = json_array()};
     const struct snapshot_entry **all;
     size_t count = snapshot_all(s, SNAPSHOT_COMPONENT, &o->arena, &all);
     for (size_t i = 0; i < count; i++) {
@@ -145,12 +162,33 @@ static int bind_components(struct offline *o, struct err *err)
         const struct snapshot_entry *of = offline__project(o, snapshot_tree(s, all[i]), &project);
         size_t n = offline__environments(o, of, all[i]->ns, &environments);
         for (size_t k = 0; k < n; k++) {
-            pend(&p, all[i]->ns, all[i]->name, environments[k]);
+            pend(p, all[i]->ns, all[i]->name, environments[k]);
+        }
+        if (n == 0) {
+            pend(p, all[i]->ns, all[i]->name, SLICE(""));
         }
     }
-    int rc = bind_pending(&p, err);
-    json_decref(p.seen);
-    json_decref(p.queue);
+}
+
+static int run(struct offline *o, struct err *err)
+{
+    return rehearsal_settled(&o->rehearsal) ? 0 : rehearsal_run(&o->rehearsal, err);
+}
+
+/* What one depends on is told by its release, so those of a chain come to be needed one by one. */
+static int bind_components(struct offline *o, struct err *err)
+{
+    int rc = 0;
+    bool more = true;
+    while (rc == 0 && more) {
+        struct pending p = {.o = o, .seen = json_object(), .queue = json_array()};
+        pend_chosen(&p);
+        rc = bind_pending(&p, err);
+        more = p.more && o->options->component != NULL;
+        rc = rc != 0 ? rc : more ? rehearsal_run(&o->rehearsal, err) : run(o, err);
+        json_decref(p.seen);
+        json_decref(p.queue);
+    }
     return rc;
 }
 
@@ -258,11 +296,6 @@ static int ask(struct offline *o, struct err *err)
     return rc;
 }
 
-static int run(struct offline *o, struct err *err)
-{
-    return rehearsal_settled(&o->rehearsal) ? 0 : rehearsal_run(&o->rehearsal, err);
-}
-
 int offline__bind(struct offline *o, struct err *err)
 {
     o->chosen = false;
@@ -271,7 +304,6 @@ int offline__bind(struct offline *o, struct err *err)
     rc = rc == 0 ? ask(o, err) : rc;
     rc = rc == 0 ? run(o, err) : rc;
     rc = rc == 0 ? bind_components(o, err) : rc;
-    rc = rc == 0 ? run(o, err) : rc;
     if (rc == 0) {
         bind_resources(o);
         o->chosen = true;

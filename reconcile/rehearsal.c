@@ -304,9 +304,11 @@ static void let_in(struct rehearsal *r, const struct snapshot_entry *entry)
 
 static bool is_wanted(const struct rehearsal *r, const struct snapshot_entry *entry)
 {
-    const json_t *rendered = snapshot_tree(&r->snapshot, entry);
-    return r->wanted == NULL || rendered_is_cell(rendered) || rendered_is_resource(rendered) ||
-           r->wanted(r->user, rendered);
+    const json_t *object = snapshot_tree(&r->snapshot, entry);
+    bool asked = entry->kind == SNAPSHOT_COMPONENT || entry->kind == SNAPSHOT_OC_COMPONENT ||
+                 (entry->kind == SNAPSHOT_RENDERED && !rendered_is_cell(object) &&
+                  !rendered_is_resource(object));
+    return !asked || r->wanted(r->user, entry->kind, object);
 }
 
 static void carry_out_plan(struct rehearsal *r, struct plan *plan, struct slice ns,
@@ -337,7 +339,7 @@ static int plan_one(struct rehearsal *r, enum snapshot_kind kind, struct slice n
         entry = snapshot_find(s, kind, ns, name);
     }
     if (entry == NULL || snapshot_unchanged(s, entry) ||
-        (kind == SNAPSHOT_RENDERED && !is_wanted(r, entry))) {
+        (r->wanted != NULL && !is_wanted(r, entry))) {
         return 0;
     }
     plan_init(&plan);

@@ -19,9 +19,10 @@
 
 struct rehearsal {
     struct snapshot snapshot; /* to be read */
-    /* Whether somebody wants to know what a RenderedRelease puts on its cluster; of cells and
-     * resources, on which others depend, nobody is asked. NULL: all are wanted. */
-    bool (*wanted)(void *user, const json_t *rendered);
+    /* Whether somebody wants to know what becomes of a Component, of ours or OpenChoreo's, or what
+     * a component's RenderedRelease puts on its cluster; of all else nobody is asked. NULL: of all.
+     */
+    bool (*wanted)(void *user, enum snapshot_kind kind, const json_t *object);
     void *user;
     /* private */
     struct kind_registry kinds;

@@ -459,6 +459,7 @@ static void a_binding_keeps_the_release_that_it_names(void **state)
 static void what_it_depends_on_comes_along(void **state)
 {
     struct fixture *f = *state;
+    f->cli.options.component = "front";
     assert_ok(open_text(f, PLATFORM WEB "---\n"
                                         "apiVersion: choreo.dev/v1\n"
                                         "kind: Component\n"
@@ -466,14 +467,31 @@ static void what_it_depends_on_comes_along(void **state)
                                         "spec:\n"
                                         "  type: worker\n"
                                         "  image: 'f:1'\n"
-                                        "  dependencies: [{name: web, type: component}]\n"),
+                                        "  dependencies: [{name: middle, type: component}]\n"
+                                        "---\n"
+                                        "apiVersion: choreo.dev/v1\n"
+                                        "kind: Component\n"
+                                        "metadata: {name: middle}\n"
+                                        "spec:\n"
+                                        "  image: 'm:1'\n"
+                                        "  endpoints: [{name: http, port: 81}]\n"
+                                        "  dependencies: [{name: web, type: component}]\n"
+                                        "---\n"
+                                        "apiVersion: choreo.dev/v1\n"
+                                        "kind: Component\n"
+                                        "metadata: {name: alone}\n"
+                                        "spec: {type: worker, image: 'a:1'}\n"),
               &f->err);
-    f->cli.options.component = "front";
     f->cli.options.environment = "prod";
     f->cli.options.cluster = "b";
     assert_ok(choose(f), &f->err);
     has_targets(f, "front prod main/b\n");
     assert_slice(image(f), "f:1");
+    /* By then it is known that the others are needed, and not before: nobody asked for them. */
+    const struct snapshot *s = &f->offline.rehearsal.snapshot;
+    assert_int_equal(snapshot_count(s, SNAPSHOT_RELEASE), 3);
+    assert_non_null(snapshot_find(s, SNAPSHOT_BINDING, SLICE("default"), SLICE("web-prod")));
+    assert_null(snapshot_find(s, SNAPSHOT_BINDING, SLICE("default"), SLICE("alone-prod")));
 }
 
 static void what_a_cluster_alone_knows_is_said(void **state)

@@ -3,6 +3,7 @@
 
 #include "base/yaml.h"
 #include "proto/object.h"
+#include "reconcile/controllers/common.h"
 #include "reconcile/rehearsal.h"
 
 struct fixture {
@@ -80,11 +81,15 @@ static const json_t *manifest(struct fixture *f, const char *prefix, const char 
     "metadata: {name: main}\n"                                                                     \
     "spec: {type: single-cluster}\n"                                                               \
     "---\n"
+/* As admission would have it, with its defaults. */
 #define WEB                                                                                        \
     "apiVersion: choreo.dev/v1\n"                                                                  \
     "kind: Component\n"                                                                            \
     "metadata: {name: web, namespace: default, uid: u-web}\n"                                      \
-    "spec: {type: service, image: 'x:1', endpoints: [{name: http, port: 80}]}\n"
+    "spec:\n"                                                                                      \
+    "  type: service\n"                                                                            \
+    "  image: 'x:1'\n"                                                                             \
+    "  endpoints: [{name: http, port: 80, visibility: [project]}]\n"
 
 static void a_component_comes_to_its_first_cluster(void **state)
 {
@@ -204,19 +209,33 @@ static void what_is_refused_is_told(void **state)
     assert_true(slice_find(json_text_at(fault, "message"), SLICE("metadata.name")) != SIZE_MAX);
 }
 
-static bool nobody(void *user, const json_t *release)
+static bool no_rendering(void *user, enum snapshot_kind kind, const json_t *object)
 {
     (void)user;
-    (void)release;
+    assert_slice(kind == SNAPSHOT_RENDERED ? owner_text(object, "componentName")
+                                           : object_name(object),
+                 "web");
+    return kind != SNAPSHOT_RENDERED;
+}
+
+static bool nothing(void *user, enum snapshot_kind kind, const json_t *object)
+{
+    (void)user;
+    (void)kind;
+    (void)object;
     return false;
 }
 
-static void what_nobody_wants_is_not_rendered(void **state)
+static void what_nobody_wants_is_not_made(void **state)
 {
     struct fixture *f = *state;
-    f->r.wanted = nobody;
+    f->r.wanted = nothing;
     put(f, PLATFORM WEB);
     run(f);
+    assert_int_equal(snapshot_count(&f->r.snapshot, SNAPSHOT_RELEASE), 0);
+    f->r.wanted = no_rendering;
+    run(f);
+    assert_int_equal(snapshot_count(&f->r.snapshot, SNAPSHOT_RELEASE), 1);
     assert_null(rehearsal_manifests(&f->r, SLICE("default"), rendered(f, "web-")));
     assert_non_null(manifest(f, "cell-", "Namespace")); /* nobody is asked */
     f->r.wanted = NULL;
@@ -298,7 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_gate_is_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(credentials_are_not_made_up, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_refused_is_told, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_nobody_wants_is_not_rendered, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_nobody_wants_is_not_made, setup, teardown),
         cmocka_unit_test_setup_teardown(openchoreos_objects_are_translated, setup, teardown),
         cmocka_unit_test_setup_teardown(kinds_that_no_controller_knows_are_left_out, setup,
                                         teardown),
