@@ -226,10 +226,62 @@ static void samples_are_valid(void **state)
     assert_true(f->version - before >= 20);
 }
 
+/* What an operator allows a tenant is taken at its word, so a word that means nothing is refused.
+ */
+static void what_tenants_are_allowed(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *kind;
+        const char *spec;
+        const char *field; /* NULL: it is well */
+    } rows[] = {
+        {"organization",
+         "{'ownTypes':{'podSecurity':'privileged','kinds':[{'kind':'Endpoints'},{'group':'apps',"
+         "'kind':'DaemonSet'}],'serviceTypes':['LoadBalancer'],'hostnames':['a.example.com',"
+         "'*.example.org']}}",
+         NULL},
+        {"organization", "{'ownTypes':{'podSecurity':'restricted'}}", "spec.ownTypes.podSecurity"},
+        {"organization", "{'ownTypes':{'kinds':[{'group':'apps'}]}}",
+         "spec.ownTypes.kinds[0].kind"},
+        {"organization", "{'ownTypes':{'kinds':[{'kind':'A'},{'group':'','kind':'A'}]}}",
+         "spec.ownTypes.kinds[1]"},
+        {"organization", "{'ownTypes':{'serviceTypes':['ClusterIP']}}",
+         "spec.ownTypes.serviceTypes[0]"},
+        {"organization", "{'ownTypes':{'hostnames':['*']}}", "spec.ownTypes.hostnames[0]"},
+        {"organization", "{'ownTypes':{'hostnames':['a.*.com']}}", "spec.ownTypes.hostnames[0]"},
+        {"dataplane",
+         "{'type':'hybrid','allowedNamespaces':['acme'],'secretKeyPrefixes':['${namespace}/']}",
+         NULL},
+        {"dataplane", "{'type':'hybrid','allowedNamespaces':['Acme']}",
+         "spec.allowedNamespaces[0]"},
+        {"dataplane", "{'type':'hybrid','secretKeyPrefixes':['${namespace}']}",
+         "spec.secretKeyPrefixes[0]"},
+        {"dataplane", "{'type':'hybrid','secretKeyPrefixes':['']}", "spec.secretKeyPrefixes[0]"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[400];
+        (void)snprintf(text, sizeof text, "{'metadata':{'name':'x'},'spec':%s}", rows[i].spec);
+        struct admit_request request = request_of(f, rows[i].kind, ADMIT_CREATE, tree(f, text));
+        request.dry_run = true;
+        struct err err = {0};
+        int rc = admit(&request, &f->result, &err);
+        if ((rc == 0) != (rows[i].field == NULL) ||
+            (rc != 0 && strstr(err.message, rows[i].field) == NULL)) {
+            fail_msg("%s: %d %s", rows[i].spec, rc, err.message);
+        }
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-    const struct CMUnitTest tests[] = {T(names),    T(quantities),       T(durations),
-                                       T(patterns), T(tables_are_sound), T(samples_are_valid)};
+    const struct CMUnitTest tests[] = {T(names),
+                                       T(quantities),
+                                       T(durations),
+                                       T(patterns),
+                                       T(tables_are_sound),
+                                       T(samples_are_valid),
+                                       T(what_tenants_are_allowed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
