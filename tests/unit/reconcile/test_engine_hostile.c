@@ -1,6 +1,7 @@
 /* Tenants who reach for what is not theirs on a cluster, and clusters that answer with ill intent:
  * what they do must stay theirs. */
 #include "reconcile/drivers/driver.h"
+#include "reconcile/engine_internal.h"
 #include "tests/unit/reconcile/engine_rig.h"
 
 /* ---- tenants ---- */
@@ -38,6 +39,43 @@ static bool second_is_refused(struct fixture *f)
 {
     const json_t *other = look(f, "components.choreo.dev", "acme-corp", "web");
     return slice_eq_cstr(reason_of(other), "OwnedElsewhere");
+}
+
+static bool is_refused_as_local(struct fixture *f)
+{
+    const json_t *plane = look(f, "dataplanes.choreo.dev", "", "acme.edge");
+    return slice_find(json_text_at(object_condition(plane, "Ready"), "message"),
+                      SLICE("its address is this machine")) != SIZE_MAX;
+}
+
+/* Whoever runs the platform may. */
+static bool is_reached(struct fixture *f)
+{
+    return object_condition_true(look(f, "dataplanes.choreo.dev", "", "development"), "Ready");
+}
+
+/* A kubeconfig is a tenant's word there, and the node goes to no address of its own for it. */
+static void test_a_tenants_plane_is_not_this_machine(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = {0};
+    ((struct engine_impl *)f->engine.impl)->config.allow_local_sources = false;
+    put(f, twins);
+    put_secret(f, "development", "development", &f->kube);
+    const json_t *secret = look(f, "secrets", "choreo-system", "cluster-development-development");
+    buf_addf(&text,
+             "apiVersion: openchoreo.dev/v1alpha1\nkind: DataPlane\n"
+             "metadata: {name: edge, namespace: acme}\n"
+             "spec: {clusterAgent: {clientCA: {value: x}}}\n"
+             "---\napiVersion: v1\nkind: Secret\n"
+             "metadata: {name: cluster-edge-edge, namespace: acme}\n"
+             "data: {kubeconfig: '%.*s'}\n",
+             SLICE_ARG(json_text(json_at(secret, "data", "kubeconfig", NULL))));
+    put(f, buf_cstr(&text));
+    buf_free(&text);
+    lead(f);
+    assert_true(happens(f, is_refused_as_local, LIMIT_MS));
+    assert_true(happens(f, is_reached, LIMIT_MS));
 }
 
 static void test_a_cell_is_one_tenants(void **state)
@@ -305,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_cell_is_one_tenants),
+        TEST(test_a_tenants_plane_is_not_this_machine),
         TEST(test_a_type_does_not_replace_what_the_cell_made),
         TEST(test_a_kind_that_the_cluster_calls_global_is_refused),
         TEST(test_two_of_one_name_end),
