@@ -66,6 +66,20 @@ static void every_failing_field_is_named(void **state)
     assert_false(f->stored);
 }
 
+/* A word that is no kind of communication would let nothing through, and nobody would be told. */
+static void allowed_communication_is_of_words_that_mean_something(void **state)
+{
+    struct fixture *f = *state;
+    int rc = write_op(f, "environment", ADMIT_CREATE,
+                      "{'metadata':{'name':'dev'},'spec':{'networkPolicy':{'allowedCommunication':["
+                      "'internal','internet','dns','ingress','interent']}}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "allowedCommunication[4]");
+    assert_true(has_cause(&f->result.causes, "spec.networkPolicy.allowedCommunication[4]",
+                          "\"interent\": supported values: \"dns\", \"ingress\", \"internal\", "
+                          "\"internet\""));
+    assert_false(f->stored);
+}
+
 static void unknown_fields(void **state)
 {
     struct fixture *f = *state;
@@ -467,6 +481,7 @@ int main(void)
         T(create_fills_in),
         T(create_generates_names),
         T(every_failing_field_is_named),
+        T(allowed_communication_is_of_words_that_mean_something),
         T(unknown_fields),
         T(updates_count_generations),
         T(preconditions),
