@@ -70,11 +70,13 @@ static int add_namespace(struct offline *o, const json_t *object, struct err *er
 static int add_plane(struct offline *o, const json_t *environment, struct err *err)
 {
     const json_t *ref = json_at(environment, "spec", "dataPlaneRef", NULL);
-    struct slice name = json_text_at(ref, "name");
-    name = name.len > 0 ? name : SLICE("default");
     const struct snapshot *s = &o->rehearsal.snapshot;
-    if (slice_eq_cstr(json_text_at(ref, "kind"), "DataPlane") ||
-        snapshot_find(s, SNAPSHOT_DATAPLANE, SLICE(""), name) != NULL ||
+    struct slice name = json_text_at(ref, "name");
+    struct slice ns = object_ns(environment);
+    bool own = name.len > 0 ? slice_eq_cstr(json_text_at(ref, "kind"), "DataPlane")
+                            : snapshot_find(s, SNAPSHOT_OC_PLANE, ns, SLICE("default")) != NULL;
+    name = name.len > 0 ? name : SLICE("default");
+    if (own || snapshot_find(s, SNAPSHOT_DATAPLANE, SLICE(""), name) != NULL ||
         snapshot_find(s, SNAPSHOT_OC_CLUSTER_PLANE, SLICE(""), name) != NULL) {
         return 0;
     }

@@ -355,6 +355,28 @@ static void openchoreos_manifests_are_rendered(void **state)
     assert_non_null(strstr(f->targets[0].place, ":38: component.openchoreo.dev/cart"));
 }
 
+static void a_plane_that_is_named_is_assumed_unless_it_is_the_namespaces_own(void **state)
+{
+    struct fixture *f = *state;
+    static const char own[] = "---\n"
+                              "apiVersion: openchoreo.dev/v1alpha1\n"
+                              "kind: DataPlane\n"
+                              "metadata: {name: default, namespace: default}\n"
+                              "spec: {planeID: default, clusterAgent: {clientCA: {value: x}}}\n"
+                              "---\n"
+                              "apiVersion: openchoreo.dev/v1alpha1\n"
+                              "kind: Environment\n"
+                              "metadata: {name: other, namespace: default}\n"
+                              "spec: {isProduction: false}\n";
+    struct buf text = {0};
+    buf_addf(&text, "%s%s", THEIRS THEIR_WORKLOAD, own);
+    assert_ok(open_text(f, buf_cstr(&text)), &f->err);
+    buf_free(&text);
+    const struct snapshot *s = &f->offline.rehearsal.snapshot;
+    assert_non_null(snapshot_find(s, SNAPSHOT_DATAPLANE, SLICE(""), SLICE("remote")));
+    assert_null(snapshot_find(s, SNAPSHOT_DATAPLANE, SLICE(""), SLICE("default")));
+}
+
 static void openchoreos_component_without_a_workload_says_so(void **state)
 {
     struct fixture *f = *state;
@@ -590,6 +612,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_environment_is_where_its_template_says, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_of_manifests_are_not_rendered, setup, teardown),
         cmocka_unit_test_setup_teardown(openchoreos_manifests_are_rendered, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_plane_that_is_named_is_assumed_unless_it_is_the_namespaces_own, setup, teardown),
         cmocka_unit_test_setup_teardown(openchoreos_component_without_a_workload_says_so, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_fault_in_openchoreos_type_has_its_line, setup, teardown),
