@@ -40,7 +40,7 @@ struct offline_target {
 };
 
 /* Of -f, -R and -n; must stay where it is. Prints each fault to stderr. Errors: manifests_read()'s,
- * ERR_UNPROCESSABLE (faults). On error nothing is held. */
+ * ERR_UNPROCESSABLE (faults), rehearsal_run()'s. On error nothing is held. */
 int offline_open(struct offline *o, const struct cli *c, struct err *err);
 void offline_free(struct offline *o);
 
