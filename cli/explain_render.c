@@ -276,13 +276,10 @@ static int explain(struct explaining *e, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    struct deployment d = target->deployment;
-    if (e->cli->options.cell) {
-        d.component = d.resource = d.release = d.binding = SLICE("");
-    }
-    rc = deployment_render(&e->offline.view.platform, &d, &e->offline.arena, NULL, &e->trace,
+    const struct deployment *d = e->cli->options.cell ? &target->cell : &target->deployment;
+    rc = deployment_render(&e->offline.view.platform, d, &e->offline.arena, NULL, &e->trace,
                            &e->manifests, &reason, err);
-    return rc == 0 ? print_all(e, &d, err) : offline_place(&e->offline, target, err);
+    return rc == 0 ? print_all(e, d, err) : offline_place(&e->offline, target, err);
 }
 
 static int run(struct cli *c, struct err *err)
