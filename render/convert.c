@@ -2,7 +2,8 @@
  *
  * The gate has checked the shape of a Component against its schema; what is checked here is what
  * makes a workload impossible (no image, two endpoints of one name), and offline input, which no
- * gate saw. Lists keep their order; endpoints become a map, for that is OpenChoreo's form. */
+ * gate saw. Lists keep their order; endpoints become a map, for that is OpenChoreo's form, and how
+ * they were listed is said beside it. */
 #include "render/convert.h"
 
 #include <string.h>
@@ -115,6 +116,25 @@ static json_t *convert_endpoint(const json_t *given)
     return endpoint;
 }
 
+/* The order in which they were listed, where it is not that of their names: the first is what
+ * probes ask and who names none depends on. */
+static void keep_order(const json_t *given, json_t *workload)
+{
+    struct slice last = {0};
+    bool by_name = true;
+    json_t *order = json_array();
+    for (size_t i = 0; i < json_array_size(given); i++) {
+        struct slice name = json_text_at(json_array_get(given, i), "name");
+        by_name = by_name && slice_cmp(last, name) < 0;
+        json_array_append_new(order, json_str(name));
+        last = name;
+    }
+    if (!by_name) {
+        json_object_set(workload, "endpointOrder", order);
+    }
+    json_decref(order);
+}
+
 static int convert_endpoints(const json_t *spec, json_t *workload, struct err *err)
 {
     const json_t *given = json_object_get(spec, "endpoints");
@@ -135,6 +155,7 @@ static int convert_endpoints(const json_t *spec, json_t *workload, struct err *e
     }
     if (json_object_size(endpoints) > 0) {
         json_object_set(workload, "endpoints", endpoints);
+        keep_order(given, workload);
     }
     json_decref(endpoints);
     return rc;

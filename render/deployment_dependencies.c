@@ -7,6 +7,7 @@
  * where nothing is applied, they are what its type says without looking at a cluster. */
 #include "proto/object.h"
 #include "render/deployment_internal.h"
+#include "render/members.h"
 #include "render/name.h"
 #include "render/resource_release.h"
 
@@ -34,19 +35,13 @@ static void problem(const struct inputs *in, struct deployment_needs *needs, str
 
 /* ---- endpoints of components ---- */
 
-/* The least key of an object: what a dependency that names no endpoint means. */
-static struct slice first_member(const json_t *object)
+/* What a dependency that names no endpoint means: the first that the workload lists. */
+static struct slice first_endpoint(struct arena *arena, const json_t *workload)
 {
-    struct slice first = {0};
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
-        if (first.len == 0 || slice_cmp(slice_of(key), first) < 0) {
-            first = slice_of(key);
-        }
-    }
-    return first;
+    struct member *members;
+    size_t count = members_listed(arena, json_object_get(workload, "endpoints"),
+                                  json_object_get(workload, "endpointOrder"), &members);
+    return count > 0 ? members[0].key : (struct slice){0};
 }
 
 /* The release of a component that runs in this environment; without a server, which alone tells
@@ -79,8 +74,9 @@ static const json_t *find_endpoint(const struct inputs *in, struct deployment_ne
     struct slice endpoint = json_text_at(dependency, "name");
     bool same = slice_eq(project, in->d->project);
     const json_t *release = release_of(in, project, component);
-    const json_t *all = json_at(release, "spec", "workload", "endpoints", NULL);
-    *name = endpoint.len > 0 ? endpoint : first_member(all);
+    const json_t *workload = json_at(release, "spec", "workload", NULL);
+    const json_t *all = json_object_get(workload, "endpoints");
+    *name = endpoint.len > 0 ? endpoint : first_endpoint(in->arena, workload);
     const json_t *found = name->len > 0 ? json_object_getn(all, name->data, name->len) : NULL;
     if (release != NULL && found != NULL && reaches(found, same)) {
         return found;

@@ -1,7 +1,7 @@
 /* endpoints.c: what a workload listens on.
  *
  * Service ports are named after their endpoints, as Kubernetes allows names (15 characters of a-z,
- * 0-9 and '-'), each port and protocol once. */
+ * 0-9 and '-'), each port and protocol once, in the order in which endpoints are listed. */
 #include "render/derived.h"
 
 #include <stdio.h>
@@ -136,7 +136,8 @@ int derive_workload(struct arena *arena, const struct render_component *in, json
     json_t *endpoints = json_object();
     json_t *ports = json_array();
     struct member *members;
-    size_t count = members_sorted(arena, json_object_get(given, "endpoints"), &members);
+    size_t count = members_listed(arena, json_object_get(given, "endpoints"),
+                                  json_object_get(given, "endpointOrder"), &members);
     for (size_t i = 0; i < count; i++) {
         struct member m = {members[i].key, endpoint_of(members[i].value)};
         add_port(arena, &m, ports);

@@ -1,4 +1,4 @@
-/* members.c: one sort. */
+/* members.c: one sort, and what comes before it. */
 #include "render/members.h"
 
 #include <stdlib.h>
@@ -28,6 +28,31 @@ size_t members_sorted(struct arena *arena, const json_t *object, struct member *
     }
     if (n > 1) {
         qsort(all, n, sizeof *all, by_key);
+    }
+    *members = all;
+    return n;
+}
+
+size_t members_listed(struct arena *arena, const json_t *object, const json_t *order,
+                      struct member **members)
+{
+    struct member *sorted;
+    size_t count = members_sorted(arena, object, &sorted);
+    struct member *all = arena_alloc(arena, (count + 1) * sizeof *all);
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(order); i++) {
+        struct slice name = json_text(json_array_get(order, i));
+        for (size_t k = 0; k < count; k++) {
+            if (sorted[k].value != NULL && slice_eq(sorted[k].key, name)) {
+                all[n++] = sorted[k];
+                sorted[k].value = NULL;
+            }
+        }
+    }
+    for (size_t k = 0; k < count; k++) {
+        if (sorted[k].value != NULL) {
+            all[n++] = sorted[k];
+        }
     }
     *members = all;
     return n;

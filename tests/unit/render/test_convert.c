@@ -59,6 +59,16 @@ static void endpoints_become_a_map_in_openchoreos_words(void **state)
                    "[\"namespace\",\"internal\"]}}}");
 }
 
+/* A map has no order; the first of the list is still the first. */
+static void the_order_of_endpoints_is_said_where_names_do_not(void **state)
+{
+    (void)state;
+    workload_gives("{image: a, endpoints: [{name: web, port: 80}, {name: admin, port: 90}]}", "",
+                   "{\"container\":{\"image\":\"a\"},\"endpointOrder\":[\"web\",\"admin\"],"
+                   "\"endpoints\":{\"admin\":{\"port\":90,\"type\":\"HTTP\"},"
+                   "\"web\":{\"port\":80,\"type\":\"HTTP\"}}}");
+}
+
 static void dependencies_are_endpoints_or_resources(void **state)
 {
     (void)state;
@@ -131,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(containers_keep_what_they_say),
         cmocka_unit_test(endpoints_become_a_map_in_openchoreos_words),
+        cmocka_unit_test(the_order_of_endpoints_is_said_where_names_do_not),
         cmocka_unit_test(dependencies_are_endpoints_or_resources),
         cmocka_unit_test(what_a_resource_puts_out_goes_where_it_is_said),
         cmocka_unit_test(what_is_impossible_is_named),
