@@ -87,33 +87,46 @@ static struct slice free_name(struct arena *arena, const json_t *ports, struct s
     return name;
 }
 
-static bool port_taken(const json_t *ports, const json_t *port, const char *protocol)
+/* The Service's port of that number and protocol, or NULL. */
+static const json_t *find_port(const json_t *ports, const json_t *port, const char *protocol)
 {
     for (size_t i = 0; i < json_array_size(ports); i++) {
         const json_t *other = json_array_get(ports, i);
         if (json_equal(json_object_get(other, "port"), port) &&
             slice_eq_cstr(json_text_at(other, "protocol"), protocol)) {
-            return true;
+            return other;
         }
     }
-    return false;
+    return NULL;
 }
 
-static void add_port(struct arena *arena, const struct member *m, json_t *ports)
+/* Two endpoints may share a port of the Service only if it leads both to the same one of the pods.
+ */
+static int add_port(struct arena *arena, const struct member *m, json_t *ports, struct err *err)
 {
     const json_t *port = json_object_get(m->value, "port");
+    const json_t *target = json_object_get(m->value, "targetPort");
     const char *protocol = slice_eq_cstr(json_text_at(m->value, "type"), "UDP") ? "UDP" : "TCP";
-    if (port_taken(ports, port, protocol)) {
-        return;
+    const json_t *taken = find_port(ports, port, protocol);
+    if (taken != NULL && json_equal(json_object_get(taken, "targetPort"), target)) {
+        return 0;
+    }
+    if (taken != NULL) {
+        return err_set(err, ERR_UNPROCESSABLE,
+                       "workload.endpoints.%.*s: port %lld leads to port %lld of its pods, and for "
+                       "another endpoint to %lld: give one of the two another port",
+                       SLICE_ARG(m->key), (long long)json_integer_value(port),
+                       (long long)json_integer_value(target),
+                       (long long)json_integer_value(json_object_get(taken, "targetPort")));
     }
     struct slice base = port_name(arena, m->key, json_integer_value(port));
     json_t *entry = json_object();
     set_text(entry, "name", free_name(arena, ports, base));
     json_object_set_new(entry, "port", json_deep_copy(port));
-    json_object_set_new(entry, "targetPort",
-                        json_deep_copy(json_object_get(m->value, "targetPort")));
+    json_object_set_new(entry, "targetPort", json_deep_copy(target));
     set_text(entry, "protocol", slice_of(protocol));
     json_array_append_new(ports, entry);
+    return 0;
 }
 
 int derive_workload(struct arena *arena, const struct render_component *in, json_t *variables,
@@ -138,13 +151,14 @@ int derive_workload(struct arena *arena, const struct render_component *in, json
     struct member *members;
     size_t count = members_listed(arena, json_object_get(given, "endpoints"),
                                   json_object_get(given, "endpointOrder"), &members);
-    for (size_t i = 0; i < count; i++) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
         struct member m = {members[i].key, endpoint_of(members[i].value)};
-        add_port(arena, &m, ports);
+        rc = add_port(arena, &m, ports, err);
         json_object_setn_new(endpoints, m.key.data, m.key.len, m.value);
     }
     json_object_set_new(variables, "workload",
                         json_pack("{s:o, s:o}", "container", shown, "endpoints", endpoints));
     json_object_set_new(derived, "workload", json_pack("{s:o}", "toServicePorts", ports));
-    return 0;
+    return rc;
 }
