@@ -14,7 +14,8 @@ struct member {
 /* How many there are; none of anything that is no object. */
 size_t members_sorted(struct arena *arena, const json_t *object, struct member **members);
 
-/* The same in the order in which order, a list of keys, names them; then the others by their keys. */
+/* The same in the order in which order, a list of keys, names them; then the others by their keys.
+ */
 size_t members_listed(struct arena *arena, const json_t *object, const json_t *order,
                       struct member **members);
 

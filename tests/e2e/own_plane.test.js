@@ -58,7 +58,7 @@ check('what is in the namespace runs on its cluster', async () => {
 check('no other namespace reaches it, by its name or by its own of that name', async () => {
   await apply(ours('other', 'Environment', 'live', {dataPlane: 'acme.edge'}), ...shop('other'));
   await until('its environment to be nowhere', async () =>
-    (await ready('other', 'environment', 'live'))?.reason === 'DataPlaneNotFound', 20000);
+    (await ready('other', 'environment', 'live'))?.reason === 'DataPlaneNotAllowed', 20000);
   await cluster.choreo('delete', 'environment', 'live', '-n', 'other', '--wait');
   await apply(theirs('other', 'Environment', 'live', {dataPlaneRef: {kind: 'DataPlane', name: 'edge'}}));
   await until('there to be no such plane', async () =>

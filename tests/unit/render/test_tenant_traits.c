@@ -288,10 +288,13 @@ static void test_a_copy_that_alerts(void **state)
     json_t *type;
     assert_ok(builtin_load(SLICE("service"), &type, &err), &err);
     json_canonical(json_object_get(type, "spec"), &spec);
-    buf_addf(&release,
-             "{\"componentType\": {\"kind\": \"ComponentType\", \"name\": \"copy\", \"spec\": %s}, "
-             "\"componentProfile\": {\"parameters\": {\"slo\": {\"availability\": 99.9}}}}",
-             buf_cstr(&spec));
+    buf_addf(
+        &release,
+        "{\"componentType\": {\"kind\": \"ComponentType\", \"name\": \"copy\", \"spec\": %s}, "
+        "\"componentProfile\": {\"parameters\": {\"slo\": {\"availability\": 99.9}}}, "
+        "\"workload\": {\"container\": {\"image\": \"web\"}, \"endpoints\": {\"http\": {\"type\": "
+        "\"HTTP\", \"port\": 80, \"metrics\": {}}}}}",
+        buf_cstr(&spec));
     struct outcome out = tenant_render(buf_cstr(&release), NULL, false);
     tenant_expect("refused", &out, "PrometheusRule web-slo is of a kind");
     out = tenant_render(buf_cstr(&release),
