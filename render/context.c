@@ -130,9 +130,7 @@ static void add_planes(const struct places *in, json_t *variables)
     json_object_set_new(variables, "gateway", effective);
 }
 
-/* Who may talk: the environment's word before the organization's; strict alone allows `internal`.
- */
-static json_t *organization_of(const json_t *organization, const json_t *environment)
+json_t *context_organization(const json_t *organization, const json_t *environment)
 {
     const json_t *theirs = json_object_get(organization, "networkPolicies");
     const json_t *here = json_object_get(environment, "networkPolicy");
@@ -162,7 +160,7 @@ int context_component(struct arena *arena, const struct render_component *in,
     json_t *v = context->variables;
     struct slice name = name_component(arena, in->id.component, in->id.environment);
     json_object_set_new(v, "metadata", metadata_of(&in->id, name, context->cell));
-    json_object_set_new(v, "organization", organization_of(in->organization, in->environment));
+    json_object_set_new(v, "organization", context_organization(in->organization, in->environment));
     add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
                                 in->dataplane_annotations, in->organization},
                v);
@@ -185,7 +183,7 @@ void context_project(struct arena *arena, const struct render_cell *in, struct c
     json_object_set_new(context->variables, "metadata",
                         metadata_of(&id, context->cell, context->cell));
     json_object_set_new(context->variables, "organization",
-                        organization_of(in->organization, in->environment));
+                        context_organization(in->organization, in->environment));
     add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
                                 in->dataplane_annotations, in->organization},
                context->variables);
@@ -217,7 +215,7 @@ void context_resource(struct arena *arena, const struct render_resource *in,
     struct slice name = name_component(arena, in->id.resource, in->id.environment);
     json_object_set_new(context->variables, "metadata", metadata_of(&in->id, name, context->cell));
     json_object_set_new(context->variables, "organization",
-                        organization_of(in->organization, in->environment));
+                        context_organization(in->organization, in->environment));
     add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
                                 in->dataplane_annotations, in->organization},
                context->variables);

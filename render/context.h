@@ -53,5 +53,8 @@ void context_environment_configs(struct arena *arena, const struct render_compon
 
 /* Labels of every object of a component or, without one, of a cell. A new tree. */
 json_t *context_labels(const struct render_identity *id);
+/* Who may talk, as templates see it, new: {strict, defaultDeny, allowed}. The environment's word
+ * comes before the organization's (specs, or NULL); strict alone allows `internal`. */
+json_t *context_organization(const json_t *organization, const json_t *environment);
 
 #endif

@@ -15,6 +15,7 @@
 #include "render/name.h"
 #include "render/plane_access.h"
 #include "render/run_builtin.h"
+#include "render/run_test.h"
 #include "render/section.h"
 #include "render/tenant.h"
 #include "render/validate.h"
@@ -269,13 +270,10 @@ static void bind_plane(struct running *r)
 
 static void bind_run(struct running *r, struct slice image, uint64_t time_limit_ms)
 {
-    const json_t *test = json_at(r->run, "spec", "test", NULL);
-    json_t *tested = json_pack("{s:o, s:o, s:o}", "name", json_str(json_text_at(test, "name")),
-                               "environment", json_str(json_text_at(test, "environment")),
-                               "releaseName", json_str(json_text_at(test, "releaseName")));
     bind(r, "run",
          json_pack("{s:o, s:o, s:I, s:o}", "name", json_str(r->name), "image", json_str(image),
-                   "timeLimitSeconds", (json_int_t)(time_limit_ms / 1000), "test", tested));
+                   "timeLimitSeconds", (json_int_t)(time_limit_ms / 1000), "test",
+                   run_test_seen(r->platform, r->run, r->arena)));
 }
 
 /* A text that must come to a text; *text is the arena's. */
@@ -422,8 +420,17 @@ static int judge(struct running *r, struct err *err)
     return rc;
 }
 
+/* The way to what it tests, which no template needs to say. */
+static void add_way(struct running *r)
+{
+    json_t *policy = run_test_policy(r->platform, r->run, r->name, r->arena);
+    if (policy != NULL) {
+        resources_add(&r->list, SLICE("test"), policy, NULL);
+    }
+}
+
 /* Pods are told to be the run's, too: its network policy selects them, and what they say when they
- * end is read. */
+ * end is read. Those of a test are let in where they test. */
 static void mark_pods(const struct running *r, json_t *manifests)
 {
     size_t i;
@@ -441,6 +448,7 @@ static void mark_pods(const struct running *r, json_t *manifests)
         json_t *labels = pods != NULL ? json_child(pods, "labels") : NULL;
         if (labels != NULL) {
             set_text(labels, RUN_LABEL, r->name);
+            set_label(labels, RUN_TESTS_LABEL, run_test_of(r->run));
         }
     }
 }
@@ -472,6 +480,7 @@ static int render(struct running *r, struct slice *image, json_t **manifests, st
     rc = rc == 0 ? add_template(r, err) : rc;
     rc = rc == 0 ? judge(r, err) : rc;
     if (rc == 0) {
+        add_way(r);
         const struct finish how = {.cell = r->cell, .standard = r->standard};
         rc = finish_manifests(&how, &r->list, manifests, err);
     }

@@ -8,7 +8,8 @@
  *     source        git: url, branch, tag, commit, ref (what to fetch), path (never empty), and
  *                   credentials ({key: base64}) if a Secret is named
  *     run           name (of objects), image (that it is to push), timeLimitSeconds,
- *                   test: name, environment, releaseName (empty of a run that is none)
+ *                   test: name, environment, releaseName (empty of a run that is none),
+ *                   endpoints (run_test.h)
  *     dataplane, workflowplane   secretStore, annotations
  *     externalRefs  by id
  *

@@ -6,6 +6,7 @@
 #include "base/yaml.h"
 #include "proto/object.h"
 #include "render/check.h"
+#include "render/name.h"
 #include "render/run.h"
 #include "render/run_builtin.h"
 
@@ -258,6 +259,65 @@ static void test_a_test(void **state)
         assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
         const json_t *data = json_object_get(find(manifests, "ConfigMap"), "data");
         assert_true(slice_eq_cstr(json_text_at(data, "t"), expected[i]));
+        json_decref(manifests);
+        json_decref(run);
+    }
+}
+
+/* Where everything is denied, a test is let out to what it tests, by a label that lets it in there;
+ * and it is told where that is. */
+static void test_the_way_to_what_is_tested(void **state)
+{
+    static const char *const organizations[] = {"{}", "{isolation: strict}"};
+    struct world *w = *state;
+    struct slice cell = name_cell(&w->arena, SLICE("acme"), SLICE("shop"), SLICE("qa"));
+    const char *host = arena_printf(&w->arena, "web.%.*s.svc.cluster.local", SLICE_ARG(cell));
+    add(w, secret);
+    add(w, "kind: Release\nmetadata: {name: web-1, namespace: acme}\nspec: {workload: {endpoints: {"
+           "api: {type: HTTP, port: 80, targetPort: 8080, basePath: /v1}, "
+           "feed: {type: UDP, port: 53, targetPort: 5353}}}}\n");
+    add(w,
+        "kind: ClusterWorkflow\nmetadata: {name: t}\nspec: {runTemplate: {apiVersion: batch/v1, "
+        "kind: Job, metadata: {name: a}, spec: {template: {spec: {containers: [{name: t, image: t, "
+        "args: ['${run.test.endpoints.api.url}', '${run.test.endpoints.feed.host}', "
+        "'${string(run.test.endpoints.feed.port)}']}]}}}}}\n");
+    for (size_t i = 0; i < 2; i++) {
+        json_t *manifests;
+        struct slice image;
+        const char *reason = NULL;
+        struct err err;
+        json_t *organization = parse("kind: Organization\nmetadata: {name: acme}\n");
+        json_object_set_new(organization, "spec", parse(organizations[i]));
+        json_array_insert_new(w->objects, 0, organization);
+        json_t *run =
+            run_of("name: t", "  test: {name: smoke, environment: qa, releaseName: web-1}\n");
+        assert_ok(render(w, run, &manifests, &image, &reason, &err), &err);
+        json_t *job = find(manifests, "Job");
+        json_t *pods = json_at(job, "spec", "template", NULL);
+        json_t *container = json_array_get(json_at(pods, "spec", "containers", NULL), 0);
+        struct slice name = json_text(json_at(pods, "metadata", "labels", RUN_LABEL, NULL));
+        assert_slice(json_text(json_at(pods, "metadata", "labels", "choreo.dev/tests", NULL)),
+                     "web");
+        assert_true(has_argument(container, arena_printf(&w->arena, "http://%s:80/v1", host)));
+        assert_true(has_argument(container, host));
+        assert_true(has_argument(container, "53"));
+        assert_int_equal(json_array_size(manifests), 1 + i);
+        if (i == 1) {
+            json_t *policy = find(manifests, "NetworkPolicy");
+            json_t *spec = json_object_get(policy, "spec");
+            /* a workflow may have one of the run's name */
+            assert_false(slice_eq(object_name(policy), name));
+            json_t *wanted =
+                parse("podSelector: {matchLabels: {}}\npolicyTypes: [Egress]\negress:\n"
+                      "- to: [{namespaceSelector: {matchLabels: {openchoreo.dev/namespace: acme, "
+                      "openchoreo.dev/project: shop, openchoreo.dev/environment: qa}}, "
+                      "podSelector: {matchLabels: {openchoreo.dev/component: web}}}]\n"
+                      "  ports: [{protocol: TCP, port: 8080}, {protocol: UDP, port: 5353}]\n");
+            json_object_set_new(json_at(wanted, "podSelector", "matchLabels", NULL), RUN_LABEL,
+                                json_str(name));
+            assert_true(json_equal(spec, wanted));
+            json_decref(wanted);
+        }
         json_decref(manifests);
         json_decref(run);
     }
@@ -540,6 +600,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_command, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_test, setup, teardown),
         cmocka_unit_test_setup_teardown(test_credentials_of_a_registry, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_way_to_what_is_tested, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_of_the_workflow_plane, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_not_leave, setup, teardown),
