@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "proto/schema.h"
 #include "render/derived.h"
 #include "render/environment.h"
 #include "render/gateway.h"
@@ -189,18 +190,55 @@ void context_project(struct arena *arena, const struct render_cell *in, struct c
                context->variables);
 }
 
+/* requests.cpu is cpu, and so for what else is counted by what is requested of it. */
+static const char *quota_name(const char *name)
+{
+    static const char *const requested[] = {"requests.cpu", "requests.memory", "requests.storage"};
+    for (size_t i = 0; i < sizeof requested / sizeof *requested; i++) {
+        if (slice_eq_cstr(slice_of(name), requested[i])) {
+            return name + strlen("requests.");
+        }
+    }
+    return name;
+}
+
+/* What is no quantity is as much as there can be. */
+static schema_nano amount_of(struct arena *arena, const json_t *amount)
+{
+    schema_nano nano = 0;
+    struct slice text = json_text(amount);
+    if (json_is_integer(amount)) {
+        text = slice_of(arena_printf(arena, "%lld", (long long)json_integer_value(amount)));
+    } else if (json_is_real(amount)) {
+        text = slice_of(arena_printf(arena, "%.9f", json_real_value(amount)));
+    }
+    return schema_quantity(text, &nano) ? nano : (schema_nano)INT64_MAX * INT64_MAX;
+}
+
+/* Of what both limit, the smaller counts. */
+static void add_quotas(struct arena *arena, const json_t *quotas, json_t *all)
+{
+    const char *name;
+    json_t *amount;
+    json_object_foreach((json_t *)(uintptr_t)quotas, name, amount)
+    {
+        const json_t *other = json_object_get(all, quota_name(name));
+        if (other == NULL || amount_of(arena, amount) < amount_of(arena, other)) {
+            json_object_set(all, quota_name(name), amount);
+        }
+    }
+}
+
 void context_cell(struct arena *arena, const struct render_cell *in, struct context *context)
 {
     context_project(arena, in, context);
     const json_t *limits = json_object_get(in->environment, "limits");
     const json_t *access = json_object_get(in->environment, "access");
-    const json_t *quotas = json_object_get(in->environment, "quotas");
-    if (!json_is_object(quotas)) {
-        quotas = json_object_get(in->organization, "resourceQuotas");
-    }
+    json_t *quotas = json_object();
+    add_quotas(arena, json_object_get(in->organization, "resourceQuotas"), quotas);
+    add_quotas(arena, json_object_get(in->environment, "quotas"), quotas);
     json_t *v = context->variables;
-    json_object_set_new(v, "quotas",
-                        json_is_object(quotas) ? json_deep_copy(quotas) : json_object());
+    json_object_set_new(v, "quotas", quotas);
     json_object_set_new(v, "limits",
                         json_is_object(limits) ? json_deep_copy(limits) : json_object());
     json_object_set_new(v, "access", json_is_array(access) ? json_deep_copy(access) : json_array());
