@@ -18,6 +18,9 @@
 #include "base/loop.h"
 #include "reconcile/snapshot.h"
 
+/* As whom fields are applied. */
+#define DRIVER_FIELD_MANAGER "choreod"
+
 /* Labels and annotations of every object that choreod puts on a cluster. */
 #define DRIVER_LABEL_CONTROL_PLANE "choreo.dev/control-plane" /* cluster id */
 #define DRIVER_LABEL_SHARD "choreo.dev/shard"

@@ -5,6 +5,9 @@
  *                      no:  GET; found: the same; not found: PATCH without them, which creates, and
  *                           only while a majority has just confirmed that we lead
  *
+ * What says nothing of its replicas any more is looked at first: as long as nobody but us has said
+ * how many there are, they are said again, until an autoscaler says another number.
+ *
  * The GET is spared for what lives in a namespace, all of whose objects are ours, while a watch
  * shows that there is no such object.
  *
@@ -19,6 +22,7 @@
 #include <string.h>
 
 #include "proto/object.h"
+#include "reconcile/drivers/kubernetes/live.h"
 #include "render/run.h"
 
 struct apply {
@@ -28,6 +32,7 @@ struct apply {
     struct buf key;
     char *uid; /* NULL: to be created */
     char *version;
+    int64_t replicas; /* that are kept; less than 0: none */
 };
 
 static void finish(struct apply *a, int rc, const struct err *err)
@@ -86,6 +91,9 @@ static json_t *stamped(const struct apply *a)
     json_object_set_new(annotations, DRIVER_ANNOTATION_RELEASE, json_string(a->op->release));
     json_object_set_new(annotations, DRIVER_ANNOTATION_REVISION, json_string(a->op->revision));
     mark_pods(a, body, shard);
+    if (a->replicas >= 0) {
+        json_object_set_new(copied_child(body, "spec"), "replicas", json_integer(a->replicas));
+    }
     if (a->uid != NULL) {
         json_object_set_new(metadata, "uid", json_string(a->uid));
         json_object_set_new(metadata, "resourceVersion", json_string(a->version));
@@ -144,7 +152,7 @@ static void send_patch(struct apply *a)
     }
     struct buf path = {0};
     path_of(a, &path);
-    buf_add_cstr(&path, "?fieldManager=choreod&force=true&timeout=5s");
+    buf_add_cstr(&path, "?fieldManager=" DRIVER_FIELD_MANAGER "&force=true&timeout=5s");
     struct request *r = request_new(a->c, "PATCH", buf_slice(&path), a, on_patch);
     json_t *body = stamped(a);
     request_body(r, BODY_APPLY, body);
@@ -198,6 +206,7 @@ static void on_get(struct request *r, int rc, const struct err *err)
     }
     a->uid = slice_dup(object_uid(r->tree));
     a->version = slice_dup(json_text(json_at(r->tree, "metadata", "resourceVersion", NULL)));
+    (void)live_kept_replicas(r->tree, a->op->manifest, &a->replicas);
     send_patch(a);
 }
 
@@ -220,7 +229,8 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
     }
     const struct driver_seen *seen = map_get(&a->c->seen, buf_slice(&a->key));
     bool anothers = seen != NULL && is_anothers(a, slice_of(seen->release));
-    if (seen != NULL && !anothers && !a->op->look_first) {
+    bool look = a->op->look_first || live_may_keep_replicas(m);
+    if (seen != NULL && !anothers && !look) {
         a->uid = mem_strdup(seen->uid);
         a->version = mem_strdup(seen->version);
         send_patch(a);
@@ -242,6 +252,7 @@ void apply_start(struct driver_cluster *c, struct driver_op *op)
     struct apply *a = mem_zero(sizeof(*a));
     a->c = c;
     a->op = op;
+    a->replicas = -1;
     a->lookup.user = a;
     a->lookup.found = on_kind;
     manifest_key(op->manifest, &a->key);

@@ -175,6 +175,44 @@ bool live_replicas(const json_t *live, uint32_t *wanted, uint32_t *ready)
     return false;
 }
 
+bool live_may_keep_replicas(const json_t *manifest)
+{
+    struct slice kind = object_kind(manifest);
+    return slice_starts_with(object_api_version(manifest), SLICE("apps/")) &&
+           (slice_eq_cstr(kind, "Deployment") || slice_eq_cstr(kind, "StatefulSet")) &&
+           json_at(manifest, "spec", "replicas", NULL) == NULL;
+}
+
+/* Who says how many there are: we alone, by applying them. Of the scale's manager it is the same
+ * field (metadata.managedFields[].subresource). */
+static bool replicas_are_ours(const json_t *live)
+{
+    const json_t *managers = json_at(live, "metadata", "managedFields", NULL);
+    bool ours = false;
+    for (size_t i = 0; i < json_array_size(managers); i++) {
+        const json_t *one = json_array_get(managers, i);
+        if (json_at(one, "fieldsV1", "f:spec", "f:replicas", NULL) == NULL) {
+            continue;
+        }
+        if (!slice_eq_cstr(json_text_at(one, "manager"), DRIVER_FIELD_MANAGER) ||
+            !slice_eq_cstr(json_text_at(one, "operation"), "Apply")) {
+            return false;
+        }
+        ours = true;
+    }
+    return ours;
+}
+
+bool live_kept_replicas(const json_t *live, const json_t *manifest, int64_t *replicas)
+{
+    const json_t *now = json_at(live, "spec", "replicas", NULL);
+    if (!live_may_keep_replicas(manifest) || !json_is_integer(now) || !replicas_are_ours(live)) {
+        return false;
+    }
+    *replicas = json_integer_value(now);
+    return true;
+}
+
 uint64_t live_fingerprint(const json_t *live)
 {
     static const char *const bookkeeping[] = {"resourceVersion", "managedFields", "generation",

@@ -11,6 +11,13 @@ enum world_health live_health(const json_t *live, struct buf *message);
 /* How many replicas are wanted, and ready. False: it is no workload that has any. */
 bool live_replicas(const json_t *live, uint32_t *wanted, uint32_t *ready);
 
+/* How many replicas a manifest that says nothing of them has to say all the same, because of live's
+ * we have said them last and nobody has since: without our word a cluster would make them one. An
+ * autoscaler that says another number takes the field over. False: none. */
+bool live_kept_replicas(const json_t *live, const json_t *manifest, int64_t *replicas);
+/* Whether the answer to that depends on live. */
+bool live_may_keep_replicas(const json_t *manifest);
+
 /* A hash of what somebody wants of the object: all but status, resourceVersion, generation,
  * managedFields and the like. Equal fingerprints: nobody has changed it. */
 uint64_t live_fingerprint(const json_t *live);

@@ -201,6 +201,44 @@ static void test_keys_and_inventory_rows(void **state)
     buf_free(&again);
 }
 
+static bool keeps(const char *kind, const char *spec, const char *managers, int64_t *replicas)
+{
+    struct buf yaml = {0};
+    buf_addf(&yaml, "{apiVersion: apps/v1, kind: %s, metadata: {managedFields: [%s]}, spec: %s}",
+             kind, managers, "{replicas: 5}");
+    json_t *live = tree(buf_cstr(&yaml));
+    buf_clear(&yaml);
+    buf_addf(&yaml, "{apiVersion: apps/v1, kind: %s, spec: %s}", kind, spec);
+    json_t *manifest = tree(buf_cstr(&yaml));
+    bool kept = live_kept_replicas(live, manifest, replicas);
+    json_decref(live);
+    json_decref(manifest);
+    buf_free(&yaml);
+    return kept;
+}
+
+#define OURS                                                                                       \
+    "{manager: choreod, operation: Apply, fieldsV1: {'f:spec': {'f:replicas': {}, 'f:x': {}}}}"
+#define WITHOUT "{manager: choreod, operation: Apply, fieldsV1: {'f:spec': {'f:template': {}}}}"
+#define SCALED                                                                                     \
+    "{manager: kube-controller-manager, operation: Update, subresource: scale, fieldsV1: "         \
+    "{'f:spec': {'f:replicas': {}}}}"
+
+/* With autoscaling turned on, five replicas do not become one until the autoscaler looks. */
+static void test_replicas_are_kept_until_somebody_else_says_them(void **state)
+{
+    (void)state;
+    int64_t replicas = -1;
+    assert_false(keeps("Deployment", "{}", WITHOUT, &replicas));
+    assert_false(keeps("Deployment", "{}", WITHOUT ", " SCALED, &replicas));
+    assert_false(keeps("Deployment", "{}", OURS ", " SCALED, &replicas));
+    assert_false(keeps("Deployment", "{replicas: 2}", OURS, &replicas));
+    assert_false(keeps("DaemonSet", "{}", OURS, &replicas));
+    assert_int_equal(replicas, -1);
+    assert_true(keeps("Deployment", "{}", OURS, &replicas));
+    assert_int_equal(replicas, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_what_the_server_adds_is_of_no_account),
         cmocka_unit_test(test_what_was_changed_is_noticed),
         cmocka_unit_test(test_keys_and_inventory_rows),
+        cmocka_unit_test(test_replicas_are_kept_until_somebody_else_says_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
