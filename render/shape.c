@@ -2,6 +2,7 @@
  * tables say what protobuf does, where everything is optional, and so it is listed here. */
 #include "render/shape.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/kind.h"
@@ -78,6 +79,40 @@ static void check_required(struct causes *causes, const json_t *object, struct s
 
 /* ---- pods ---- */
 
+static bool quantity_at(const json_t *amounts, const char *name, char text[64], schema_nano *nano)
+{
+    const json_t *value = json_object_get(amounts, name);
+    if (json_is_integer(value)) {
+        snprintf(text, 64, "%lld", (long long)json_integer_value(value));
+    } else {
+        snprintf(text, 64, "%.*s", SLICE_ARG(json_text(value)));
+    }
+    return schema_quantity(slice_of(text), nano);
+}
+
+/* Nothing may ask for more than it may use. */
+static void check_limits(struct causes *causes, const json_t *container, const char *path)
+{
+    const json_t *resources = json_object_get(container, "resources");
+    const json_t *limits = json_object_get(resources, "limits");
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(resources, "requests"), name, value)
+    {
+        char asked_text[64];
+        char limit_text[64];
+        schema_nano asked;
+        schema_nano limit;
+        if (quantity_at(json_object_get(resources, "requests"), name, asked_text, &asked) &&
+            quantity_at(limits, name, limit_text, &limit) && asked > limit) {
+            cause_add(causes, CAUSE_INVALID,
+                      slice_of(arena_printf(causes->arena, "%s.resources.requests", path)),
+                      "Invalid value: \"%s\": must be less than or equal to %s limit of %s",
+                      asked_text, name, limit_text);
+        }
+    }
+}
+
 static void check_containers(struct causes *causes, const json_t *spec, const char *path,
                              const char *list)
 {
@@ -88,6 +123,7 @@ static void check_containers(struct causes *causes, const json_t *spec, const ch
              arena_printf(causes->arena, "%s.%s[%zu].name", path, list, i));
         need(causes, at_path(one, "image"),
              arena_printf(causes->arena, "%s.%s[%zu].image", path, list, i));
+        check_limits(causes, one, arena_printf(causes->arena, "%s.%s[%zu]", path, list, i));
     }
 }
 
