@@ -8,6 +8,9 @@
  * What says nothing of its replicas any more is looked at first: as long as nobody but us has said
  * how many there are, they are said again, until an autoscaler says another number.
  *
+ * What of a StatefulSet or a claim stays as it was made is compared before anything is sent
+ * (frozen.h): they are always got first.
+ *
  * The GET is spared for what lives in a namespace, all of whose objects are ours, while a watch
  * shows that there is no such object.
  *
@@ -22,6 +25,7 @@
 #include <string.h>
 
 #include "proto/object.h"
+#include "reconcile/drivers/kubernetes/frozen.h"
 #include "reconcile/drivers/kubernetes/live.h"
 #include "render/run.h"
 
@@ -204,6 +208,12 @@ static void on_get(struct request *r, int rc, const struct err *err)
         finish(a, refuse_anothers(a, release, &theirs), &theirs);
         return;
     }
+    struct err kept;
+    rc = frozen_check(r->tree, a->op->manifest, &kept);
+    if (rc != 0) {
+        finish(a, rc, &kept);
+        return;
+    }
     a->uid = slice_dup(object_uid(r->tree));
     a->version = slice_dup(json_text(json_at(r->tree, "metadata", "resourceVersion", NULL)));
     (void)live_kept_replicas(r->tree, a->op->manifest, &a->replicas);
@@ -229,7 +239,7 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
     }
     const struct driver_seen *seen = map_get(&a->c->seen, buf_slice(&a->key));
     bool anothers = seen != NULL && is_anothers(a, slice_of(seen->release));
-    bool look = a->op->look_first || live_may_keep_replicas(m);
+    bool look = a->op->look_first || live_may_keep_replicas(m) || frozen_kind(object_kind(m));
     if (seen != NULL && !anothers && !look) {
         a->uid = mem_strdup(seen->uid);
         a->version = mem_strdup(seen->version);
