@@ -56,6 +56,10 @@ int admit__stamp(const struct admit_request *request, struct admit_result *resul
 int admit__own_status(const struct admit_request *request, struct admit_result *result,
                       struct err *err);
 
+/* Of what keeps its volumes (admit_volumes.c). */
+void admit__check_stateful_set(const struct admit_request *request, struct admit_result *result);
+void admit__check_claim(const struct admit_request *request, struct admit_result *result);
+
 /* Of roles and bindings (admit_rbac.c). */
 void admit__prepare_binding(json_t *object);
 void admit__check_role(const struct admit_request *request, struct admit_result *result);

@@ -210,6 +210,8 @@ static const struct {
     {"leases.coordination.k8s.io", check_lease},
     {"components.choreo.dev", check_component},
     {CRD_RESOURCE, check_definition},
+    {"statefulsets.apps", admit__check_stateful_set},
+    {"persistentvolumeclaims", admit__check_claim},
     {"roles.rbac.authorization.k8s.io", admit__check_role},
     {"clusterroles.rbac.authorization.k8s.io", admit__check_role},
     {"rolebindings.rbac.authorization.k8s.io", admit__check_binding},

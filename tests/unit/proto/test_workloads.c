@@ -215,6 +215,49 @@ static void fields_that_kubernetes_has_not(void **state)
                &f->err, ERR_UNPROCESSABLE, "spec.replicas");
 }
 
+/* A StatefulSet's templates are for volumes to come. */
+static void what_has_volumes_keeps_its_form(void **state)
+{
+    struct fixture *f = *state;
+    const char *const may = "updates to statefulset spec for fields other than";
+    assert_ok(write_op(f, "statefulset", ADMIT_APPLY,
+                       "{'spec':{'serviceName':'a','volumeClaimTemplates':"
+                       "[{'metadata':{'name':'data'},'spec':{'resources':{'requests':{'storage':"
+                       "'1Gi'}}}}]}}"),
+              &f->err);
+    assert_ok(write_op(f, "statefulset", ADMIT_PATCH_MERGE,
+                       "{'spec':{'replicas':2,'minReadySeconds':3}}"),
+              &f->err);
+    assert_err(write_op(f, "statefulset", ADMIT_PATCH_MERGE, "{'spec':{'serviceName':'b'}}"),
+               &f->err, ERR_UNPROCESSABLE, may);
+    assert_err(write_op(f, "statefulset", ADMIT_APPLY,
+                        "{'spec':{'serviceName':'a','volumeClaimTemplates':"
+                        "[{'metadata':{'name':'data'},'spec':{'resources':{'requests':{'storage':"
+                        "'5Gi'}}}}]}}"),
+               &f->err, ERR_UNPROCESSABLE, may);
+}
+
+static void claims_grow_and_change_no_more(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_APPLY,
+                       "{'spec':{'storageClassName':'slow','resources':{'requests':{'storage':"
+                       "'1Gi'}}}}"),
+              &f->err);
+    assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
+                       "{'spec':{'volumeName':'v','resources':{'requests':{'storage':'2Gi'}}}}"),
+              &f->err);
+    assert_err(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
+                        "{'spec':{'resources':{'requests':{'storage':'1Gi'}}}}"),
+               &f->err, ERR_UNPROCESSABLE, "field can not be less than status.capacity");
+    assert_err(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
+                        "{'spec':{'storageClassName':'fast'}}"),
+               &f->err, ERR_UNPROCESSABLE, "spec is immutable after creation");
+    assert_err(
+        write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE, "{'spec':{'volumeName':'w'}}"),
+        &f->err, ERR_UNPROCESSABLE, "spec is immutable after creation");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -226,6 +269,8 @@ int main(void)
         T(two_appliers_share_a_pod),
         T(strategic_patches_merge_by_key),
         T(fields_that_kubernetes_has_not),
+        T(what_has_volumes_keeps_its_form),
+        T(claims_grow_and_change_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
