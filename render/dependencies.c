@@ -322,3 +322,14 @@ int derive_dependencies(struct arena *arena, const struct render_component *in, 
     json_object_set_new(derived, "dependencies", methods);
     return rc;
 }
+
+void derive_dependencies_without(json_t *variables, struct slice name)
+{
+    /* The same list as toContainerEnvs() gives. */
+    json_t *envs = json_at(variables, "dependencies", "envVars", NULL);
+    for (size_t i = json_array_size(envs); i > 0; i--) {
+        if (slice_eq(json_text_at(json_array_get(envs, i - 1), "name"), name)) {
+            (void)json_array_remove(envs, i - 1);
+        }
+    }
+}

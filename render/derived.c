@@ -522,6 +522,19 @@ static json_t *configuration_methods(const struct deriving *d)
     return methods;
 }
 
+/* What somebody wrote for this component wins over what a dependency sets by convention. What its
+ * project says of all of its components is for where nobody says otherwise. */
+static void prefer_written(const struct deriving *d, json_t *variables)
+{
+    struct source sources[SOURCES_MAX];
+    size_t count = sources_of(d, "env", sources);
+    for (size_t i = 1; i < count; i++) { /* the first is the project */
+        for (size_t k = 0; k < json_array_size(sources[i].entries); k++) {
+            derive_dependencies_without(variables, key_of(json_array_get(sources[i].entries, k)));
+        }
+    }
+}
+
 static int derive_configurations(struct deriving *d, json_t *variables, json_t *derived)
 {
     json_t *configurations = json_pack("{s:{s:[],s:[]}, s:{s:[],s:[]}}", "configs", "envs", "files",
@@ -529,6 +542,7 @@ static int derive_configurations(struct deriving *d, json_t *variables, json_t *
     d->configs = json_object_get(configurations, "configs");
     d->secrets = json_object_get(configurations, "secrets");
     json_object_set_new(variables, "configurations", configurations);
+    prefer_written(d, variables);
     int rc = place_all(d, "env", "envs");
     if (rc == 0) {
         rc = place_all(d, "files", "files");

@@ -25,5 +25,7 @@ int derive_pull_secrets(struct arena *arena, const struct render_component *in, 
 const json_t *derive_pull_names(const json_t *release);
 /* Whether a Secret holds credentials for images, by its type. */
 bool derive_is_pull_secret(const json_t *secret);
+/* Of the variables that dependencies set, takes out those of that name. */
+void derive_dependencies_without(json_t *variables, struct slice name);
 
 #endif
