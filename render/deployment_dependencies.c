@@ -188,6 +188,15 @@ static const json_t *binding_of(const struct inputs *in, struct slice resource)
     return p->resource_binding(p->user, in->d->ns, resource, in->d->environment);
 }
 
+/* Why the resource has no release that could be bound, in its own words; empty: it has one, or
+ * will. */
+static struct slice why_unreleased(const json_t *resource)
+{
+    const json_t *released = object_condition(resource, "Released");
+    bool failed = slice_eq_cstr(json_text_at(released, "status"), "False");
+    return failed ? json_text_at(released, "message") : (struct slice){0};
+}
+
 static void resolve_resource(const struct inputs *in, struct deployment_needs *needs,
                              const json_t *dependency)
 {
@@ -197,6 +206,7 @@ static void resolve_resource(const struct inputs *in, struct deployment_needs *n
     struct slice project = json_text(json_at(resource, "spec", "project", NULL));
     struct slice is = json_text(json_at(resource, "spec", "type", NULL));
     const json_t *binding = resource != NULL ? binding_of(in, ref) : NULL;
+    struct slice unreleased = why_unreleased(resource);
     if (resource == NULL) {
         problem(in, needs, ref, "ResourceNotFound",
                 "it depends on resource \"%.*s\", which is not there", SLICE_ARG(ref));
@@ -208,6 +218,10 @@ static void resolve_resource(const struct inputs *in, struct deployment_needs *n
         problem(in, needs, ref, "ResourceOfAnotherType",
                 "it depends on resource \"%.*s\" as one of type %.*s, and it is of type %.*s",
                 SLICE_ARG(ref), SLICE_ARG(type), SLICE_ARG(is));
+    } else if (binding == NULL && unreleased.len > 0) {
+        problem(in, needs, ref, "ResourceNotReleased",
+                "it depends on resource \"%.*s\", which cannot be deployed: %.*s", SLICE_ARG(ref),
+                SLICE_ARG(unreleased));
     } else if (binding == NULL) {
         bool by_hand = json_is_false(json_at(resource, "spec", "autoDeploy", NULL));
         problem(in, needs, ref, by_hand ? "ResourceNotBound" : DEPLOYMENT_WAITS,
