@@ -6,6 +6,7 @@
  * they were listed is said beside it. */
 #include "render/convert.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "render/resource_release.h"
@@ -268,13 +269,29 @@ int convert_workload(const json_t *spec, struct slice project, struct slice imag
     return rc;
 }
 
+/* What a component says beside its parameters, and a type may have a parameter for. */
+static const char *const profile_keys[] = {"replicas", "resources",        "imagePullPolicy",
+                                           "schedule", "probes",           "security",
+                                           "shutdown", "zoneSpread",       "autoscaling",
+                                           "volumes",  "imagePullSecrets", "serviceAccountName",
+                                           "slo"};
+
+enum { PROFILE_KEYS = sizeof profile_keys / sizeof *profile_keys };
+
+const char *convert_unknown_field(struct slice message)
+{
+    for (size_t i = 0; i < PROFILE_KEYS; i++) {
+        char told[64];
+        (void)snprintf(told, sizeof told, "parameters.%s: unknown field", profile_keys[i]);
+        if (slice_find(message, slice_of(told)) != SIZE_MAX) {
+            return profile_keys[i];
+        }
+    }
+    return NULL;
+}
+
 int convert_profile(const json_t *spec, json_t **profile, struct err *err)
 {
-    static const char *const keys[] = {"replicas", "resources",        "imagePullPolicy",
-                                       "schedule", "probes",           "security",
-                                       "shutdown", "zoneSpread",       "autoscaling",
-                                       "volumes",  "imagePullSecrets", "serviceAccountName",
-                                       "slo"};
     const json_t *given = json_object_get(spec, "parameters");
     const json_t *traits = json_object_get(spec, "traits");
     *profile = NULL;
@@ -282,7 +299,7 @@ int convert_profile(const json_t *spec, json_t **profile, struct err *err)
         return err_set(err, ERR_UNPROCESSABLE, "spec.parameters: must be an object");
     }
     json_t *parameters = json_object();
-    copy_members(parameters, spec, keys, sizeof keys / sizeof *keys);
+    copy_members(parameters, spec, profile_keys, PROFILE_KEYS);
     json_t *own = json_deep_copy(given);
     json_object_update(parameters, own);
     json_decref(own);

@@ -41,4 +41,7 @@ int convert_workload(const json_t *spec, struct slice project, struct slice imag
 /* componentProfile {parameters, traits}: a new tree. Errors: ERR_UNPROCESSABLE. */
 int convert_profile(const json_t *spec, json_t **profile, struct err *err);
 
+/* The X of spec.X that a type's refusal of parameters.X means; NULL: it is about nothing such. */
+const char *convert_unknown_field(struct slice message);
+
 #endif

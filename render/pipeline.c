@@ -7,6 +7,7 @@
 
 #include "render/builtin.h"
 #include "render/context.h"
+#include "render/convert.h"
 #include "render/finish.h"
 #include "render/section.h"
 #include "render/tenant.h"
@@ -23,6 +24,18 @@ struct rendering {
     size_t patches;
 };
 
+/* What was written at spec.X is told as that, with the type that does not have it. */
+static int retell(const struct rendering *r, int rc, struct err *err)
+{
+    const char *key = rc != 0 ? convert_unknown_field(slice_of(err->message)) : NULL;
+    struct slice type = json_text(json_at(r->in->release, "componentType", "name", NULL));
+    if (key == NULL) {
+        return rc;
+    }
+    return err_set(err, rc, "spec.%s: components of type \"%.*s\" have no %s", key, SLICE_ARG(type),
+                   key);
+}
+
 static int bind_component(struct rendering *r, const json_t *spec, struct err *err)
 {
     struct layers parameters = {0};
@@ -33,6 +46,7 @@ static int bind_component(struct rendering *r, const json_t *spec, struct err *e
                                 &configs);
     context_enter(&r->context, &r->scope);
     int rc = section_bind(&r->scope, spec, "parameters", &parameters, SLICE("parameters"), err);
+    rc = retell(r, rc, err);
     return rc == 0 ? section_bind(&r->scope, spec, "environmentConfigs", &configs,
                                   SLICE("environmentConfigs"), err)
                    : rc;
