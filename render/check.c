@@ -392,6 +392,7 @@ void check_resource_type(const json_t *spec, struct causes *causes)
     template_set(&c.scope, SLICE("organization"), unknown);
     check_schemas(&c, spec);
     check_unique(&c, spec, "resources", "id");
+    check_rules(&c, spec);
     check_unique(&c, spec, "outputs", "name");
     check_unique(&c, spec, "credentials", "name");
     struct template_scope without = c.scope; /* outputs are seen by everybody */

@@ -9,6 +9,7 @@
 #include "render/finish.h"
 #include "render/section.h"
 #include "render/tenant.h"
+#include "render/validate.h"
 
 struct provisioning {
     const struct render_resource *in;
@@ -162,6 +163,7 @@ int render_resource(const struct render_resource *in, json_t **manifests, json_t
         *ids = NULL;
     }
     int rc = start(&p, in, err);
+    rc = rc == 0 ? validate_before(&p.scope, in->type, SLICE(""), err) : rc;
     if (rc == 0) {
         bind_credentials(&p);
         rc = resources_render(&p.scope, json_object_get(in->type, "resources"), SLICE("resources"),
