@@ -70,6 +70,8 @@ static void route_own(struct route *r, struct slice ns, struct slice name, const
         route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, project);
         route__list(r, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, ns, SLICE("-"));
         route__named(r, SNAPSHOT_PROJECT, ns, project);
+    } else if (condition_is(o, "Released", "False")) { /* who uses it says why */
+        add_users(r, ns, name, (struct slice){0});
     }
 }
 

@@ -28,8 +28,9 @@ static int teardown(void **state)
     return 0;
 }
 
-/* One called "web" of namespace "a"; takes spec. progressing: its condition's status, or NULL. */
-static void put(struct fixture *f, enum snapshot_kind kind, json_t *spec, const char *progressing)
+/* One called "web" of namespace "a"; takes spec. is: the condition's status, or NULL. */
+static void put_condition(struct fixture *f, enum snapshot_kind kind, json_t *spec,
+                          const char *condition, const char *is)
 {
     static uint64_t version;
     struct buf body = {0};
@@ -38,10 +39,10 @@ static void put(struct fixture *f, enum snapshot_kind kind, json_t *spec, const 
     json_t *o = object_new("choreo.dev/v1", snapshot_kind_name(kind), SLICE("a"), SLICE("web"));
     json_object_set_new(json_object_get(o, "metadata"), "uid", json_string("u"));
     json_object_set_new(o, "spec", spec);
-    if (progressing != NULL) {
-        json_object_set_new(o, "status",
-                            json_pack("{s:[{s:s, s:s}]}", "conditions", "type", "Progressing",
-                                      "status", progressing));
+    if (is != NULL) {
+        json_object_set_new(
+            o, "status",
+            json_pack("{s:[{s:s, s:s}]}", "conditions", "type", condition, "status", is));
     }
     assert_ok(object_canonical(o, &body, &splice, &err), &err);
     assert_ok(
@@ -49,6 +50,11 @@ static void put(struct fixture *f, enum snapshot_kind kind, json_t *spec, const 
         &err);
     buf_free(&body);
     json_decref(o);
+}
+
+static void put(struct fixture *f, enum snapshot_kind kind, json_t *spec, const char *progressing)
+{
+    put_condition(f, kind, spec, "Progressing", progressing);
 }
 
 static void on_told(void *user, enum snapshot_kind kind, struct slice ns, struct slice name,
@@ -107,6 +113,28 @@ static void what_came_of_it_is_told_soon(void **state)
     assert_in_range(f->told_ms[SNAPSHOT_COMPONENT], 0, SOON_MS);
 }
 
+/* Who needs a resource that cannot be released says so; what else a resource's status says is told
+ * by its bindings. */
+static void why_a_resource_is_not_released_is_told_to_its_users(void **state)
+{
+    struct fixture *f = *state;
+    platform(f, "True", "True");
+    put(f, SNAPSHOT_RELEASE,
+        json_pack("{s:{s:s}, s:{s:{s:[{s:s}]}}}", "owner", "componentName", "web", "workload",
+                  "dependencies", "resources", "ref", "web"),
+        NULL);
+    put(f, SNAPSHOT_BINDING,
+        json_pack("{s:{s:s}, s:s, s:s}", "owner", "componentName", "web", "environment", "dev",
+                  "releaseName", "web"),
+        NULL);
+    for (size_t i = 0; i < 2; i++) {
+        put_condition(f, SNAPSHOT_RESOURCE, json_object(), "Released", i == 0 ? "True" : "False");
+        change(f, SNAPSHOT_RESOURCE, false);
+        assert_int_equal(f->told_ms[SNAPSHOT_BINDING] != NOT_TOLD, i == 1);
+        assert_int_equal(f->told_ms[SNAPSHOT_RENDERED] != NOT_TOLD, i == 1);
+    }
+}
+
 static void an_own_status_waits_and_an_own_spec_does_not(void **state)
 {
     struct fixture *f = *state;
@@ -163,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_is_under_way_is_told_late),
         T(what_came_of_it_is_told_soon),
+        T(why_a_resource_is_not_released_is_told_to_its_users),
         T(an_own_status_waits_and_an_own_spec_does_not),
         T(a_type_of_cells_concerns_cells_and_environments),
         T(an_organization_concerns_its_environments),
