@@ -127,6 +127,18 @@ static bool has_group(const struct kind_registry *kinds, struct slice api_versio
     return false;
 }
 
+/* ": it is one of GROUP/VERSION", where another group has a kind of that name. */
+static const char *elsewhere(struct checking *c, struct slice name)
+{
+    for (size_t i = 0; i < kind_registry_count(&c->kinds); i++) {
+        const struct kind *kind = kind_registry_at(&c->kinds, i);
+        if (slice_eq(kind->kind, name)) {
+            return arena_printf(&c->arena, ": it is one of %.*s", SLICE_ARG(kind->api_version));
+        }
+    }
+    return "";
+}
+
 static void check_one(struct checking *c, bool definitions)
 {
     const json_t *tree = c->one->tree;
@@ -141,9 +153,9 @@ static void check_one(struct checking *c, bool definitions)
     }
     if (kind == NULL) {
         say(c, SLICE("kind"),
-            slice_of(arena_printf(&c->arena, "there is no kind %.*s in %.*s",
-                                  SLICE_ARG(object_kind(tree)),
-                                  SLICE_ARG(object_api_version(tree)))));
+            slice_of(arena_printf(&c->arena, "there is no kind %.*s in %.*s%s",
+                                  SLICE_ARG(object_kind(tree)), SLICE_ARG(object_api_version(tree)),
+                                  elsewhere(c, object_kind(tree)))));
         return;
     }
     json_t *copy = json_deep_copy(tree);

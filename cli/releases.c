@@ -143,7 +143,12 @@ int releases_before(const struct releases *r, const char *environment, const cha
     if (rc == 0) {
         struct slice found = release_before(r, pipeline, slice_of(environment));
         *release = arena_cstr(&r->cli->arena, found);
-        if (found.len == 0) {
+        if (found.len == 0 && !promotion_is_target(pipeline, slice_of(environment))) {
+            rc = err_set(
+                err, ERR_NOT_FOUND,
+                "pipeline \"%.*s\" leads to no environment \"%s\" (choreo get environments)",
+                SLICE_ARG(object_name(pipeline)), environment);
+        } else if (found.len == 0) {
             rc = err_set(err, ERR_NOT_FOUND,
                          "%s \"%s\" runs nowhere that pipeline \"%.*s\" leads to \"%s\" from",
                          r->track->noun, r->owner, SLICE_ARG(object_name(pipeline)), environment);

@@ -432,13 +432,19 @@ metadata: {name: x}
 apiVersion: example.com/v1
 kind: Own
 metadata: {name: x}
+---
+apiVersion: choreo.dev/v1
+kind: SecretReference
+metadata: {name: x}
 YAML
 code 1 "validate names every fault" c validate -f "$DIR/bad.yaml" -f "$DIR/nothing.yaml" &&
     says "bad.yaml:4: component.choreo.dev/Web_1: metadata.name: Invalid value" \
         "bad.yaml:7: component.choreo.dev/Web_1: spec.imagee: unknown field" \
         "bad.yaml:10: component.choreo.dev/Web_1: spec.endpoints[0].port: Invalid value" \
         "bad.yaml:13: gizmo.choreo.dev/x: kind: there is no kind Gizmo" \
-        "bad.yaml:16: note: Own of example.com/v1" "nothing.yaml" "5 faults in 3 manifests"
+        "bad.yaml:16: note: Own of example.com/v1" \
+        "bad.yaml:20: secretreference.choreo.dev/x: kind: there is no kind SecretReference in choreo.dev/v1: it is one of openchoreo.dev/v1alpha1" \
+        "nothing.yaml" "6 faults in 4 manifests"
 
 cat >"$DIR/own.yaml" <<'YAML'
 apiVersion: example.com/v1
