@@ -264,6 +264,24 @@ void deployment__needs_free(struct deployment_needs *needs)
     *needs = (struct deployment_needs){0};
 }
 
+struct slice deployment_problems_text(const json_t *problems, struct arena *arena)
+{
+    enum { TOLD_MAX = 4 };
+    struct buf text = {0};
+    size_t count = json_array_size(problems);
+    size_t told = count > TOLD_MAX ? TOLD_MAX : count;
+    for (size_t i = 0; i < told; i++) {
+        struct slice one = json_text_at(json_array_get(problems, i), "message");
+        buf_addf(&text, "%s%.*s", i > 0 ? "; " : "", SLICE_ARG(one));
+    }
+    if (count > told) {
+        buf_addf(&text, "; and %zu more", count - told);
+    }
+    struct slice copy = arena_copy(arena, buf_slice(&text));
+    buf_free(&text);
+    return copy;
+}
+
 int deployment__resolve(const struct inputs *in, struct deployment_needs *out, const char **reason,
                         struct err *err)
 {
@@ -273,7 +291,8 @@ int deployment__resolve(const struct inputs *in, struct deployment_needs *out, c
         return 0;
     }
     *reason = arena_cstr(in->arena, json_text_at(first, "reason"));
-    return err_set(err, ERR_NOT_FOUND, "%.*s", SLICE_ARG(json_text_at(first, "message")));
+    return err_set(err, ERR_NOT_FOUND, "%.*s",
+                   SLICE_ARG(deployment_problems_text(out->problems, in->arena)));
 }
 
 json_t *deployment_unresolved(const struct platform *p, const struct deployment *d,

@@ -208,11 +208,12 @@ static void report_dependencies(struct work *w)
         size_t count = json_array_size(problems);
         const json_t *first = json_array_get(problems, 0);
         const char *reason = arena_cstr(&w->plan->arena, json_text_at(first, "reason"));
-        const char *message = arena_cstr(&w->plan->arena, json_text_at(first, "message"));
+        struct slice message = deployment_problems_text(problems, &w->plan->arena);
         json_decref(problems);
         if (count > 0) {
             condition_set(w->edit, w->s, DEPENDENCIES_READY, STATUS_FALSE, reason,
-                          "%zu of %zu dependencies cannot be reached; %s", count, depends, message);
+                          "%zu of %zu dependencies cannot be reached; %.*s", count, depends,
+                          SLICE_ARG(message));
             return;
         }
     }

@@ -329,11 +329,32 @@ void rollup_add(struct rollup *r, const json_t *object, struct slice name)
         r->ready++;
         return;
     }
+    size_t before = r->total - 1 - r->ready; /* that are not ready */
+    if (before < ROLLUP_NAMES_MAX) {
+        r->not_ready[before] = name;
+    }
     bool worst_only_progresses =
         r->worst.reason.len == 0 || slice_eq_cstr(r->worst.reason, "Progressing");
     if (r->worst_name.len == 0 || (worst_only_progresses && !progressing)) {
         r->worst_name = name;
         r->worst = ready;
+    }
+}
+
+/* "; nor is cart", "; nor are cart, web and 3 more", or nothing. */
+static void add_others(const struct rollup *r, struct buf *text)
+{
+    size_t others = r->total - r->ready - 1;
+    size_t told = 0;
+    for (size_t i = 0; i < ROLLUP_NAMES_MAX && i <= others; i++) {
+        if (!slice_eq(r->not_ready[i], r->worst_name)) {
+            const char *before = told > 0 ? ", " : others == 1 ? "; nor is " : "; nor are ";
+            buf_addf(text, "%s%.*s", before, SLICE_ARG(r->not_ready[i]));
+            told++;
+        }
+    }
+    if (told > 0 && told < others) {
+        buf_addf(text, " and %zu more", others - told);
     }
 }
 
@@ -351,10 +372,13 @@ void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, 
     struct slice message =
         r->worst.message.len > 0 ? r->worst.message : SLICE("has not been looked at yet");
     char text[128];
+    struct buf others = {0};
+    add_others(r, &others);
     snprintf(text, sizeof(text), "%.*s", SLICE_ARG(reason));
-    condition_set(edit, s, READY, STATUS_FALSE, text, "%zu of %zu %s%s %s ready; %.*s: %.*s",
+    condition_set(edit, s, READY, STATUS_FALSE, text, "%zu of %zu %s%s %s ready; %.*s: %.*s%.*s",
                   r->ready, r->total, noun, plural, verb, SLICE_ARG(r->worst_name),
-                  SLICE_ARG(message));
+                  SLICE_ARG(message), SLICE_ARG(buf_slice(&others)));
+    buf_free(&others);
     bool moving = r->progressing > 0 || r->worst.reason.len == 0;
     condition_set(edit, s, PROGRESSING, moving ? STATUS_TRUE : STATUS_FALSE,
                   moving ? "Progressing" : "Stuck",

@@ -92,17 +92,22 @@ const char *cluster_secret_place(const struct snapshot *s, struct slice plane, s
 /* status.clusters[name] of a plane; NULL: nothing known. */
 const json_t *cluster_status(const json_t *plane, struct slice cluster);
 
-/* How a number of dependants is doing, for roll-ups. The worst one is told first. */
+enum { ROLLUP_NAMES_MAX = 5 };
+
+/* How a number of dependants is doing, for roll-ups. The worst one is told first, others that are
+ * not ready by their names. */
 struct rollup {
     size_t total;
     size_t ready;
     size_t progressing;
     struct slice worst_name; /* of the first that is not ready */
     struct condition worst;
+    struct slice not_ready[ROLLUP_NAMES_MAX]; /* the first of them */
 };
 /* Adds one by its Ready and Progressing conditions. */
 void rollup_add(struct rollup *r, const json_t *object, struct slice name);
-/* Ready and Progressing on edit: "3 of 4 components are ready; user-service: ...". */
+/* Ready and Progressing on edit: "3 of 4 components are ready; user-service: ...". Of several that
+ * are not: "1 of 4 components are ready; user-service: ...; nor are cart, web". */
 void rollup_set(json_t *edit, const struct snapshot *s, const struct rollup *r, const char *noun);
 
 /* The same of what is placed on so many clusters: why it is not as it is to be (reason NULL: it is;
