@@ -121,7 +121,24 @@ static void unpercent(struct slice in, struct buf *out)
     }
 }
 
-/* Reads ErrorInfo's reason, and field violations as lines behind the message. */
+/* Field violations as lines behind the message, but for those that it tells itself. */
+static void add_violations(const Google__Rpc__BadRequest *bad, struct buf *message)
+{
+    struct buf line = {0};
+    size_t told = message->len;
+    for (size_t v = 0; bad != NULL && bad->n_field_violations > 1 && v < bad->n_field_violations;
+         v++) {
+        const Google__Rpc__BadRequest__FieldViolation *one = bad->field_violations[v];
+        buf_clear(&line);
+        buf_addf(&line, "%s: %s", one->field, one->description);
+        if (slice_find(slice_sub(buf_slice(message), 0, told), buf_slice(&line)) == SIZE_MAX) {
+            buf_addf(message, "\n  %s", buf_cstr(&line));
+        }
+    }
+    buf_free(&line);
+}
+
+/* Reads ErrorInfo's reason, and adds the violations that the message leaves out. */
 static int read_details(struct slice encoded, int status, struct buf *message)
 {
     struct buf bytes = {0};
@@ -141,11 +158,7 @@ static int read_details(struct slice encoded, int status, struct buf *message)
         } else if (slice_ends_with(url, SLICE("google.rpc.BadRequest"))) {
             Google__Rpc__BadRequest *bad =
                 google__rpc__bad_request__unpack(NULL, any->value.len, any->value.data);
-            for (size_t v = 0;
-                 bad != NULL && bad->n_field_violations > 1 && v < bad->n_field_violations; v++) {
-                buf_addf(message, "\n  %s: %s", bad->field_violations[v]->field,
-                         bad->field_violations[v]->description);
-            }
+            add_violations(bad, message);
             google__rpc__bad_request__free_unpacked(bad, NULL);
         }
     }

@@ -13,6 +13,7 @@
 
 struct choosing {
     struct offline *o;
+    const char *command; /* "render" */
     const struct options *options;
     const struct snapshot *s;
     const struct snapshot_entry *entry; /* of a Component or a Resource */
@@ -31,7 +32,7 @@ static void fail_as(struct choosing *c, const struct err *why)
     if (c->first.code == 0) {
         err_set(&c->first, why->code, "%s: %s", c->place, why->message);
     } else {
-        print_err("%s: %s\n", c->place, why->message);
+        print_err("choreo %s: %s: %s\n", c->command, c->place, why->message);
     }
 }
 
@@ -346,7 +347,8 @@ static void choose_faults(struct choosing *c)
 int offline_targets(struct offline *o, const struct cli *c, struct offline_target **targets,
                     size_t *count, struct err *err)
 {
-    struct choosing choosing = {.o = o, .options = &c->options, .s = &o->rehearsal.snapshot};
+    struct choosing choosing = {
+        .o = o, .command = c->command->name, .options = &c->options, .s = &o->rehearsal.snapshot};
     const char *component = c->options.component;
     const char *resource = c->options.resource;
     int rc = offline__bind(o, err);

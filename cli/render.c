@@ -56,7 +56,7 @@ static int show(struct rendering *r, const struct offline_target *target, bool c
         if (r->first.code == 0) {
             r->first = err;
         } else {
-            print_err("%s\n", err.message);
+            print_err("choreo %s: %s\n", r->cli->command->name, err.message);
         }
         return err.code;
     }

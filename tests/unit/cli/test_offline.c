@@ -18,8 +18,10 @@ struct fixture {
 
 static int setup(void **state)
 {
+    static const struct command render = {.name = "render"};
     struct fixture *f = mem_zero(sizeof *f);
     f->cli.ns = "default";
+    f->cli.command = &render;
     *state = f;
     return 0;
 }
