@@ -115,6 +115,33 @@ check('where the cluster serves Argo, its Workflow builds', async () => {
   assert.equal(await running('api'), run.status.image);
 });
 
+check('a test is let out to what it tests, and told where that is', async () => {
+  await plane(['choreo.dev/argo-workflows=false']);
+  await cluster.choreo('patch', 'organization', 'default', '--type', 'merge', '-p', '{"spec":{"isolation":"strict"}}');
+  await apply({apiVersion: 'choreo.dev/v1', kind: 'ClusterWorkflow', metadata: {name: 'smoke'},
+    spec: {reportsTests: true, runTemplate: {apiVersion: 'batch/v1', kind: 'Job', metadata: {name: '${run.name}'},
+      spec: {template: {spec: {restartPolicy: 'Never', containers: [
+        {name: 'smoke', image: 's:1', args: ['${run.test.endpoints.http.url}']}]}}}}}});
+  const releaseName = (await get('releasebinding', 'web-development')).spec.releaseName;
+  await apply({apiVersion: 'choreo.dev/v1', kind: 'WorkflowRun', metadata: {name: 'web-smoke', namespace: 'default'},
+    spec: {workflow: {name: 'smoke'}, owner: {projectName: 'default', componentName: 'web'},
+           test: {name: 'smoke', environment: 'development', releaseName}}});
+  await until('the result', async () => (await get('testresults')).items.some(t => t.spec.test === 'smoke' && t.spec.passed));
+  const {namespace, name} = (await get('workflowrun', 'web-smoke')).status.runReference;
+  const pods = JSON.parse(await kubectl('development', 'get', 'job', name, '-n', namespace, '-o', 'json')).spec.template;
+  assert.match(pods.spec.containers[0].args[0], /^http:\/\/web\.dp-default-default-development-[0-9a-f]{8}\.svc\.cluster\.local:8080/);
+  const way = JSON.parse(await kubectl('development', 'get', 'networkpolicy', name + '-test', '-n', namespace, '-o', 'json')).spec;
+  assert.equal(way.podSelector.matchLabels['choreo.dev/workflow-run'], pods.metadata.labels['choreo.dev/workflow-run']);
+  const [{to: [where], ports}] = way.egress;
+  const tested = JSON.parse(await kubectl('development', 'get', 'namespaces', '-l',
+      Object.entries(where.namespaceSelector.matchLabels).map(l => l.join('=')).join(), '-o', 'json')).items;
+  assert.equal(tested.length, 1);
+  assert.deepEqual(ports, [{protocol: 'TCP', port: 8080}]);
+  const theirs = JSON.parse(await kubectl('development', 'get', 'networkpolicy', 'openchoreo-web', '-n', tested[0].metadata.name, '-o', 'json'));
+  assert.ok(theirs.spec.ingress.some(r => r.from.some(f => f.podSelector?.matchLabels?.['choreo.dev/tests'] === pods.metadata.labels['choreo.dev/tests'])));
+  await cluster.choreo('delete', 'workflowrun', 'web-smoke');
+});
+
 check('what ran is not run again, and goes with its run', async () => {
   const run = await get('workflowrun', 'web-build-' + 'a'.repeat(12) + '-2');
   const {namespace, name} = run.status.runReference;
