@@ -40,7 +40,9 @@ static const char *other_member(const json_t *live, const json_t *manifest,
     json_object_foreach((json_t *)(uintptr_t)spec_of(manifest), key, wanted)
     {
         const json_t *there = json_object_get(spec_of(live), key);
-        if (!is_among(key, free_keys, count) && !json_is_null(wanted) &&
+        bool nothing = json_is_null(wanted) ||
+                       (there == NULL && json_is_string(wanted) && json_text(wanted).len == 0);
+        if (!is_among(key, free_keys, count) && !nothing &&
             (there == NULL || !live_satisfies(there, wanted))) {
             return key;
         }

@@ -68,6 +68,7 @@ static void test_a_set_keeps_the_rest(void **state)
           "{" SET "{volumeClaimTemplates: [{metadata: {name: data}, spec: {storageClassName: fast, "
           "resources: {requests: {storage: 1Gi}}}}]}}",
           message);
+    check("{" SET "{replicas: 1}}", "{" SET "{serviceName: ''}}", NULL);
     check(LIVE_SET, "{" SET "{minReadySeconds: 5, updateStrategy: {type: OnDelete}}}", NULL);
 }
 
