@@ -176,6 +176,18 @@ void transport_remove_peer(struct transport *t, const char *name)
     }
 }
 
+bool transport_all_can(const struct transport *t, uint32_t features)
+{
+    LIST_FOREACH(link, &t->peers)
+    {
+        const struct peer *p = CONTAINER_OF(link, struct peer, link);
+        if (!p->removed && (p->features & features) != features) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool transport_connected(const struct transport *t, const char *peer)
 {
     const struct peer *p = transport__peer(t, peer);

@@ -79,6 +79,7 @@ struct transport_config {
     uint32_t redial_min_ms; /* 0: 20 */
     uint32_t redial_max_ms; /* 0: 1,000 */
     uint32_t ousted_ms;     /* 0: 5,000; refused for so long as a second process: ousted */
+    uint32_t features;      /* bits of the user's, told to every peer: what this program can */
 };
 
 /* Errors: ERR_IO (address in use), ERR_INVALID (names). */
@@ -93,6 +94,9 @@ int transport_set_peer(struct transport *t, const char *name, const char *addres
 /* Hangs up and refuses it from now on. */
 void transport_remove_peer(struct transport *t, const char *name);
 bool transport_connected(const struct transport *t, const char *peer);
+/* Has every peer there is said of itself that it can all of that? One that has not been heard since
+ * this process began has not. */
+bool transport_all_can(const struct transport *t, uint32_t features);
 
 /* Copied. False: dropped, the peer is unknown, not connected or too slow. */
 bool transport_send(struct transport *t, const char *peer, uint32_t group, struct slice message);

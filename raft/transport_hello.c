@@ -20,6 +20,7 @@ void transport__hello(struct conn *c)
     size_t begin = transport__frame_begin(&out, c->dialled ? FRAME_HELLO : FRAME_WELCOME);
     buf_add_be32(&out, TRANSPORT__VERSION);
     buf_add_be64(&out, c->t->boot);
+    buf_add_be32(&out, c->t->config.features);
     transport__frame_end(&out, begin);
     stream_write(&c->stream, buf_slice(&out));
     buf_free(&out);
@@ -33,6 +34,7 @@ static bool read_hello(struct conn *c, struct slice fields)
         return false;
     }
     c->boot = r.rest.len > 0 ? fields_be64(&r) : 0; /* a release before it said so */
+    c->features = r.rest.len > 0 ? fields_be32(&r) : 0;
     return r.ok;
 }
 
@@ -124,6 +126,7 @@ bool transport__on_welcome(struct conn *c, struct slice fields)
         return false;
     }
     c->welcome = true;
+    p->features = c->features;
     p->refused_ms = 0;
     p->connected_ms = transport__now(c->t);
     log_info("transport.connected", "peer=%s address=%s", p->name, p->address);
@@ -157,6 +160,7 @@ bool transport__on_hello(struct conn *c, struct slice fields)
         transport__reset(p, ERR_UNAVAILABLE, "the peer connected anew");
     }
     p->in = c;
+    p->features = c->features;
     c->peer = p;
     transport__hello(c);
     return true;

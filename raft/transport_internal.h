@@ -54,6 +54,7 @@ struct conn {
     struct peer *peer;                 /* of an accepted one: once it has said who it is */
     char name[TRANSPORT_NAME_MAX + 1]; /* accepted: the node that its certificate names */
     uint64_t boot;                     /* the other side's process; 0: not known */
+    uint32_t features;                 /* what the other side's program can */
     bool dialled;
     bool open;    /* TLS stands */
     bool welcome; /* dialled: the other side took us */
@@ -113,6 +114,7 @@ struct peer {
     char uri[256];
     bool removed;
     bool told_connected;
+    uint32_t features; /* what it said last; 0: nothing yet */
     struct conn *out;
     struct conn *in;
     unsigned failures; /* of dialling, in a row */

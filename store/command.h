@@ -101,6 +101,7 @@ struct command {
 
 struct entry {
     uint64_t time_ms; /* the leader's wall clock */
+    bool compressed;  /* may be, or was: releases before that stop at such an entry */
     struct command *commands;
     size_t count;
 };
@@ -117,8 +118,8 @@ int command_encode(const struct command *command, struct buf *out, struct err *e
 /* Errors: ERR_CORRUPT (not such bytes), ERR_UNSUPPORTED (made by a newer release). */
 int command_decode(struct slice bytes, struct arena *arena, struct command *out, struct err *err);
 
-/* Appends the encoded entry to out, compressed where that is smaller. Errors: as command_check() of
- * any command. */
+/* Appends the encoded entry to out, compressed where it may be and that is smaller. Errors: as
+ * command_check() of any command. */
 int entry_encode(const struct entry *entry, struct buf *out, struct err *err);
 /* Errors: as command_decode(). */
 int entry_decode(struct slice bytes, struct arena *arena, struct entry *out, struct err *err);

@@ -1,8 +1,8 @@
 /* entry.c: a batch of commands to an entry's bytes and back.
  *
- * An entry of some size is compressed: the leader does it once, and its log, the network between
- * regions and every follower's log carry a fraction. Whoever applies it decompresses, within the
- * limit of what a leader may have put in.
+ * An entry of some size is compressed, once every node's program can read that: the leader does it
+ * once, and its log, the network between regions and every follower's log carry a fraction. Whoever
+ * applies it decompresses, within the limit of what a leader may have put in.
  * Failure path: as command.c's. */
 #include "store/command_internal.h"
 #include "store/compress.h"
@@ -63,7 +63,7 @@ int entry_encode(const struct entry *entry, struct buf *out, struct err *err)
     message.commands = commands;
     struct buf plain = {0};
     command__append(&message.base, &plain);
-    if (!append_compressed(buf_slice(&plain), entry->time_ms, out)) {
+    if (!entry->compressed || !append_compressed(buf_slice(&plain), entry->time_ms, out)) {
         buf_add(out, buf_slice(&plain));
     }
     buf_free(&plain);
@@ -112,7 +112,8 @@ int entry_decode(struct slice bytes, struct arena *arena, struct entry *out, str
 {
     Choreo__Log__Entry *m = NULL;
     int rc = unpack_entry(bytes, arena, &m, err);
-    if (rc == 0 && m->has_compressed) {
+    out->compressed = rc == 0 && m->has_compressed;
+    if (out->compressed) {
         rc = unpack_compressed(arena, &m, err);
     }
     if (rc != 0) {

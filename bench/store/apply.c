@@ -87,7 +87,8 @@ static void apply_batch(struct bench *b, enum backend_verb verb, size_t from, si
                           SLICE("{\"from\":\"127.0.0.1\",\"user\":\"bench\",\"verb\":\"create\"}")},
         };
     }
-    struct entry entry = {.time_ms = b->now_ms, .commands = commands, .count = count};
+    struct entry entry = {
+        .time_ms = b->now_ms, .compressed = true, .commands = commands, .count = count};
     struct buf bytes = {0};
     struct arena arena = {0};
     struct apply_result result;
@@ -197,7 +198,8 @@ static void apply_upkeep(struct bench *b, struct command *command, struct outcom
     struct buf bytes = {0};
     struct arena arena = {0};
     struct apply_result result;
-    struct entry entry = {.time_ms = b->now_ms, .commands = command, .count = 1};
+    struct entry entry = {
+        .time_ms = b->now_ms, .compressed = true, .commands = command, .count = 1};
     if (entry_encode(&entry, &bytes, &err) != 0) {
         die(&err);
     }

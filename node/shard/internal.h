@@ -26,6 +26,12 @@ enum {
     NODE_CLOCK_OFFSET_MAX_MS = 500,
 };
 
+/* What a node's program can, told to its peers (transport_all_can()): the log may hold what only
+ * such programs read once all of them do, so nodes can be upgraded one after another. */
+enum node_feature {
+    NODE_READS_COMPRESSED = 1 << 0, /* entries (store/entry.c) */
+};
+
 /* Whose objects own the namespaces of their names. */
 #define NODE_ORGANIZATION_RESOURCE "organizations.choreo.dev"
 

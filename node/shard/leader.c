@@ -288,8 +288,11 @@ void leader_pump(struct replica *r)
         drop_outcomes(b);
     } else {
         propose(r, b,
-                &(struct entry){
-                    .time_ms = node_wall_ms(r->node), .commands = commands, .count = b->count});
+                &(struct entry){.time_ms = node_wall_ms(r->node),
+                                .compressed =
+                                    transport_all_can(r->node->transport, NODE_READS_COMPRESSED),
+                                .commands = commands,
+                                .count = b->count});
     }
     arena_free(&arena);
 }

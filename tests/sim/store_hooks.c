@@ -281,6 +281,7 @@ static void encode(struct world_replica *r, const struct machine_command *c, str
         }
     }
     struct err err;
+    entry.compressed = true;
     if (entry_encode(&entry, out, &err) != 0) {
         wrong(r, "encode", &err);
     }

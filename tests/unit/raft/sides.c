@@ -42,7 +42,8 @@ void side_open(void *arg)
                                       .client_tls = s->client,
                                       .ops = &s->f->ops,
                                       .user = s,
-                                      .ousted_ms = 600};
+                                      .ousted_ms = 600,
+                                      .features = s->features};
     struct err err = {0};
     struct transport *t = NULL;
     int rc = transport_open(&config, &t, &err);
@@ -78,7 +79,7 @@ void sides_introduce(void *arg)
 
 void side_make(struct fixture *f, struct side *s, const char *name, const char *uri)
 {
-    *s = (struct side){.f = f, .name = name, .listen = "127.0.0.1:0"};
+    *s = (struct side){.f = f, .name = name, .listen = "127.0.0.1:0", .features = 1};
     s->server = certs_server(&f->certs, TLS_PEER_REQUIRED, uri, NULL);
     s->client = certs_client(&f->certs, name, NULL, uri, NULL);
     onloop_call(&f->on, side_open, s);

@@ -20,6 +20,7 @@ struct side {
     struct tls *server;
     struct tls *client;
     char listen[64];
+    uint32_t features;          /* that it tells from side_open() on; 1 */
     _Atomic unsigned connected; /* looked at by the test's thread, as all atomics here */
     _Atomic unsigned disconnected;
     _Atomic int ousted; /* with this code */

@@ -264,6 +264,52 @@ static void test_removed_peer_stays_out(void **state)
 
 /* ---- a peer that dies and comes back ---- */
 
+struct asked {
+    struct side *side;
+    uint32_t features;
+};
+
+static bool all_can(void *arg)
+{
+    const struct asked *a = arg;
+    return a->side->t != NULL && transport_all_can(a->side->t, a->features);
+}
+
+static bool not_all_can(void *arg)
+{
+    const struct asked *a = arg;
+    return a->side->t != NULL && !transport_all_can(a->side->t, a->features);
+}
+
+/* b comes back as a program that cannot do what it could, and then as one that can it again. */
+static void test_what_all_can(void **state)
+{
+    struct talk *k = *state;
+    struct fixture *f = &k->f;
+    struct asked one = {&f->a, 1};
+    struct asked more = {&f->a, 3};
+    static const uint32_t later[] = {0, 5};
+    bool (*const expected[])(void *) = {not_all_can, all_can};
+    onloop_until(&f->on, all_can, &one, "nobody else is known, so all can");
+    sides_connect(f);
+    onloop_until(&f->on, all_can, &one, "b says so");
+    onloop_until(&f->on, not_all_can, &more, "but no more than that");
+    for (int i = 0; i < 2; i++) {
+        unsigned connected = f->a.connected;
+        onloop_post(&f->on, side_close, &f->b);
+        while (f->b.t != NULL) {
+            onloop_wait(&f->on, "b to be closed");
+        }
+        f->b.features = later[i];
+        onloop_call(&f->on, side_open, &f->b);
+        onloop_call(&f->on, sides_introduce, f);
+        while (f->a.connected == connected) {
+            onloop_wait(&f->on, "connections anew");
+        }
+        onloop_until(&f->on, expected[i], &one, "what b says as it comes back counts");
+    }
+}
+
 static void test_reconnects(void **state)
 {
     struct talk *k = *state;
@@ -498,6 +544,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_process_is_no_second_to_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(test_removed_peer_stays_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_all_can, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reconnects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nonsense_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_that_stops_reading_is_hung_up, setup, teardown),

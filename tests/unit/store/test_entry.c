@@ -49,15 +49,34 @@ static void alike_bodies_take_a_fraction(void **state)
     struct entry out;
     struct err err;
     writes(&arena, commands);
-    struct entry in = {.time_ms = 5, .commands = commands, .count = BODIES};
+    struct entry in = {.time_ms = 5, .compressed = true, .commands = commands, .count = BODIES};
     assert_int_equal(entry_encode(&in, &bytes, &err), 0);
     assert_true(bytes.len < BODIES * BODY_BYTES / 10);
     assert_int_equal(entry_decode(buf_slice(&bytes), &arena, &out, &err), 0);
-    assert_true(out.count == BODIES && out.time_ms == 5);
+    assert_true(out.count == BODIES && out.time_ms == 5 && out.compressed);
     for (int i = 0; i < BODIES; i++) {
         assert_true(slice_eq(out.commands[i].write.body, commands[i].write.body) &&
                     out.commands[i].write.version == commands[i].write.version);
     }
+    buf_free(&bytes);
+    arena_free(&arena);
+}
+
+/* As long as a program that cannot read it may be among the readers. */
+static void unless_it_may_not_be(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct command commands[BODIES];
+    struct buf bytes = {0};
+    struct entry out;
+    struct err err;
+    writes(&arena, commands);
+    struct entry in = {.time_ms = 5, .commands = commands, .count = BODIES};
+    assert_int_equal(entry_encode(&in, &bytes, &err), 0);
+    assert_true(bytes.len > BODIES * BODY_BYTES);
+    assert_int_equal(entry_decode(buf_slice(&bytes), &arena, &out, &err), 0);
+    assert_true(out.count == BODIES && !out.compressed);
     buf_free(&bytes);
     arena_free(&arena);
 }
@@ -78,7 +97,7 @@ static void what_does_not_shrink_stays(void **state)
                         .write = {.key = {SLICE("r"), SLICE(""), SLICE("n")},
                                   .body = slice_make(noise, sizeof noise),
                                   .version = 1}};
-    struct entry in = {.time_ms = 1, .commands = &c, .count = 1};
+    struct entry in = {.time_ms = 1, .compressed = true, .commands = &c, .count = 1};
     assert_int_equal(entry_encode(&in, &bytes, &err), 0);
     assert_true(memmem(bytes.data, bytes.len, noise, sizeof noise) != NULL);
     buf_clear(&bytes);
@@ -96,7 +115,7 @@ static void damage_is_told(void **state)
     struct buf bytes = {0};
     struct err err;
     writes(&arena, commands);
-    struct entry in = {.time_ms = 5, .commands = commands, .count = BODIES};
+    struct entry in = {.time_ms = 5, .compressed = true, .commands = commands, .count = BODIES};
     assert_int_equal(entry_encode(&in, &bytes, &err), 0);
     for (size_t bit = 0; bit < bytes.len * 8; bit += 7) {
         struct arena scratch = {0};
@@ -137,7 +156,7 @@ static void an_entry_holds_one_other(void **state)
     struct buf twice = {0};
     struct err err;
     writes(&arena, commands);
-    struct entry in = {.time_ms = 5, .commands = commands, .count = BODIES};
+    struct entry in = {.time_ms = 5, .compressed = true, .commands = commands, .count = BODIES};
     assert_int_equal(entry_encode(&in, &once, &err), 0);
     Choreo__Log__Entry m = CHOREO__LOG__ENTRY__INIT;
     m.time_ms = 6;
@@ -172,11 +191,9 @@ static void an_entry_holds_one_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(alike_bodies_take_a_fraction),
-        cmocka_unit_test(what_does_not_shrink_stays),
-        cmocka_unit_test(damage_is_told),
-        cmocka_unit_test(a_claim_takes_no_memory),
-        cmocka_unit_test(an_entry_holds_one_other),
+        cmocka_unit_test(alike_bodies_take_a_fraction), cmocka_unit_test(unless_it_may_not_be),
+        cmocka_unit_test(what_does_not_shrink_stays),   cmocka_unit_test(damage_is_told),
+        cmocka_unit_test(a_claim_takes_no_memory),      cmocka_unit_test(an_entry_holds_one_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
