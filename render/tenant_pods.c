@@ -148,6 +148,10 @@ static const struct {
     {"sidecar.istio.io/bootstrapOverride", "gives a sidecar what nobody looks at"},
     {"inject.istio.io/", "gives a sidecar what nobody looks at"},
     {"k8s.v1.cni.cncf.io/", "takes a pod to networks without the cell's policies"},
+    {"v1.multus-cni.io/", "takes a pod to networks without the cell's policies"},
+    {"k8s.ovn.org/", "takes a pod to networks without the cell's policies"},
+    {"cni.projectcalico.org/", "takes addresses that may be another's"},
+    {"traffic.sidecar.istio.io/", "leads traffic past the mesh's policies"},
     {"external-dns.alpha.kubernetes.io/", "takes a name that may be another's"},
 };
 
