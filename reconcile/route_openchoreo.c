@@ -84,6 +84,9 @@ static void route_own_planes(struct route *r, enum snapshot_kind kind, struct sl
         route__all(r, SNAPSHOT_OC_PLANE); /* the copies, which nobody else may change */
     } else if (kind == SNAPSHOT_SECRET) {
         route__list(r, SNAPSHOT_OC_PLANE, SNAPSHOT_BY_NS, ns, ns);
+        if (slice_eq_cstr(name, "cluster-default-default")) { /* what stays_shared() waits for */
+            route__list(r, SNAPSHOT_OC_ENVIRONMENT, SNAPSHOT_BY_NS, ns, ns);
+        }
     } else if (kind == SNAPSHOT_OC_PLANE && whole && slice_eq_cstr(name, "default")) {
         route__list(r, SNAPSHOT_OC_ENVIRONMENT, SNAPSHOT_BY_NS, ns, ns);
     }

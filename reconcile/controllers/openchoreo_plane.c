@@ -12,7 +12,7 @@
 #include "reconcile/controllers/openchoreo.h"
 
 /* "cluster-NAME-NAME" of the counterpart must be a name, too. */
-enum { NAME_MAX_LEN = 120 };
+enum { NAME_MAX_LEN = 120, LOOK_AGAIN_MS = 60 * 1000 };
 
 struct slice openchoreo_plane_name(struct arena *arena, struct slice ns, struct slice name)
 {
@@ -106,6 +106,16 @@ static void put_counterpart(struct own_plane *o)
     translation_merge(&o->t, o->ours, spec);
 }
 
+/* Something is on the cluster, and is only taken away by whoever can reach it. */
+static bool is_in_use(const struct own_plane *o)
+{
+    const struct snapshot_entry **found;
+    return snapshot_list(o->t.s, SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, (struct slice){0}, o->name,
+                         o->arena, &found) > 0;
+}
+
+/* A kubeconfig that is taken away goes with the last that is on the cluster; one that is renewed is
+ * copied to the end. */
 static void put_copy(struct own_plane *o)
 {
     const struct snapshot_entry *original =
@@ -113,7 +123,9 @@ static void put_copy(struct own_plane *o)
                       openchoreo_plane_secret(o->arena, o->t.entry->name));
     const json_t *is = original != NULL ? snapshot_tree(o->t.s, original) : NULL;
     if (is == NULL) {
-        if (o->copy != NULL) {
+        if (o->copy != NULL && is_in_use(o)) {
+            plan_requeue(o->t.plan, LOOK_AGAIN_MS);
+        } else if (o->copy != NULL && !o->t.entry->deleting) {
             plan_delete(o->t.plan, o->copy);
         }
         return;
@@ -177,8 +189,10 @@ void openchoreo_own_plane_plan(const struct snapshot *s, const struct snapshot_e
     } else {
         object_add_finalizer(o.t.edit, FINALIZER);
     }
-    if (!entry->deleting && !o.taken && o.name.len <= NAME_MAX_LEN) {
+    if (!o.taken && o.name.len <= NAME_MAX_LEN && (!entry->deleting || o.ours != NULL)) {
         put_copy(&o);
+    }
+    if (!entry->deleting && !o.taken && o.name.len <= NAME_MAX_LEN) {
         put_counterpart(&o);
     }
     bool told = o.ours != NULL && !o.taken && (entry->deleting || !o.ours->deleting);

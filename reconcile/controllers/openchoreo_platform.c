@@ -12,6 +12,16 @@ static json_t *copy_at(const json_t *object, const char *key)
     return value != NULL ? json_deep_copy(value) : json_null();
 }
 
+/* What is on the shared "default" already does not leave it for a cluster that nobody can reach. */
+static bool stays_shared(const struct translation *t)
+{
+    struct slice ns = t->entry->ns;
+    const json_t *ours = snapshot_get(t->s, SNAPSHOT_ENVIRONMENT, ns, t->entry->name);
+    struct slice secret = openchoreo_plane_secret(&t->plan->arena, SLICE("default"));
+    return slice_eq_cstr(spec_text(ours, "dataPlane"), "default") &&
+           snapshot_find(t->s, SNAPSHOT_SECRET, ns, secret) == NULL;
+}
+
 /* The name of our data plane. An Environment that names none is on "default", its namespace's own
  * before the shared one. */
 static struct slice plane_of(const struct translation *t)
@@ -21,7 +31,8 @@ static struct slice plane_of(const struct translation *t)
     struct slice ns = t->entry->ns;
     bool named = name.len > 0;
     bool own = named ? slice_eq_cstr(json_text_at(ref, "kind"), "DataPlane")
-                     : snapshot_find(t->s, SNAPSHOT_OC_PLANE, ns, SLICE("default")) != NULL;
+                     : snapshot_find(t->s, SNAPSHOT_OC_PLANE, ns, SLICE("default")) != NULL &&
+                           !stays_shared(t);
     name = named ? name : SLICE("default");
     return own ? openchoreo_plane_name(&t->plan->arena, ns, name) : name;
 }
