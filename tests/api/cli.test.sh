@@ -443,7 +443,7 @@ code 1 "validate names every fault" c validate -f "$DIR/bad.yaml" -f "$DIR/nothi
         "bad.yaml:10: component.choreo.dev/Web_1: spec.endpoints[0].port: Invalid value" \
         "bad.yaml:13: gizmo.choreo.dev/x: kind: there is no kind Gizmo" \
         "bad.yaml:16: note: Own of example.com/v1" \
-        "bad.yaml:20: secretreference.choreo.dev/x: kind: there is no kind SecretReference in choreo.dev/v1: it is one of openchoreo.dev/v1alpha1" \
+        "bad.yaml:21: secretreference.choreo.dev/x: kind: there is no kind SecretReference in choreo.dev/v1: it is one of openchoreo.dev/v1alpha1" \
         "nothing.yaml" "6 faults in 4 manifests"
 
 cat >"$DIR/own.yaml" <<'YAML'

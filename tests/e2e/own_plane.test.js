@@ -70,6 +70,10 @@ check('an environment that names none is on its namespace\'s default before the 
   await apply(theirs('acme', 'Environment', 'trial', {}));
   await until('the shared one', async () => (await get('acme', 'environment', 'trial')).spec.dataPlane === 'default', 20000);
   await apply(theirs('acme', 'DataPlane', 'default', agent));
+  await until('the lack of a kubeconfig', async () =>
+    /Secret acme\/cluster-default-default/.test((await ready('acme', 'dataplane.openchoreo.dev', 'default'))?.message), 20000);
+  assert.equal((await get('acme', 'environment', 'trial')).spec.dataPlane, 'default'); // until it can be reached
+  await apply(credentials('acme', 'default'));
   await until('its own', async () => (await get('acme', 'environment', 'trial')).spec.dataPlane === 'acme.default', 20000);
 });
 
