@@ -31,13 +31,15 @@ static bool is_among(const char *key, const char *const *keys, size_t count)
     return i < count;
 }
 
-/* What API servers leave out, or have their default for. */
-static bool says_nothing(const json_t *wanted)
+/* What API servers leave out; and an empty text, for which they may have a default. */
+static bool says_nothing(const json_t *wanted, const json_t *there)
 {
-    bool empty = json_is_string(wanted)  ? json_text(wanted).len == 0
-                 : json_is_array(wanted) ? json_array_size(wanted) == 0
-                                         : json_is_object(wanted) && json_object_size(wanted) == 0;
-    return empty || json_is_null(wanted) || json_is_false(wanted);
+    if (json_is_null(wanted) || (json_is_string(wanted) && json_text(wanted).len == 0)) {
+        return true;
+    }
+    bool empty = json_is_array(wanted) ? json_array_size(wanted) == 0
+                                       : json_is_object(wanted) && json_object_size(wanted) == 0;
+    return there == NULL && (empty || json_is_false(wanted));
 }
 
 /* A member of manifest's spec that says another thing than live's and may not; or NULL. */
@@ -49,7 +51,7 @@ static const char *other_member(const json_t *live, const json_t *manifest,
     json_object_foreach((json_t *)(uintptr_t)spec_of(manifest), key, wanted)
     {
         const json_t *there = json_object_get(spec_of(live), key);
-        if (!is_among(key, free_keys, count) && !says_nothing(wanted) &&
+        if (!is_among(key, free_keys, count) && !says_nothing(wanted, there) &&
             (there == NULL || !live_satisfies(there, wanted))) {
             return key;
         }

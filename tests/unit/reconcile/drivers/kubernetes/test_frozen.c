@@ -53,6 +53,18 @@ static void test_a_set_keeps_its_templates(void **state)
           "--cascade=orphan: it is made anew around its pods and volumes");
 }
 
+/* What a cluster does not show, or has its default for, is no other. */
+static void test_what_says_nothing_changes_nothing(void **state)
+{
+    (void)state;
+    static const char plain[] = "{" SET "{serviceName: a, podManagementPolicy: OrderedReady}}";
+    check(plain, "{" SET "{serviceName: a, podManagementPolicy: '', volumeClaimTemplates: []}}",
+          NULL);
+    check(plain, "{" SET "{serviceName: a, selector: {}, volumeClaimTemplates: null}}", NULL);
+    check(LIVE_SET, "{" SET "{serviceName: db-members, volumeClaimTemplates: []}}",
+          "spec.volumeClaimTemplates cannot be changed once it is there");
+}
+
 static void test_a_set_keeps_the_rest(void **state)
 {
     (void)state;
@@ -105,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_set_keeps_its_templates),
+        cmocka_unit_test(test_what_says_nothing_changes_nothing),
         cmocka_unit_test(test_a_set_keeps_the_rest),
         cmocka_unit_test(test_a_claim_grows_and_nothing_else),
         cmocka_unit_test(test_other_kinds_are_not_looked_at),
