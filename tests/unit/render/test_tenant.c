@@ -357,6 +357,10 @@ static void test_annotations_and_labels(void **state)
         ANNOTATED("sidecar.istio.io/proxyImage: mine"),
         ANNOTATED("inject.istio.io/templates: mine"),
         ANNOTATED("k8s.v1.cni.cncf.io/networks: kube-system/host"),
+        ANNOTATED("v1.multus-cni.io/default-network: kube-system/host"),
+        ANNOTATED("k8s.ovn.org/pod-networks: mine"),
+        ANNOTATED("cni.projectcalico.org/ipAddrs: mine"),
+        ANNOTATED("traffic.sidecar.istio.io/excludeOutboundPorts: '443'"),
         "{apiVersion: v1, kind: Service, metadata: {name: it, annotations: "
         "{external-dns.alpha.kubernetes.io/hostname: www.globex.com}}, spec: {ports: [{port: "
         "80}]}}",
