@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "node/api/gate.h"
+#include "node/api/hooks/hooks.h"
 #include "proto/object.h"
 
 #define PATH "/webhooks/v1/alertmanager"
@@ -121,16 +122,10 @@ static void answer(struct message *m)
 
 /* ---- results ---- */
 
-static bool may_pass(int rc)
-{
-    return rc == ERR_UNAVAILABLE || rc == ERR_NOT_LEADER || rc == ERR_TIMEOUT || rc == ERR_BUSY ||
-           rc == ERR_CLOSED || rc == ERR_FULL;
-}
-
 static void failed(struct message *m, int rc, const struct err *err)
 {
     end(m->now, "failed", arena_printf(m->arena, "%s", err->message));
-    m->worst = may_pass(rc) ? rc : m->worst;
+    m->worst = hooks_may_pass(rc) ? rc : m->worst;
 }
 
 static void on_written(struct gate_write *w, int rc, const struct err *err)

@@ -191,7 +191,7 @@ static void finish(struct delivery *d)
 
 static void make_next(struct delivery *d);
 
-static bool may_pass(int rc)
+bool hooks_may_pass(int rc)
 {
     return rc == ERR_UNAVAILABLE || rc == ERR_NOT_LEADER || rc == ERR_TIMEOUT || rc == ERR_BUSY ||
            rc == ERR_CLOSED || rc == ERR_FULL;
@@ -210,7 +210,7 @@ static void on_made(struct gate_write *w, int rc, const struct err *err)
     if (rc != 0 && !there) {
         json_object_set_new(result, "message", json_str(slice_of(err->message)));
         d->failed++;
-        d->worst = may_pass(rc) ? rc : d->worst;
+        d->worst = hooks_may_pass(rc) ? rc : d->worst;
     }
     d->created += rc == 0 ? 1 : 0;
     json_array_append_new(d->results, result);

@@ -31,4 +31,7 @@ struct hooks {
 void hooks_init(struct hooks *hooks, struct api *api);
 void hooks_free(struct hooks *hooks); /* after the servers have closed */
 
+/* Whether what failed so may be done later: whoever told of it is asked to tell again. */
+bool hooks_may_pass(int rc);
+
 #endif
