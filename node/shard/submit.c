@@ -6,7 +6,7 @@
  * marked before its deletion is. What is left half-done by a crash is repaired (tenants.c).
  *
  * Failure path: at the deadline a write is ERR_TIMEOUT: its call may still be under way, and a
- * retry of the same id finds its outcome.
+ * retry of the same id finds its outcome. So is one whose marks could not be made any more.
  *
  * Invariants: the marks follow the write, which may be refused. */
 #include "base/json.h"
@@ -108,6 +108,14 @@ static bool refused(const struct run *run, int rc)
                        rc == ERR_CLOSED || rc == ERR_BUSY);
 }
 
+/* The write is done, so the whole is not "certainly not": who asks again must be told so. */
+static int half_done(const struct backend_submit *submit, struct err *err)
+{
+    err_wrap(err, "%.*s is written; whether its namespace follows is unknown",
+             SLICE_ARG(submit->key.name));
+    return err->code = ERR_TIMEOUT;
+}
+
 static void take_step(struct run *run, const struct call *call)
 {
     struct backend_submit *submit = run->request;
@@ -118,6 +126,7 @@ static void take_step(struct run *run, const struct call *call)
         return; /* its end is on its way */
     }
     if (refused(run, rc)) {
+        rc = run->step == STEP_WRITE ? rc : half_done(submit, &err);
         run_answer(run, rc, &err);
         return;
     }

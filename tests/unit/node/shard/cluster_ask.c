@@ -67,15 +67,24 @@ int put(struct cluster *c, size_t i, struct write w, uint64_t *version)
     return s.rc;
 }
 
+int put_until_known(struct cluster *c, size_t i, struct write w)
+{
+    char id[37];
+    crypto_uuid(id);
+    w.request_id = w.request_id != NULL ? w.request_id : id;
+    w.issued_ms = w.issued_ms != 0 ? w.issued_ms : clock_system.wall_ms(&clock_system);
+    int rc = ERR_UNAVAILABLE;
+    for (int tries = 0; (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT) && tries < 30; tries++) {
+        rc = put(c, i, w, NULL);
+    }
+    return rc;
+}
+
 void make_organization(struct cluster *c, size_t i, const char *name)
 {
     const struct write organization = {
         .verb = BACKEND_CREATE, .resource = "organizations.choreo.dev", .ns = "", .name = name};
-    int rc = ERR_UNAVAILABLE;
-    for (int tries = 0; rc == ERR_UNAVAILABLE && tries < 30; tries++) { /* for want of a leader */
-        rc = put(c, i, organization, NULL);
-    }
-    assert_int_equal(rc, 0);
+    assert_int_equal(put_until_known(c, i, organization), 0);
 }
 
 static void on_got(struct backend_get *get, int rc, const struct err *err)

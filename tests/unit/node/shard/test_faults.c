@@ -2,6 +2,7 @@
  * a clock that is off. */
 #include "tests/unit/node/shard/cluster.h"
 
+#include "node/shard/front.h"
 #include "store/digest.h"
 
 static int put_within(struct cluster *c, size_t i, const char *name, uint32_t ms)
@@ -80,6 +81,81 @@ static void watches_on_a_lonely_node_end(void **state)
     assert_int_equal(get(&c, 2, "acme", "x", BACKEND_LINEARIZABLE, 0, &s), ERR_UNAVAILABLE);
     watch_free(one);
     watch_free(all);
+    cluster_end(&c);
+}
+
+/* ---- a namespace's owner, which is written to two shards ---- */
+
+static void on_left(struct call *call)
+{
+    struct member *m = call->user;
+    struct front *f = call->front;
+    assert_ok(call->rc, &call->err);
+    call_free(call);
+    front_call_done(f);
+    onloop_done(&m->front);
+}
+
+struct leave {
+    struct member *through;
+    uint32_t shard;
+    const struct node_member *who;
+};
+
+static void do_leave(void *arg)
+{
+    const struct leave *leave = arg;
+    struct member *m = leave->through;
+    struct front *f = front_of(m->node.impl, &m->front.loop);
+    struct call *call =
+        call_new(CALL_REMOVE, leave->shard, loop_now_ms(&m->front.loop) + CLUSTER_WAIT_MS);
+    call_set_server(call, leave->who->id, leave->who->name);
+    call->home = &m->front.loop;
+    call->front = f;
+    call->user = m;
+    call->done = on_left;
+    front_call(f, call);
+}
+
+/* Takes a member out of one shard, and of no other. */
+static void leave_shard(struct cluster *c, size_t through, uint32_t shard, size_t who)
+{
+    struct leave leave = {&c->members[through], shard, &c->members[who].info};
+    onloop_post(&c->members[through].front, do_leave, &leave);
+    onloop_wait(&c->members[through].front, "a removal from one shard");
+}
+
+/* The Organization is written to the system shard, its namespace's row to the shard that lives
+ * without leader: what is half there must not be answered with "certainly not". */
+static void what_was_done_by_half_is_unknown(void **state)
+{
+    (void)state;
+    struct cluster c;
+    cluster_found(&c, 3, 2, hurry);
+    make_organization(&c, 0, "acme");
+    char ns[] = "a";
+    while (node_shard_of(&c.members[0].node, slice_of(ns)) != 1) {
+        ns[0]++;
+    }
+    size_t asked = await_leader(&c, 1);
+    size_t stopped = (asked + 1) % 3;
+    leave_shard(&c, asked, 1, (asked + 2) % 3);
+    cluster_stop(&c, stopped, false); /* one of shard 0's three, and one of shard 1's two */
+    while (leader_of(&c, 1) != SIZE_MAX) {
+        uv_sleep(10);
+    }
+    const struct write owner = {.verb = BACKEND_CREATE,
+                                .resource = "organizations.choreo.dev",
+                                .ns = "",
+                                .name = ns,
+                                .request_id = "7a0e9f0e-2c0b-4c1e-9d0f-0123456789ab",
+                                .issued_ms = clock_system.wall_ms(&clock_system)};
+    assert_int_equal(put(&c, asked, owner, NULL), ERR_TIMEOUT);
+    /* The same request, asked again, comes to the whole of it. */
+    cluster_start(&c, stopped);
+    assert_int_equal(put_until_known(&c, asked, owner), 0);
+    const struct write within = {.verb = BACKEND_CREATE, .ns = ns, .name = "x"};
+    assert_int_equal(put(&c, asked, within, NULL), 0);
     cluster_end(&c);
 }
 
@@ -213,6 +289,7 @@ int main(void)
         cmocka_unit_test(what_is_not_this_nodes_is_refused),
         cmocka_unit_test(without_a_majority_nothing_is_acknowledged),
         cmocka_unit_test(watches_on_a_lonely_node_end),
+        cmocka_unit_test(what_was_done_by_half_is_unknown),
         cmocka_unit_test(nodes_hold_the_same_rows),
         cmocka_unit_test(a_node_whose_clock_is_off_gives_its_leaderships_away),
     };
