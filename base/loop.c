@@ -258,7 +258,7 @@ void loop_timer_init(struct loop *l, struct loop_timer *t, void (*fire)(struct l
 
 void loop_timer_start(struct loop_timer *t, uint64_t delay_ms, uint64_t repeat_ms)
 {
-    assert(loop_is_current(t->loop) || loop_current() == NULL);
+    assert(loop_is_current(t->loop) || !t->loop->started);
     int rc = uv_timer_start(&t->uv, on_timer, delay_ms, repeat_ms);
     assert(rc == 0);
 }

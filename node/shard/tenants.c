@@ -468,9 +468,20 @@ static void on_timer(struct loop_timer *timer)
     start_list(t, SLICE(NODE_MEMBER_RESOURCE), BACKEND_STALE, on_member, on_members);
 }
 
+struct beginning {
+    struct tenants *tenants;
+    int rc;
+    struct err *err;
+};
+
 static void begin(void *arg)
 {
-    struct tenants *t = arg;
+    struct beginning *b = arg;
+    struct tenants *t = b->tenants;
+    b->rc = node_attach(t->node->handle, &t->node->internal, b->err);
+    if (b->rc != 0) {
+        return;
+    }
     loop_timer_init(&t->node->internal, &t->timer, on_timer);
     loop_timer_start(&t->timer, LOOK_MS / 4, LOOK_MS / 4);
 }
@@ -481,9 +492,6 @@ int tenants_start(struct node_impl *n, struct err *err)
     t->node = n;
     int rc = identity_read_members(n->dir, IDENTITY_PEERS, t->members, NODE_MEMBERS_MAX,
                                    &t->member_count, err);
-    if (rc == 0) {
-        rc = node_attach(n->handle, &n->internal, err);
-    }
     if (rc != 0) {
         free(t);
         return rc;
@@ -491,9 +499,15 @@ int tenants_start(struct node_impl *n, struct err *err)
     preferences_init(&t->preferences, n);
     t->preferences.user = t;
     t->preferences.looked = on_preferences;
+    struct beginning b = {.tenants = t, .err = err};
+    node_run_on(&n->internal, begin, &b);
+    if (b.rc != 0) {
+        preferences_free(&t->preferences);
+        free(t);
+        return b.rc;
+    }
     (void)uv_sem_init(&t->detached, 0);
     n->tenants = t;
-    node_run_on(&n->internal, begin, t);
     return 0;
 }
 

@@ -10,7 +10,7 @@
 
 #include "base/loop.h"
 
-enum { ONLOOP_LIMIT_MS = 20000 };
+enum { ONLOOP_LIMIT_MS = 60000 };
 
 struct onloop {
     struct loop loop;

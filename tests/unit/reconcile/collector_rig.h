@@ -16,7 +16,7 @@
 #include "store/apply.h"
 #include "tests/lib/tmpdir.h"
 
-enum { RIG_SHARDS = 3, RIG_WAIT_MS = 20 * 1000 };
+enum { RIG_SHARDS = 3, RIG_WAIT_MS = 60 * 1000 };
 
 struct rig {
     struct loop loop;

@@ -13,7 +13,7 @@
 #include "tests/lib/kube.h"
 #include "tests/unit/reconcile/memory.h"
 
-enum { LIMIT_MS = 10 * 1000 };
+enum { LIMIT_MS = 60 * 1000 };
 
 struct fixture {
     struct loop loop;

@@ -98,6 +98,18 @@ static bool all_namespaced(struct slice resource)
            slice_eq(resource, SLICE("namespaces"));
 }
 
+struct attach {
+    struct member *m;
+    int rc;
+    struct err *err;
+};
+
+static void do_attach(void *arg)
+{
+    struct attach *a = arg;
+    a->rc = node_attach(&a->m->node, &a->m->front.loop, a->err);
+}
+
 int member_start(struct cluster *c, size_t i, const struct node_hooks *hooks, struct err *err)
 {
     struct member *m = &c->members[i];
@@ -113,7 +125,9 @@ int member_start(struct cluster *c, size_t i, const struct node_hooks *hooks, st
     int rc = node_start(&m->node, &config, err);
     if (rc == 0) {
         onloop_start(&m->front);
-        rc = node_attach(&m->node, &m->front.loop, err);
+        struct attach attach = {.m = m, .err = err};
+        onloop_call(&m->front, do_attach, &attach);
+        rc = attach.rc;
         m->up = true;
     }
     return rc;

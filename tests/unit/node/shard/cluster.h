@@ -19,7 +19,7 @@
 #include "tests/lib/test.h"
 #include "tests/lib/tmpdir.h"
 
-enum { CLUSTER_NODES_MAX = 6, CLUSTER_WAIT_MS = 15000 };
+enum { CLUSTER_NODES_MAX = 6, CLUSTER_WAIT_MS = 30000 };
 
 struct member {
     struct node node;
