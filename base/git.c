@@ -231,9 +231,10 @@ static void on_data(struct fetch *f, struct slice in)
 {
     struct git_lookup_impl *i = f->user;
     i->received += in.len;
-    if (i->received > GIT_ANSWER_MAX) {
-        err_set(&i->err, ERR_TOO_LARGE, "its list of branches and tags is larger than %d MB",
-                GIT_ANSWER_MAX / 1024 / 1024);
+    unsigned max_mb = i->client->answer_max_mb;
+    if (i->received > (uint64_t)max_mb << 20) {
+        err_set(&i->err, ERR_TOO_LARGE, "its list of branches and tags is larger than %u MB",
+                max_mb);
     } else if (is_answer(i)) {
         (void)git_wire_feed(&i->wire, in, &i->err);
     }
@@ -448,7 +449,8 @@ void git_cancel(struct git_lookup *l)
 int git_client_init(struct git_client *c, struct loop *loop, bool allow_local, struct err *err)
 {
     const struct fetcher_config config = {.refuse_local = !allow_local, .connections_max = 32};
-    *c = (struct git_client){.loop = loop, .allow_local = allow_local};
+    *c = (struct git_client){
+        .loop = loop, .allow_local = allow_local, .answer_max_mb = GIT_ANSWER_MAX_MB};
     list_init(&c->lookups);
     return fetcher_init(&c->shared, loop, &config, err);
 }

@@ -17,15 +17,16 @@
 
 enum {
     GIT_REDIRECTS_MAX = 3,
-    GIT_TIMEOUT_MS = 30 * 1000,        /* one lookup, redirects and all */
-    GIT_ANSWER_MAX = 64 * 1024 * 1024, /* bytes of one answer, read and not kept */
+    GIT_TIMEOUT_MS = 30 * 1000, /* one lookup, redirects and all */
+    GIT_ANSWER_MAX_MB = 64,     /* of one answer, read and not kept */
 };
 
 struct git_client {
     struct loop *loop;
     struct fetcher shared; /* private: of lookups without a ca_pem of their own */
     bool allow_local;
-    struct list lookups; /* private */
+    unsigned answer_max_mb; /* GIT_ANSWER_MAX_MB; may be made less */
+    struct list lookups;    /* private */
     bool closing;
     void (*closed)(struct git_client *c);
 };

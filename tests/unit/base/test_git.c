@@ -64,6 +64,7 @@ static void open_public(struct fixture *f)
 static void open_local(struct fixture *f)
 {
     f->rc = git_client_init(&f->client, &f->loop, true, &f->err);
+    f->client.answer_max_mb = 4;
     f->done = true;
 }
 
@@ -251,7 +252,7 @@ static void test_errors_say_what_and_where(void **state)
         {"html/shop", "main", ERR_UNPROCESSABLE, "does not speak git's protocol"},
         {"garbage/shop", "main", ERR_UNPROCESSABLE, "does not speak git's protocol"},
         {"cut/shop", "main", ERR_UNPROCESSABLE, "cut short"},
-        {"endless/shop", "main", ERR_TOO_LARGE, "larger than 64 MB"},
+        {"endless/shop", "main", ERR_TOO_LARGE, "larger than 4 MB"},
         {"round/shop", "main", ERR_UNPROCESSABLE, "redirects"},
         {"broken/shop", "main", ERR_UNAVAILABLE, "the server failed (500)"},
         {"busy/shop", "main", ERR_BUSY, "come back later"},

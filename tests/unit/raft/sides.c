@@ -42,6 +42,7 @@ void side_open(void *arg)
                                       .client_tls = s->client,
                                       .ops = &s->f->ops,
                                       .user = s,
+                                      .ping_ms = 1500, /* a machine may stop for seconds */
                                       .ousted_ms = 600,
                                       .features = s->features};
     struct err err = {0};
