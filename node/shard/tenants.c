@@ -3,52 +3,19 @@
  * A front on a loop of its own looks as soon as the system shard has moved. Every node takes the
  * members' addresses from their objects. The node that leads the system shard also makes what is
  * missing: objects of members that the shard's configuration names, the Organization `default`,
- * and, every few seconds, whatever a crash left between an Organization and its namespace's row: an
- * Organization without row gets one, one that is being deleted has it marked, a row without
- * Organization is marked and, once its namespace is empty, removed.
+ * and, every few seconds, what a crash left between an Organization and its namespace's row
+ * (tenants_spaces.c).
  *
- * Failure path: each look starts from what is there; what fails is done by a later one.
- *
- * Invariants: rows are read before Organizations, which are listed linearizably: a row whose
- * Organization is not in that list has lost it, since the row is always made second. */
+ * Failure path: each look starts from what is there; what fails is done by a later one. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crypto.h"
 #include "base/log.h"
-#include "node/shard/front.h"
 #include "node/shard/identity.h"
-#include "node/shard/preferences.h"
-#include "proto/object.h"
+#include "node/shard/tenants_internal.h"
 
-enum { LOOK_MS = 250, REPAIR_MS = 5000, WRITE_MS = 5000 };
-
-struct space {
-    char *name;
-    enum namespace_state row;
-    bool owned; /* its Organization is there */
-    bool deleting;
-};
-
-struct tenants {
-    struct node_impl *node;
-    struct loop_timer timer;
-    size_t busy;     /* requests under way */
-    uint64_t looked; /* present of the system shard at the last look at members */
-    uint64_t repair_at_ms;
-    struct node_member members[NODE_MEMBERS_MAX];
-    bool seen[NODE_MEMBERS_MAX]; /* as an object; then its absence means removal */
-    size_t member_count;
-    struct node_member found[NODE_MEMBERS_MAX]; /* by the list under way */
-    size_t found_count;
-    struct preferences preferences;
-    struct backend_list list;
-    struct space *spaces; /* by the repair under way */
-    size_t space_count;
-    struct backend_cursor last; /* the key that the list under way has come to */
-    struct loop_msg detach;
-    uv_sem_t detached;
-};
+enum { LOOK_MS = 250, REPAIR_MS = 5000 };
 
 /* ---- writes ---- */
 
@@ -73,7 +40,7 @@ static void on_written(struct backend_submit *submit, int rc, const struct err *
 }
 
 /* Creates a cluster-scoped object; takes the tree. */
-static void create(struct tenants *t, struct slice resource, const char *name, json_t *tree)
+void tenants__create(struct tenants *t, struct slice resource, const char *name, json_t *tree)
 {
     struct node_impl *n = t->node;
     struct write *w = mem_zero(sizeof(*w));
@@ -102,15 +69,15 @@ static void create(struct tenants *t, struct slice resource, const char *name, j
         .issued_ms = node_wall_ms(n),
         .request_digest = slice_make(w->digest, sizeof(w->digest)),
         .audit = SLICE("{\"verb\":\"create\",\"user\":\"system:node\"}"),
-        .deadline_ms = loop_now_ms(&n->internal) + WRITE_MS,
+        .deadline_ms = loop_now_ms(&n->internal) + TENANTS_WRITE_MS,
         .done = on_written,
     };
     t->busy++;
     n->backend.ops->submit(&n->backend, &w->submit);
 }
 
-static json_t *new_object(const struct tenants *t, const char *api_version, const char *kind,
-                          const char *name)
+json_t *tenants__new_object(const struct tenants *t, const char *api_version, const char *kind,
+                            const char *name)
 {
     json_t *tree = object_new(api_version, kind, (struct slice){0}, slice_of(name));
     json_t *metadata = json_child(tree, "metadata");
@@ -126,39 +93,9 @@ static json_t *new_object(const struct tenants *t, const char *api_version, cons
 
 static json_t *member_object(const struct tenants *t, const struct node_member *member)
 {
-    json_t *tree = new_object(t, "cluster.choreo.dev/v1", "Node", member->name);
+    json_t *tree = tenants__new_object(t, "cluster.choreo.dev/v1", "Node", member->name);
     json_object_set_new(tree, "spec", identity_member_json(member));
     return tree;
-}
-
-static void on_marked(struct call *call)
-{
-    struct tenants *t = call->user;
-    struct front *f = call->front;
-    t->busy--;
-    call_free(call);
-    front_call_done(f);
-}
-
-static void mark(struct tenants *t, const char *name, enum namespace_state state)
-{
-    struct node_impl *n = t->node;
-    struct front *f = front_of(n, &n->internal);
-    struct call *call = call_new(CALL_SUBMIT, node_shard_of(n->handle, slice_of(name)),
-                                 loop_now_ms(&n->internal) + WRITE_MS);
-    struct command command = {.kind = COMMAND_NAMESPACE,
-                              .mark = {.name = slice_of(name), .state = state}};
-    struct err err;
-    if (f == NULL || command_encode(&command, &call->request, &err) != 0) {
-        call_free(call);
-        return;
-    }
-    call->home = &n->internal;
-    call->front = f;
-    call->user = t;
-    call->done = on_marked;
-    t->busy++;
-    front_call(f, call);
 }
 
 /* ---- members ---- */
@@ -242,7 +179,8 @@ static void make_members(struct tenants *t, const struct node_shard_status *syst
         const char *name = system->peers[i].name;
         size_t at = member_at(t->members, t->member_count, name);
         if (at < t->member_count && member_at(t->found, t->found_count, name) == t->found_count) {
-            create(t, SLICE(NODE_MEMBER_RESOURCE), name, member_object(t, &t->members[at]));
+            tenants__create(t, SLICE(NODE_MEMBER_RESOURCE), name,
+                            member_object(t, &t->members[at]));
         }
     }
 }
@@ -266,10 +204,9 @@ static void on_member(struct backend_list *list, const struct backend_object *ob
     json_decref(tree);
 }
 
-static void start_list(struct tenants *t, struct slice resource,
-                       enum backend_consistency consistency,
-                       void (*row)(struct backend_list *list, const struct backend_object *object),
-                       void (*done)(struct backend_list *list, int rc, const struct err *err))
+void tenants__list(struct tenants *t, struct slice resource, enum backend_consistency consistency,
+                   void (*row)(struct backend_list *list, const struct backend_object *object),
+                   void (*done)(struct backend_list *list, int rc, const struct err *err))
 {
     struct node_impl *n = t->node;
     t->list = (struct backend_list){.loop = &n->internal,
@@ -277,138 +214,12 @@ static void start_list(struct tenants *t, struct slice resource,
                                     .consistency = consistency,
                                     .after_name = slice_of(t->last.name),
                                     .limit = BACKEND_PAGE_ROWS_MAX,
-                                    .deadline_ms = loop_now_ms(&n->internal) + WRITE_MS,
+                                    .deadline_ms = loop_now_ms(&n->internal) + TENANTS_WRITE_MS,
                                     .user = t,
                                     .row = row,
                                     .done = done};
     t->busy++;
     n->backend.ops->list(&n->backend, &t->list);
-}
-
-/* ---- namespaces ---- */
-
-static struct space *space_named(struct tenants *t, struct slice name)
-{
-    for (size_t i = 0; i < t->space_count; i++) {
-        if (slice_eq_cstr(name, t->spaces[i].name)) {
-            return &t->spaces[i];
-        }
-    }
-    t->spaces = mem_resize(t->spaces, (t->space_count + 1) * sizeof(t->spaces[0]));
-    struct space *s = &t->spaces[t->space_count++];
-    *s = (struct space){.name = slice_dup(name), .row = NAMESPACE_GONE};
-    return s;
-}
-
-static void forget_spaces(struct tenants *t)
-{
-    for (size_t i = 0; i < t->space_count; i++) {
-        free(t->spaces[i].name);
-    }
-    free(t->spaces);
-    t->spaces = NULL;
-    t->space_count = 0;
-}
-
-static int read_rows(struct tenants *t, uint32_t shard, struct err *err)
-{
-    struct reader r;
-    int rc = reader_open(&r, t->node->replicas[shard].path, shard, err);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = reader_begin(&r, err);
-    if (rc == 0) {
-        rc = reader_namespaces_start(&r, (struct slice){0}, err);
-        bool found = rc == 0;
-        while (rc == 0 && found) {
-            struct slice name;
-            enum namespace_state state;
-            rc = reader_namespaces_next(&r, &name, &state, &found, err);
-            if (rc == 0 && found) {
-                space_named(t, name)->row = state;
-            }
-        }
-        reader_end(&r);
-    }
-    reader_close(&r);
-    return rc;
-}
-
-static void repair(struct tenants *t)
-{
-    for (size_t i = 0; i < t->space_count; i++) {
-        const struct space *s = &t->spaces[i];
-        bool own = strcmp(s->name, "choreo-system") == 0 || strcmp(s->name, "default") == 0;
-        if (s->owned && s->row == NAMESPACE_GONE && !s->deleting) {
-            mark(t, s->name, NAMESPACE_ACTIVE);
-        } else if (s->owned && s->deleting && s->row == NAMESPACE_ACTIVE) {
-            mark(t, s->name, NAMESPACE_TERMINATING);
-        } else if (!s->owned && !own && s->row == NAMESPACE_ACTIVE) {
-            mark(t, s->name, NAMESPACE_TERMINATING);
-        } else if (!s->owned && !own && s->row == NAMESPACE_TERMINATING) {
-            mark(t, s->name, NAMESPACE_GONE); /* refused while it holds anything */
-        }
-    }
-    if (space_named(t, SLICE("choreo-system"))->row == NAMESPACE_GONE) {
-        mark(t, "choreo-system", NAMESPACE_ACTIVE);
-    }
-    const struct space *first = space_named(t, SLICE("default"));
-    bool alone =
-        t->node->config.hooks == NULL; /* else the reconciler makes it, with all defaults */
-    if (alone && first->row == NAMESPACE_GONE && !first->owned) {
-        json_t *tree = new_object(t, "choreo.dev/v1", "Organization", "default");
-        json_object_set_new(tree, "spec", json_object());
-        create(t, SLICE(NODE_ORGANIZATION_RESOURCE), "default", tree);
-    }
-}
-
-static void list_owners(struct tenants *t);
-
-static void on_owner(struct backend_list *list, const struct backend_object *object)
-{
-    struct tenants *t = list->user;
-    struct slice value;
-    struct space *s = space_named(t, object->key.name);
-    s->owned = true;
-    s->deleting = json_scan(object->body, &value, "metadata", "deletionTimestamp", NULL);
-    backend_cursor_set(&t->last, &object->key);
-}
-
-static void on_owners(struct backend_list *list, int rc, const struct err *err)
-{
-    struct tenants *t = list->user;
-    t->busy--;
-    if (rc != 0) {
-        log_debug("node.namespaces", "error=%s", log_q(err->message));
-        forget_spaces(t);
-        return;
-    }
-    if (list->more) {
-        list_owners(t);
-        return;
-    }
-    repair(t);
-    forget_spaces(t);
-}
-
-static void list_owners(struct tenants *t)
-{
-    start_list(t, SLICE(NODE_ORGANIZATION_RESOURCE), BACKEND_LINEARIZABLE, on_owner, on_owners);
-}
-
-static void look_at_namespaces(struct tenants *t)
-{
-    struct err err;
-    t->last = (struct backend_cursor){0};
-    for (uint32_t i = 0; i < t->node->identity.shards; i++) {
-        if (read_rows(t, i, &err) != 0) {
-            log_warn("node.namespaces", "shard=%u error=%s", i, log_q(err.message));
-            forget_spaces(t);
-            return;
-        }
-    }
-    list_owners(t);
 }
 
 /* ---- looks ---- */
@@ -436,7 +247,7 @@ static void on_members(struct backend_list *list, int rc, const struct err *err)
         publish_members(t);
     }
     t->busy++;
-    preferences_look(&t->preferences, loop_now_ms(&n->internal) + WRITE_MS);
+    preferences_look(&t->preferences, loop_now_ms(&n->internal) + TENANTS_WRITE_MS);
     struct node_status status;
     node_status(n->handle, &status);
     bool leads = status.shard_count > 0 && status.shards[0].serving;
@@ -447,7 +258,7 @@ static void on_members(struct backend_list *list, int rc, const struct err *err)
     if (now >= t->repair_at_ms) {
         t->repair_at_ms = now + (leads ? REPAIR_MS : LOOK_MS);
         if (leads) {
-            look_at_namespaces(t);
+            tenants__look_at_namespaces(t);
         }
     }
     free(status.shards);
@@ -465,7 +276,7 @@ static void on_timer(struct loop_timer *timer)
     t->looked = present;
     t->found_count = 0;
     t->last = (struct backend_cursor){0};
-    start_list(t, SLICE(NODE_MEMBER_RESOURCE), BACKEND_STALE, on_member, on_members);
+    tenants__list(t, SLICE(NODE_MEMBER_RESOURCE), BACKEND_STALE, on_member, on_members);
 }
 
 struct beginning {
@@ -530,7 +341,7 @@ void tenants_stop(struct node_impl *n)
     node_run_on(&n->internal, end, t);
     uv_sem_wait(&t->detached);
     uv_sem_destroy(&t->detached);
-    forget_spaces(t);
+    tenants__forget_spaces(t);
     preferences_free(&t->preferences);
     free(t);
     n->tenants = NULL;
