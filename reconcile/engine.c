@@ -311,6 +311,9 @@ void engine_on_unlead(void *user, uint32_t shard)
     e->shards[shard] = NULL;
     log_info("reconcile.unlead", "shard=%u term=%" PRIu64, shard, s->epoch.term);
     shard_close(s);
+    /* Whoever leads nothing follows nothing: what is written meanwhile is read with the next lead.
+     */
+    e->system_loaded = e->system_loaded && leads_anything(e);
 }
 
 static void system_changed(struct engine_impl *e, uint64_t version)

@@ -40,6 +40,28 @@ static void test_a_new_leader_applies_nothing_again(void **state)
     assert_int_equal(f->memory.writes, writes);
 }
 
+static bool has_its_class(struct fixture *f)
+{
+    const json_t *deployment = on_cluster(&f->kube, "Deployment");
+    return slice_eq_cstr(
+        json_text(json_at(deployment, "spec", "template", "spec", "priorityClassName", NULL)),
+        "high");
+}
+
+/* A type is the system's: what a leader of nothing missed of it may come with no other change. */
+static void test_a_leader_that_comes_back_knows_what_it_missed(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    unlead(f);
+    change(f, ADMIT_PATCH_JSON, "clustercomponenttypes.choreo.dev", "", "service",
+           "[{\"op\": \"add\", \"value\": \"high\","
+           " \"path\": \"/spec/resources/0/template/spec/template/spec/priorityClassName\"}]");
+    lead(f);
+    assert_true(happens(f, has_its_class, LIMIT_MS));
+}
+
 static bool any_left(struct fixture *f, const char *resource)
 {
     size_t cursor = 0;
@@ -513,6 +535,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_component_goes_live),
         TEST(test_a_new_leader_applies_nothing_again),
+        TEST(test_a_leader_that_comes_back_knows_what_it_missed),
         TEST(test_deleting_removes_everything),
         TEST(test_a_refused_write_is_told_once),
         TEST(test_deleting_the_organization_drains_it),
