@@ -1,32 +1,28 @@
 /* builtin.c: what is compiled in, by name. The cell's template, what is added to OpenChoreo's
- * components, and what tenants' types may repeat are files like the others, but no types. */
+ * components, and what tenants' types may repeat are files like the others, and of other kinds. */
 #include "render/builtin.h"
 
 #include "base/yaml.h"
 #include "render/builtin_internal.h"
-#include "render/pipeline.h"
 
-static bool is_type(size_t file, bool resource)
-{
-    return !slice_eq_cstr(builtin_files[file].name, "cell") &&
-           !slice_eq_cstr(builtin_files[file].name, RENDER_POLICY) &&
-           !slice_eq_cstr(builtin_files[file].name, "own-policies") &&
-           builtin_files[file].resource == resource;
-}
+#include <string.h>
 
-static size_t count_of(bool resource)
+#define TYPE "ClusterComponentType"
+#define RESOURCE_TYPE "ClusterResourceType"
+
+static size_t count_of(const char *kind)
 {
     size_t count = 0;
     for (size_t i = 0; i < builtin_file_count; i++) {
-        count += is_type(i, resource) ? 1 : 0;
+        count += strcmp(builtin_files[i].kind, kind) == 0 ? 1 : 0;
     }
     return count;
 }
 
-static struct slice name_of(size_t index, bool resource)
+static struct slice name_of(size_t index, const char *kind)
 {
     for (size_t i = 0; i < builtin_file_count; i++) {
-        if (is_type(i, resource) && index-- == 0) {
+        if (strcmp(builtin_files[i].kind, kind) == 0 && index-- == 0) {
             return builtin_files[i].name;
         }
     }
@@ -35,22 +31,22 @@ static struct slice name_of(size_t index, bool resource)
 
 size_t builtin_count(void)
 {
-    return count_of(false);
+    return count_of(TYPE);
 }
 
 struct slice builtin_name(size_t index)
 {
-    return name_of(index, false);
+    return name_of(index, TYPE);
 }
 
 size_t builtin_resource_count(void)
 {
-    return count_of(true);
+    return count_of(RESOURCE_TYPE);
 }
 
 struct slice builtin_resource_name(size_t index)
 {
-    return name_of(index, true);
+    return name_of(index, RESOURCE_TYPE);
 }
 
 struct slice builtin_yaml(struct slice name)

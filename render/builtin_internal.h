@@ -5,9 +5,10 @@
 #include "base/str.h"
 
 struct builtin_file {
+    const char *kind;
     struct slice name; /* of the file, without ".yaml" */
     struct slice bytes;
-    bool resource; /* a type of resources */
+    int version; /* how many texts it has had (builtin/versions) */
 };
 
 extern const struct builtin_file builtin_files[];

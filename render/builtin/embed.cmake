@@ -1,9 +1,9 @@
-# cmake -DOUT=file.c -DFILES="a.yaml;b.yaml" [-DTABLE=name] -P embed.cmake
-# Writes the files' bytes as C, sorted by path: struct builtin_file builtin_files[] (or NAMEs[]); those in
-# a folder "resources" are types of resources. What several of
-# them have in common is a file in pieces/, which stands there instead of a line "    #include NAME";
-# pieces may include others.
+# cmake -DOUT=file.c -DFILES="a.yaml;b.yaml" -DVERSIONS=file [-DTABLE=name] -P embed.cmake
+# Writes the files' bytes as C, sorted by path: struct builtin_file builtin_files[] (or NAMEs[]), with their
+# kind, and how many versions of them there were. What several of them have in common is a file in pieces/,
+# which stands there instead of a line "    #include NAME"; pieces may include others.
 list(SORT FILES)
+file(STRINGS ${VERSIONS} versions)
 set(text "/* Made by render/builtin/embed.cmake. */\n#include \"render/builtin_internal.h\"\n\n")
 set(table "")
 set(index 0)
@@ -29,9 +29,12 @@ foreach(file IN LISTS FILES)
     string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
     string(APPEND text "static const unsigned char file_${index}[] = {\n${hex}\n};\n\n")
-    get_filename_component(kind ${folder} NAME)
-    string(COMPARE EQUAL "${kind}" "resources" resource)
-    string(APPEND table "    {{\"${name}\", sizeof \"${name}\" - 1}, {(const char *)file_${index}, ${size}}, ${resource}},\n")
+    file(STRINGS ${file} kind REGEX "^kind: ")
+    string(REPLACE "kind: " "" kind "${kind}")
+    set(made ${versions})
+    list(FILTER made INCLUDE REGEX "^${kind}/${name} ")
+    list(LENGTH made version)
+    string(APPEND table "    {\"${kind}\", {\"${name}\", sizeof \"${name}\" - 1}, {(const char *)file_${index}, ${size}}, ${version}},\n")
     math(EXPR index "${index} + 1")
 endforeach()
 if(NOT TABLE)
