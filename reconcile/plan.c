@@ -297,6 +297,11 @@ typedef void (*controller)(const struct snapshot *s, const struct snapshot_entry
 static const controller controllers[SNAPSHOT_KIND_COUNT] = {
     [SNAPSHOT_ORGANIZATION] = organization_plan,
     [SNAPSHOT_DATAPLANE] = dataplane_plan,
+    [SNAPSHOT_CLUSTER_TYPE] = builtin_plan,
+    [SNAPSHOT_CLUSTER_TRAIT] = builtin_plan,
+    [SNAPSHOT_CLUSTER_RESOURCE_TYPE] = builtin_plan,
+    [SNAPSHOT_CLUSTER_PROJECT_TYPE] = builtin_plan,
+    [SNAPSHOT_CLUSTER_WORKFLOW] = builtin_plan,
     [SNAPSHOT_PROJECT] = project_plan,
     [SNAPSHOT_COMPONENT] = component_plan,
     [SNAPSHOT_ENVIRONMENT] = environment_plan,

@@ -7,10 +7,7 @@
  * ends.
  */
 #include "reconcile/controllers/common.h"
-#include "render/builtin.h"
-#include "render/pipeline.h"
 #include "render/plane_access.h"
-#include "render/run_builtin.h"
 
 #include <string.h>
 
@@ -210,37 +207,4 @@ void organization_plan(const struct snapshot *s, const struct snapshot_entry *en
     object_add_finalizer(edit, FINALIZER);
     plan_defaults(s, org, edit, plan);
     plan_report(s, org, edit);
-}
-
-static void create_builtin(const struct snapshot *s, enum snapshot_kind kind, struct slice name,
-                           struct plan *plan)
-{
-    json_t *type = NULL;
-    if (snapshot_find(s, kind, (struct slice){0}, name) == NULL &&
-        (kind == SNAPSHOT_CLUSTER_WORKFLOW ? run_builtin_load : builtin_load)(name, &type, NULL) ==
-            0) {
-        plan_create(plan, kind, type);
-    }
-}
-
-void bootstrap_plan(const struct snapshot *s, struct plan *plan)
-{
-    struct slice none = {0};
-    if (snapshot_find(s, SNAPSHOT_ORGANIZATION, none, SLICE("default")) == NULL) {
-        json_t *org = object_new("choreo.dev/v1", "Organization", none, SLICE("default"));
-        json_object_set_new(org, "spec",
-                            json_pack("{s:s}", "description", "The tenant that is always there"));
-        plan_create(plan, SNAPSHOT_ORGANIZATION, org);
-    }
-    for (size_t i = 0; i < builtin_count(); i++) {
-        create_builtin(s, SNAPSHOT_CLUSTER_TYPE, builtin_name(i), plan);
-    }
-    for (size_t i = 0; i < builtin_resource_count(); i++) {
-        create_builtin(s, SNAPSHOT_CLUSTER_RESOURCE_TYPE, builtin_resource_name(i), plan);
-    }
-    create_builtin(s, SNAPSHOT_CLUSTER_TRAIT, SLICE(RENDER_POLICY), plan);
-    create_builtin(s, SNAPSHOT_CLUSTER_PROJECT_TYPE, SLICE("cell"), plan);
-    for (size_t i = 0; i < run_builtin_count(); i++) {
-        create_builtin(s, SNAPSHOT_CLUSTER_WORKFLOW, run_builtin_name(i), plan);
-    }
 }

@@ -103,6 +103,11 @@ bool is_gone(struct fixture *f)
     return component(f) == NULL;
 }
 
+void tell_written(struct fixture *f)
+{
+    call(f, tell_change);
+}
+
 static int put_document(json_t *document, int line, void *user, struct err *err)
 {
     struct fixture *f = user;
@@ -136,7 +141,7 @@ void put(struct fixture *f, const char *yaml)
 {
     struct err err;
     assert_ok(yaml_each(slice_of(yaml), "test", put_document, f, &err), &err);
-    call(f, tell_change);
+    tell_written(f);
 }
 
 /* Changes an object as a client would: op on what is there. */
@@ -172,7 +177,7 @@ void change(struct fixture *f, enum admit_op op, const char *resource, const cha
                  result.verb == BACKEND_DELETE);
     json_decref(incoming);
     arena_free(&arena);
-    call(f, tell_change);
+    tell_written(f);
 }
 
 void put_secret(struct fixture *f, const char *plane, const char *cluster, const struct kube *kube)

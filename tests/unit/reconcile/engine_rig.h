@@ -64,6 +64,8 @@ void put(struct fixture *f, const char *yaml);
 /* Changes an object as a client would: op on what is there. */
 void change(struct fixture *f, enum admit_op op, const char *resource, const char *ns,
             const char *name, const char *patch);
+/* Tells the engine of what was written into memory by other means than these. */
+void tell_written(struct fixture *f);
 /* The credentials of a cluster that is kube. */
 void put_secret(struct fixture *f, const char *plane, const char *cluster, const struct kube *kube);
 

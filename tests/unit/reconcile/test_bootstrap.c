@@ -7,6 +7,17 @@
 #include "render/check.h"
 #include "render/expressions.h"
 
+/* Whether a spec is as choreod makes it is seen by comparing them. */
+static void stored_as_it_reads(const json_t *object, const json_t *stored)
+{
+    bool builtin = json_at(object, "status", "builtIn", NULL) != NULL;
+    if (builtin && !json_equal(json_object_get(object, "spec"), json_object_get(stored, "spec"))) {
+        struct buf text = {0};
+        json_canonical(json_object_get(stored, "spec"), &text);
+        fail_msg("%.*s is stored as %s", SLICE_ARG(object_name(object)), buf_cstr(&text));
+    }
+}
+
 static void admitted(const struct kind_registry *kinds, const json_t *object)
 {
     struct arena arena = {0};
@@ -29,6 +40,7 @@ static void admitted(const struct kind_registry *kinds, const json_t *object)
         fail_msg("%.*s: %s", SLICE_ARG(object_name(object)), err.message);
     }
     assert_int_equal(result.warning_count, 0);
+    stored_as_it_reads(object, result.object);
     arena_free(&arena);
 }
 

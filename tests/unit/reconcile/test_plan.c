@@ -275,10 +275,12 @@ static json_t *told_write(const struct golden *g, const struct plan_write *w)
     }
     elide(told, frozen);
     elide(told, frozen_resource);
-    if (w->kind == SNAPSHOT_CLUSTER_TYPE || w->kind == SNAPSHOT_CLUSTER_RESOURCE_TYPE ||
-        w->kind == SNAPSHOT_CLUSTER_WORKFLOW) {
+    if (json_at(told, "status", "builtIn", NULL) != NULL) { /* test_builtin.c looks at it */
+        static const char *const status[] = {"status", NULL};
         static const char *const spec[] = {"spec", NULL};
         elide(told, spec);
+        elide(told, status);
+        json_object_del(json_object_get(told, "metadata"), "generation");
     }
     elide(told, resources);
     json_object_del(told, "apiVersion");
