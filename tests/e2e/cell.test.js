@@ -142,6 +142,20 @@ check('a change of the type reaches the cells that are of it, and no others', as
   assert.equal((await namespaceOf('live')).metadata.annotations?.['example.com/edited'], undefined);
 });
 
+check('the built-in one says that it was edited, and is put back where that is asked for', async () => {
+  const told = async reason => condition(await cellType('cell'), 'UpToDate')?.reason === reason;
+  await until('it to say so', () => told('Changed'));
+  assert.match(await kubectl(['get', 'cpt', 'cell']), /UPTODATE[^]*\ncell +True /);
+  await cluster.choreo('annotate', 'clusterprojecttypes.choreo.dev', 'cell', 'choreo.dev/builtin=take');
+  await until('it to be as it was', () => told('BuiltIn'));
+  const built = await cellType('cell');
+  assert.equal(resourceOf(built, 'namespace').template.metadata.annotations, undefined);
+  assert.equal(built.metadata.annotations['choreo.dev/builtin'], undefined);
+  assert.equal(built.status.builtIn.generation, built.metadata.generation);
+  await until('its cells, too', async () =>
+    (await namespaceOf('development')).metadata.annotations?.['example.com/edited'] === undefined, 20000);
+});
+
 check('a type that is deleted while it is used leaves all as it is', async () => {
   await kubectl(['delete', 'cpt', 'cell-v2']);
   await until('it to be told', async () =>
