@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "render/cel/regex.h"
 #include "render/members.h"
 #include "render/schema_refs.h"
@@ -277,14 +278,32 @@ static bool is_open(const json_t *schema, bool inner)
             json_object_get(schema, "type") != NULL && inner);
 }
 
+/* The first property, by name, whose name is nearly that; NULL: none. */
+static const char *meant(const json_t *properties, struct slice name)
+{
+    const char *found = NULL;
+    const char *key;
+    json_t *property;
+    json_object_foreach((json_t *)(uintptr_t)properties, key, property)
+    {
+        if (suggest_close(slice_of(key), name) && (found == NULL || strcmp(key, found) < 0)) {
+            found = key;
+        }
+    }
+    return found;
+}
+
 /* What a member that is no property may be: anything, something, nothing. */
-static void check_additional(struct check *c, const json_t *schema, const json_t *member)
+static void check_additional(struct check *c, const json_t *schema, struct slice name,
+                             const json_t *member)
 {
     const json_t *additional = json_object_get(schema, "additionalProperties");
     if (json_is_object(additional)) {
         check_value(c, additional, member);
     } else if (!is_open(schema, c->depth > 1)) {
-        complain(c, "unknown field");
+        const char *other = meant(json_object_get(schema, "properties"), name);
+        complain(c, "unknown field%s%s%s", other != NULL ? " (did you mean " : "",
+                 other != NULL ? other : "", other != NULL ? "?)" : "");
     }
 }
 
@@ -305,7 +324,7 @@ static void check_object(struct check *c, const json_t *schema, const json_t *va
         if (property != NULL) {
             check_value(c, property, members[i].value);
         } else if (!c->quiet) { /* alternatives speak only of what they mention */
-            check_additional(c, schema, members[i].value);
+            check_additional(c, schema, name, members[i].value);
         }
         c->path.len = len;
     }

@@ -117,7 +117,10 @@ static void every_wrong_field_is_named(void **state)
 {
     (void)state;
     fails("{}", "p.name: is required");
-    fails("{name: abc, nam: x, size: {cpi: 1}}", "p.nam: unknown field; p.size.cpi: unknown field");
+    fails("{name: abc, nam: x, size: {cpi: 1}}",
+          "p.nam: unknown field (did you mean name?); p.size.cpi: unknown field (did you mean "
+          "cpu?)");
+    fails("{name: abc, colour: x}", "p.colour: unknown field");
     fails("{name: A}", "p.name: must have at least 2 characters; p.name: must match ^[a-z]+$");
     fails("{name: abcdef}", "p.name: must have at most 5 characters");
     fails("{name: 5, count: x}",
