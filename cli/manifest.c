@@ -14,31 +14,67 @@
 
 enum { FOLDERS_MAX = 32 }; /* levels of them */
 
+/* Of all files: goes on after a fault, and keeps the first as the error. */
 struct reading {
     struct manifests *all;
     const char *file;
-    size_t first; /* of this file's manifests */
+    size_t open;  /* the first manifest of the document that was read last */
+    int line;     /* where that begins, ... */
+    size_t start; /* ... and its offset */
+    struct err *err;
+    int rc;
 };
+
+static void note_fault(struct reading *r, const struct err *fault)
+{
+    struct manifests *m = r->all;
+    if (r->rc == 0) {
+        r->rc = fault->code;
+        *r->err = *fault;
+    }
+    m->faults = mem_resize(m->faults, (m->fault_count + 1) * sizeof *m->faults);
+    m->faults[m->fault_count++] = arena_cstr(&m->arena, slice_of(fault->message));
+}
 
 /* ---- documents ---- */
 
 static int add(struct reading *r, json_t *tree, int line, int item, struct err *err)
 {
     struct manifests *m = r->all;
+    const char *lacks = object_api_version(tree).len == 0 ? "apiVersion"
+                        : object_kind(tree).len == 0      ? "kind"
+                                                          : NULL;
     if (m->count == MANIFESTS_MAX) {
         return err_set(err, ERR_TOO_LARGE, "more than %d manifests", MANIFESTS_MAX);
     }
-    if (object_api_version(tree).len == 0 || object_kind(tree).len == 0) {
-        return err_set(err, ERR_INVALID, "%s:%d: a manifest needs apiVersion and kind", r->file,
-                       line);
+    if (lacks != NULL) {
+        struct err fault = {0};
+        err_set(&fault, ERR_INVALID, "%s:%d: a manifest needs apiVersion and kind: it has no %s",
+                r->file, line, lacks);
+        note_fault(r, &fault);
+        return 0;
     }
     m->items = mem_resize(m->items, (m->count + 1) * sizeof *m->items);
     m->items[m->count++] = (struct manifest){.tree = json_incref(tree),
                                              .file = r->file,
                                              .line = line,
                                              .item = item,
-                                             .source = m->source_count - 1};
+                                             .source = m->source_count - 1,
+                                             .start = r->start,
+                                             .end = SIZE_MAX};
     return 0;
+}
+
+/* Ends the manifests of the document before, and finds the line's offset in the text. */
+static void begin_document(struct reading *r, int line)
+{
+    struct slice text = buf_slice(&r->all->sources[r->all->source_count - 1]);
+    while (r->line < line && r->start < text.len) {
+        r->line += text.data[r->start++] == '\n';
+    }
+    while (r->open < r->all->count) {
+        r->all->items[r->open++].end = r->start;
+    }
 }
 
 /* A List's items are manifests of their own. */
@@ -47,12 +83,12 @@ static int on_document(json_t *tree, int line, void *user, struct err *err)
     struct reading *r = user;
     const json_t *items = json_at(tree, "items", NULL);
     int rc = 0;
-    for (size_t i = r->first; i < r->all->count; i++) {
-        struct manifest *before = &r->all->items[i];
-        before->end = before->end == 0 ? line : before->end;
-    }
+    begin_document(r, line);
     if (!json_is_object(tree)) {
-        return err_set(err, ERR_INVALID, "%s:%d: a manifest is a map of keys", r->file, line);
+        struct err fault = {0};
+        err_set(&fault, ERR_INVALID, "%s:%d: a manifest is a map of keys", r->file, line);
+        note_fault(r, &fault);
+        return 0;
     }
     if (!slice_ends_with(object_kind(tree), SLICE("List")) || !json_is_array(items)) {
         return add(r, tree, line, -1, err);
@@ -64,19 +100,27 @@ static int on_document(json_t *tree, int line, void *user, struct err *err)
 }
 
 /* Takes text. */
-static int read_text(struct manifests *m, const char *name, struct buf text, struct err *err)
+static void read_text(struct reading *r, const char *name, struct buf text)
 {
-    struct reading r = {m, arena_cstr(&m->arena, slice_of(name)), m->count};
+    struct manifests *m = r->all;
+    struct err fault = {0};
+    r->file = arena_cstr(&m->arena, slice_of(name));
+    r->open = m->count;
+    r->line = 1;
+    r->start = 0;
     m->sources = mem_resize(m->sources, (m->source_count + 1) * sizeof *m->sources);
     m->sources[m->source_count++] = text;
-    return yaml_each(buf_slice(&text), r.file, on_document, &r, err);
+    if (yaml_each(buf_slice(&text), r->file, on_document, r, &fault) != 0) {
+        note_fault(r, &fault);
+    }
 }
 
 /* ---- files ---- */
 
-static int read_stdin(struct manifests *m, struct err *err)
+static void read_stdin(struct reading *r)
 {
     struct buf text = {0};
+    struct err fault = {0};
     size_t got;
     do {
         buf_reserve(&text, 65536);
@@ -85,35 +129,23 @@ static int read_stdin(struct manifests *m, struct err *err)
     } while (got > 0 && text.len <= MANIFEST_FILE_MAX);
     if (text.len > MANIFEST_FILE_MAX) {
         buf_free(&text);
-        return err_set(err, ERR_TOO_LARGE, "standard input: larger than %d bytes",
-                       MANIFEST_FILE_MAX);
-    }
-    return read_text(m, "-", text, err);
-}
-
-static int read_one(struct manifests *m, const char *path, struct err *err)
-{
-    struct buf text = {0};
-    int rc = file_read(path, MANIFEST_FILE_MAX, &text, err);
-    if (rc != 0) {
-        buf_free(&text);
-        return rc;
-    }
-    return read_text(m, path, text, err);
-}
-
-static void note_fault(struct manifests *m, int *first, int rc, struct err *err,
-                       const struct err *fault)
-{
-    if (rc == 0) {
+        err_set(&fault, ERR_TOO_LARGE, "standard input: larger than %d bytes", MANIFEST_FILE_MAX);
+        note_fault(r, &fault);
         return;
     }
-    if (*first == 0) {
-        *first = rc;
-        *err = *fault;
+    read_text(r, "-", text);
+}
+
+static void read_one(struct reading *r, const char *path)
+{
+    struct buf text = {0};
+    struct err fault = {0};
+    if (file_read(path, MANIFEST_FILE_MAX, &text, &fault) != 0) {
+        buf_free(&text);
+        note_fault(r, &fault);
+        return;
     }
-    m->faults = mem_resize(m->faults, (m->fault_count + 1) * sizeof *m->faults);
-    m->faults[m->fault_count++] = arena_cstr(&m->arena, slice_of(fault->message));
+    read_text(r, path, text);
 }
 
 static int is_visible(const struct dirent *entry)
@@ -136,26 +168,26 @@ static bool is_folder(const char *path)
 
 /* depth: how many levels of folders below are read, too. */
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by depth. */
-static void read_folder(struct manifests *m, const char *path, int depth, int *first,
-                        struct err *err)
+static void read_folder(struct reading *r, const char *path, int depth)
 {
     struct dirent **entries;
     struct err fault = {0};
     int count = scandir(path, &entries, is_visible, alphasort);
     if (count < 0) {
-        note_fault(m, first, err_errno(&fault, ERR_IO, errno, "read folder %s", path), err, &fault);
+        (void)err_errno(&fault, ERR_IO, errno, "read folder %s", path);
+        note_fault(r, &fault);
         return;
     }
     for (int i = 0; i < count; i++) {
         bool slash = slice_ends_with(slice_of(path), SLICE("/"));
         const char *entry =
-            arena_printf(&m->arena, "%s%s%s", path, slash ? "" : "/", entries[i]->d_name);
+            arena_printf(&r->all->arena, "%s%s%s", path, slash ? "" : "/", entries[i]->d_name);
         if (is_folder(entry)) {
             if (depth > 0) {
-                read_folder(m, entry, depth - 1, first, err);
+                read_folder(r, entry, depth - 1);
             }
         } else if (is_manifest(entry)) {
-            note_fault(m, first, read_one(m, entry, &fault), err, &fault);
+            read_one(r, entry);
         }
         free(entries[i]);
     }
@@ -165,23 +197,22 @@ static void read_folder(struct manifests *m, const char *path, int depth, int *f
 int manifests_read(struct manifests *m, const struct args_list *paths, bool recursive,
                    struct err *err)
 {
-    int rc = 0;
+    struct reading r = {.all = m, .err = err};
     *m = (struct manifests){0};
     if (paths->count == 0) {
         return err_set(err, ERR_INVALID, "-f FILE is required: which manifests?");
     }
     for (size_t i = 0; i < paths->count; i++) {
-        struct err fault = {0};
         const char *path = paths->items[i];
         if (strcmp(path, "-") == 0) {
-            note_fault(m, &rc, read_stdin(m, &fault), err, &fault);
+            read_stdin(&r);
         } else if (is_folder(path)) {
-            read_folder(m, path, recursive ? FOLDERS_MAX : 0, &rc, err);
+            read_folder(&r, path, recursive ? FOLDERS_MAX : 0);
         } else {
-            note_fault(m, &rc, read_one(m, path, &fault), err, &fault);
+            read_one(&r, path);
         }
     }
-    return rc == 0 && m->count == 0 ? err_set(err, ERR_INVALID, "no manifest found") : rc;
+    return r.rc == 0 && m->count == 0 ? err_set(err, ERR_INVALID, "no manifest found") : r.rc;
 }
 
 void manifests_free(struct manifests *m)
@@ -200,23 +231,6 @@ void manifests_free(struct manifests *m)
 }
 
 /* ---- places ---- */
-
-/* From line `from` up to, not with, line `to` (0: the end). */
-static struct slice lines_of(struct slice text, int from, int to)
-{
-    size_t start = 0;
-    int line = 1;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == '\n') {
-            line++;
-            start = line == from ? i + 1 : start;
-            if (line == to) {
-                return slice_sub(text, start, i + 1 - start);
-            }
-        }
-    }
-    return slice_sub(text, start, SIZE_MAX);
-}
 
 /* Cuts the last step off a path: "a.b[0]" -> "a.b" -> "a" -> "". */
 static void shorten(struct buf *path)
@@ -273,7 +287,8 @@ static void numbered(const json_t *tree, struct slice field, struct buf *out)
 
 int manifest_line(const struct manifests *m, const struct manifest *one, struct slice field)
 {
-    struct slice text = lines_of(buf_slice(&m->sources[one->source]), one->line, one->end);
+    struct slice text = slice_sub(buf_slice(&m->sources[one->source]), one->start,
+                                  one->end == SIZE_MAX ? SIZE_MAX : one->end - one->start);
     struct buf path = {0};
     int found = 0;
     if (one->item >= 0) {

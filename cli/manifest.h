@@ -16,8 +16,10 @@ struct manifest {
     const char *file; /* "-" is standard input */
     int line;         /* of its document, from 1 */
     int item;         /* of a List; -1: the document itself */
-    size_t source;    /* private: of manifests.sources */
-    int end;          /* private: the next document's line; 0: the file's end */
+    /* private: of manifests.sources, and from where to where in it */
+    size_t source;
+    size_t start;
+    size_t end;
 };
 
 struct manifests {
