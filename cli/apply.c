@@ -39,6 +39,17 @@ static int send_all(struct cli *c, const struct manifests *all, enum ask_dry dry
     return first.code;
 }
 
+/* As far as this program alone can. */
+static int check(const struct cli *c, const struct manifests *all, struct err *err)
+{
+    struct findings findings = {0};
+    check_all(all, c->ns, NULL, &findings);
+    findings_print(&findings);
+    int rc = check_verdict(all, &findings, err);
+    findings_free(&findings);
+    return rc;
+}
+
 static int run(struct cli *c, struct err *err)
 {
     struct manifests all = {0};
@@ -49,7 +60,7 @@ static int run(struct cli *c, struct err *err)
             : ask_dry_run(c, &dry, err);
     rc = rc != 0 ? rc : manifests_read(&all, &c->options.filename, c->options.recursive, err);
     if (rc == 0 && dry == ASK_DRY_CLIENT) {
-        rc = check_all(&all, c->ns, NULL, err);
+        rc = check(c, &all, err);
         for (size_t i = 0; rc == 0 && i < all.count; i++) {
             print_out("%s checked (dry run)\n", manifest_title(all.items[i].tree, &c->arena));
         }

@@ -4,7 +4,6 @@
  * checked like any other. Unknown fields are gathered first and pruned from a copy, so that one
  * pass names both them and the rules that the rest breaks. */
 #include "cli/check.h"
-#include "cli/print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,46 +14,102 @@
 #include "render/check.h"
 #include "render/expressions.h"
 
+#include "base/suggest.h"
+
 struct checking {
     const struct manifests *all;
     const struct manifest *one;
+    struct findings *findings;
     struct kind_registry kinds;
     struct crd **crds; /* of the manifests; kinds borrows from them */
     size_t crd_count;
     struct arena arena; /* of one manifest */
     const char *ns;
     json_t *admitted; /* or NULL */
-    size_t faults;
 };
+
+static void say_as(struct checking *c, const char *reason, struct slice field, struct slice message,
+                   const char *hint)
+{
+    const struct finding finding = {.file = c->one->file,
+                                    .line = manifest_line(c->all, c->one, field),
+                                    .object = c->one->tree,
+                                    .field = arena_cstr(&c->arena, field),
+                                    .reason = reason,
+                                    .message = arena_cstr(&c->arena, message),
+                                    .hint = hint};
+    findings_add(c->findings, &finding);
+}
 
 static void say(struct checking *c, struct slice field, struct slice message)
 {
-    print_err("%s:%d: %s: %.*s%s%.*s\n", c->one->file, manifest_line(c->all, c->one, field),
-              manifest_title(c->one->tree, &c->arena), SLICE_ARG(field), field.len > 0 ? ": " : "",
-              SLICE_ARG(message));
-    c->faults++;
+    say_as(c, "Invalid", field, message, NULL);
 }
 
 static void say_causes(struct checking *c, const struct causes *causes)
 {
     for (size_t i = 0; i < causes->count; i++) {
-        say(c, causes->items[i].field, causes->items[i].message);
+        const struct cause *cause = &causes->items[i];
+        say_as(c, cause_reason(cause->kind), cause->field, cause->message, NULL);
     }
     if (causes->dropped > 0) {
         say(c, SLICE(""), slice_of(arena_printf(&c->arena, "and %zu more", causes->dropped)));
     }
 }
 
+/* ---- unknown names ---- */
+
+/* The first step of a path, cut off: "spec" of "spec.a[0]", "[0]" of "[0].b". */
+static struct slice first_step(struct slice *path)
+{
+    size_t end = path->len > 0 && path->data[0] == '[' ? 1 : 0;
+    while (end < path->len && path->data[end] != '.' && path->data[end] != '[') {
+        end++;
+    }
+    struct slice step = slice_sub(*path, 0, end);
+    bool dot = end < path->len && path->data[end] == '.';
+    *path = slice_sub(*path, end + (dot ? 1 : 0), SIZE_MAX);
+    return step;
+}
+
+/* What may have been meant by a field that there is not: one of nearly that name beside it, or one
+ * of its name further out, which is a matter of indentation; or NULL. */
+static const char *meant_field(struct checking *c, const struct schema *root, struct slice path)
+{
+    const struct schema *schema = root;
+    const struct schema_field *spec = schema_field(root, SLICE("spec"));
+    struct slice step = first_step(&path);
+    while (schema != NULL && path.len > 0) {
+        schema = step.len > 0 && step.data[0] == '[' ? schema->items : schema_member(schema, step);
+        step = first_step(&path);
+    }
+    for (size_t i = 0; schema != NULL && i < schema->field_count; i++) {
+        struct slice name = schema->fields[i].name;
+        if (suggest_close(name, step)) {
+            return arena_printf(&c->arena, "did you mean %.*s?", SLICE_ARG(name));
+        }
+    }
+    bool outside = schema_field(root, step) != NULL;
+    if (outside || (spec != NULL && schema_field(spec->schema, step) != NULL)) {
+        return arena_printf(&c->arena, "did you mean %s%.*s? Look at the indentation",
+                            outside ? "" : "spec.", SLICE_ARG(step));
+    }
+    return NULL;
+}
+
 /* "unknown field "spec.x"" is said at spec.x itself. */
-static void check_fields(struct checking *c, const struct kind *kind, json_t *copy)
+static bool check_fields(struct checking *c, const struct kind *kind, json_t *copy)
 {
     struct causes unknown = {.arena = &c->arena};
     if (kind->schema != NULL && !kind->lenient) {
         schema_prune(kind->schema, copy, &unknown);
     }
     for (size_t i = 0; i < unknown.count; i++) {
-        say(c, unknown.items[i].field, SLICE("unknown field"));
+        struct slice field = unknown.items[i].field;
+        say_as(c, "UnknownField", field, SLICE("unknown field"),
+               meant_field(c, kind->schema, field));
     }
+    return unknown.count == 0;
 }
 
 /* The object as it would be stored, the arena's; NULL if it would not be. */
@@ -113,12 +168,11 @@ static void add_kinds(struct checking *c, json_t *definition)
     }
 }
 
+/* ---- unknown kinds ---- */
+
 /* Whether some kind of the group is known here: then one that is not is a typing error. */
-static bool has_group(const struct kind_registry *kinds, struct slice api_version)
+static bool has_group(const struct kind_registry *kinds, struct slice group)
 {
-    struct slice group;
-    struct slice version;
-    kind_split_api_version(api_version, &group, &version);
     for (size_t i = 0; i < kind_registry_count(kinds); i++) {
         if (slice_eq(kind_registry_at(kinds, i)->group, group)) {
             return true;
@@ -127,16 +181,47 @@ static bool has_group(const struct kind_registry *kinds, struct slice api_versio
     return false;
 }
 
-/* ": it is one of GROUP/VERSION", where another group has a kind of that name. */
-static const char *elsewhere(struct checking *c, struct slice name)
+/* What may have been meant, where a kind or a group has nearly that name; or NULL. */
+static const char *meant_kind(struct checking *c, struct slice group, struct slice name)
 {
+    const struct kind *elsewhere = NULL;
     for (size_t i = 0; i < kind_registry_count(&c->kinds); i++) {
         const struct kind *kind = kind_registry_at(&c->kinds, i);
-        if (slice_eq(kind->kind, name)) {
-            return arena_printf(&c->arena, ": it is one of %.*s", SLICE_ARG(kind->api_version));
+        bool here = slice_eq(kind->group, group);
+        bool same = slice_eq(kind->kind, name);
+        if ((here && (same || suggest_close(kind->kind, name))) ||
+            (same && suggest_close(kind->group, group))) {
+            return arena_printf(&c->arena, "did you mean %.*s of %.*s?", SLICE_ARG(kind->kind),
+                                SLICE_ARG(kind->api_version));
         }
+        elsewhere = same && elsewhere == NULL ? kind : elsewhere;
     }
-    return "";
+    return elsewhere != NULL
+               ? arena_printf(&c->arena, "it is one of %.*s", SLICE_ARG(elsewhere->api_version))
+               : NULL;
+}
+
+static void say_unknown_kind(struct checking *c, struct slice version, struct slice name)
+{
+    struct slice group;
+    struct slice rest;
+    kind_split_api_version(version, &group, &rest);
+    const char *meant = meant_kind(c, group, name);
+    if (has_group(&c->kinds, group) || (meant != NULL && meant[0] == 'd')) {
+        say_as(c, "UnknownKind", SLICE("kind"),
+               slice_of(arena_printf(&c->arena, "there is no kind %.*s in %.*s", SLICE_ARG(name),
+                                     SLICE_ARG(version))),
+               meant);
+        return;
+    }
+    const struct finding note = {
+        .severity = SEVERITY_NOTE,
+        .file = c->one->file,
+        .line = c->one->line,
+        .reason = "UnknownKind",
+        .message = arena_printf(&c->arena, "%.*s of %.*s is a kind that only a server may know",
+                                SLICE_ARG(name), SLICE_ARG(version))};
+    findings_add(c->findings, &note);
 }
 
 static void check_one(struct checking *c, bool definitions)
@@ -146,22 +231,14 @@ static void check_one(struct checking *c, bool definitions)
     if (definitions != (kind != NULL && slice_eq_cstr(kind->resource, CRD_RESOURCE))) {
         return;
     }
-    if (kind == NULL && !has_group(&c->kinds, object_api_version(tree))) {
-        print_err("%s:%d: note: %.*s of %.*s is a kind that only a server may know\n", c->one->file,
-                  c->one->line, SLICE_ARG(object_kind(tree)), SLICE_ARG(object_api_version(tree)));
-        return;
-    }
     if (kind == NULL) {
-        say(c, SLICE("kind"),
-            slice_of(arena_printf(&c->arena, "there is no kind %.*s in %.*s%s",
-                                  SLICE_ARG(object_kind(tree)), SLICE_ARG(object_api_version(tree)),
-                                  elsewhere(c, object_kind(tree)))));
+        say_unknown_kind(c, object_api_version(tree), object_kind(tree));
         return;
     }
     json_t *copy = json_deep_copy(tree);
-    check_fields(c, kind, copy);
+    bool known = check_fields(c, kind, copy);
     json_t *admitted = check_rules(c, kind, copy);
-    if (admitted != NULL && c->admitted != NULL) {
+    if (admitted != NULL && known && c->admitted != NULL) {
         size_t index = (size_t)(c->one - c->all->items);
         json_array_set_new(c->admitted, index, json_deep_copy(admitted));
     }
@@ -171,15 +248,14 @@ static void check_one(struct checking *c, bool definitions)
     json_decref(copy);
 }
 
-int check_all(const struct manifests *m, const char *ns, json_t *admitted, struct err *err)
+void check_all(const struct manifests *m, const char *ns, json_t *admitted, struct findings *f)
 {
-    struct checking c = {.all = m, .ns = ns, .admitted = admitted};
+    struct checking c = {.all = m, .findings = f, .ns = ns, .admitted = admitted};
     for (size_t i = 0; admitted != NULL && i < m->count; i++) {
         json_array_append_new(admitted, json_null());
     }
     for (size_t i = 0; i < m->fault_count; i++) {
-        print_err("%s\n", m->faults[i]);
-        c.faults++;
+        findings_add_fault(f, slice_of(m->faults[i]));
     }
     kind_registry_init(&c.kinds);
     kind_registry_builtin(&c.kinds);
@@ -193,8 +269,12 @@ int check_all(const struct manifests *m, const char *ns, json_t *admitted, struc
         shared_value_unref(&c.crds[i]->shared);
     }
     free(c.crds);
-    return c.faults == 0
+}
+
+int check_verdict(const struct manifests *m, const struct findings *f, struct err *err)
+{
+    return f->errors == 0
                ? 0
-               : err_set(err, ERR_UNPROCESSABLE, "%zu fault%s in %zu manifest%s", c.faults,
-                         c.faults == 1 ? "" : "s", m->count, m->count == 1 ? "" : "s");
+               : err_set(err, ERR_UNPROCESSABLE, "%zu fault%s in %zu manifest%s", f->errors,
+                         f->errors == 1 ? "" : "s", m->count, m->count == 1 ? "" : "s");
 }

@@ -5,13 +5,13 @@
 #ifndef CLI_CHECK_H
 #define CLI_CHECK_H
 
-#include "cli/manifest.h"
+#include "cli/findings.h"
 
-/* Prints every fault of every manifest to stderr, "file:line: kind/name: path: what"; ns is for
- * those that name none. Kinds of groups that this program does not know are passed over, with a
- * note. admitted, an array, gets for each manifest the object as it would be stored, or null; it
- * may be NULL. Errors: ERR_UNPROCESSABLE, with the count of faults; the reading's faults count too.
- */
-int check_all(const struct manifests *m, const char *ns, json_t *admitted, struct err *err);
+/* Finds every fault of every manifest, those of the reading too; ns is for those that name none.
+ * Kinds of groups that this program does not know are passed over, with a note. admitted, an array,
+ * gets for each manifest the object as it would be stored, or null; it may be NULL. */
+void check_all(const struct manifests *m, const char *ns, json_t *admitted, struct findings *f);
+/* "2 faults in 3 manifests", if there are errors: ERR_UNPROCESSABLE. */
+int check_verdict(const struct manifests *m, const struct findings *f, struct err *err);
 
 #endif

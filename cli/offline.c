@@ -56,50 +56,6 @@ static void complete(json_t *object, struct slice uid, const json_t *uids)
     }
 }
 
-/* ---- what files take for granted ---- */
-
-/* A Namespace is an Organization, seen by Kubernetes' clients. */
-static int add_namespace(struct offline *o, const json_t *object, struct err *err)
-{
-    json_t *org = object_new("choreo.dev/v1", "Organization", SLICE(""), object_name(object));
-    json_object_set_new(org, "spec", json_object());
-    return rehearsal_create(&o->rehearsal, org, err);
-}
-
-/* OpenChoreo's installation registers its planes: its files name them, and hold none. */
-static int add_plane(struct offline *o, const json_t *environment, struct err *err)
-{
-    const json_t *ref = json_at(environment, "spec", "dataPlaneRef", NULL);
-    const struct snapshot *s = &o->rehearsal.snapshot;
-    struct slice name = json_text_at(ref, "name");
-    struct slice ns = object_ns(environment);
-    bool own = name.len > 0 ? slice_eq_cstr(json_text_at(ref, "kind"), "DataPlane")
-                            : snapshot_find(s, SNAPSHOT_OC_PLANE, ns, SLICE("default")) != NULL;
-    name = name.len > 0 ? name : SLICE("default");
-    if (own || snapshot_find(s, SNAPSHOT_DATAPLANE, SLICE(""), name) != NULL ||
-        snapshot_find(s, SNAPSHOT_OC_CLUSTER_PLANE, SLICE(""), name) != NULL) {
-        return 0;
-    }
-    print_err("note: data plane \"%.*s\" is not among the manifests: it is taken for one of a "
-              "single cluster, without a gateway of its own\n",
-              SLICE_ARG(name));
-    json_t *plane = object_new("choreo.dev/v1", "DataPlane", SLICE(""), name);
-    json_object_set_new(plane, "spec", json_pack("{s:s}", "type", "single-cluster"));
-    return rehearsal_create(&o->rehearsal, plane, err);
-}
-
-static int add_planes(struct offline *o, struct err *err)
-{
-    const struct snapshot *s = &o->rehearsal.snapshot;
-    const struct snapshot_entry **all;
-    size_t count = snapshot_all(s, SNAPSHOT_OC_ENVIRONMENT, &o->arena, &all);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        rc = add_plane(o, snapshot_tree(s, all[i]), err);
-    }
-    return rc;
-}
-
 /* ---- putting ---- */
 
 /* The member of spec by which a binding names its release; NULL: it is no binding. */
@@ -118,6 +74,23 @@ static const char *release_member(enum snapshot_kind kind)
         }
     }
     return NULL;
+}
+
+void offline__tell(struct offline *o, const struct finding *finding)
+{
+    if (o->judged) {
+        findings_add(&o->findings, finding);
+    } else {
+        print_err("note: %s\n", finding->message);
+    }
+}
+
+/* A Namespace is an Organization, seen by Kubernetes' clients. */
+static int add_namespace(struct offline *o, const json_t *object, struct err *err)
+{
+    json_t *org = object_new("choreo.dev/v1", "Organization", SLICE(""), object_name(object));
+    json_object_set_new(org, "spec", json_object());
+    return rehearsal_create(&o->rehearsal, org, err);
 }
 
 static int put(struct offline *o, json_t *object, size_t manifest, struct err *err)
@@ -144,25 +117,57 @@ static int put(struct offline *o, json_t *object, size_t manifest, struct err *e
     return rehearsal_put(&o->rehearsal, object, err);
 }
 
-static int read_all(struct offline *o, const struct cli *c, struct err *err)
+/* One that the controllers cannot be given is told where all is. */
+static int put_judged(struct offline *o, json_t *object, size_t manifest, struct err *err)
+{
+    const struct manifest *m = &o->files.items[manifest];
+    int rc = put(o, object, manifest, err);
+    if (rc == 0 || !o->judged) {
+        return rc;
+    }
+    const struct finding finding = {.file = m->file,
+                                    .line = m->line,
+                                    .object = m->tree,
+                                    .reason = "Invalid",
+                                    .message = err->message};
+    findings_add(&o->findings, &finding);
+    return 0;
+}
+
+static int put_all(struct offline *o, const json_t *admitted, const json_t *uids, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < json_array_size(admitted); i++) {
+        json_t *object = json_array_get(admitted, i);
+        if (json_is_object(object)) {
+            complete(object, json_text(json_array_get(uids, i)), uids);
+            rc = put_judged(o, object, i, err);
+        } else {
+            struct slice name = object_name(o->files.items[i].tree);
+            json_object_set_new(o->refused, arena_cstr(&o->arena, name), json_true());
+        }
+    }
+    return rc;
+}
+
+int offline__read(struct offline *o, const struct cli *c, struct err *err)
 {
     json_t *uids = json_array();
     json_t *admitted = json_array();
     int rc = manifests_read(&o->files, &c->options.filename, c->options.recursive, err);
     if (rc == 0 || o->files.fault_count > 0) {
         take_exported(&o->files, uids);
-        rc = check_all(&o->files, c->ns, admitted, err);
+        check_all(&o->files, c->ns, admitted, &o->findings);
+        rc = 0;
     }
-    for (size_t i = 0; rc == 0 && i < json_array_size(admitted); i++) {
-        json_t *object = json_array_get(admitted, i);
-        if (json_is_object(object)) {
-            complete(object, json_text(json_array_get(uids, i)), uids);
-            rc = put(o, object, i, err);
-        }
+    if (rc == 0 && !o->judged) {
+        findings_print(&o->findings);
+        rc = check_verdict(&o->files, &o->findings, err);
     }
+    rc = rc == 0 ? put_all(o, admitted, uids, err) : rc;
     json_decref(uids);
     json_decref(admitted);
-    return rc == 0 ? add_planes(o, err) : rc;
+    return rc == 0 ? offline__assume(o, err) : rc;
 }
 
 /* ---- the platform ---- */
@@ -197,22 +202,29 @@ static bool is_wanted(void *user, enum snapshot_kind kind, const json_t *object)
            (there == NULL || slice_eq_cstr(spec_text(object, "cluster"), there));
 }
 
-int offline_open(struct offline *o, const struct cli *c, struct err *err)
+int offline__open(struct offline *o, const struct cli *c, bool judged, struct err *err)
 {
     *o = (struct offline){.options = &c->options,
                           .places = json_object(),
+                          .refused = json_object(),
                           .asked = json_array(),
-                          .needed = json_object()};
+                          .needed = json_object(),
+                          .judged = judged};
     rehearsal_init(&o->rehearsal);
     o->rehearsal.wanted = is_wanted;
     o->rehearsal.user = o;
     view_init(&o->view, &o->rehearsal.snapshot, &o->arena);
-    int rc = read_all(o, c, err);
+    int rc = offline__read(o, c, err);
     rc = rc == 0 ? rehearsal_run(&o->rehearsal, err) : rc;
     if (rc != 0) {
         offline_free(o);
     }
     return rc;
+}
+
+int offline_open(struct offline *o, const struct cli *c, struct err *err)
+{
+    return offline__open(o, c, false, err);
 }
 
 void offline_free(struct offline *o)
@@ -221,7 +233,9 @@ void offline_free(struct offline *o)
         rehearsal_free(&o->rehearsal);
     }
     manifests_free(&o->files);
+    findings_free(&o->findings);
     json_decref(o->places);
+    json_decref(o->refused);
     json_decref(o->asked);
     json_decref(o->needed);
     arena_free(&o->arena);

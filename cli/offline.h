@@ -13,7 +13,7 @@
 #define CLI_OFFLINE_H
 
 #include "cli/commands.h"
-#include "cli/manifest.h"
+#include "cli/findings.h"
 #include "reconcile/controllers/common.h"
 #include "reconcile/rehearsal.h"
 #include "render/deployment.h"
@@ -23,12 +23,16 @@ struct offline {
     struct arena arena;
     struct rehearsal rehearsal;
     struct view view; /* of its snapshot */
+    struct findings findings;
     /* private */
     const struct options *options;
-    json_t *places; /* "KIND/NS/NAME": number of the manifest */
-    json_t *asked;  /* what bindings ask for, until it is known what there is */
-    json_t *needed; /* "NS/NAME" of components that chosen ones depend on */
-    bool chosen;    /* components are rendered */
+    json_t *places;                   /* "KIND/NS/NAME": number of the manifest */
+    size_t held[SNAPSHOT_KIND_COUNT]; /* how many manifests are of the kind */
+    json_t *refused;                  /* {name: true} of manifests that the server would refuse */
+    json_t *asked;                    /* what bindings ask for, until it is known what there is */
+    json_t *needed;                   /* "NS/NAME" of components that chosen ones depend on */
+    bool chosen;                      /* components are rendered */
+    bool judged; /* what is wrong goes to findings, and what is missing is assumed */
 };
 
 /* One component or resource in one environment on one cluster, and the cell that it is in: each is
@@ -43,6 +47,13 @@ struct offline_target {
  * ERR_UNPROCESSABLE (faults), rehearsal_run()'s. On error nothing is held. */
 int offline_open(struct offline *o, const struct cli *c, struct err *err);
 void offline_free(struct offline *o);
+
+/* Everything that can be said of the files without a server: what it would refuse, and what it
+ * would say in conditions, of every component in every environment, goes to o->findings. What files
+ * name and do not hold is assumed, with a warning, where they hold no other of the kind. Returns 0
+ * however much is wrong. Errors: manifests_read()'s, if nothing can be read; rehearsal_run()'s. On
+ * error nothing is held. */
+int offline_judge(struct offline *o, const struct cli *c, struct err *err);
 
 /* What --component, --resource, --environment, --all and --cluster choose: resources, then
  * components, then cells that are bound by themselves, each by namespace, name, environment and

@@ -5,7 +5,6 @@
  * it depends on. Resources follow their components, as there. */
 #include "cli/offline_internal.h"
 
-#include "cli/print.h"
 #include "proto/promotion.h"
 #include "render/release.h"
 #include "render/resource_release.h"
@@ -40,7 +39,7 @@ size_t offline__environments(struct offline *o, const struct snapshot_entry *pro
         **out = slice_of(o->options->environment);
         return 1;
     }
-    if (!o->options->everywhere) {
+    if (!o->options->everywhere && !o->judged) {
         return 0;
     }
     const json_t *pipeline = snapshot_get(s, SNAPSHOT_PIPELINE, ns, promotion_pipeline_of(tree));
@@ -246,14 +245,16 @@ static void bind_resources(struct offline *o)
 
 /* ---- all of it ---- */
 
-/* A component that is named is deployed, whatever its autoDeploy says. */
+/* A component that is named is deployed, whatever its autoDeploy says; all are where files are
+ * judged. */
 static int deploy_named(struct offline *o, enum snapshot_kind kind, struct err *err)
 {
     const struct snapshot *s = &o->rehearsal.snapshot;
     const struct snapshot_entry **all;
     size_t count = snapshot_all(s, kind, &o->arena, &all);
+    bool named = o->options->component != NULL || o->judged;
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < count && o->options->component != NULL; i++) {
+    for (size_t i = 0; rc == 0 && i < count && named; i++) {
         const json_t *tree = snapshot_tree(s, all[i]);
         bool off = !json_is_true(json_at(tree, "spec", "autoDeploy", NULL));
         if (off && offline__chosen(o, kind, all[i]->ns, all[i]->name)) {
@@ -264,6 +265,20 @@ static int deploy_named(struct offline *o, enum snapshot_kind kind, struct err *
         }
     }
     return rc;
+}
+
+static void tell_other_release(struct offline *o, const json_t *binding, struct slice release)
+{
+    struct finding finding = {
+        .severity = SEVERITY_WARNING,
+        .condition = READY,
+        .reason = "ReleaseNotFound",
+        .message = arena_printf(&o->arena,
+                                "release %.*s is not among the manifests: %.*s is rendered as it "
+                                "is now",
+                                SLICE_ARG(release), SLICE_ARG(promotion_owner(binding)))};
+    (void)offline__place(o, binding, "spec.releaseName", &finding);
+    offline__tell(o, &finding);
 }
 
 /* Each binding asks for the release that its manifest names; one that is not there is told. */
@@ -282,9 +297,7 @@ static int ask(struct offline *o, struct err *err)
         bool of_resource = owner_text(binding, "resourceName").len > 0;
         if (snapshot_find(s, of_resource ? SNAPSHOT_RESOURCE_RELEASE : SNAPSHOT_RELEASE, ns,
                           release) == NULL) {
-            print_err("note: release %.*s is not among the manifests: %.*s is rendered as it is "
-                      "now\n",
-                      SLICE_ARG(release), SLICE_ARG(promotion_owner(binding)));
+            tell_other_release(o, binding, release);
             continue;
         }
         json_t *copy = json_deep_copy(binding);

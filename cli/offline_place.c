@@ -1,4 +1,4 @@
-/* offline_place.c: where an object stands in the files, and where an error of its template. */
+/* offline_place.c: where an object stands in the files, or what it was made of or for. */
 #include "cli/offline_internal.h"
 
 #include <string.h>
@@ -8,199 +8,130 @@ static void add_key(struct buf *key, const char *kind, struct slice ns, struct s
     buf_addf(key, "%s/%.*s/%.*s", kind, SLICE_ARG(ns), SLICE_ARG(name));
 }
 
+/* Of two manifests of one object that are applied together the later holds. */
+static void tell_twice(struct offline *o, const json_t *before, size_t manifest)
+{
+    const struct manifest *first = &o->files.items[json_integer_value(before)];
+    const struct manifest *second = &o->files.items[manifest];
+    const struct finding finding = {
+        .severity = SEVERITY_WARNING,
+        .file = second->file,
+        .line = second->line,
+        .object = second->tree,
+        .reason = "Duplicate",
+        .message = arena_printf(&o->arena, "%s:%d is a manifest of the same object: this one holds",
+                                first->file, first->line)};
+    findings_add(&o->findings, &finding);
+}
+
 void offline__note(struct offline *o, const json_t *object, size_t manifest)
 {
     struct buf key = {0};
     enum snapshot_kind kind = rehearsal_kind(&o->rehearsal, object);
     if (kind != SNAPSHOT_KIND_COUNT) {
         add_key(&key, snapshot_kind_name(kind), object_ns(object), object_name(object));
+        const json_t *before = json_object_get(o->places, buf_cstr(&key));
+        if (before != NULL && o->judged) {
+            tell_twice(o, before, manifest);
+        }
         json_object_set_new(o->places, buf_cstr(&key), json_integer((json_int_t)manifest));
+        o->held[kind]++;
     }
     buf_free(&key);
 }
 
+#define THEIRS OPENCHOREO_GROUP "/"
+
 static const struct manifest *manifest_of(const struct offline *o, const char *group,
-                                          const json_t *object)
+                                          struct slice kind, struct slice ns, struct slice name)
 {
     struct buf key = {0};
-    struct buf kind = {0};
-    buf_addf(&kind, "%s%.*s", group, SLICE_ARG(object_kind(object)));
-    add_key(&key, buf_cstr(&kind), object_ns(object), object_name(object));
+    struct buf full = {0};
+    buf_addf(&full, "%s%.*s", group, SLICE_ARG(kind));
+    add_key(&key, buf_cstr(&full), ns, name);
     const json_t *place = json_object_get(o->places, buf_cstr(&key));
-    buf_free(&kind);
+    buf_free(&full);
     buf_free(&key);
     return place != NULL ? &o->files.items[json_integer_value(place)] : NULL;
 }
 
+/* Of that name; ours may be made of one of OpenChoreo's of the same name. */
+static const struct manifest *manifest_named(const struct offline *o, struct slice api_version,
+                                             struct slice kind, struct slice ns, struct slice name)
+{
+    const struct manifest *ours =
+        slice_starts_with(api_version, SLICE(THEIRS)) ? NULL : manifest_of(o, "", kind, ns, name);
+    return ours != NULL ? ours : manifest_of(o, THEIRS, kind, ns, name);
+}
+
+/* What stands in no file is made for what owns it, or listed by its project. */
+static const struct manifest *manifest_above(struct offline *o, const json_t *object,
+                                             const char **field)
+{
+    const json_t *owner = json_array_get(json_at(object, "metadata", "ownerReferences", NULL), 0);
+    const struct manifest *m =
+        manifest_named(o, json_text_at(owner, "apiVersion"), json_text_at(owner, "kind"),
+                       object_ns(object), json_text_at(owner, "name"));
+    *field = "";
+    if (m == NULL && slice_eq_cstr(object_kind(object), "Component")) {
+        m = manifest_of(o, "", SLICE("Project"), object_ns(object), spec_text(object, "project"));
+        *field = arena_printf(&o->arena, "spec.components[%.*s]", SLICE_ARG(object_name(object)));
+    }
+    return m;
+}
+
+const struct manifest *offline__place(struct offline *o, const json_t *object, const char *field,
+                                      struct finding *out)
+{
+    const struct manifest *m = manifest_named(o, object_api_version(object), object_kind(object),
+                                              object_ns(object), object_name(object));
+    out->object = m != NULL ? m->tree : object;
+    out->field = m != NULL ? field : NULL;
+    if (m == NULL) {
+        m = manifest_above(o, object, &field);
+    }
+    out->file = m != NULL ? m->file : NULL;
+    out->line = m != NULL ? manifest_line(&o->files, m, slice_of(field)) : 0;
+    return m;
+}
+
+/* Whether a text is that name, or a path to it: "deployment/service". */
+static bool says(const json_t *value, struct slice name)
+{
+    struct slice text = json_text(value);
+    return name.len > 0 && slice_ends_with(text, name) &&
+           (text.len == name.len || text.data[text.len - name.len - 1] == '/');
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): what was parsed is JSON_DEPTH_MAX deep at most. */
+static const char *find_name(struct arena *arena, const json_t *value, struct slice name,
+                             const char *path)
+{
+    const char *found = json_is_string(value) && says(value, name) ? path : NULL;
+    const char *key;
+    json_t *member;
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        found = found != NULL
+                    ? found
+                    : find_name(arena, member, name, arena_printf(arena, "%s.%s", path, key));
+    }
+    for (size_t i = 0; found == NULL && i < json_array_size(value); i++) {
+        found = find_name(arena, json_array_get(value, i), name,
+                          arena_printf(arena, "%s[%zu]", path, i));
+    }
+    return found;
+}
+
+const char *offline__field_naming(struct offline *o, const json_t *object, struct slice name)
+{
+    return find_name(&o->arena, json_object_get(object, "spec"), name, "spec");
+}
+
 const char *offline__place_text(struct offline *o, const json_t *object, struct slice field)
 {
-    const char *theirs = OPENCHOREO_GROUP "/";
-    bool is_theirs = slice_starts_with(object_api_version(object), slice_of(theirs));
-    const struct manifest *m = manifest_of(o, is_theirs ? theirs : "", object);
-    if (m == NULL && !is_theirs) { /* ours may be made of one of the same name */
-        m = manifest_of(o, theirs, object);
-    }
-    return m == NULL
-               ? manifest_title(object, &o->arena)
-               : arena_printf(&o->arena, "%s:%d: %s", m->file, manifest_line(&o->files, m, field),
-                              manifest_title(m->tree, &o->arena));
-}
-
-/* ---- errors of templates ---- */
-
-static const json_t *get(struct offline *o, struct slice kind, struct slice ns, struct slice name)
-{
-    enum snapshot_kind of = snapshot_kind_named(kind);
-    return of == SNAPSHOT_KIND_COUNT
-               ? NULL
-               : snapshot_get(&o->rehearsal.snapshot, of,
-                              snapshot_cluster_scoped(of) ? SLICE("") : ns, name);
-}
-
-/* What is called so in the namespace or in the cluster: a type or a trait of ours; where
- * OpenChoreo's count, of theirs if there is one. */
-static const json_t *template_named(struct offline *o, bool theirs, struct slice kind,
-                                    struct slice ns, struct slice name)
-{
-    const char *full = arena_printf(&o->arena, OPENCHOREO_GROUP "/%.*s", SLICE_ARG(kind));
-    const json_t *found = theirs ? get(o, slice_of(full), ns, name) : NULL;
-    return found != NULL ? found : get(o, kind, ns, name);
-}
-
-/* The trait object of a use, by its instance's name; NULL: none. */
-static const json_t *trait_named(struct offline *o, bool theirs, const json_t *release,
-                                 struct slice instance)
-{
-    const json_t *lists[] = {json_at(release, "spec", "componentType", "spec", "traits", NULL),
-                             json_at(release, "spec", "componentProfile", "traits", NULL)};
-    for (size_t k = 0; k < 2; k++) {
-        for (size_t i = 0; i < json_array_size(lists[k]); i++) {
-            const json_t *use = json_array_get(lists[k], i);
-            struct slice name = json_text_at(use, "name");
-            if (slice_eq(json_text_at(use, "instanceName"), instance)) {
-                const json_t *local =
-                    template_named(o, theirs, SLICE("Trait"), object_ns(release), name);
-                const json_t *shared =
-                    template_named(o, theirs, SLICE("ClusterTrait"), SLICE(""), name);
-                bool own = k == 1 && slice_eq_cstr(json_text_at(use, "kind"), "Trait");
-                return own || shared == NULL ? local : shared;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* "resources[x].template.y" of "resources[x].template.y, column 3: what". */
-static struct slice path_of(struct slice message)
-{
-    static const char *const ends[] = {", column ", ", line ", ": "};
-    size_t end = message.len;
-    for (size_t i = 0; i < 3; i++) {
-        size_t at = slice_find(message, slice_of(ends[i]));
-        end = at < end ? at : end;
-    }
-    return slice_sub(message, 0, end);
-}
-
-/* What is deployed, and the type that is frozen in it. */
-struct frozen {
-    const char *noun;
-    struct slice name;
-    const json_t *release;
-    const json_t *type;
-    bool theirs; /* that may be one of OpenChoreo's */
-};
-
-static void find_frozen(struct offline *o, const struct deployment *d, struct frozen *f)
-{
-    const struct snapshot *s = &o->rehearsal.snapshot;
-    const char *member = "componentType";
-    enum snapshot_kind kind = SNAPSHOT_RELEASE;
-    *f = (struct frozen){.noun = "component", .name = d->component};
-    if (d->resource.len > 0) {
-        *f = (struct frozen){.noun = "resource", .name = d->resource};
-        member = "resourceType";
-        kind = SNAPSHOT_RESOURCE_RELEASE;
-    } else if (deployment_is_cell(d)) {
-        *f = (struct frozen){.noun = "the cell of project", .name = d->project};
-        member = "projectType";
-        kind = SNAPSHOT_OC_PROJECT_RELEASE;
-    }
-    f->release = snapshot_get(s, kind, d->ns, d->release);
-    f->type = json_at(f->release, "spec", member, NULL);
-    const json_t *of = snapshot_get(s, SNAPSHOT_COMPONENT, d->ns, d->component);
-    struct slice group = d->component.len > 0
-                             ? json_text(json_at(of, "spec", "componentType", "group", NULL))
-                             : json_text_at(f->type, "group");
-    f->theirs = deployment_is_cell(d) || slice_eq_cstr(group, OPENCHOREO_GROUP);
-}
-
-static int place_error(struct offline *o, const struct deployment *d, const char *place,
-                       struct err *err)
-{
-    struct frozen f;
-    find_frozen(o, d, &f);
-    struct slice message = slice_of(arena_cstr(&o->arena, slice_of(err->message)));
-    struct slice path = path_of(message);
-    const json_t *object = NULL;
-    if (slice_starts_with(path, SLICE("traits["))) {
-        size_t close = slice_find(path, SLICE("]"));
-        object = trait_named(o, f.theirs, f.release, slice_sub(path, 7, close - 7));
-        path = slice_sub(path, close + 2, SIZE_MAX);
-    } else if (slice_starts_with(path, SLICE("resources[")) ||
-               slice_find(path, SLICE("alidations[")) != SIZE_MAX) {
-        object = template_named(o, f.theirs, json_text_at(f.type, "kind"), d->ns,
-                                json_text_at(f.type, "name"));
-    }
-    if (object == NULL) {
-        return err_set(err, err->code, "%s in environment %.*s: %.*s", place,
-                       SLICE_ARG(d->environment), SLICE_ARG(message));
-    }
-    const char *field = arena_printf(&o->arena, "spec.%.*s", SLICE_ARG(path));
-    return err_set(err, err->code, "%s: %.*s (%s %.*s in environment %.*s)",
-                   offline__place_text(o, object, slice_of(field)), SLICE_ARG(message), f.noun,
-                   SLICE_ARG(f.name), SLICE_ARG(d->environment));
-}
-
-int offline_place(struct offline *o, const struct offline_target *target, struct err *err)
-{
-    return place_error(o, &target->deployment, target->place, err);
-}
-
-/* ---- what was sent, or why not ---- */
-
-/* Nothing is there, and one does not qualify: all else is wrong in itself. */
-static int code_of(struct slice reason)
-{
-    bool absent = slice_ends_with(reason, SLICE("NotFound"));
-    return absent || slice_eq_cstr(reason, "NoClusterQualifies") ? ERR_NOT_FOUND
-                                                                 : ERR_UNPROCESSABLE;
-}
-
-int offline__condition(const json_t *object, const char *type, struct err *err)
-{
-    const json_t *c = object_condition(object, type);
-    struct slice message = c != NULL ? json_text_at(c, "message") : SLICE("nothing came of it");
-    /* What a cluster has not told yet, there is none to tell. */
-    size_t yet = slice_find(message, SLICE(" yet on cluster "));
-    return err_set(err, code_of(json_text_at(c, "reason")), "%.*s%s",
-                   SLICE_ARG(slice_sub(message, 0, yet)),
-                   yet == SIZE_MAX ? "" : " without its cluster");
-}
-
-int offline_manifests(struct offline *o, const struct offline_target *target, bool cell,
-                      const json_t **manifests, const char **revision, struct err *err)
-{
-    const struct deployment *d = cell ? &target->cell : &target->deployment;
-    struct slice name = deployment_name_on(&o->view.platform, &o->arena, d);
-    const json_t *rendered = snapshot_get(&o->rehearsal.snapshot, SNAPSHOT_RENDERED, d->ns, name);
-    *manifests = rehearsal_manifests(&o->rehearsal, d->ns, name);
-    *revision = rehearsal_revision(&o->rehearsal, d->ns, name);
-    const json_t *applied = object_condition(rendered, "Applied");
-    bool refused = slice_eq_cstr(json_text_at(applied, "status"), "False");
-    if (*manifests != NULL && !refused) {
-        return 0;
-    }
-    (void)offline__condition(rendered, refused ? "Applied" : READY, err);
-    return place_error(o, d, target->place, err);
+    struct finding at = {0};
+    (void)offline__place(o, object, arena_cstr(&o->arena, field), &at);
+    const char *title = manifest_title(at.object, &o->arena);
+    return at.file != NULL ? arena_printf(&o->arena, "%s:%d: %s", at.file, at.line, title) : title;
 }

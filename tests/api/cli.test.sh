@@ -444,7 +444,7 @@ code 1 "validate names every fault" c validate -f "$DIR/bad.yaml" -f "$DIR/nothi
         "bad.yaml:13: gizmo.choreo.dev/x: kind: there is no kind Gizmo" \
         "bad.yaml:16: note: Own of example.com/v1" \
         "bad.yaml:21: secretreference.choreo.dev/x: kind: there is no kind SecretReference in choreo.dev/v1: it is one of openchoreo.dev/v1alpha1" \
-        "nothing.yaml" "6 faults in 4 manifests"
+        "nothing.yaml" "6 errors in 4 manifests"
 
 cat >"$DIR/own.yaml" <<'YAML'
 apiVersion: example.com/v1
@@ -480,10 +480,57 @@ YAML
 code 1 "validate knows the kinds that manifests define" c validate -f "$DIR/own.yaml" &&
     says "own.yaml:9: own.example.com/bad: spec.colour: unknown field" \
         'own.yaml:9: own.example.com/bad: spec: Invalid value: "object": too large' \
-        "2 faults in 3 manifests" && hides good note
+        "2 errors in 3 manifests" && hides good note
 sed -i 's/self.size/self.sise/' "$DIR/own.yaml"
 code 1 "validate checks definitions" c validate -f "$DIR/own.yaml" &&
     says "undefined field 'sise'" "own.yaml:1: note: Own of example.com/v1"
+
+# What comes of files, and is held up.
+cat >"$DIR/web.yaml" <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Component
+metadata: {name: web}
+spec:
+  type: sevrice
+  image: nginx:1
+  endpoints: [{name: http, port: 80}]
+YAML
+code 1 "validate tells what would be held up" c validate -f "$DIR/web.yaml" && says \
+    'web.yaml:5: component.choreo.dev/web: spec.type: there is no ComponentType or ClusterComponentType "sevrice": did you mean service? [TypeNotFound]' \
+    "warning: no data plane is among the manifests" "choreo validate: 1 error and 1 warning in 1 manifest"
+code 1 "validate -o json" sh -c "timeout 30 '$bin' validate -f '$DIR/web.yaml' -o json 2>/dev/null | python3 -c '
+import json, sys
+all = json.load(sys.stdin)
+first = all[\"findings\"][0]
+print(all[\"valid\"], all[\"manifests\"], all[\"errors\"], all[\"warnings\"])
+print(*(first[key] for key in (\"severity\", \"line\", \"field\", \"condition\", \"reason\", \"hint\")))
+print(first[\"object\"][\"kind\"], first[\"file\"])
+sys.exit(not all[\"valid\"])'" && only "False 1 1 1
+error 5 spec.type Released TypeNotFound did you mean service?
+Component $DIR/web.yaml"
+code 1 "validate -o jsonpath" c validate -f "$DIR/web.yaml" -o jsonpath='{.findings[*].reason}' &&
+    says "TypeNotFound NoDataPlane"
+sed -i 's/sevrice/service/' "$DIR/web.yaml"
+check "warnings do not fail" c validate -f "$DIR/web.yaml" && says "1 warning in 1 manifest"
+code 1 "unless they are to" c validate -f "$DIR/web.yaml" --strict && says \
+    "choreo validate: 1 warning in 1 manifest"
+check "from standard input" c validate -f - <"$DIR/web.yaml" && says "1 warning in 1 manifest"
+mkdir -p "$DIR/tree/base" "$DIR/tree/overlay"
+sed 's/web/one/' "$DIR/web.yaml" >"$DIR/tree/base/one.yaml"
+sed 's/web/two/; s/image:/imag:/' "$DIR/web.yaml" >"$DIR/tree/overlay/two.yml"
+code 2 "a folder that holds but folders" c validate -f "$DIR/tree" && says "no manifest found"
+code 1 "folders" c validate -R -f "$DIR/tree" && says \
+    "overlay/two.yml:6: component.choreo.dev/two: spec.imag: unknown field: did you mean image?" \
+    "1 error and 1 warning in 2 manifests"
+code 2 "no file" c validate && says "-f FILE is required"
+printf 'a:\n\tb: 2\n' >"$DIR/tab.yaml"
+code 1 "no YAML" c validate -f "$DIR/tab.yaml" && says "tab.yaml:2:1: " "1 error in 0 manifests"
+
+# So many components at once, each of which is rendered.
+for i in $(seq 300); do
+    printf -- '---\napiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: w%d}\nspec: {type: worker, image: "x:1"}\n' "$i"
+done >"$DIR/many.yaml"
+check "many" c validate -f "$DIR/many.yaml" && says "1 warning in 300 manifests"
 
 # ---- kubeconfig ----
 
