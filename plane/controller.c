@@ -236,9 +236,13 @@ static void look_children(struct controller *c, struct item *item, const json_t 
                  SLICE_ARG(object_ns(child)), SLICE_ARG(object_name(child)));
         struct item *there = map_get(&c->items, buf_slice(&key));
         if (there == NULL) {
-            controller__create(c, workload_kind_of(child), child, tree);
+            /* Volumes outlive the StatefulSet whose templates they are made from. */
+            bool volume = workload_kind_of(child) == WORKLOAD_CLAIM;
+            controller__create(c, workload_kind_of(child), child, volume ? NULL : tree);
         } else if (there->kind == WORKLOAD_REPLICA_SET) {
             follow_replicas(c, item, there, child);
+        } else if (!controller__adopt(c, there, tree)) {
+            renew_children(c, item);
         }
         buf_free(&key);
     }
@@ -274,7 +278,7 @@ void controller__look(struct controller *c, struct item *item)
         return;
     }
     struct workload_view view = view_of(c, item);
-    if (!end_foreground(c, item, tree)) {
+    if (!end_foreground(c, item, tree) && !controller__end_orphan(c, item, tree)) {
         if (workload_look(item->kind, tree, &view, &item->due_ms)) {
             controller__update(c, item, tree);
         }

@@ -46,13 +46,20 @@ void controller__drop(struct controller *c, struct item *item);
 void controller__look(struct controller *c, struct item *item);
 uint64_t controller__now(const struct controller *c);
 
+/* controller_owner.c. Lets go of the children of an object that is deleted with the finalizer
+ * "orphan", and lets it go after that. False: it is not one of those. */
+bool controller__end_orphan(struct controller *c, struct item *item, json_t *tree);
+/* Takes a child up that has no owner, if the owner's selector fits it. False: not yet, something of
+ * it is under way. */
+bool controller__adopt(struct controller *c, struct item *child, const json_t *owner);
+
 /* controller_feed.c: lists, watches. */
 void controller__feed_start(struct controller *c);
 void controller__feed_stop(struct controller *c);
 /* One part of the controller has come to its end. */
 void controller__part_closed(struct controller *c);
 
-/* controller_write.c. Takes its own copies. item may be NULL (a creation, a deletion). */
+/* controller_write.c. Takes its own copies. owner may be NULL: it belongs to nobody. */
 void controller__update(struct controller *c, struct item *item, json_t *object);
 void controller__create(struct controller *c, enum workload_kind kind, json_t *object,
                         const json_t *owner);

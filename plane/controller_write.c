@@ -106,7 +106,9 @@ void controller__create(struct controller *c, enum workload_kind kind, json_t *o
     json_object_set_new(meta, "uid", json_string(uid));
     json_object_set_new(meta, "creationTimestamp", json_string(now));
     json_object_set_new(meta, "generation", json_integer(1));
-    object_add_owner(object, owner, true);
+    if (owner != NULL) {
+        object_add_owner(object, owner, true);
+    }
     send_object(write_new(c, BACKEND_CREATE, kind, object_ns(object), object_name(object)), object);
 }
 

@@ -385,14 +385,25 @@ static void look_service(json_t *object, const struct workload_view *view, uint6
     }
 }
 
+static bool claim_has_its_size(const json_t *claim)
+{
+    const json_t *wanted = json_at(claim, "spec", "resources", "requests", "storage", NULL);
+    return wanted == NULL ||
+           json_equal(wanted, json_at(claim, "status", "capacity", "storage", NULL));
+}
+
 static void look_claim(json_t *object, const struct workload_view *view, uint64_t *next_ms)
 {
     json_t *status = json_child(object, "status");
     bool ready = is_ready(WORKLOAD_CLAIM, object, view, next_ms);
+    bool bound = slice_eq_cstr(json_text_at(status, "phase"), "Bound");
     const json_t *requests = json_at(object, "spec", "resources", "requests", NULL);
-    json_object_set_new(status, "phase", json_string(ready ? "Bound" : "Pending"));
+    json_object_set_new(status, "phase", json_string(ready || bound ? "Bound" : "Pending"));
     if (ready && requests != NULL) {
         json_object_set_new(status, "capacity", json_deep_copy(requests));
+        (void)json_object_del(status, "conditions");
+    } else if (bound && !claim_has_its_size(object)) {
+        set_condition(object, "Resizing", "True", "", "", view->now_ms);
     }
 }
 
@@ -454,7 +465,7 @@ bool workload_settled(enum workload_kind kind, const json_t *object)
     case WORKLOAD_SERVICE:
         return json_object_get(json_object_get(status, "loadBalancer"), "ingress") != NULL;
     case WORKLOAD_CLAIM:
-        return slice_eq_cstr(json_text_at(status, "phase"), "Bound");
+        return slice_eq_cstr(json_text_at(status, "phase"), "Bound") && claim_has_its_size(object);
     case WORKLOAD_POSTGRES:
         return object_condition_true(object, "Ready");
     case WORKLOAD_REDIS:

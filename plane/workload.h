@@ -47,8 +47,8 @@ bool workload_look(enum workload_kind kind, json_t *object, const struct workloa
 /* Does its status say that its present generation is ready? */
 bool workload_settled(enum workload_kind kind, const json_t *object);
 
-/* The objects that it owns, complete but for uid, creationTimestamp and ownerReferences: a new
- * array. */
+/* The objects that it makes, complete but for uid, creationTimestamp and ownerReferences: a new
+ * array. It owns them, but for claims. */
 json_t *workload_children(enum workload_kind kind, const json_t *object,
                           const struct workload_view *view);
 /* The resource of a child by its kind member. */

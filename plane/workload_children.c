@@ -1,4 +1,4 @@
-/* workload_children.c: what a simulated cluster's workloads own: ReplicaSets, Pods, Jobs.
+/* workload_children.c: what a simulated cluster's workloads make: ReplicaSets, Pods, Jobs, claims.
  *
  * A child follows from its owner: its name is the owner's with a suffix that the owner's template,
  * uid or minute decides, so that looking again gives the same children, and a new template gives a
@@ -144,6 +144,43 @@ static void add_pods(enum workload_kind kind, const json_t *object,
     }
 }
 
+/* "data-db-0": a template's labels and those by which the set knows its own; the spec is the
+ * template's. */
+static json_t *claim_of(const json_t *set, const json_t *template, int64_t ordinal)
+{
+    struct buf name = {0};
+    buf_addf(&name, "%.*s-%.*s-%lld", SLICE_ARG(object_name(template)), SLICE_ARG(object_name(set)),
+             (long long)ordinal);
+    json_t *claim = object_new("v1", "PersistentVolumeClaim", object_ns(set), buf_slice(&name));
+    buf_free(&name);
+    const json_t *const labels[] = {json_at(template, "metadata", "labels", NULL),
+                                    json_at(set, "spec", "selector", "matchLabels", NULL)};
+    for (size_t i = 0; i < 2; i++) {
+        const char *key;
+        json_t *value;
+        json_object_foreach((json_t *)(uintptr_t)labels[i], key, value)
+        {
+            object_set_label(claim, key, json_text(value));
+        }
+    }
+    const json_t *spec = json_object_get(template, "spec");
+    json_object_set_new(claim, "spec", spec != NULL ? json_deep_copy(spec) : json_object());
+    return claim;
+}
+
+/* Of each replica's pod, whether it is made or not. */
+static void add_claims(const json_t *set, json_t *children)
+{
+    const json_t *spec = json_object_get(set, "spec");
+    const json_t *templates = json_object_get(spec, "volumeClaimTemplates");
+    int64_t wanted = workload__number(spec, "replicas", 1);
+    for (int64_t i = 0; i < wanted && i < WORKLOAD_PODS_MAX; i++) {
+        for (size_t k = 0; k < json_array_size(templates); k++) {
+            json_array_append_new(children, claim_of(set, json_array_get(templates, k), i));
+        }
+    }
+}
+
 json_t *workload_children(enum workload_kind kind, const json_t *object,
                           const struct workload_view *view)
 {
@@ -151,6 +188,9 @@ json_t *workload_children(enum workload_kind kind, const json_t *object,
     /* How a run went, its pod alone says. */
     bool run =
         (kind == WORKLOAD_JOB || kind == WORKLOAD_ARGO) && object_label(object, RUN_LABEL).len > 0;
+    if (kind == WORKLOAD_STATEFUL_SET && !object_deleting(object)) {
+        add_claims(object, children);
+    }
     if ((view->pods_max == 0 && !run) || object_deleting(object)) {
         return children;
     }
@@ -170,6 +210,9 @@ enum workload_kind workload_kind_of(const json_t *child)
     struct slice kind = object_kind(child);
     if (slice_eq_cstr(kind, "ReplicaSet")) {
         return WORKLOAD_REPLICA_SET;
+    }
+    if (slice_eq_cstr(kind, "PersistentVolumeClaim")) {
+        return WORKLOAD_CLAIM;
     }
     return slice_eq_cstr(kind, "Job") ? WORKLOAD_JOB : WORKLOAD_POD;
 }

@@ -377,7 +377,8 @@ static int check_rules(const struct admit_request *request, struct admit_result 
         schema_validate_rules(k->schema, result->object, result->before, SLICE(""),
                               &result->causes);
     }
-    return result->causes.count > 0 ? admit__invalid(request, result, err) : 0;
+    return result->causes.count > 0 ? admit__invalid(request, result, err)
+                                    : admit__check_growth(request, result, err);
 }
 
 /* Equal but for the version that the tree before carries. Leaves the new object without one. */

@@ -59,6 +59,9 @@ int admit__own_status(const struct admit_request *request, struct admit_result *
 /* Of what keeps its volumes (admit_volumes.c). */
 void admit__check_stateful_set(const struct admit_request *request, struct admit_result *result);
 void admit__check_claim(const struct admit_request *request, struct admit_result *result);
+/* Of a claim: may its volume be larger? Errors: ERR_FORBIDDEN. */
+int admit__check_growth(const struct admit_request *request, struct admit_result *result,
+                        struct err *err);
 
 /* Of roles and bindings (admit_rbac.c). */
 void admit__prepare_binding(json_t *object);

@@ -1,5 +1,8 @@
 /* admit_volumes.c: what of StatefulSets and PersistentVolumeClaims stays as it was made, as a
- * kube-apiserver has it. A claim's volume is named once it is found, and may grow. */
+ * kube-apiserver has it. A claim's volume is named once it is found, and may grow from then on, if
+ * its storage class has that. Classes are no objects here: one whose name begins with "fixed" is
+ * taken for one without allowVolumeExpansion, and so is the empty name, which stands for no class.
+ */
 #include "proto/admit_internal.h"
 #include "proto/schema.h"
 
@@ -47,17 +50,23 @@ static bool storage_of(const json_t *claim, schema_nano *nano)
     return schema_quantity(json_text(size), nano);
 }
 
+static bool is_bound(const json_t *claim)
+{
+    return slice_eq_cstr(json_text(json_at(claim, "status", "phase", NULL)), "Bound");
+}
+
 void admit__check_claim(const struct admit_request *request, struct admit_result *result)
 {
-    static const char *const may[] = {"resources", "volumeAttributesClassName", "volumeName"};
+    static const char *const may[] = {"volumeName", "resources", "volumeAttributesClassName"};
     const json_t *named = json_at(result->before, "spec", "volumeName", NULL);
+    size_t first = named == NULL ? 0 : 1;
     schema_nano before;
     schema_nano after;
     (void)request;
     if (result->before == NULL) {
         return;
     }
-    if (!rest_is_same(result, may, named == NULL ? 3 : 2)) {
+    if (!rest_is_same(result, may + first, (is_bound(result->before) ? 3 : 1) - first)) {
         cause_add(&result->causes, CAUSE_FORBIDDEN, SLICE("spec"),
                   "Forbidden: spec is immutable after creation except resources.requests and "
                   "volumeAttributesClassName for bound claims");
@@ -67,4 +76,26 @@ void admit__check_claim(const struct admit_request *request, struct admit_result
         cause_add(&result->causes, CAUSE_FORBIDDEN, SLICE("spec.resources.requests.storage"),
                   "Forbidden: field can not be less than status.capacity");
     }
+}
+
+int admit__check_growth(const struct admit_request *request, struct admit_result *result,
+                        struct err *err)
+{
+    schema_nano before;
+    schema_nano after;
+    if (!slice_eq_cstr(request->kind->resource, "persistentvolumeclaims") ||
+        !storage_of(result->before, &before) || !storage_of(result->object, &after) ||
+        after <= before) {
+        return 0;
+    }
+    const json_t *class = json_at(result->object, "spec", "storageClassName", NULL);
+    bool none = class != NULL && json_text(class).len == 0;
+    if (!none && !slice_starts_with(json_text(class), SLICE("fixed"))) {
+        return 0;
+    }
+    return admit__fail(request, result, err, ERR_FORBIDDEN,
+                       "persistentvolumeclaims \"%.*s\" is forbidden: only dynamically provisioned "
+                       "pvc can be resized and the storageclass that provisions the pvc must "
+                       "support resize",
+                       SLICE_ARG(result->name));
 }

@@ -288,6 +288,94 @@ static void a_lost_pod_comes_back(void **state)
     assert_true(becomes(t, "pods", 2, "\"phase\":\"Running\""));
 }
 
+#define DATABASE(uid, more, size)                                                                  \
+    "{\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\",\"metadata\":{\"name\":\"db\","          \
+    "\"namespace\":\"default\",\"uid\":\"" uid "\",\"generation\":1" more                          \
+    "},\"spec\":{\"replicas\":2,\"selector\":{\"matchLabels\":{\"app\":\"db\"}},\"template\":{"    \
+    "\"metadata\":{\"labels\":{\"app\":\"db\"}},\"spec\":{\"containers\":[{\"name\":\"c\","        \
+    "\"image\":"                                                                                   \
+    "\"i:1\"}]}},\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"data\"},\"spec\":{"           \
+    "\"resources\":{\"requests\":{\"storage\":\"" size "\"}}}}]}}"
+
+static size_t count_of(struct world *t, const char *resource, const char *text)
+{
+    struct ask a;
+    list(&a, t, resource);
+    size_t count = 0;
+    struct slice rest = buf_slice(&a.text);
+    struct slice line;
+    while (slice_split(&rest, '\n', &line)) {
+        count += slice_find(line, slice_of(text)) != SIZE_MAX ? 1 : 0;
+    }
+    buf_free(&a.text);
+    return count;
+}
+
+/* uids of the pods, in order of their names. */
+static void uids_of_pods(struct world *t, struct buf *out)
+{
+    struct ask a;
+    list(&a, t, "pods");
+    struct slice rest = buf_slice(&a.text);
+    struct slice line;
+    while (slice_split(&rest, '\n', &line)) {
+        json_t *pod = NULL;
+        struct err err;
+        assert_ok(json_parse(line, &pod, &err), &err);
+        buf_add(out, object_uid(pod));
+        buf_add_char(out, ' ');
+        json_decref(pod);
+    }
+    buf_free(&a.text);
+}
+
+static void what_is_orphaned_stays_and_is_taken_up_again(void **state)
+{
+    struct world *t = *state;
+    struct buf before = {0};
+    struct buf after = {0};
+    assert_int_equal(put(t, BACKEND_CREATE, "statefulsets.apps", DATABASE("u1", "", "1Gi")), 0);
+    assert_true(becomes(t, "pods", 2, "\"phase\":\"Running\""));
+    assert_true(becomes(t, "pods", 2, "\"uid\":\"u1\""));
+    assert_true(becomes(t, "persistentvolumeclaims", 2, "\"capacity\":{\"storage\":\"1Gi\"}"));
+    assert_int_equal(count_of(t, "persistentvolumeclaims", "ownerReferences"), 0);
+    assert_int_equal(count_of(t, "persistentvolumeclaims", "\"name\":\"data-db-1\""), 1);
+    uids_of_pods(t, &before);
+
+    assert_int_equal(put(t, BACKEND_UPDATE, "statefulsets.apps",
+                         DATABASE("u1",
+                                  ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\","
+                                  "\"finalizers\":[\"orphan\"]",
+                                  "1Gi")),
+                     0);
+    assert_true(becomes(t, "statefulsets.apps", 0, ""));
+    assert_int_equal(count_of(t, "pods", "\"phase\":\"Running\""), 2);
+    assert_int_equal(count_of(t, "pods", "ownerReferences"), 0);
+
+    assert_int_equal(put(t, BACKEND_CREATE, "statefulsets.apps", DATABASE("u2", "", "2Gi")), 0);
+    assert_true(becomes(t, "pods", 2, "\"uid\":\"u2\""));
+    uids_of_pods(t, &after);
+    assert_string_equal(buf_cstr(&before), buf_cstr(&after));
+    assert_int_equal(count_of(t, "persistentvolumeclaims", "\"storage\":\"1Gi\""), 2);
+    buf_free(&before);
+    buf_free(&after);
+}
+
+/* By its selector, and not by their names alone. */
+static void a_stranger_is_not_taken_up(void **state)
+{
+    struct world *t = *state;
+    assert_int_equal(put(t, BACKEND_CREATE, "pods",
+                         "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"db-0\","
+                         "\"namespace\":\"default\",\"uid\":\"p\",\"labels\":{\"app\":\"other\"}},"
+                         "\"spec\":{\"containers\":[]}}"),
+                     0);
+    assert_true(becomes(t, "pods", 1, "\"phase\":\"Running\""));
+    assert_int_equal(put(t, BACKEND_CREATE, "statefulsets.apps", DATABASE("u1", "", "1Gi")), 0);
+    assert_true(becomes(t, "pods", 2, "\"phase\":\"Running\""));
+    assert_int_equal(count_of(t, "pods", "ownerReferences"), 1);
+}
+
 static void cut_watches_and_restarts_change_nothing(void **state)
 {
     struct world *t = *state;
@@ -336,6 +424,8 @@ int main(void)
         TEST(a_deployment_gets_pods_and_loses_them),
         TEST(a_child_that_was_written_meanwhile_follows),
         TEST(a_lost_pod_comes_back),
+        TEST(what_is_orphaned_stays_and_is_taken_up_again),
+        TEST(a_stranger_is_not_taken_up),
         TEST(cut_watches_and_restarts_change_nothing),
         TEST(images_that_are_not_there_are_said_so),
     };

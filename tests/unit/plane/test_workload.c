@@ -141,6 +141,29 @@ static void the_other_kinds_get_where_they_belong(void **state)
     }
 }
 
+static void a_claim_that_is_larger_grows_for_a_while(void **state)
+{
+    (void)state;
+    static const char size[] = "{.status.capacity.storage}";
+    json_t *o =
+        parse("{\"kind\":\"PersistentVolumeClaim\",\"metadata\":{\"name\":\"x\",\"uid\":"
+              "\"u\",\"generation\":2},\"spec\":{\"resources\":{\"requests\":{\"storage\":"
+              "\"2Gi\"}}},\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":\"1Gi\"}}}");
+    uint64_t next;
+    struct workload_view view = view_at(0);
+    assert_false(workload_settled(WORKLOAD_CLAIM, o));
+    assert_true(workload_look(WORKLOAD_CLAIM, o, &view, &next));
+    assert_true(object_condition_true(o, "Resizing") && next == T0 + DELAY);
+    assert_slice(json_text(object_path(o, SLICE("{.status.phase}"))), "Bound");
+    assert_slice(json_text(object_path(o, slice_of(size))), "1Gi");
+    view = view_at(DELAY);
+    assert_true(workload_look(WORKLOAD_CLAIM, o, &view, &next));
+    assert_slice(json_text(object_path(o, slice_of(size))), "2Gi");
+    assert_null(object_condition(o, "Resizing"));
+    assert_true(workload_settled(WORKLOAD_CLAIM, o));
+    json_decref(o);
+}
+
 static void children_have_stable_names_and_follow_the_template(void **state)
 {
     (void)state;
@@ -351,6 +374,7 @@ int main(void)
         cmocka_unit_test(a_deployment_rolls_out_after_its_delay),
         cmocka_unit_test(an_image_that_is_not_there_never_becomes_ready),
         cmocka_unit_test(the_other_kinds_get_where_they_belong),
+        cmocka_unit_test(a_claim_that_is_larger_grows_for_a_while),
         cmocka_unit_test(children_have_stable_names_and_follow_the_template),
         cmocka_unit_test(schedules_are_due_when_cron_says),
         cmocka_unit_test(a_cron_job_starts_a_job_for_the_minute),

@@ -237,6 +237,40 @@ static void what_has_volumes_keeps_its_form(void **state)
                &f->err, ERR_UNPROCESSABLE, may);
 }
 
+/* As a cluster's controllers do. */
+static void bind_claim(struct fixture *f, const char *patch)
+{
+    assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE, patch), &f->err);
+    struct admit_request request = request_of(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
+                                              tree(f, "{'status':{'phase':'Bound'}}"));
+    request.sub = ADMIT_STATUS;
+    assert_ok(write_request(f, &request), &f->err);
+}
+
+static void claims_of_a_class_that_is_fixed_do_not_grow(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const classes[] = {"fixed-disks", ""};
+    for (size_t i = 0; i < 2; i++) {
+        char body[256];
+        (void)snprintf(body, sizeof body,
+                       "{'spec':{'storageClassName':'%s','resources':{'requests':{'storage':'1Gi'"
+                       "}}}}",
+                       classes[i]);
+        assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_APPLY, body), &f->err);
+        bind_claim(f, "{'spec':{'volumeName':'v'}}");
+        assert_err(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
+                            "{'spec':{'resources':{'requests':{'storage':'2Gi'}}}}"),
+                   &f->err, ERR_FORBIDDEN,
+                   "is forbidden: only dynamically provisioned pvc can be resized and the "
+                   "storageclass that provisions the pvc must support resize");
+        assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
+                           "{'spec':{'resources':{'requests':{'storage':'1024Mi'}}}}"),
+                  &f->err);
+        f->stored = false;
+    }
+}
+
 static void claims_grow_and_change_no_more(void **state)
 {
     struct fixture *f = *state;
@@ -244,8 +278,12 @@ static void claims_grow_and_change_no_more(void **state)
                        "{'spec':{'storageClassName':'slow','resources':{'requests':{'storage':"
                        "'1Gi'}}}}"),
               &f->err);
+    assert_err(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
+                        "{'spec':{'resources':{'requests':{'storage':'2Gi'}}}}"),
+               &f->err, ERR_UNPROCESSABLE, "for bound claims");
+    bind_claim(f, "{'spec':{'volumeName':'v'}}");
     assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
-                       "{'spec':{'volumeName':'v','resources':{'requests':{'storage':'2Gi'}}}}"),
+                       "{'spec':{'resources':{'requests':{'storage':'2Gi'}}}}"),
               &f->err);
     assert_err(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
                         "{'spec':{'resources':{'requests':{'storage':'1Gi'}}}}"),
@@ -271,6 +309,7 @@ int main(void)
         T(fields_that_kubernetes_has_not),
         T(what_has_volumes_keeps_its_form),
         T(claims_grow_and_change_no_more),
+        T(claims_of_a_class_that_is_fixed_do_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
