@@ -157,8 +157,8 @@ enum snapshot_index {
     SNAPSHOT_BY_MEMBER,     /* Rendered of what is in cells: "PROJECT/ENVIRONMENT/PLANE/CLUSTER" */
     SNAPSHOT_BY_CLUSTER,    /* Rendered, over all namespaces: "PLANE/CLUSTER" */
     SNAPSHOT_BY_DEPENDENCY, /* Release: each component that it depends on */
-    SNAPSHOT_BY_TYPE,       /* Component, Resource, over all namespaces: spec.type's name; Rendered:
-                             * "cell", if it is one */
+    SNAPSHOT_BY_TYPE,       /* Component, Resource, over all namespaces: the type that it names, by
+                             * either field; Rendered: "cell", if it is one */
     SNAPSHOT_BY_TEMPLATE,   /* Environment, over all namespaces */
     SNAPSHOT_INDEX_COUNT
 };

@@ -14,6 +14,7 @@ static const struct {
 } scalars[] = {
     {SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, {"project", NULL}},
     {SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, {"type", NULL}},
+    {SNAPSHOT_COMPONENT, SNAPSHOT_BY_TYPE, {"componentType", "name"}},
     {SNAPSHOT_PROJECT, SNAPSHOT_BY_PIPELINE, {"deploymentPipeline", NULL}},
     {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_PLANE, {"dataPlane", NULL}},
     {SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_TEMPLATE, {"template", NULL}},
@@ -34,6 +35,7 @@ static const struct {
     {SNAPSHOT_RENDERED, SNAPSHOT_BY_PLANE, {"dataPlane", NULL}},
     {SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, {"project", NULL}},
     {SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, {"type", NULL}},
+    {SNAPSHOT_RESOURCE, SNAPSHOT_BY_TYPE, {"resourceType", "name"}},
     {SNAPSHOT_RESOURCE_RELEASE, SNAPSHOT_BY_RESOURCE, {"owner", "resourceName"}},
     {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
     {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, {"owner", "resourceName"}},

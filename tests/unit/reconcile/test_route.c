@@ -161,6 +161,34 @@ static void a_type_of_cells_concerns_cells_and_environments(void **state)
     assert_int_equal(f->told_ms[SNAPSHOT_BINDING], NOT_TOLD);
 }
 
+/* By its short name and in full: what is told of a type reaches all that are of it. */
+static void a_type_concerns_whoever_names_it(void **state)
+{
+    static const struct {
+        enum snapshot_kind of;
+        enum snapshot_kind type;
+        const char *full;
+    } named[] = {
+        {SNAPSHOT_COMPONENT, SNAPSHOT_TYPE, "componentType"},
+        {SNAPSHOT_COMPONENT, SNAPSHOT_CLUSTER_TYPE, "componentType"},
+        {SNAPSHOT_RESOURCE, SNAPSHOT_RESOURCE_TYPE, "resourceType"},
+        {SNAPSHOT_RESOURCE, SNAPSHOT_CLUSTER_RESOURCE_TYPE, "resourceType"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(named) / sizeof(*named); i++) {
+        put(f, named[i].of, json_pack("{s:s}", "type", "web"), NULL);
+        change(f, named[i].type, true);
+        assert_int_equal(f->told_ms[named[i].of], 0);
+        put(f, named[i].of,
+            json_pack("{s:s, s:{s:s}}", "type", "other", named[i].full, "name", "web"), NULL);
+        change(f, named[i].type, true);
+        assert_int_equal(f->told_ms[named[i].of], 0);
+        put(f, named[i].of, json_pack("{s:s}", "type", "other"), NULL);
+        change(f, named[i].type, true);
+        assert_int_equal(f->told_ms[named[i].of], NOT_TOLD);
+    }
+}
+
 /* The trait that every component of OpenChoreo's has is not in its release. */
 static void a_trait_of_all_concerns_what_is_rendered(void **state)
 {
@@ -194,6 +222,7 @@ int main(void)
         T(why_a_resource_is_not_released_is_told_to_its_users),
         T(an_own_status_waits_and_an_own_spec_does_not),
         T(a_type_of_cells_concerns_cells_and_environments),
+        T(a_type_concerns_whoever_names_it),
         T(an_organization_concerns_its_environments),
         T(a_trait_of_all_concerns_what_is_rendered),
     };
