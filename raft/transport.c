@@ -178,6 +178,9 @@ void transport_remove_peer(struct transport *t, const char *name)
 
 bool transport_all_can(const struct transport *t, uint32_t features)
 {
+    if ((t->config.features & features) != features) {
+        return false;
+    }
     LIST_FOREACH(link, &t->peers)
     {
         const struct peer *p = CONTAINER_OF(link, struct peer, link);

@@ -94,8 +94,8 @@ int transport_set_peer(struct transport *t, const char *name, const char *addres
 /* Hangs up and refuses it from now on. */
 void transport_remove_peer(struct transport *t, const char *name);
 bool transport_connected(const struct transport *t, const char *peer);
-/* Has every peer there is said of itself that it can all of that? One that has not been heard since
- * this process began has not. */
+/* Can this node, and has every peer there is said of itself that it can, all of that? One that has
+ * not been heard since this process began has not. */
 bool transport_all_can(const struct transport *t, uint32_t features);
 
 /* Copied. False: dropped, the peer is unknown, not connected or too slow. */

@@ -127,7 +127,7 @@ static int start_transport(struct node_impl *n, struct err *err)
         .client_tls = n->client_tls,
         .ops = &node__transport_ops,
         .user = n,
-        .features = NODE_READS_COMPRESSED,
+        .features = NODE_READS_COMPRESSED & ~n->config.denied_features,
     };
     return transport_open(&config, &n->transport, err);
 }

@@ -90,6 +90,7 @@ struct node_config {
     uint32_t housekeeping_ms;  /* between looks at what can be compacted; 0: 30 s */
     uint32_t trailing_entries; /* kept in the log behind a checkpoint; 0: 4096 */
     uint32_t checkpoint_ms;    /* between checkpoints of a changing database; 0: 10 s */
+    uint32_t denied_features;  /* told to peers as what this program cannot do: tests of upgrades */
     const struct clock *clock; /* NULL: the system's */
     const struct node_hooks *hooks; /* NULL: nobody reconciles. Borrowed until stopped */
     /* Is the resource cluster-scoped? Any thread. NULL: the kind registry decides. */

@@ -78,7 +78,7 @@ struct sync {
     struct err err;
     uint64_t version; /* of the write, the object, the list */
     char body[256];   /* of the object read */
-    char names[4096]; /* of the objects listed: "ns/name@version " each */
+    char names[4096]; /* of the objects listed: "ns/name " each */
     size_t rows;
 };
 

@@ -27,7 +27,7 @@ static void do_submit(void *arg)
 
 int put(struct cluster *c, size_t i, struct write w, uint64_t *version)
 {
-    char body[512];
+    char body[2048];
     char id[37];
     crypto_uuid(id);
     const char *resource = w.resource != NULL ? w.resource : "configmaps";
