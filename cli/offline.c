@@ -187,13 +187,30 @@ static bool is_needed(const struct offline *o, const json_t *component)
     return needed;
 }
 
+/* Whether a component has its release, and is bound: after that it only gathers how it is in its
+ * environments, over and over. */
+static bool is_done(enum snapshot_kind kind, const json_t *component)
+{
+    bool done =
+        kind == SNAPSHOT_COMPONENT && json_at(component, "status", "latestRelease", NULL) != NULL;
+    size_t i;
+    json_t *condition;
+    json_array_foreach(json_at(component, "status", "conditions", NULL), i, condition)
+    {
+        struct slice type = json_text_at(condition, "type");
+        bool gathered = slice_eq_cstr(type, READY) || slice_eq_cstr(type, PROGRESSING);
+        done = done && (gathered || slice_eq_cstr(json_text_at(condition, "status"), "True"));
+    }
+    return done;
+}
+
 static bool is_wanted(void *user, enum snapshot_kind kind, const json_t *object)
 {
     const struct offline *o = user;
     const char *only = o->options->environment;
     const char *there = o->options->cluster;
     if (kind != SNAPSHOT_RENDERED) {
-        return is_needed(o, object);
+        return is_needed(o, object) && !(o->judged && is_done(kind, object));
     }
     return o->chosen &&
            offline__chosen(o, SNAPSHOT_COMPONENT, object_ns(object),

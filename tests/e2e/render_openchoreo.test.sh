@@ -184,6 +184,7 @@ if not_argos <<<"$all" | grep -e note: -e samples; then
     echo "FAILED: something of them was left out"
     failures=$((failures + 1))
 fi
+check "and nothing is wrong with them" c validate "${everything[@]}" --strict && says "manifests are valid"
 for component in demo-app github-issue-reporter greeter-service react-starter; do
     check "$component is there" grep -q "^default *$component " <<<"$all"
 done
