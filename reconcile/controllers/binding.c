@@ -68,8 +68,9 @@ static bool is_of_the_project(struct work *w)
     }
     return fail(w, true, "ProjectOfAnother",
                 "spec.owner.projectName is \"%.*s\", but component \"%.*s\" is one of project "
-                "\"%.*s\"",
-                SLICE_ARG(w->project), SLICE_ARG(w->component), SLICE_ARG(m.project));
+                "\"%.*s\": delete the binding to take it from \"%.*s\", with its volumes there",
+                SLICE_ARG(w->project), SLICE_ARG(w->component), SLICE_ARG(m.project),
+                SLICE_ARG(w->project));
 }
 
 static bool find_place(struct work *w)

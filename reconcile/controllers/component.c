@@ -291,17 +291,16 @@ static bool bind(struct work *w)
         spec_text(before, "releaseName").len == 0 ||
         (!slice_eq(latest, w->release) &&
          !openchoreo_release_pinned(w->s, w->entry->ns, w->entry->name, w->first, &w->plan->arena));
-    bool moved = !slice_eq(owner_text(before, "projectName"), w->membership.project);
-    if (!binding->deleting && (follow || moved)) {
+    /* One of a project that the component has left stays what it is: its volumes would go with it.
+     */
+    bool ours = slice_eq(owner_text(before, "projectName"), w->membership.project);
+    if (!binding->deleting && follow && ours) {
         json_t *edit = plan_edit(w->plan, w->s, binding);
         json_t *spec = json_object_get(edit, "spec");
-        if (follow) {
-            json_object_set_new(spec, "releaseName", json_str(w->release));
-            json_object_del(spec, "reason");
-            json_object_del(spec, "releaseSet");
-            binding_requested_by(edit, promotion_last_author(&w->plan->arena, w->component));
-        }
-        json_object_set(spec, "owner", json_object_get(wanted, "owner"));
+        json_object_set_new(spec, "releaseName", json_str(w->release));
+        json_object_del(spec, "reason");
+        json_object_del(spec, "releaseSet");
+        binding_requested_by(edit, promotion_last_author(&w->plan->arena, w->component));
     }
     json_decref(wanted);
     condition_drop(w->edit, "Bound");
