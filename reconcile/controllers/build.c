@@ -1,14 +1,16 @@
-/* build.c: the newest run that went well decides.
+/* build.c: the newest run that went well decides, unless an older one is wanted again.
  *
  * A run that is newer than the one whose image is used takes its place once it succeeds; one that
  * fails changes nothing but the condition. What was used is kept in status.build, so that it stays
  * when its run is deleted. Newer means made later, not ended later: of two builds that overtake
- * each other the later commit stays. */
+ * each other the later commit stays. A component that comes to name, or a branch that comes back
+ * to, what was built before has that run chosen again, as if it had been made now. */
 #include "reconcile/controllers/build.h"
 
 #include <stdlib.h>
 
 #include "reconcile/controllers/build_allowed.h"
+#include "reconcile/controllers/promotion.h"
 #include "reconcile/controllers/run_test.h"
 #include "reconcile/controllers/workflow_run.h"
 
@@ -19,6 +21,7 @@ struct work {
     const struct snapshot_entry *entry;
     const json_t *component;
     const json_t *project;
+    const json_t *git; /* its source */
     struct slice project_name;
     json_t *edit;
     struct plan *plan;
@@ -76,28 +79,105 @@ static bool is_phase(const json_t *run, const char *phase)
     return slice_eq_cstr(json_text(json_at(run, "status", "phase", NULL)), phase);
 }
 
-/* The newest that went well takes its place in status.build. */
-static void note_newest(struct work *w)
+/* ---- which of them ---- */
+
+/* What the component names, or its branch is at; empty: that is not known. */
+static struct slice wanted_by(const struct work *w)
 {
-    const json_t *known = json_at(w->component, "status", "build", NULL);
-    for (size_t i = w->run_count; i-- > 0;) {
-        const json_t *run = snapshot_tree(w->s, w->runs[i]);
-        struct slice image = json_text(json_at(run, "status", "image", NULL));
-        if (!is_phase(run, RUN_SUCCEEDED) || image.len == 0) {
-            continue;
-        }
-        if (slice_cmp(made_at(run), json_text_at(known, "at")) >= 0) {
-            json_t *build = json_pack("{s:o, s:o, s:o}", "run", json_str(w->runs[i]->name), "image",
-                                      json_str(image), "at", json_str(made_at(run)));
-            struct slice commit = json_text(json_at(run, "status", "commit", NULL));
-            if (commit.len > 0) {
-                json_object_set_new(build, "commit", json_str(commit));
-            }
-            status_set(w->edit, "build", build);
-        }
-        break;
+    struct slice commit = json_text_at(w->git, "commit");
+    struct slice tag = json_text_at(w->git, "tag");
+    if (commit.len > 0 || tag.len > 0) {
+        return commit.len > 0 ? commit : tag;
     }
-    const json_t *build = json_at(w->edit, "status", "build", NULL);
+    return json_text_at(plan_source_of(w->component, json_text_at(w->git, "repository"),
+                                       json_text_at(w->git, "branch")),
+                        "commit");
+}
+
+/* One may be no more than how the other begins. */
+static bool same_commit(struct slice a, struct slice b)
+{
+    enum { TOLD_MIN = 7 };
+    return a.len >= TOLD_MIN && b.len >= TOLD_MIN &&
+           (slice_starts_with(a, b) || slice_starts_with(b, a));
+}
+
+static bool is_of(const json_t *run, struct slice wanted)
+{
+    const json_t *git = json_at(run, "spec", "source", "git", NULL);
+    return slice_eq(json_text_at(git, "tag"), wanted) ||
+           same_commit(json_text_at(git, "commit"), wanted) ||
+           same_commit(json_text(json_at(run, "status", "commit", NULL)), wanted);
+}
+
+static bool made_image(const json_t *run)
+{
+    return is_phase(run, RUN_SUCCEEDED) && json_text(json_at(run, "status", "image", NULL)).len > 0;
+}
+
+static void take(struct work *w, const struct snapshot_entry *e, json_t *at)
+{
+    const json_t *run = snapshot_tree(w->s, e);
+    struct slice commit = json_text(json_at(run, "status", "commit", NULL));
+    json_t *build = json_pack("{s:o, s:o, s:o}", "run", json_str(e->name), "image",
+                              json_str(json_text(json_at(run, "status", "image", NULL))), "at", at);
+    if (commit.len > 0) {
+        json_object_set_new(build, "commit", json_str(commit));
+    }
+    status_set(w->edit, "build", build);
+}
+
+/* What is wanted changed to what was built before: that build comes back, and what was made until
+ * now does not take its place. */
+static bool take_wanted(struct work *w, const json_t *known, struct slice wanted)
+{
+    struct slice before = json_text_at(known, "wanted");
+    size_t i = w->run_count;
+    if (before.len == 0 || wanted.len == 0 || slice_eq(before, wanted)) {
+        return false;
+    }
+    while (i > 0 && !(made_image(snapshot_tree(w->s, w->runs[i - 1])) &&
+                      is_of(snapshot_tree(w->s, w->runs[i - 1]), wanted))) {
+        i--;
+    }
+    if (i > 0) {
+        take(w, w->runs[i - 1], promotion_time(w->s->now_ms));
+    }
+    return i > 0;
+}
+
+/* Whether what is used was chosen later than it was made. */
+static bool chosen_again(const struct work *w, const json_t *known)
+{
+    const json_t *run = snapshot_get(w->s, SNAPSHOT_RUN, w->entry->ns, json_text_at(known, "run"));
+    return run != NULL && slice_cmp(made_at(run), json_text_at(known, "at")) < 0;
+}
+
+/* The newest that went well takes its place in status.build. */
+static void take_newest(struct work *w, const json_t *known)
+{
+    size_t i = w->run_count;
+    while (i > 0 && !made_image(snapshot_tree(w->s, w->runs[i - 1]))) {
+        i--;
+    }
+    const json_t *run = i > 0 ? snapshot_tree(w->s, w->runs[i - 1]) : NULL;
+    int order = slice_cmp(made_at(run), json_text_at(known, "at"));
+    if (run != NULL && (order > 0 || (order == 0 && !chosen_again(w, known)))) {
+        take(w, w->runs[i - 1], json_str(made_at(run)));
+    }
+}
+
+static void choose(struct work *w)
+{
+    struct slice wanted = wanted_by(w);
+    const json_t *known = json_at(w->component, "status", "build", NULL);
+    if (!take_wanted(w, known, wanted)) {
+        take_newest(w, known);
+    }
+    json_t *build = json_at(w->edit, "status", "build", NULL);
+    if (build != NULL && wanted.len > 0) {
+        json_object_set_new(build, "wanted", json_str(wanted));
+    }
     w->out->image = arena_copy(&w->plan->arena, json_text_at(build, "image"));
     w->out->run = arena_copy(&w->plan->arena, json_text_at(build, "run"));
 }
@@ -105,10 +185,10 @@ static void note_newest(struct work *w)
 /* ---- making the first ---- */
 
 /* It has autoBuild, and a source that is no tag and no commit. */
-static bool follows(const struct work *w, const json_t *git)
+static bool follows(const struct work *w)
 {
     return json_is_true(json_at(w->component, "spec", "autoBuild", NULL)) &&
-           json_text_at(git, "commit").len == 0 && json_text_at(git, "tag").len == 0;
+           json_text_at(w->git, "commit").len == 0 && json_text_at(w->git, "tag").len == 0;
 }
 
 /* What the branch that it follows was found to be. */
@@ -146,13 +226,13 @@ struct slice build_make_run(const struct snapshot *s, struct plan *plan,
     return name;
 }
 
-static bool make_run(struct work *w, const json_t *git)
+static bool make_run(struct work *w)
 {
     const struct workflow_run_request request = {.component = w->component,
                                                  .project = w->project,
                                                  .project_name = w->project_name,
-                                                 .commit = follows(w, git) ? followed_commit(w)
-                                                                           : SLICE(""),
+                                                 .commit =
+                                                     follows(w) ? followed_commit(w) : SLICE(""),
                                                  .triggered_by = SLICE("component")};
     struct slice name = build_make_run(w->s, w->plan, &request);
     if (name.len == 0) {
@@ -167,14 +247,14 @@ static bool make_run(struct work *w, const json_t *git)
 /* Without a word of the component's, the first build comes by itself; with autoBuild, also that of
  * every commit or tag that it comes to name. One that follows a branch is built once it is known
  * what that is; new commits of it are tracking.h's. */
-static bool wants_run(const struct work *w, const json_t *git)
+static bool wants_run(const struct work *w)
 {
     const json_t *automatic = json_at(w->component, "spec", "autoBuild", NULL);
     bool first = w->run_count == 0 && w->out->image.len == 0;
     if (json_is_false(automatic)) {
         return false;
     }
-    if (follows(w, git)) {
+    if (follows(w)) {
         return first && followed_commit(w).len > 0;
     }
     return first || json_is_true(automatic);
@@ -190,10 +270,31 @@ static void tell(struct work *w, const char *reason, const char *message)
     w->out->message = message;
 }
 
+/* A sentence about what the component names, if no run was ever made of it; or nothing. */
+static const char *not_built(const struct work *w)
+{
+    struct slice wanted = follows(w) ? (struct slice){0} : wanted_by(w);
+    const json_t *build = json_at(w->edit, "status", "build", NULL);
+    bool known = wanted.len == 0 || same_commit(json_text_at(build, "commit"), wanted) ||
+                 json_is_true(json_at(w->component, "spec", "autoBuild", NULL));
+    for (size_t i = 0; !known && i < w->run_count; i++) {
+        known = is_of(snapshot_tree(w->s, w->runs[i]), wanted);
+    }
+    return known ? ""
+                 : arena_printf(&w->plan->arena,
+                                "; of \"%.*s\", which it names, there is no build: choreo build "
+                                "%.*s",
+                                SLICE_ARG(wanted), SLICE_ARG(w->entry->name));
+}
+
 static void report(struct work *w)
 {
     struct arena *arena = &w->plan->arena;
     const json_t *newest = w->run_count > 0 ? snapshot_tree(w->s, w->runs[w->run_count - 1]) : NULL;
+    if (slice_cmp(made_at(newest), json_text(json_at(w->edit, "status", "build", "at", NULL))) <
+        0) {
+        newest = NULL; /* what is used was chosen since: nothing is under way */
+    }
     struct slice name = object_name(newest);
     struct slice message = json_text(json_at(newest, "status", "message", NULL));
     if (newest == NULL && w->out->image.len == 0) {
@@ -211,8 +312,8 @@ static void report(struct work *w)
                           SLICE_ARG(message.len > 0 ? message : SLICE("is being started"))));
     } else {
         tell(w, BUILT,
-             arena_printf(arena, "run \"%.*s\" made %.*s", SLICE_ARG(w->out->run),
-                          SLICE_ARG(w->out->image)));
+             arena_printf(arena, "run \"%.*s\" made %.*s%s", SLICE_ARG(w->out->run),
+                          SLICE_ARG(w->out->image), not_built(w)));
     }
 }
 
@@ -274,15 +375,15 @@ bool build_plan(const struct snapshot *s, const struct snapshot_entry *component
         build_unused(edit);
         return false;
     }
+    w.git = json_object_get(source, "git");
     find_runs(&w);
-    note_newest(&w);
+    choose(&w);
     delete_old(&w);
     report(&w);
     const char *why = forbidden(s, plan, w.component);
     if (why != NULL) {
         tell(&w, "WorkflowNotAllowed", why);
-    } else if (wants_run(&w, json_object_get(source, "git")) &&
-               make_run(&w, json_object_get(source, "git"))) {
+    } else if (wants_run(&w) && make_run(&w)) {
         out->reason = "Building";
         out->message = "its first build is being started";
     }
