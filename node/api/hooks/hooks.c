@@ -26,7 +26,8 @@
 
 #define PREFIX "/webhooks/v1/namespaces/"
 
-enum { NOTED_EVERY_MS = 60 * 1000, PAGE = 200 };
+/* A run is named by its commit, and by what was thrown away for it: so many characters. */
+enum { NOTED_EVERY_MS = 60 * 1000, PAGE = 200, OVER_SHOWN = 7 };
 
 struct delivery {
     struct api_call *call;
@@ -293,7 +294,9 @@ static void match(struct delivery *d, const json_t *component)
                                                      .project_name = project,
                                                      .branch = push->branch,
                                                      .commit = push->commit,
-                                                     .triggered_by = d->subject.user};
+                                                     .triggered_by = d->subject.user,
+                                                     .suffix =
+                                                         slice_sub(push->over, 0, OVER_SHOWN)};
         d->too_many = d->too_many || json_array_size(d->runs) == HOOK_RUNS_MAX;
         if (!d->too_many) {
             json_array_append_new(d->runs, workflow_run_of(&request));

@@ -138,6 +138,13 @@ static struct hook_push *push_new(struct hook_payload *out)
     return push;
 }
 
+/* It was at `before`, and threw that away. */
+static void set_over(struct hook_push *push, struct slice before, bool forced)
+{
+    bool known = forced && git_commit_valid(before) && !is_zero(before);
+    push->over = known ? before : (struct slice){0};
+}
+
 /* Do the lists of commits hold every file, as far as can be told? */
 static bool all_files(const json_t *commits, struct slice after)
 {
@@ -169,6 +176,7 @@ static int read_github(const json_t *body, struct hook_payload *out, struct err 
     push->commit = json_text_at(body, "after");
     push->deleted = json_is_true(json_object_get(body, "deleted")) || is_zero(push->commit);
     push->commits = json_object_get(body, "commits");
+    set_over(push, json_text_at(body, "before"), json_is_true(json_object_get(body, "forced")));
     push->files_known = !json_is_true(json_object_get(body, "created")) &&
                         !json_is_true(json_object_get(body, "forced")) &&
                         !is_zero(json_text_at(body, "before")) &&
@@ -196,6 +204,9 @@ static int read_gitlab(const json_t *body, struct hook_payload *out, struct err 
     push->deleted = is_zero(json_text_at(body, "after"));
     push->commits = json_object_get(body, "commits");
     json_int_t total = json_integer_value(json_object_get(body, "total_commits_count"));
+    /* It does not say that it was forced; one that brings no commit goes back. */
+    set_over(push, json_text_at(body, "before"),
+             total == 0 && json_array_size(push->commits) == 0 && json_is_array(push->commits));
     push->files_known = !is_zero(json_text_at(body, "before")) &&
                         total == (json_int_t)json_array_size(push->commits) &&
                         all_files(push->commits, push->commit);
@@ -221,6 +232,8 @@ static int read_bitbucket_cloud(const json_t *body, struct hook_payload *out, st
         push->tag = tag ? name : push->tag;
         push->branch = tag ? push->branch : name;
         push->commit = json_text(json_at(now, "target", "hash", NULL));
+        set_over(push, json_text(json_at(change, "old", "target", "hash", NULL)),
+                 json_is_true(json_object_get(change, "forced")));
         if (!push->deleted && !git_ref_valid(name)) {
             return incomplete(HOOK_BITBUCKET, "push.changes[].new.name", err);
         }

@@ -203,6 +203,21 @@ static void test_what_is_not_known_to_be_untouched_is_built(void **state)
     assert_answer(d, 200, "no component with spec.autoBuild follows");
 }
 
+/* The newest run decides: what was built before is built again when a branch goes back to it. */
+static void test_a_branch_that_goes_back_is_built_again(void **state)
+{
+    struct door *d = *state;
+    const char *back = GITHUB("refs/heads/main", ",\"forced\":true,\"commits\":[]");
+    make_world(d);
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", CHANGED("web/x")));
+    assert_answer(d, 200, "\"run\":\"web-build-0123456789ab\"");
+    deliver_github(d, SECRET, "push", back);
+    assert_answer(d, 200, "\"run\":\"web-build-0123456789ab-89abcde\"");
+    assert_false(says(d, "was there"));
+    deliver_github(d, SECRET, "push", back);
+    assert_answer(d, 200, "\"message\":\"0 made, 2 were there, 0 refused\"");
+}
+
 static void test_branches_tags_and_deletions(void **state)
 {
     struct door *d = *state;
@@ -246,6 +261,12 @@ static void test_gitlab(void **state)
     assert_false(says(d, "api-build"));
     deliver(d, HOOK("gitlab"), "x-gitlab-token: " SECRET "\r\n" GITLAB_HEADERS, GITLAB("25"));
     assert_answer(d, 200, "api-build-0123456789ab");
+#define GITLAB_BACK                                                                                \
+    "{\"object_kind\":\"push\",\"ref\":\"refs/heads/main\",\"before\":\"" OTHER                    \
+    "\",\"after\":\"" COMMIT "\",\"checkout_sha\":\"" COMMIT "\",\"total_commits_count\":0"        \
+    ",\"commits\":[],\"project\":{\"git_http_url\":\"https://github.com/acme/shop.git\"}}"
+    deliver(d, HOOK("gitlab"), "x-gitlab-token: " SECRET "\r\n" GITLAB_HEADERS, GITLAB_BACK);
+    assert_answer(d, 200, "\"run\":\"api-build-0123456789ab-89abcde\"");
     deliver(d, HOOK("gitlab"), "x-gitlab-token: " SECRET "x\r\n" GITLAB_HEADERS, GITLAB("1"));
     assert_answer(d, 401, "not signed");
     deliver(d, HOOK("gitlab"), GITLAB_HEADERS, GITLAB("1"));
@@ -281,6 +302,13 @@ static void test_bitbucket(void **state)
                       "\"toHash\":\"" COMMIT "\"}],\"repository\":{\"links\":{\"clone\":[{\"href\":"
                       "\"ssh://git@github.com/acme/shop.git\"}]}}}");
     assert_answer(d, 200, "dev-build-0123456789ab");
+    deliver_bitbucket(
+        d, "repo:push",
+        "{\"push\":{\"changes\":[{\"forced\":true,\"new\":{\"type\":\"branch\",\"name\":\"main\","
+        "\"target\":{\"hash\":\"" COMMIT "\"}},\"old\":{\"target\":{\"hash\":\"" OTHER
+        "\"}}}]},\"repository\":{\"links\":{\"html\":{\"href\":"
+        "\"https://github.com/acme/shop\"}}}}");
+    assert_answer(d, 200, "\"run\":\"api-build-0123456789ab-89abcde\"");
     deliver_bitbucket(d, "diagnostics:ping", "{\"test\":true}");
     assert_answer(d, 202, "ignored: diagnostics:ping");
 }
@@ -394,6 +422,7 @@ int main(void)
         TEST(test_a_push_builds_what_it_changes),
         TEST(test_a_second_delivery_makes_nothing),
         TEST(test_what_is_not_known_to_be_untouched_is_built),
+        TEST(test_a_branch_that_goes_back_is_built_again),
         TEST(test_branches_tags_and_deletions),
         TEST(test_an_event_that_is_no_text),
         TEST(test_gitlab),
