@@ -87,6 +87,7 @@ static void stamp_project(const struct admit_request *request, struct admit_resu
 static void stamp_release(const struct admit_request *request, struct admit_result *result)
 {
     annotation_keep(result, PROMOTION_AUTHORS);
+    annotation_keep(result, PROMOTION_AUTHORS_BEFORE);
     if (result->before == NULL) {
         promotion_add_author(result->object, request->author->user, true);
     }

@@ -178,15 +178,20 @@ struct slice promotion_last_healthy(const json_t *binding)
 
 /* ---- who ---- */
 
-static json_t *authors_of(const json_t *object)
+static json_t *names_in(const json_t *object, const char *annotation)
 {
     json_t *list = NULL;
-    struct slice text = object_annotation(object, PROMOTION_AUTHORS);
+    struct slice text = object_annotation(object, annotation);
     if (text.len == 0 || json_parse(text, &list, NULL) != 0 || !json_is_array(list)) {
         json_decref(list);
         return json_array();
     }
     return list;
+}
+
+static json_t *authors_of(const json_t *object)
+{
+    return names_in(object, PROMOTION_AUTHORS);
 }
 
 static size_t index_of(const json_t *list, struct slice text)
@@ -198,12 +203,22 @@ static size_t index_of(const json_t *list, struct slice text)
     return i;
 }
 
-bool promotion_is_author(const json_t *object, struct slice user)
+static bool is_named(const json_t *object, const char *annotation, struct slice user)
 {
-    json_t *list = authors_of(object);
+    json_t *list = names_in(object, annotation);
     bool found = user.len > 0 && index_of(list, user) < json_array_size(list);
     json_decref(list);
     return found;
+}
+
+bool promotion_is_author(const json_t *object, struct slice user)
+{
+    return is_named(object, PROMOTION_AUTHORS, user);
+}
+
+bool promotion_is_author_before(const json_t *release, struct slice user)
+{
+    return is_named(release, PROMOTION_AUTHORS_BEFORE, user);
 }
 
 struct slice promotion_last_author(struct arena *arena, const json_t *object)
@@ -218,9 +233,9 @@ struct slice promotion_last_author(struct arena *arena, const json_t *object)
     return last;
 }
 
-void promotion_add_author(json_t *object, struct slice user, bool fresh)
+static void add_name(json_t *object, const char *annotation, struct slice user, bool fresh)
 {
-    json_t *list = fresh ? json_array() : authors_of(object);
+    json_t *list = fresh ? json_array() : names_in(object, annotation);
     struct buf text = {0};
     (void)json_array_remove(list, index_of(list, user)); /* the latest is last */
     if (json_array_size(list) >= PROMOTION_AUTHORS_MAX) {
@@ -228,9 +243,14 @@ void promotion_add_author(json_t *object, struct slice user, bool fresh)
     }
     json_array_append_new(list, json_str(user));
     json_canonical(list, &text);
-    object_set_annotation(object, PROMOTION_AUTHORS, buf_slice(&text));
+    object_set_annotation(object, annotation, buf_slice(&text));
     buf_free(&text);
     json_decref(list);
+}
+
+void promotion_add_author(json_t *object, struct slice user, bool fresh)
+{
+    add_name(object, PROMOTION_AUTHORS, user, fresh);
 }
 
 void promotion_add_authors(json_t *object, const json_t *from)
@@ -243,6 +263,25 @@ void promotion_add_authors(json_t *object, const json_t *from)
         promotion_add_author(object, json_text(author), false);
     }
     json_decref(list);
+}
+
+bool promotion_inherit_authors(json_t *next, const json_t *gone)
+{
+    static const char *const told[] = {PROMOTION_AUTHORS_BEFORE, PROMOTION_AUTHORS};
+    bool added = false;
+    for (size_t k = 0; k < sizeof(told) / sizeof(told[0]); k++) {
+        json_t *list = names_in(gone, told[k]);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            struct slice author = json_text(json_array_get(list, i));
+            if (author.len > 0 && !promotion_is_author(next, author) &&
+                !promotion_is_author_before(next, author)) {
+                add_name(next, PROMOTION_AUTHORS_BEFORE, author, false);
+                added = true;
+            }
+        }
+        json_decref(list);
+    }
+    return added;
 }
 
 bool promotion_is_released(const json_t *component)

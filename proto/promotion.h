@@ -19,6 +19,8 @@
 /* Of a Component or Resource: a JSON array of who changed its spec since its last release. Of a
  * release: whose changes it holds. */
 #define PROMOTION_AUTHORS "choreo.dev/authors"
+/* Of a release, likewise: whose changes those before it held that are not there any more. */
+#define PROMOTION_AUTHORS_BEFORE "choreo.dev/authors-before"
 /* Of a binding: who bound its release there; absent: the control plane. */
 #define PROMOTION_REQUESTED_BY "choreo.dev/requested-by"
 
@@ -90,6 +92,13 @@ void promotion_add_author(json_t *object, struct slice user, bool fresh);
 
 /* Adds the authors that `from` names to those of object. */
 void promotion_add_authors(json_t *object, const json_t *from);
+
+/* Whether user is an author of what was before a release (PROMOTION_AUTHORS_BEFORE). */
+bool promotion_is_author_before(const json_t *release, struct slice user);
+/* Has `next` tell of all authors that `gone`, the release before it, tells of. False: it does so
+ * already, and is as it was. */
+bool promotion_inherit_authors(json_t *next, const json_t *gone);
+
 /* Is the spec of a Component or Resource, as it is, in a release? The next change begins with new
  * authors. */
 bool promotion_is_released(const json_t *component);

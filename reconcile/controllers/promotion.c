@@ -196,7 +196,8 @@ static bool brings_work_of(const struct gate *g, struct slice user)
         const json_t *one = snapshot_tree(g->s, all[i]);
         struct slice created = created_of(one);
         if (!slice_eq(all[i]->name, runs) && slice_cmp(created, since) >= 0 &&
-            slice_cmp(created, until) <= 0 && promotion_is_author(one, user)) {
+            slice_cmp(created, until) <= 0 &&
+            (promotion_is_author(one, user) || promotion_is_author_before(one, user))) {
             return true;
         }
     }

@@ -3,6 +3,7 @@
  * A release goes when no binding uses it (it is asked for, deployed, or what a rollback would go
  * back to) nor a set that is not over, and it is not among the newest RELEASES_KEPT of its
  * component. With its component, it goes by its ownerReference. */
+#include "reconcile/controllers/authors.h"
 #include "reconcile/controllers/release_set.h"
 #include "reconcile/controllers/rollout.h"
 
@@ -14,11 +15,8 @@ static struct slice created_of(const struct snapshot *s, const struct snapshot_e
 }
 
 static size_t newer(const struct snapshot *s, const struct snapshot_entry *entry,
-                    struct slice component, struct plan *plan)
+                    const struct snapshot_entry *const *all, size_t count)
 {
-    const struct snapshot_entry **all;
-    size_t count = snapshot_list(s, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, entry->ns, component,
-                                 &plan->arena, &all);
     if (count <= RELEASES_KEPT) {
         return 0;
     }
@@ -81,8 +79,11 @@ void release_plan(const struct snapshot *s, const struct snapshot_entry *entry, 
     }
     const json_t *latest =
         json_at(snapshot_tree(s, component), "status", "latestRelease", "name", NULL);
-    if (!slice_eq(json_text(latest), entry->name) && newer(s, entry, name, plan) >= RELEASES_KEPT &&
+    const struct snapshot_entry **all;
+    count = snapshot_list(s, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, entry->ns, name, &plan->arena,
+                          &all);
+    if (!slice_eq(json_text(latest), entry->name) && newer(s, entry, all, count) >= RELEASES_KEPT &&
         !is_in_a_set(s, release, &plan->arena)) {
-        plan_delete(plan, entry);
+        authors_prune(s, entry, all, count, plan);
     }
 }

@@ -9,6 +9,7 @@
  * changed parameter gets to a production database unless somebody promotes it. A binding is never
  * taken away because nothing needs it any more: there is data behind it, and who wants that gone
  * says so. */
+#include "reconcile/controllers/authors.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/release.h"
 #include "render/resource_release.h"
@@ -271,7 +272,7 @@ static void trim_releases(struct work *w)
         }
     }
     if (unused > RELEASES_KEPT) {
-        plan_delete(w->plan, oldest);
+        authors_prune(w->s, oldest, all, count, w->plan);
     }
 }
 

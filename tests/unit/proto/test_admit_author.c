@@ -16,6 +16,7 @@ static int write_as(struct fixture *f, const char *user, const char *kind, enum 
 }
 
 #define AUTHORS ".metadata.annotations['choreo.dev/authors']"
+#define BEFORE ".metadata.annotations['choreo.dev/authors-before']"
 #define REQUESTED_BY ".metadata.annotations['choreo.dev/requested-by']"
 
 static void change(struct fixture *f, const char *user, const char *image)
@@ -362,6 +363,27 @@ static void a_release_of_the_control_planes_says_nothing(void **state)
     assert_string_equal(stored_at(f, ".metadata.annotations"), "{'a':'b'}");
 }
 
+/* What it tells of releases that are gone holds whatever is sent. */
+static void a_release_keeps_the_authors_before_it(void **state)
+{
+    struct fixture *f = *state;
+    json_t *o = tree(f, RELEASE(",'choreo.dev/authors':'[\\'bob\\']'"));
+    assert_true(promotion_inherit_authors(
+        o, tree(f, "{'metadata':{'annotations':{'choreo.dev/authors':'[\\'carol\\']'}}}")));
+    struct admit_request request = request_of(f, "release", ADMIT_CREATE, o);
+    request.system = true;
+    assert_ok(write_request(f, &request), &f->err);
+    assert_string_equal(stored_at(f, BEFORE), "'[\\'carol\\']'");
+    assert_ok(write_as(f, "carol", "release", ADMIT_UPDATE, ADMIT_MAIN,
+                       RELEASE(",'choreo.dev/authors-before':'[]'")),
+              &f->err);
+    assert_string_equal(stored_at(f, BEFORE), "'[\\'carol\\']'");
+    assert_ok(write_as(f, "carol", "release", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'metadata':{'annotations':null}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, BEFORE), "'[\\'carol\\']'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +406,7 @@ int main(void)
         TEST(the_control_plane_says_itself_whose_it_is),
         TEST(a_release_that_a_client_wrote_says_so),
         TEST(a_release_of_the_control_planes_says_nothing),
+        TEST(a_release_keeps_the_authors_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,27 @@ static void authors_are_whole_names(void **state)
                                      SLICE("no list")));
 }
 
+static void authors_are_inherited_once(void **state)
+{
+    struct fixture *f = *state;
+    json_t *gone = tree(f, "{'metadata':{}}");
+    json_t *next = tree(f, "{'metadata':{}}");
+    assert_false(promotion_inherit_authors(next, gone));
+    promotion_add_author(gone, SLICE("alice"), true);
+    promotion_add_author(gone, SLICE("bob"), false);
+    promotion_add_author(next, SLICE("bob"), true);
+    assert_true(promotion_inherit_authors(next, gone));
+    assert_false(promotion_inherit_authors(next, gone));
+    assert_true(promotion_is_author_before(next, SLICE("alice")));
+    assert_false(promotion_is_author_before(next, SLICE("bob")));
+    assert_false(promotion_is_author(next, SLICE("alice")));
+    json_t *last = tree(f, "{'metadata':{}}");
+    assert_true(promotion_inherit_authors(last, next));
+    assert_true(promotion_is_author_before(last, SLICE("alice")));
+    assert_true(promotion_is_author_before(last, SLICE("bob")));
+    assert_false(promotion_is_author_before(last, SLICE("")));
+}
+
 static void groups_approve_and_administrators_by_default(void **state)
 {
     struct fixture *f = *state;
@@ -138,6 +159,7 @@ int main(void)
         TEST(it_starts_where_nothing_leads_to),
         TEST(what_cannot_be_is_refused_and_says_why),
         TEST(authors_are_whole_names),
+        TEST(authors_are_inherited_once),
         TEST(groups_approve_and_administrators_by_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,44 @@
+/* authors.c: see authors.h. Most often the next release has the same authors, and nothing is
+ * written but the deletion. */
+#include "reconcile/controllers/authors.h"
+
+#include "proto/promotion.h"
+
+static struct slice created_of(const struct snapshot *s, const struct snapshot_entry *e)
+{
+    return json_text(json_at(snapshot_tree(s, e), "metadata", "creationTimestamp", NULL));
+}
+
+static bool is_newer(const struct snapshot *s, const struct snapshot_entry *a,
+                     const struct snapshot_entry *b)
+{
+    int order = slice_cmp(created_of(s, a), created_of(s, b));
+    return order > 0 || (order == 0 && slice_cmp(a->name, b->name) > 0);
+}
+
+/* The oldest of those that are newer, and stay. */
+static const struct snapshot_entry *next_of(const struct snapshot *s,
+                                            const struct snapshot_entry *release,
+                                            const struct snapshot_entry *const *all, size_t count)
+{
+    const struct snapshot_entry *next = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!all[i]->deleting && is_newer(s, all[i], release) &&
+            (next == NULL || is_newer(s, next, all[i]))) {
+            next = all[i];
+        }
+    }
+    return next;
+}
+
+void authors_prune(const struct snapshot *s, const struct snapshot_entry *release,
+                   const struct snapshot_entry *const *all, size_t count, struct plan *plan)
+{
+    const struct snapshot_entry *next = next_of(s, release, all, count);
+    if (next != NULL &&
+        promotion_inherit_authors(plan_edit(plan, s, next), snapshot_tree(s, release))) {
+        plan_requeue(plan, 1);
+    } else {
+        plan_delete(plan, release);
+    }
+}
