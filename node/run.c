@@ -203,6 +203,13 @@ static int start_reconciler(struct run *r, struct err *err)
     return r->config.reconcile ? reconciler_start(&r->reconciler, &config, err) : 0;
 }
 
+/* Ours sees to objects of all resources. */
+static bool everything(struct slice resource)
+{
+    (void)resource;
+    return true;
+}
+
 static void prepare_api(struct run *r)
 {
     const struct quota_limits limits = {
@@ -228,7 +235,7 @@ static void prepare_api(struct run *r)
                                       .validate = check_object,
                                       .quota = &r->quota,
                                       .strangers = &r->strangers,
-                                      .collected = r->config.reconcile,
+                                      .collected = r->config.reconcile ? everything : NULL,
                                       .name = "choreod",
                                       .grpc = grpc_accept,
                                       .grpc_user = &r->grpc,

@@ -169,6 +169,7 @@ static void prepare_api(struct program *p)
                                       .logs = &p->logs.source,
                                       .expressions = &expressions_cel,
                                       .auth = &p->auth,
+                                      .collected = workload_is_one,
                                       .name = "choreo-plane",
                                       .user = p};
     api_init(&p->api, &config);

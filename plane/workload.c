@@ -29,6 +29,15 @@ const char *const workload_resources[WORKLOAD_KINDS] = {
     [WORKLOAD_ARGO] = "workflows.argoproj.io",
 };
 
+bool workload_is_one(struct slice resource)
+{
+    size_t i = 0;
+    while (i < WORKLOAD_KINDS && !slice_eq_cstr(resource, workload_resources[i])) {
+        i++;
+    }
+    return i < WORKLOAD_KINDS;
+}
+
 bool workload_matches(const char *pattern, struct slice text)
 {
     const char *p = pattern;

@@ -28,6 +28,7 @@ enum workload_kind {
 
 /* GroupResources: "deployments.apps", ... */
 extern const char *const workload_resources[WORKLOAD_KINDS];
+bool workload_is_one(struct slice resource);
 
 enum { WORKLOAD_PODS_MAX = 50, WORKLOAD_NODES = 3 };
 

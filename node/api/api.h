@@ -59,8 +59,9 @@ struct api_config {
                         struct arena *arena, struct subject *subject, struct err *err);
     /* As admit_request's: for every write of every door. NULL: schemas say all. */
     void (*validate)(const json_t *object, struct causes *causes);
-    struct log_source *logs;   /* of the log subresource; borrowed; NULL: none is served */
-    bool collected;            /* as admit_request's: a garbage collector runs on this state */
+    struct log_source *logs; /* of the log subresource; borrowed; NULL: none is served */
+    /* As admit_request's: does a garbage collector see to objects of the resource? NULL: none. */
+    bool (*collected)(struct slice resource);
     const struct clock *clock; /* NULL: the system's */
     const char *name;          /* of the program, in /version and default field managers */
     uint32_t timeout_ms;       /* of one request to the backend; 0: 30 s */

@@ -287,7 +287,8 @@ static void fill_admit(struct gate_write *w, struct admit_request *r)
         .create_on_update = w->create_on_update,
         .validate = w->api->config.validate,
         .validation = w->validation,
-        .collected = w->api->config.collected,
+        .collected =
+            w->api->config.collected != NULL && w->api->config.collected(w->kind->resource),
         .author = &w->author,
         .expressions = w->api->config.expressions,
         .now_ms = w->api->clock->wall_ms(w->api->clock),

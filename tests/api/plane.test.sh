@@ -70,6 +70,8 @@ spec:
   template:
     metadata: {labels: {app: db}}
     spec: {containers: [{name: c, image: postgres}]}
+  volumeClaimTemplates:
+  - {metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
 ---
 apiVersion: batch/v1
 kind: Job
@@ -104,6 +106,20 @@ check "a rollout ends" k rollout status deploy/web --timeout=10s && says "succes
 check "conditions" k wait --for=condition=Available deploy/web --timeout=5s
 check "a job completes" k wait --for=condition=Complete job/once --timeout=5s
 check "stateful sets" k rollout status sts/db --timeout=10s
+check "their volumes" k wait --for=jsonpath='{.status.capacity.storage}'=1Gi pvc/data-db-0 pvc/data-db-1 --timeout=5s
+check "volumes that grow" k patch pvc data-db-0 --type merge \
+    -p '{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}'
+check "for a while" k wait --for=jsonpath='{.status.capacity.storage}'=2Gi pvc/data-db-0 --timeout=5s
+refuse "volumes that shrink" k patch pvc data-db-0 --type merge \
+    -p '{"spec": {"resources": {"requests": {"storage": "1Gi"}}}}'
+check "a pod's uid" k get pod db-0 -o 'jsonpath={.metadata.uid}' && uid=$out
+check "orphans" k delete sts db --cascade=orphan --timeout=10s
+check "that stay" k get pod db-0 -o 'jsonpath={.metadata.uid} {.metadata.ownerReferences}' && says "$uid"
+check "and belong to nobody" test "${out#* }" = ""
+check "a set made again" k apply --server-side -f "$DIR/rest.yaml"
+check "that takes them up" k wait --for=jsonpath='{.metadata.ownerReferences[0].kind}'=StatefulSet pod/db-0 --timeout=5s
+check "as they are" k get pod db-0 -o 'jsonpath={.metadata.uid}' && says "$uid"
+check "and their volumes" k get pvc data-db-0 -o 'jsonpath={.spec.resources.requests.storage}' && says 2Gi
 check "replica sets and pods" k get rs,pods && says replicaset.apps/web- pod/web- pod/db-0 Running
 check "a load balancer's address" k get svc lb -o 'jsonpath={.status.loadBalancer.ingress[0].ip}' &&
     says 203.0.113.
