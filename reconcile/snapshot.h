@@ -195,6 +195,8 @@ struct world_object {
     enum world_health health;
     const char *message; /* why it is not healthy; "" */
     const char *pods;    /* what its pods say of that; NULL: they were not asked, or nothing */
+    const char *volumes; /* how far those are that grow; "": as large as asked; NULL: none grew */
+    bool volumes_open;   /* some grew, and how far is not known yet */
     const char *status;  /* of a resource's object: its status as JSON; NULL: not known */
     bool has_replicas;   /* of a workload: how many are wanted, and ready */
     uint32_t replicas;

@@ -29,6 +29,8 @@
 #define DRIVER_ANNOTATION_EPOCH "choreo.dev/epoch"       /* cluster id/incarnation/shard/term */
 #define DRIVER_ANNOTATION_RELEASE "choreo.dev/release"   /* NAMESPACE/NAME of the RenderedRelease */
 #define DRIVER_ANNOTATION_REVISION "choreo.dev/revision" /* hash of what it was rendered to */
+/* Of a StatefulSet that was made again so that its volumes may grow: "data from 1Gi to 5Gi". */
+#define DRIVER_ANNOTATION_GROWN "choreo.dev/volumes-grown"
 
 struct epoch {
     const char *cluster; /* cluster id */
@@ -66,6 +68,10 @@ struct driver_seen {
     bool has_replicas; /* of a workload: how many are wanted, and ready */
     uint32_t replicas;
     uint32_t ready_replicas;
+    char
+        *volumes; /* how far those are that grow; "": as large as asked; NULL: none grew, or open */
+    bool volumes_open;         /* it was made so that they may grow, and not asked for them yet */
+    bool volumes_asked;        /* private: they were, or are */
     bool pods_asked;           /* private: they are, again and again */
     uint32_t settled_replicas; /* private: those that were ready when it was healthy last */
     uint64_t at;               /* private: which sight of all this was */
@@ -120,6 +126,7 @@ struct driver_op {
     bool look_first;        /* APPLY: after a conflict: what is remembered may be stale */
     const json_t *resource; /* DELETE: {group, version, kind, namespace, name, uid}; borrowed.
                                Done with 0 once the object is gone, not only marked. */
+    bool orphans;           /* DELETE: by that uid alone, and what it owns stays */
     void *user;
     void (*done)(struct driver_op *op, int rc, const struct err *err);
     /* results */

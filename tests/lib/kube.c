@@ -24,7 +24,9 @@ static const struct route routes[] = {
     {"/api/v1", "v1", "ResourceQuota", "resourcequotas", true},
     {"/api/v1", "v1", "LimitRange", "limitranges", true},
     {"/api/v1", "v1", "ServiceAccount", "serviceaccounts", true},
+    {"/api/v1", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true},
     {"/apis/apps/v1", "apps/v1", "Deployment", "deployments", true},
+    {"/apis/apps/v1", "apps/v1", "StatefulSet", "statefulsets", true},
     {"/apis/batch/v1", "batch/v1", "CronJob", "cronjobs", true},
     {"/apis/autoscaling/v2", "autoscaling/v2", "HorizontalPodAutoscaler",
      "horizontalpodautoscalers", true},
@@ -110,10 +112,11 @@ static void stamp(struct kube *k, json_t *object)
     }
 }
 
-/* What a Deployment's controller would say. */
+/* What the controller of a Deployment or StatefulSet would say. */
 static void run(struct kube *k, json_t *object)
 {
-    if (strcmp(kube__text(object, "kind", NULL), "Deployment") != 0) {
+    const char *kind = kube__text(object, "kind", NULL);
+    if (strcmp(kind, "Deployment") != 0 && strcmp(kind, "StatefulSet") != 0) {
         return;
     }
     json_t *replicas = json_at(object, "spec", "replicas", NULL);
@@ -122,6 +125,9 @@ static void run(struct kube *k, json_t *object)
     json_t *status = json_pack("{s:O, s:I, s:I, s:I}", "observedGeneration",
                                json_at(object, "metadata", "generation", NULL), "replicas", there,
                                "updatedReplicas", there, "availableReplicas", there);
+    if (kind[0] == 'S') {
+        json_object_set_new(status, "readyReplicas", json_integer(there));
+    }
     if (k->stuck) {
         json_object_set_new(status, "conditions",
                             json_pack("[{s:s, s:s, s:s, s:s}]", "type", "Progressing", "status",
@@ -290,7 +296,12 @@ static void serve_delete(struct kube_conn *c, const struct kube_request *r, cons
     const json_t *p = json_object_get(options, "preconditions");
     const char *uid = json_string_value(json_object_get(p, "uid"));
     const char *version = json_string_value(json_object_get(p, "resourceVersion"));
+    bool orphans = strcmp(kube__text(options, "propagationPolicy", NULL), "Orphan") == 0;
     note(k, r, key, uid != NULL && version != NULL);
+    if (orphans) {
+        k->log.len--;
+        buf_add_cstr(&k->log, " orphans\n");
+    }
     if (there == NULL) {
         kube__answer_status(c, 404, "not found");
     } else if (violates(there, uid != NULL ? uid : "", version != NULL ? version : "")) {

@@ -9,7 +9,8 @@
  * how many there are, they are said again, until an autoscaler says another number.
  *
  * What of a StatefulSet or a claim stays as it was made is compared before anything is sent
- * (frozen.h): they are always got first.
+ * (frozen.h): they are always got first. If all that differs is that volumes are to be larger, they
+ * grow (growth.h), and the StatefulSet is made again.
  *
  * The GET is spared for what lives in a namespace, all of whose objects are ours, while a watch
  * shows that there is no such object.
@@ -26,6 +27,7 @@
 
 #include "proto/object.h"
 #include "reconcile/drivers/kubernetes/frozen.h"
+#include "reconcile/drivers/kubernetes/growth.h"
 #include "reconcile/drivers/kubernetes/live.h"
 #include "render/run.h"
 
@@ -37,6 +39,7 @@ struct apply {
     char *uid; /* NULL: to be created */
     char *version;
     int64_t replicas; /* that are kept; less than 0: none */
+    struct buf grown; /* what of its volumes, if it is made again for that */
 };
 
 static void finish(struct apply *a, int rc, const struct err *err)
@@ -44,6 +47,7 @@ static void finish(struct apply *a, int rc, const struct err *err)
     struct driver_op *op = a->op;
     lookup_free(&a->lookup);
     buf_free(&a->key);
+    buf_free(&a->grown);
     free(a->uid);
     free(a->version);
     free(a);
@@ -94,6 +98,9 @@ static json_t *stamped(const struct apply *a)
     json_object_set_new(annotations, DRIVER_ANNOTATION_EPOCH, json_str(buf_slice(&a->c->epoch)));
     json_object_set_new(annotations, DRIVER_ANNOTATION_RELEASE, json_string(a->op->release));
     json_object_set_new(annotations, DRIVER_ANNOTATION_REVISION, json_string(a->op->revision));
+    if (a->grown.len > 0) {
+        json_object_set_new(annotations, DRIVER_ANNOTATION_GROWN, json_str(buf_slice(&a->grown)));
+    }
     mark_pods(a, body, shard);
     if (a->replicas >= 0) {
         json_object_set_new(copied_child(body, "spec"), "replicas", json_integer(a->replicas));
@@ -182,6 +189,46 @@ static int refuse_anothers(struct apply *a, struct slice release, struct err *er
                    SLICE_ARG(neighbour ? slice_sub(release, ns + 1, SIZE_MAX) : SLICE("")));
 }
 
+static void on_room(void *user, int rc, const struct err *err, uint64_t retry_after_ms)
+{
+    struct apply *a = user;
+    a->op->retry_after_ms = retry_after_ms;
+    if (rc != 0) {
+        finish(a, rc, err);
+    } else {
+        send_patch(a);
+    }
+}
+
+/* What was there goes; what is not said of it stays as it was: an autoscaler's number. */
+static void grow(struct apply *a, const json_t *live)
+{
+    const json_t *replicas = json_at(live, "spec", "replicas", NULL);
+    if (live_may_keep_replicas(a->op->manifest) && json_is_integer(replicas)) {
+        a->replicas = json_integer_value(replicas);
+    }
+    growth_note(live, a->op->manifest, &a->grown);
+    growth_start(a->c, live, a->op->manifest, a->op->release, a, on_room);
+}
+
+/* What is there is ours, or nobody's. */
+static void apply_to(struct apply *a, const json_t *live)
+{
+    struct err kept;
+    bool grows = false;
+    int rc = frozen_check(live, a->op->manifest, &grows, &kept);
+    if (rc != 0) {
+        finish(a, rc, &kept);
+    } else if (grows) {
+        grow(a, live);
+    } else {
+        a->uid = slice_dup(object_uid(live));
+        a->version = slice_dup(json_text(json_at(live, "metadata", "resourceVersion", NULL)));
+        (void)live_kept_replicas(live, a->op->manifest, &a->replicas);
+        send_patch(a);
+    }
+}
+
 static void on_get(struct request *r, int rc, const struct err *err)
 {
     struct apply *a = r->user;
@@ -208,16 +255,7 @@ static void on_get(struct request *r, int rc, const struct err *err)
         finish(a, refuse_anothers(a, release, &theirs), &theirs);
         return;
     }
-    struct err kept;
-    rc = frozen_check(r->tree, a->op->manifest, &kept);
-    if (rc != 0) {
-        finish(a, rc, &kept);
-        return;
-    }
-    a->uid = slice_dup(object_uid(r->tree));
-    a->version = slice_dup(json_text(json_at(r->tree, "metadata", "resourceVersion", NULL)));
-    (void)live_kept_replicas(r->tree, a->op->manifest, &a->replicas);
-    send_patch(a);
+    apply_to(a, r->tree);
 }
 
 static void on_kind(struct lookup *l, int rc, const struct err *err)

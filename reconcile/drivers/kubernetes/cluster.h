@@ -72,7 +72,7 @@ struct request {
     uint64_t retry_after_ms;
 };
 
-enum body_type { BODY_NONE, BODY_JSON, BODY_APPLY };
+enum body_type { BODY_NONE, BODY_JSON, BODY_APPLY, BODY_MERGE };
 
 struct request *request_new(struct driver_cluster *c, const char *method, struct slice path,
                             void *user,
@@ -133,6 +133,9 @@ void pod_look(struct driver_cluster *c, struct slice key, struct driver_seen *se
 /* "pod web-1, container main: ImagePullBackOff: no such image" of the first in a PodList that says
  * why it does not come up; appends nothing if none does. */
 void pod_trouble(const json_t *pods, struct buf *out);
+/* Asks how far the volumes of a StatefulSet have got that was made so that they grow. */
+void volume_look(struct driver_cluster *c, struct slice key, struct driver_seen *seen,
+                 const json_t *live);
 void pod_looks_free(struct driver_cluster *c);
 
 /* ---- cluster.c ---- */

@@ -61,26 +61,59 @@ static const char *other_member(const json_t *live, const json_t *manifest,
 
 /* ---- StatefulSets ---- */
 
-/* The first template that asks for a volume of another size, with nothing else about it changed. */
-static const json_t *resized(const json_t *live, const json_t *manifest, struct slice *was)
+enum { SAME, LARGER, SMALLER };
+
+static int compare_sizes(const json_t *before, const json_t *after)
 {
-    const json_t *before = json_object_get(spec_of(live), "volumeClaimTemplates");
-    const json_t *after = json_object_get(spec_of(manifest), "volumeClaimTemplates");
-    for (size_t i = 0; i < json_array_size(after); i++) {
-        const json_t *claim = json_array_get(after, i);
-        const json_t *old = json_array_get(before, i);
-        *was = size_of(old);
-        if (was->len > 0 && size_of(claim).len > 0 &&
-            slice_eq(object_name(old), object_name(claim)) &&
-            !live_satisfies(json_object_get(spec_of(old), "resources"),
-                            json_object_get(spec_of(claim), "resources"))) {
-            return claim;
-        }
+    schema_nano was;
+    schema_nano wanted;
+    if (!slice_eq(object_name(before), object_name(after)) ||
+        !schema_quantity(size_of(before), &was) || !schema_quantity(size_of(after), &wanted)) {
+        return SAME;
     }
-    return NULL;
+    return was < wanted ? LARGER : was > wanted ? SMALLER : SAME;
 }
 
-static int check_set(const json_t *live, const json_t *manifest, struct err *err)
+static json_t *templates_of(const json_t *set)
+{
+    return json_object_get(spec_of(set), "volumeClaimTemplates");
+}
+
+/* live as it would be with larger volumes where manifest wants them, a new tree; *smaller: the
+ * first template that asks for less, or NULL. */
+static json_t *grown(const json_t *live, const json_t *manifest, const json_t **smaller)
+{
+    json_t *copy = json_deep_copy(live);
+    *smaller = NULL;
+    for (size_t i = 0; i < json_array_size(templates_of(manifest)); i++) {
+        const json_t *after = json_array_get(templates_of(manifest), i);
+        json_t *before = json_array_get(templates_of(copy), i);
+        int size = compare_sizes(before, after);
+        *smaller = size == SMALLER && *smaller == NULL ? after : *smaller;
+        if (size == LARGER) {
+            json_object_set_new(json_at(before, "spec", "resources", "requests", NULL), "storage",
+                                json_str(size_of(after)));
+        }
+    }
+    return copy;
+}
+
+static int refuse_smaller(const json_t *live, const json_t *manifest, const json_t *smaller,
+                          struct err *err)
+{
+    size_t i = 0;
+    while (json_array_get(templates_of(manifest), i) != smaller) {
+        i++;
+    }
+    return err_set(err, ERR_UNPROCESSABLE,
+                   "a volume does not shrink: \"%.*s\" is %.*s, and %.*s is asked "
+                   "for: set its size back",
+                   SLICE_ARG(object_name(smaller)),
+                   SLICE_ARG(size_of(json_array_get(templates_of(live), i))),
+                   SLICE_ARG(size_of(smaller)));
+}
+
+static int check_set(const json_t *live, const json_t *manifest, bool *grows, struct err *err)
 {
     static const char *const free_keys[] = {"replicas",
                                             "ordinals",
@@ -89,30 +122,26 @@ static int check_set(const json_t *live, const json_t *manifest, struct err *err
                                             "revisionHistoryLimit",
                                             "minReadySeconds",
                                             "persistentVolumeClaimRetentionPolicy"};
-    const char *key = other_member(live, manifest, free_keys, sizeof free_keys / sizeof *free_keys);
-    struct slice name = object_name(manifest);
-    struct slice was = {0};
-    const json_t *claim = key == NULL ? NULL : resized(live, manifest, &was);
-    if (key == NULL) {
+    const size_t count = sizeof free_keys / sizeof *free_keys;
+    const json_t *smaller;
+    if (other_member(live, manifest, free_keys, count) == NULL) {
         return 0;
     }
-    if (claim == NULL) {
-        return err_set(err, ERR_UNPROCESSABLE,
-                       "StatefulSet %.*s: spec.%s cannot be changed once it is there: set it back, "
-                       "or delete the StatefulSet (kubectl delete statefulset %.*s -n %.*s "
-                       "--cascade=orphan leaves its pods and volumes), and it is made anew",
-                       SLICE_ARG(name), key, SLICE_ARG(name), SLICE_ARG(object_ns(manifest)));
+    json_t *larger = grown(live, manifest, &smaller);
+    const char *key = other_member(larger, manifest, free_keys, count);
+    json_decref(larger);
+    if (smaller != NULL) {
+        return refuse_smaller(live, manifest, smaller, err);
     }
-    return err_set(
-        err, ERR_UNPROCESSABLE,
-        "StatefulSet %.*s: the size of volume \"%.*s\" is %.*s and cannot be made %.*s through "
-        "it: set it back; or, where the storage class lets volumes grow, set that in the "
-        "PersistentVolumeClaims %.*s-%.*s-0 and so on, then kubectl delete statefulset %.*s -n "
-        "%.*s "
-        "--cascade=orphan: it is made anew around its pods and volumes",
-        SLICE_ARG(name), SLICE_ARG(object_name(claim)), SLICE_ARG(was), SLICE_ARG(size_of(claim)),
-        SLICE_ARG(object_name(claim)), SLICE_ARG(name), SLICE_ARG(name),
-        SLICE_ARG(object_ns(manifest)));
+    if (key == NULL) {
+        *grows = true;
+        return 0;
+    }
+    return err_set(err, ERR_UNPROCESSABLE,
+                   "spec.%s cannot be changed once it is there: set it back, "
+                   "or delete the StatefulSet (kubectl delete statefulset %.*s -n %.*s "
+                   "--cascade=orphan leaves its pods and volumes), and it is made anew",
+                   key, SLICE_ARG(object_name(manifest)), SLICE_ARG(object_ns(manifest)));
 }
 
 /* ---- claims ---- */
@@ -121,32 +150,30 @@ static int check_claim(const json_t *live, const json_t *manifest, struct err *e
 {
     static const char *const free_keys[] = {"resources", "volumeAttributesClassName"};
     const char *key = other_member(live, manifest, free_keys, 2);
-    struct slice name = object_name(manifest);
     if (key != NULL) {
         return err_set(
             err, ERR_UNPROCESSABLE,
-            "PersistentVolumeClaim %.*s: spec.%s cannot be changed once it is there: set "
-            "it back, or give the volume another name, by which a new and empty one is "
-            "made",
-            SLICE_ARG(name), key);
+            "spec.%s cannot be changed once it is there: set it back, or give the volume another "
+            "name, by which a new and empty one is made",
+            key);
     }
     schema_nano before;
     schema_nano after;
     if (schema_quantity(size_of(live), &before) && schema_quantity(size_of(manifest), &after) &&
         after < before) {
         return err_set(err, ERR_UNPROCESSABLE,
-                       "PersistentVolumeClaim %.*s: a volume does not shrink: it is %.*s, and %.*s "
-                       "is asked for: set its size back, or give it another name, by which a new "
-                       "and empty one is made",
-                       SLICE_ARG(name), SLICE_ARG(size_of(live)), SLICE_ARG(size_of(manifest)));
+                       "a volume does not shrink: it is %.*s, and %.*s is asked for: set its size "
+                       "back, or give it another name, by which a new and empty one is made",
+                       SLICE_ARG(size_of(live)), SLICE_ARG(size_of(manifest)));
     }
     return 0;
 }
 
-int frozen_check(const json_t *live, const json_t *manifest, struct err *err)
+int frozen_check(const json_t *live, const json_t *manifest, bool *grows, struct err *err)
 {
     struct slice kind = object_kind(manifest);
-    return slice_eq_cstr(kind, "StatefulSet")             ? check_set(live, manifest, err)
+    *grows = false;
+    return slice_eq_cstr(kind, "StatefulSet")             ? check_set(live, manifest, grows, err)
            : slice_eq_cstr(kind, "PersistentVolumeClaim") ? check_claim(live, manifest, err)
                                                           : 0;
 }

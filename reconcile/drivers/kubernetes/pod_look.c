@@ -1,15 +1,20 @@
-/* pod_look.c: why a workload does not come up: its pods are asked.
+/* pod_look.c: why a workload does not come up: its pods are asked; and how far volumes have grown:
+ * its claims are.
  *
  * A Deployment says that so many of its replicas are available, and its pods why not: an image that
  * cannot be pulled, a container that ends at once, no node with room. Pods are not watched, there
  * are too many that are well. Those of a workload that has not come up within some seconds are
  * listed, and again after ever longer times until it has. A cluster that does not allow it is not
- * told of: then there is only what the workload says itself. */
+ * told of: then there is only what the workload says itself.
+ *
+ * Claims are watched as little. Those of a StatefulSet that says that it was made so that they grow
+ * are listed at once, and again until each has what it asked for. */
 #include "reconcile/drivers/kubernetes/cluster.h"
 
 #include <stdlib.h>
 
 #include "proto/object.h"
+#include "reconcile/drivers/kubernetes/growth.h"
 
 enum {
     LOOK_AFTER_MS = 5 * 1000,
@@ -26,9 +31,11 @@ struct pod_look {
     char *key;
     char *uid;
     char *path;
+    json_t *set; /* whose claims are asked; NULL: pods are */
     uint64_t due_ms;
     uint64_t wait_ms;
     bool asking;
+    bool over; /* there is nothing more to ask */
 };
 
 static bool is_on_its_way(struct slice reason)
@@ -89,6 +96,7 @@ static void look_free(struct pod_look *l)
     free(l->key);
     free(l->uid);
     free(l->path);
+    json_decref(l->set);
     free(l);
 }
 
@@ -113,7 +121,31 @@ static void tell(const struct pod_look *l, const struct driver_seen *s)
     }
 }
 
-static void on_pods(struct request *r, int rc, const struct err *err)
+/* Notes what pods say now; true if it was something else before. */
+static bool note_pods(struct driver_seen *s, const struct buf *text)
+{
+    bool same = text->len == 0 ? s->pods == NULL
+                               : s->pods != NULL && slice_eq_cstr(buf_slice(text), s->pods);
+    if (!same) {
+        free(s->pods);
+        s->pods = text->len > 0 ? slice_dup(buf_slice(text)) : NULL;
+    }
+    return !same;
+}
+
+/* The same of volumes; all having what they asked for is worth saying too. */
+static bool note_volumes(struct driver_seen *s, const struct buf *text)
+{
+    bool same = s->volumes != NULL && slice_eq_cstr(buf_slice(text), s->volumes);
+    if (!same) {
+        free(s->volumes);
+        s->volumes = slice_dup(buf_slice(text));
+    }
+    s->volumes_open = false;
+    return !same;
+}
+
+static void on_answer(struct request *r, int rc, const struct err *err)
 {
     struct pod_look *l = r->user;
     struct driver_seen *s = seen_of(l);
@@ -122,18 +154,31 @@ static void on_pods(struct request *r, int rc, const struct err *err)
     l->asking = false;
     l->wait_ms = l->wait_ms * 2 < LOOK_MAX_MS ? l->wait_ms * 2 : LOOK_MAX_MS;
     l->due_ms = loop_now_ms(l->c->config.loop) + l->wait_ms;
-    if (rc != 0 || s == NULL || s->health == HEALTH_HEALTHY) {
+    if (rc != 0 || s == NULL) {
         return;
     }
-    pod_trouble(r->tree, &text);
-    bool same = text.len == 0 ? s->pods == NULL
-                              : s->pods != NULL && slice_eq_cstr(buf_slice(&text), s->pods);
-    if (!same) {
-        free(s->pods);
-        s->pods = text.len > 0 ? slice_dup(buf_slice(&text)) : NULL;
+    bool news = false;
+    if (l->set != NULL) {
+        growth_progress(l->set, json_object_get(r->tree, "items"), &text);
+        l->over = text.len == 0;
+        news = note_volumes(s, &text);
+    } else if (s->health != HEALTH_HEALTHY) {
+        pod_trouble(r->tree, &text);
+        news = note_pods(s, &text);
+    }
+    if (news) {
         tell(l, s);
     }
     buf_free(&text);
+}
+
+static bool is_over(struct pod_look *l, struct driver_seen *s)
+{
+    if (l->set == NULL && s != NULL && s->health == HEALTH_HEALTHY) {
+        s->pods_asked = false;
+        l->over = true;
+    }
+    return s == NULL || l->over;
 }
 
 static void on_tick(struct loop_timer *timer)
@@ -147,14 +192,11 @@ static void on_tick(struct loop_timer *timer)
         if (l->asking || c->closing) {
             continue;
         }
-        if (s == NULL || s->health == HEALTH_HEALTHY) {
-            if (s != NULL) {
-                s->pods_asked = false;
-            }
+        if (is_over(l, s)) {
             look_free(l);
         } else if (now_ms >= l->due_ms) {
             l->asking = true;
-            request_start(request_new(c, "GET", slice_of(l->path), l, on_pods), false);
+            request_start(request_new(c, "GET", slice_of(l->path), l, on_answer), false);
         }
     }
     if (c->look_count == 0) {
@@ -189,6 +231,23 @@ void pod_looks_init(struct driver_cluster *c)
     c->look_open = true;
 }
 
+static struct pod_look *look_add(struct driver_cluster *c, struct slice key,
+                                 const struct driver_seen *seen, struct buf *path)
+{
+    struct pod_look *l = mem_zero(sizeof(*l));
+    l->c = c;
+    l->key = slice_dup(key);
+    l->uid = slice_dup(slice_of(seen->uid));
+    l->path = buf_take(path);
+    l->wait_ms = c->config.pods_after_ms != 0 ? c->config.pods_after_ms : LOOK_AFTER_MS;
+    l->due_ms = loop_now_ms(c->config.loop) + l->wait_ms;
+    list_push_back(&c->looks, &l->link);
+    if (c->look_count++ == 0) {
+        loop_timer_start(&c->look_tick, LOOK_TICK_MS, LOOK_TICK_MS);
+    }
+    return l;
+}
+
 void pod_look(struct driver_cluster *c, struct slice key, struct driver_seen *seen,
               const json_t *live)
 {
@@ -203,18 +262,24 @@ void pod_look(struct driver_cluster *c, struct slice key, struct driver_seen *se
         buf_free(&path);
         return;
     }
-    struct pod_look *l = mem_zero(sizeof(*l));
-    l->c = c;
-    l->key = slice_dup(key);
-    l->uid = slice_dup(slice_of(seen->uid));
-    l->path = buf_take(&path);
-    l->wait_ms = c->config.pods_after_ms != 0 ? c->config.pods_after_ms : LOOK_AFTER_MS;
-    l->due_ms = loop_now_ms(c->config.loop) + l->wait_ms;
-    list_push_back(&c->looks, &l->link);
+    look_add(c, key, seen, &path);
     seen->pods_asked = true;
-    if (c->look_count++ == 0) {
-        loop_timer_start(&c->look_tick, LOOK_TICK_MS, LOOK_TICK_MS);
+}
+
+void volume_look(struct driver_cluster *c, struct slice key, struct driver_seen *seen,
+                 const json_t *live)
+{
+    struct buf path = {0};
+    if (seen->volumes_asked || object_annotation(live, DRIVER_ANNOTATION_GROWN).len == 0 ||
+        !c->look_open || c->closing || c->look_count >= LOOKS_MAX) {
+        return;
     }
+    growth_claims_path(live, &path);
+    struct pod_look *l = look_add(c, key, seen, &path);
+    l->set = json_incref((json_t *)(uintptr_t)live);
+    l->due_ms = 0;
+    seen->volumes_asked = true;
+    seen->volumes_open = true;
 }
 
 void pod_looks_free(struct driver_cluster *c)

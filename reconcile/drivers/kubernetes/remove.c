@@ -106,9 +106,10 @@ static void on_delete(struct request *r, int rc, const struct err *err)
 static void send_delete(struct removal *m, const json_t *live)
 {
     struct slice version = json_text(json_at(live, "metadata", "resourceVersion", NULL));
-    json_t *body = json_pack("{s:s, s:s, s:s, s:{s:o, s:o}}", "kind", "DeleteOptions", "apiVersion",
-                             "v1", "propagationPolicy", "Background", "preconditions", "uid",
-                             json_str(object_uid(live)), "resourceVersion", json_str(version));
+    json_t *body =
+        json_pack("{s:s, s:s, s:s, s:{s:o, s:o}}", "kind", "DeleteOptions", "apiVersion", "v1",
+                  "propagationPolicy", m->op->orphans ? "Orphan" : "Background", "preconditions",
+                  "uid", json_str(object_uid(live)), "resourceVersion", json_str(version));
     struct buf path = {0};
     buf_add(&path, buf_slice(&m->path));
     buf_add_cstr(&path, "?timeout=5s");
@@ -126,7 +127,7 @@ static bool is_ours(const struct removal *m, const json_t *live)
     bool marked =
         slice_eq_cstr(object_label(live, DRIVER_LABEL_CONTROL_PLANE), m->c->config.epoch.cluster);
     struct slice release = object_annotation(live, DRIVER_ANNOTATION_RELEASE);
-    if (marked && release.len > 0) {
+    if (marked && release.len > 0 && !m->op->orphans) {
         return slice_eq_cstr(release, m->op->release);
     }
     return slice_eq(object_uid(live), json_text_at(m->op->resource, "uid"));

@@ -62,10 +62,21 @@ void request_body(struct request *r, enum body_type type, const json_t *body)
     while (r->headers[n] != NULL) {
         n++;
     }
-    r->headers[n] = type == BODY_APPLY ? "content-type: application/apply-patch+yaml"
-                                       : "content-type: application/json";
+    static const char *const types[] = {[BODY_JSON] = "content-type: application/json",
+                                        [BODY_APPLY] = "content-type: application/apply-patch+yaml",
+                                        [BODY_MERGE] =
+                                            "content-type: application/merge-patch+json"};
+    r->headers[n] = types[type];
     json_canonical(body, &r->body);
     r->fetch.body = buf_slice(&r->body);
+}
+
+/* Kubernetes refuses with 403 also what is asked for: a quota that is used up, a volume that cannot
+ * grow. Who may not ask is told: pods is forbidden: User "x" cannot list resource "pods" ... */
+static bool is_about_who_asks(struct slice text)
+{
+    return slice_find(text, SLICE("is forbidden: ")) == SIZE_MAX ||
+           slice_find(text, SLICE("is forbidden: User ")) != SIZE_MAX;
 }
 
 int response_error(int status, struct slice body, struct err *err)
@@ -91,6 +102,7 @@ int response_error(int status, struct slice body, struct err *err)
     } else {
         text = slice_trim(slice_sub(body, 0, ERROR_TEXT_MAX));
     }
+    code = status == 403 && !is_about_who_asks(text) ? ERR_UNPROCESSABLE : code;
     err_set(err, code, "the cluster answers %d: %.*s", status, SLICE_ARG(text));
     json_decref(tree);
     return code;

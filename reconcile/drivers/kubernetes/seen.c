@@ -27,6 +27,7 @@ static void one_free(struct driver_seen *s)
     free(s->release);
     free(s->message);
     free(s->pods);
+    free(s->volumes);
     free(s->status);
     free(s);
 }
@@ -155,7 +156,12 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
     }
     bool replicas_changed = keep_replicas(s, live, health);
     news |= s->fingerprint != fingerprint || s->health != health || replicas_changed;
-    news |= replace(&s->uid, uid);
+    if (replace(&s->uid, uid)) { /* another object: what was asked was of the former */
+        news = true;
+        s->pods_asked = s->volumes_asked = s->volumes_open = false;
+        free(s->volumes);
+        s->volumes = NULL;
+    }
     replace(&s->version, version);
     news |= replace(&s->release, short_text(object_annotation(live, DRIVER_ANNOTATION_RELEASE)));
     /* Progress in numbers is told while it lasts, and is no news by itself. */
@@ -166,6 +172,7 @@ void seen_put(struct driver_cluster *c, const json_t *live, bool tell, struct dr
     s->health = health;
     s->at = ++c->sights;
     pod_look(c, buf_slice(&key), s, live);
+    volume_look(c, buf_slice(&key), s, live);
     struct driver_object object = {.key = buf_slice(&key),
                                    .release = slice_of(s->release),
                                    .uid = slice_of(s->uid),

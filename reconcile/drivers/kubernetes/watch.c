@@ -127,7 +127,10 @@ static void on_event(struct watch *w, const json_t *event)
     if (slice_eq_cstr(type, "DELETED")) {
         struct buf key = {0};
         manifest_key(object, &key);
-        seen_drop(w->c, buf_slice(&key), true);
+        const struct driver_seen *seen = seen_find(w->c, buf_slice(&key));
+        if (seen == NULL || slice_eq_cstr(object_uid(object), seen->uid)) {
+            seen_drop(w->c, buf_slice(&key), true);
+        } /* else another has come in its place already */
         buf_free(&key);
         return;
     }

@@ -12,16 +12,20 @@ static json_t *tree(const char *yaml)
     return t;
 }
 
-/* message: NULL if the cluster takes it. */
+/* message: NULL if the cluster takes it, GROWS if it does once it is made again. */
+#define GROWS "grows"
 static void check(const char *live_yaml, const char *manifest_yaml, const char *message)
 {
+    bool grows = true;
     struct err err = {0};
     json_t *live = tree(live_yaml);
     json_t *manifest = tree(manifest_yaml);
-    int rc = frozen_check(live, manifest, &err);
-    if (message == NULL) {
+    int rc = frozen_check(live, manifest, &grows, &err);
+    if (message == NULL || strcmp(message, GROWS) == 0) {
         assert_ok(rc, &err);
+        assert_int_equal(grows, message != NULL);
     } else {
+        assert_false(grows);
         assert_err(rc, &err, ERR_UNPROCESSABLE, message);
     }
     json_decref(live);
@@ -47,10 +51,38 @@ static void test_a_set_keeps_its_templates(void **state)
     check(LIVE_SET,
           "{" SET "{volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: "
           "[ReadWriteOnce], resources: {requests: {storage: 5Gi}}}}]}}",
-          "StatefulSet db: the size of volume \"data\" is 1Gi and cannot be made 5Gi through it: "
-          "set it back; or, where the storage class lets volumes grow, set that in the "
-          "PersistentVolumeClaims data-db-0 and so on, then kubectl delete statefulset db -n cell "
-          "--cascade=orphan: it is made anew around its pods and volumes");
+          GROWS);
+}
+
+#define TEMPLATE(name, size)                                                                       \
+    "{metadata: {name: " name "}, spec: {accessModes: [ReadWriteOnce], resources: {requests: "     \
+    "{storage: " size "}}}}"
+#define TWO(first, second)                                                                         \
+    "{" SET "{serviceName: a, volumeClaimTemplates: [" TEMPLATE("data", first) ", " TEMPLATE(      \
+        "log", second) "]}}"
+
+static void test_volumes_of_a_set_may_be_larger_and_not_smaller(void **state)
+{
+    (void)state;
+    check(TWO("1Gi", "1Gi"), TWO("1Gi", "3Gi"), GROWS);
+    check(TWO("1Gi", "1Gi"), TWO("2048Mi", "3Gi"), GROWS);
+    check(TWO("1Gi", "2Gi"), TWO("1Gi", "2Gi"), NULL);
+    check(TWO("1Gi", "2Gi"), TWO("5Gi", "1Gi"),
+          "a volume does not shrink: \"log\" is 2Gi, and 1Gi is asked for: set its "
+          "size back");
+    check(TWO("5Gi", "2Gi"), TWO("1Gi", "2Gi"), "\"data\" is 5Gi, and 1Gi is asked for");
+    /* Not along with something else that stays as it is. */
+    check(LIVE_SET,
+          "{" SET "{serviceName: others, volumeClaimTemplates: [" TEMPLATE("data", "5Gi") "]}}",
+          "spec.serviceName cannot be changed once it is there");
+    check(LIVE_SET, "{" SET "{volumeClaimTemplates: [" TEMPLATE("other", "5Gi") "]}}",
+          "spec.volumeClaimTemplates cannot be changed once it is there");
+    check(LIVE_SET, "{" SET "{volumeClaimTemplates: [" TEMPLATE("data", "much") "]}}",
+          "spec.volumeClaimTemplates cannot be changed once it is there");
+    check(LIVE_SET,
+          "{" SET
+          "{volumeClaimTemplates: [" TEMPLATE("data", "5Gi") ", " TEMPLATE("log", "1Gi") "]}}",
+          "spec.volumeClaimTemplates cannot be changed once it is there");
 }
 
 /* What a cluster does not show, or has its default for, is no other. */
@@ -73,9 +105,9 @@ static void test_a_set_keeps_the_rest(void **state)
         "delete statefulset db -n cell --cascade=orphan leaves its pods and volumes), and it is "
         "made anew";
     char message[512];
-    (void)snprintf(message, sizeof message, "StatefulSet db: spec.serviceName %s", told);
+    (void)snprintf(message, sizeof message, "spec.serviceName %s", told);
     check(LIVE_SET, "{" SET "{serviceName: others}}", message);
-    (void)snprintf(message, sizeof message, "StatefulSet db: spec.volumeClaimTemplates %s", told);
+    (void)snprintf(message, sizeof message, "spec.volumeClaimTemplates %s", told);
     check(LIVE_SET,
           "{" SET "{volumeClaimTemplates: [{metadata: {name: data}, spec: {storageClassName: fast, "
           "resources: {requests: {storage: 1Gi}}}}]}}",
@@ -96,10 +128,10 @@ static void test_a_claim_grows_and_nothing_else(void **state)
           "{" CLAIM "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 3Gi}}}}", NULL);
     check(LIVE_CLAIM, "{" CLAIM "{resources: {requests: {storage: 2048Mi}}}}", NULL);
     check(LIVE_CLAIM, "{" CLAIM "{resources: {requests: {storage: 1Gi}}}}",
-          "PersistentVolumeClaim web-data: a volume does not shrink: it is 2Gi, and 1Gi is asked "
+          "a volume does not shrink: it is 2Gi, and 1Gi is asked "
           "for: set its size back, or give it another name, by which a new and empty one is made");
     check(LIVE_CLAIM, "{" CLAIM "{storageClassName: fast, resources: {requests: {storage: 2Gi}}}}",
-          "PersistentVolumeClaim web-data: spec.storageClassName cannot be changed once it is "
+          "spec.storageClassName cannot be changed once it is "
           "there: set it back, or give the volume another name, by which a new and empty one is "
           "made");
 }
@@ -117,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_set_keeps_its_templates),
+        cmocka_unit_test(test_volumes_of_a_set_may_be_larger_and_not_smaller),
         cmocka_unit_test(test_what_says_nothing_changes_nothing),
         cmocka_unit_test(test_a_set_keeps_the_rest),
         cmocka_unit_test(test_a_claim_grows_and_nothing_else),
