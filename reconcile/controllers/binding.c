@@ -9,6 +9,7 @@
 #include "reconcile/controllers/drain.h"
 #include "reconcile/controllers/endpoints.h"
 #include "reconcile/controllers/replicas.h"
+#include "reconcile/controllers/resizing.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/name.h"
 
@@ -249,6 +250,7 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
     }
     status_places(w);
     replicas_set(&replicas, w->edit);
+    resizing_rollup(w->s, rendered, count, "cluster", w->edit);
     report_endpoints(w, rendered, count);
     report_dependencies(w);
     bool stuck = w->reason != NULL;

@@ -19,6 +19,7 @@
 #include "reconcile/controllers/place.h"
 #include "reconcile/controllers/rendered_resource.h"
 #include "reconcile/controllers/replicas.h"
+#include "reconcile/controllers/resizing.h"
 #include "reconcile/controllers/workflow_run.h"
 #include "reconcile/drivers/driver.h"
 #include "render/deployment.h"
@@ -320,6 +321,7 @@ static void report(struct work *w, const char *hash)
     json_t *edit = plan_edit(w->plan, w->s, w->entry);
     struct health sum;
     report_objects(w, edit, &sum);
+    resizing_observe(w->s, w->rendered, w->inventory, edit, &w->plan->arena);
     status_set(edit, "appliedHash", json_string(hash));
     if (rendered_is_run(w->rendered)) {
         rendered_report_run(w->s, w->rendered, w->inventory, edit, w->plan);

@@ -10,6 +10,7 @@
  * taken away because nothing needs it any more: there is data behind it, and who wants that gone
  * says so. */
 #include "reconcile/controllers/authors.h"
+#include "reconcile/controllers/resizing.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/release.h"
 #include "render/resource_release.h"
@@ -307,6 +308,7 @@ static void report(struct work *w)
     }
     status_set(w->edit, "environments", count > 0 ? json_incref(rows) : NULL);
     json_decref(rows);
+    resizing_rollup(w->s, bindings, count, "environment", w->edit);
     if (w->release.len > 0) {
         status_set(w->edit, "latestRelease", json_pack("{s:o}", "name", json_str(w->release)));
     }

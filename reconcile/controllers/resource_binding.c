@@ -12,6 +12,7 @@
  * While the policy is Retain, deleting it takes nothing away: it stays, being deleted, and holds
  * what it is in (cell, environment, project), until the policy is Delete. */
 #include "reconcile/controllers/drain.h"
+#include "reconcile/controllers/resizing.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/name.h"
 #include "render/resource_release.h"
@@ -276,6 +277,7 @@ static void report(struct work *w, const struct snapshot_entry **rendered, size_
     }
     report_places(w, outputs);
     report_age(w);
+    resizing_rollup(w->s, rendered, count, "cluster", w->edit);
     placed_set(w->edit, w->s, stuck ? w->reason : w->rollout.reason,
                stuck ? w->message : w->rollout.message, &roll, w->site.count);
     if (!stuck) {

@@ -80,6 +80,8 @@ static bool world_object(void *user, struct slice plane, struct slice cluster,
     }
     out->message = json_string_value(json_object_get(o, "message")) ?: "";
     out->pods = json_string_value(json_object_get(o, "pods"));
+    out->volumes = json_string_value(json_object_get(o, "volumes"));
+    out->volumes_open = json_is_true(json_object_get(o, "volumesOpen"));
     out->missing = json_is_true(json_object_get(o, "missing"));
     out->has_replicas = json_object_get(o, "replicas") != NULL;
     out->replicas = (uint32_t)json_integer_value(json_object_get(o, "replicas"));
