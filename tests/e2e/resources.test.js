@@ -104,6 +104,70 @@ check('a second component shares it, and two leaders that die do not change it',
   assert.equal((await get('resource', 'shop-database')).metadata.ownerReferences.length, 2);
 });
 
+const claims = async prefix => (await on('development', 'persistentvolumeclaims'))
+    .filter(c => c.metadata.name.startsWith(`data-${prefix}`))
+    .map(c => `${c.spec.resources.requests.storage} ${c.status.capacity?.storage}`);
+const resize = (name, storage) => cluster.choreo('patch', 'resourcereleasebinding', `${name}.development`, '-p',
+    JSON.stringify({spec: {resourceTypeEnvironmentConfigs: {storage}}}));
+
+check('its volume grows around its pod, whoever leads, and does not shrink', async () => {
+  const pod = () => on('development', 'pods', 'shop-database');
+  const set = () => on('development', 'statefulsets', 'shop-database');
+  const binding = () => get('resourcereleasebinding', 'shop-database.development');
+  const before = {pod: await pod(), set: await set()};
+  assert.deepEqual(await claims('shop-database'), ['1Gi 1Gi']);
+  await resize('shop-database', {size: '5Gi'});
+  const victim = (await cluster.leaders())[1];
+  await cluster.kill(victim);
+  await cluster.restart(victim);
+  await until('the volume to have grown', async () => (await claims('shop-database'))[0] === '5Gi 5Gi', 40000);
+  const template = async () => (await set())?.spec.volumeClaimTemplates[0].spec.resources.requests.storage;
+  await until('the set to be back', async () => await template() === '5Gi', 20000);
+  await until('its pod to be its again', async () =>
+    (await pod()).metadata.ownerReferences?.[0].uid === (await set()).metadata.uid);
+  assert.equal((await pod()).metadata.uid, before.pod.metadata.uid);
+  assert.notEqual((await set()).metadata.uid, before.set.metadata.uid);
+  await until('it to be ready', async () => condition(await binding(), 'Ready')?.status === 'True', 20000);
+
+  await resize('shop-database', {size: '6Gi'}); // this time nobody dies
+  await until('it to be told', async () =>
+    await template() === '6Gi' && condition(await binding(), 'Resizing')?.status === 'False', 30000);
+  assert.deepEqual(await claims('shop-database'), ['6Gi 6Gi']);
+  assert.equal((await pod()).metadata.uid, before.pod.metadata.uid);
+
+  await resize('shop-database', {size: '2Gi'});
+  const refused = await until('it to be refused', async () => {
+    const ready = condition(await binding(), 'Ready');
+    return ready?.reason === 'ManifestRefused' && ready;
+  }, 20000);
+  assert.match(refused.message, /a volume does not shrink: "data" is 6Gi, and 2Gi is asked for: set its size back/);
+  await resize('shop-database', {size: '6Gi'});
+  await until('it to be ready', async () => condition(await binding(), 'Ready')?.status === 'True', 20000);
+  assert.deepEqual(await claims('shop-database'), ['6Gi 6Gi']);
+});
+
+check('a volume whose class does not let it grow stays, and that is told', async () => {
+  const ready = async () => condition(await get('resourcereleasebinding', 'ledger.development'), 'Ready');
+  const storageClass = 'fixed-disks';
+  await apply(object('ResourceReleaseBinding', 'ledger.development', {
+    owner: {projectName: 'shop', resourceName: 'ledger'}, environment: 'development',
+    resourceTypeEnvironmentConfigs: {storage: {storageClass}}}));
+  await apply(object('Resource', 'ledger', {project: 'shop', type: 'redis'}));
+  await until('it to be ready', async () => (await ready())?.status === 'True', 30000);
+  await until('its claim to be bound', async () => (await claims('ledger'))[0] === '1Gi 1Gi');
+  const before = await on('development', 'statefulsets', 'ledger');
+  await resize('ledger', {storageClass, size: '2Gi'});
+  const refused = await until('it to be refused', async () => {
+    const now = await ready();
+    return now?.reason === 'ManifestRefused' && now;
+  }, 20000);
+  assert.match(refused.message, /volume of claim data-ledger-\S+-0 does not grow from 1Gi to 2Gi .*allowVolumeExpansion/);
+  assert.equal((await on('development', 'statefulsets', 'ledger')).metadata.uid, before.metadata.uid);
+  await resize('ledger', {storageClass, size: '1Gi'});
+  await until('it to be ready', async () => (await ready())?.status === 'True', 20000);
+  await cluster.choreo('delete', 'resource', 'ledger', '--wait');
+});
+
 check('a component waits for what it depends on, and says for what', async () => {
   await apply(component('web', {dependencies: [{name: 'api', type: 'component', component: 'later'},
                                                {name: 'store', type: 'postgres', resource: 'nowhere'}]}));
