@@ -10,6 +10,8 @@
  * macros. The first error ends the walk. */
 #include "render/cel/checker_internal.h"
 
+#include "base/suggest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -212,6 +214,17 @@ static const struct cel_shape *resolve_whole(struct cel__checker *c, const struc
     return NULL;
 }
 
+/* "; did you mean 'metadata'?", where a variable has nearly the name; else "". */
+static const char *meant(struct cel__checker *c, struct slice name)
+{
+    for (size_t i = 0; i < c->env->count; i++) {
+        if (suggest_close(c->env->names[i], name)) {
+            return arena_printf(&c->work, "; did you mean '%.*s'?", SLICE_ARG(c->env->names[i]));
+        }
+    }
+    return "";
+}
+
 static const struct cel_shape *check_name(struct cel__checker *c, const struct cel__scope *scope,
                                           struct cel_expr *e)
 {
@@ -226,7 +239,8 @@ static const struct cel_shape *check_name(struct cel__checker *c, const struct c
     if (shape != NULL) {
         return shape;
     }
-    return cel__mistyped(c, e, "undeclared reference to '%.*s'", SLICE_ARG(e->as.name.text));
+    return cel__mistyped(c, e, "undeclared reference to '%.*s'%s", SLICE_ARG(e->as.name.text),
+                         meant(c, e->as.name.text));
 }
 
 /* Chains need joining only where a dotted name could be meant: x.y is a field of x if x is

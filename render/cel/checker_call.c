@@ -3,6 +3,8 @@
  * All overloads of the name are tried in order. One that fits without any dyn is the one; where
  * something is dyn, others may fit as well, and if their results differ the result is dyn. */
 #include "render/cel/checker_internal.h"
+
+#include "base/suggest.h"
 #include "render/cel/functions.h"
 #include "render/cel/signature.h"
 
@@ -44,6 +46,22 @@ static bool has_form(const struct cel_function *f, bool receiver)
         }
     }
     return false;
+}
+
+/* "; did you mean 'size'?", where a function of that form has nearly the name; else "". */
+static const char *meant(struct cel__checker *c, struct slice name, bool receiver)
+{
+    const struct cel_function *tables[] = {c->env->functions, cel_functions()};
+    const size_t counts[] = {c->env->function_count, cel_function_count()};
+    for (size_t t = 0; t < 2; t++) {
+        for (size_t i = 0; i < counts[t]; i++) {
+            const struct cel_function *f = &tables[t][i];
+            if (suggest_close(slice_of(f->name), name) && has_form(f, receiver)) {
+                return arena_printf(&c->work, "; did you mean '%s'?", f->name);
+            }
+        }
+    }
+    return "";
 }
 
 static bool fits_all(struct cel__checker *c, const struct cel_signature *s,
@@ -149,8 +167,9 @@ const struct cel_shape *cel__check_call(struct cel__checker *c, const struct cel
     f = f != NULL ? f : function_of(c, e->as.call.name);
     bool receiver = e->as.call.receiver;
     if (f == NULL || !has_form(f, receiver)) {
-        return cel__mistyped(c, e, "unknown '%.*s' %s", SLICE_ARG(e->as.call.name),
-                             receiver ? "method" : "function");
+        return cel__mistyped(c, e, "unknown '%.*s' %s%s", SLICE_ARG(e->as.call.name),
+                             receiver ? "method" : "function",
+                             f == NULL ? meant(c, e->as.call.name, receiver) : "");
     }
     size_t count = e->as.call.count;
     const struct cel_shape **args = arena_alloc(&c->work, (count + 1) * sizeof(*args));

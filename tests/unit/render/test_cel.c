@@ -147,6 +147,11 @@ static void errors_name_what_and_where(void **state)
     fails("[1, 2", ERR_UNPROCESSABLE, "column 6: expected ',', found the end");
     fails("unknown + 1", ERR_UNPROCESSABLE, "column 1: undeclared reference to 'unknown'");
     fails("text.frobnicate()", ERR_UNPROCESSABLE, "column 6: unknown 'frobnicate' method");
+    fails("txet + 'x'", ERR_UNPROCESSABLE,
+          "column 1: undeclared reference to 'txet'; did you mean 'text'?");
+    fails("siz(text)", ERR_UNPROCESSABLE, "column 1: unknown 'siz' function; did you mean 'size'?");
+    fails("text.startWith('x')", ERR_UNPROCESSABLE,
+          "column 6: unknown 'startWith' method; did you mean 'startsWith'?");
     fails("size(1, 2)", ERR_UNPROCESSABLE,
           "column 1: found no matching overload for 'size' applied to '(int, int)'");
     fails("n == 3 &&\n  text", ERR_UNPROCESSABLE,

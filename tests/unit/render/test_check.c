@@ -109,7 +109,7 @@ static void names_and_syntax_are_found_wrong_where_they_stand(void **state)
         "resources: [{id: d, template: " OBJECT("{a: '${metadta.name}', b: 'x ${1 +}'}") "}]",
         check_component_type,
         "spec.resources[d].template.data.a: Invalid value: column 3: undeclared reference "
-        "to 'metadta'\n"
+        "to 'metadta'; did you mean 'metadata'?\n"
         "spec.resources[d].template.data.b: Invalid value: column 8: expected an expression");
     has_faults("resources: [{id: d, template: " OBJECT("{'x${1 +}': 1}") "}]", check_component_type,
                "spec.resources[d].template.data.x${1 +}: Invalid value: column 7: expected");
