@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/suggest.h"
 
 enum { LONG_BASE = 256 };
 
@@ -106,11 +107,32 @@ static const char *refused(int argc, char **argv)
     return inside ? argv[optind] : last;
 }
 
+/* The long option that is one edit away from the word; NULL: none. */
+static const char *meant(struct slice word, const struct args_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (suggest_close(slice_of(options[i].name), word)) {
+            return options[i].name;
+        }
+    }
+    return NULL;
+}
+
 /* Options are words and letters: what begins otherwise was hardly meant to be one. */
-static int fail_unknown(const char *word, struct err *err)
+static int fail_unknown(const char *word, const struct args_option *options, size_t count,
+                        struct err *err)
 {
     bool letter =
         word[1] == '-' || (word[1] >= 'a' && word[1] <= 'z') || (word[1] >= 'A' && word[1] <= 'Z');
+    struct slice name = slice_of(word);
+    if (slice_starts_with(name, SLICE("--"))) {
+        name = slice_sub(name, 2, SIZE_MAX);
+        name = slice_sub(name, 0, slice_find(name, SLICE("=")));
+        const char *other = meant(name, options, count);
+        if (other != NULL) {
+            return err_set(err, ERR_INVALID, "%s: unknown option; did you mean --%s?", word, other);
+        }
+    }
     return err_set(err, ERR_INVALID, "%s: unknown option%s", word,
                    word[0] != '-' || letter ? "" : "; what is none goes behind --");
 }
@@ -162,7 +184,7 @@ int args_parse(int argc, char **argv, const struct args_option *options, size_t 
             return err_set(err, ERR_INVALID, "%s: wants a value", argv[optind - 1]);
         }
         if (o == NULL) {
-            return fail_unknown(refused(argc, argv), err);
+            return fail_unknown(refused(argc, argv), options, option_count, err);
         }
         bool joined = code < LONG_BASE && optarg != NULL && optarg != argv[optind - 1];
         int rc = store(o, joined && *optarg == '=' ? optarg + 1 : optarg, err);

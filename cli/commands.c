@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
+
 enum { TIMEOUT_MS = 30 * 1000, TIMEOUT_MAX_MS = 500 * 3600 * 1000 };
 
 const struct option_info option_infos[OPTION_COUNT] = {
@@ -212,6 +214,28 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* Says which command was meant, or where they are listed. */
+static void tell_meant(const struct command *parent, const char *word)
+{
+    size_t count;
+    const struct command *const *all = cli_commands(&count);
+    const char *of = parent != NULL ? parent->name : "";
+    const char *blank = parent != NULL ? " " : "";
+    if (parent != NULL) {
+        all = parent->subcommands;
+        for (count = 0; all[count] != NULL; count++) {
+        }
+    }
+    print_err("choreo: no command \"%s%s%s\"", of, blank, word);
+    for (size_t i = 0; i < count; i++) {
+        if (!all[i]->hidden && suggest_close(slice_of(all[i]->name), slice_of(word))) {
+            print_err("; did you mean %s%s%s?\n", of, blank, all[i]->name);
+            return;
+        }
+    }
+    print_err("; choreo %s%s--help lists them\n", of, blank);
+}
+
 /* No such command, or none was given. */
 static int not_found(const struct command *parent, int argc, char **argv)
 {
@@ -226,9 +250,7 @@ static int not_found(const struct command *parent, int argc, char **argv)
         return word != NULL ? 0 : 2;
     }
     (void)argc;
-    print_err("choreo: no command \"%s%s%s\"; choreo %s%s--help lists them\n",
-              parent != NULL ? parent->name : "", parent != NULL ? " " : "", word,
-              parent != NULL ? parent->name : "", parent != NULL ? " " : "");
+    tell_meant(parent, word);
     return 2;
 }
 

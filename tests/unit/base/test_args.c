@@ -77,6 +77,7 @@ static void bad_lines_are_named(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"p --frob", "--frob: unknown option"},
+        {"p --quik", "--quik: unknown option; did you mean --quick?"},
         {"p --dir", "--dir: wants a value"},
         {"p --nodes 6", "--nodes: must be"},
         {"p --nodes x", "--nodes: must be"},
