@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/suggest.h"
 #include "cli/offline.h"
 #include "cli/print.h"
 #include "proto/object.h"
@@ -211,6 +212,70 @@ static void print_values(struct explaining *e)
     print_free(&table);
 }
 
+/* As many steps of a field's path as the one that is asked for has. */
+static struct slice as_deep(struct slice field, struct slice asked)
+{
+    size_t steps = 0;
+    size_t end = 0;
+    for (size_t i = 0; i < asked.len; i++) {
+        steps += asked.data[i] == '.';
+    }
+    while (end < field.len && (field.data[end] != '.' || steps > 0)) {
+        steps -= field.data[end] == '.';
+        end++;
+    }
+    return slice_sub(field, 0, end);
+}
+
+/* The field of an object whose path is one edit away from that which is asked for; empty: none. */
+static struct slice meant_field(const json_t *object, struct slice asked)
+{
+    const json_t *fields = json_object_get(object, "fields");
+    for (size_t i = 0; i < json_array_size(fields); i++) {
+        struct slice path = as_deep(json_text_at(json_array_get(fields, i), "path"), asked);
+        if (suggest_close(path, asked)) {
+            return path;
+        }
+    }
+    return SLICE("");
+}
+
+/* No object has it: says which was meant, or which objects there are. */
+static int fail_unknown(struct explaining *e, struct err *err)
+{
+    struct arena *arena = &e->offline.arena;
+    struct slice asked = e->path;
+    struct slice kind = e->kind;
+    const char *hint = "";
+    bool there = false;
+    struct buf kinds = {0};
+    e->kind = SLICE("");
+    e->path = SLICE("");
+    json_t *objects = objects_of(e);
+    for (size_t i = 0; i < json_array_size(objects) && hint[0] == '\0'; i++) {
+        const json_t *object = json_array_get(objects, i);
+        struct slice of = json_text_at(object, "kind");
+        struct slice field = is_kind(kind, of) ? meant_field(object, asked) : SLICE("");
+        if (field.len > 0) {
+            hint =
+                arena_printf(arena, ": did you mean %.*s.%.*s?", SLICE_ARG(kind), SLICE_ARG(field));
+        } else if (!is_kind(kind, of) && suggest_close(of, kind)) {
+            hint = arena_printf(arena, ": did you mean %.*s?", SLICE_ARG(of));
+        }
+        there |= is_kind(kind, of);
+        buf_addf(&kinds, "%s%.*s", i > 0 ? ", " : "; there are ", SLICE_ARG(of));
+    }
+    if (hint[0] == '\0') {
+        hint = there ? arena_printf(arena, "; %.*s alone shows all that it has", SLICE_ARG(kind))
+                     : arena_cstr(arena, buf_slice(&kinds));
+    }
+    int rc = err_set(err, ERR_NOT_FOUND, "nothing that is rendered has the field %s%s",
+                     e->cli->args.items[0], hint);
+    buf_free(&kinds);
+    json_decref(objects);
+    return rc;
+}
+
 static int print_all(struct explaining *e, const struct deployment *d, struct err *err)
 {
     json_t *objects = objects_of(e);
@@ -218,8 +283,7 @@ static int print_all(struct explaining *e, const struct deployment *d, struct er
     bool cell = deployment_is_cell(d);
     int rc = 0;
     if (json_array_size(objects) == 0) {
-        rc = err_set(err, ERR_NOT_FOUND, "nothing that is rendered has the field %s",
-                     e->cli->args.items[0]);
+        rc = fail_unknown(e, err);
     } else if (output_is_tree(&e->cli->output)) {
         const char *of = cell ? "project" : d->resource.len > 0 ? "resource" : "component";
         struct slice name = cell ? d->project : d->resource.len > 0 ? d->resource : d->component;
@@ -262,7 +326,8 @@ static int choose(struct explaining *e, struct offline_target **target, struct e
         if (!slice_eq(other->component, first->component) ||
             !slice_eq(other->resource, first->resource)) {
             return err_set(err, ERR_INVALID,
-                           "--component NAME or --resource NAME is required: there are several");
+                           "--component NAME or --resource NAME is required: there are several, "
+                           "which choreo render -o table lists");
         }
     }
     return count > 0 ? 0 : err_set(err, ERR_NOT_FOUND, "it is not deployed in this environment");

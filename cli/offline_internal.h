@@ -1,7 +1,7 @@
 /* offline_internal.h: between offline.c, which has the controllers work on files, offline_bind.c,
  * which deploys what is asked for, offline_targets.c, which chooses among what came of it,
  * offline_place.c, which tells where an object stands, and offline_locate.c, where an error of its
- * rendering is, offline_assume.c, which adds what files take
+ * rendering is, offline_hint.c, which was meant, offline_assume.c, which adds what files take
  * for granted, and offline_judge.c, which gathers all that is wrong.
  * Owner: objects are the snapshot's. Thread: main's. */
 #ifndef CLI_OFFLINE_INTERNAL_H
@@ -45,6 +45,12 @@ const struct manifest *offline__place(struct offline *o, const json_t *object, c
 /* "did you mean cart?", for a name one edit away from it, of that kind; NULL: none. The arena's. */
 const char *offline__meant(struct offline *o, enum snapshot_kind kind, struct slice ns,
                            struct slice name);
+/* The same by a condition's reason and the names that its message quotes; else "there are cart,
+ * web", if they are few. NULL: nothing to say. */
+const char *offline__hint(struct offline *o, struct slice reason, enum snapshot_kind of,
+                          struct slice ns, struct slice message);
+/* The next text in quotes, cut off the message; false: there is none. */
+bool offline__quoted(struct slice *message, struct slice *out);
 /* The path of the first text in the object's spec that is name, or ends with "/name"; NULL: none.
  * The arena's. */
 const char *offline__field_naming(struct offline *o, const json_t *object, struct slice name);

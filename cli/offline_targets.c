@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/suggest.h"
 #include "cli/print.h"
 #include "reconcile/controllers/openchoreo.h"
 #include "reconcile/controllers/place.h"
@@ -49,11 +50,24 @@ static void fail(struct choosing *c, int code, const char *format, ...)
     fail_as(c, &why);
 }
 
+/* What a condition says, and what to do about it. */
 static void fail_by(struct choosing *c, const json_t *object, const char *condition)
 {
     struct err why = {0};
+    const json_t *said = object_condition(object, condition);
+    enum snapshot_kind kind = c->of_resource ? SNAPSHOT_RESOURCE : SNAPSHOT_COMPONENT;
+    const char *hint = offline__hint(c->o, json_text_at(said, "reason"), kind, object_ns(object),
+                                     json_text_at(said, "message"));
     (void)offline__condition(object, condition, &why);
-    fail_as(c, &why);
+    fail(c, why.code, "%s%s%s", why.message, hint != NULL ? ": " : "", hint != NULL ? hint : "");
+}
+
+/* ": did you mean prod?" where a name of the kind is close to it, or "". */
+static const char *meant(struct choosing *c, enum snapshot_kind kind, struct slice ns,
+                         struct slice name)
+{
+    const char *hint = offline__meant(c->o, kind, ns, name);
+    return hint != NULL ? arena_printf(&c->o->arena, ": %s", hint) : "";
 }
 
 /* ---- where it is ---- */
@@ -112,6 +126,21 @@ static bool has_cluster(struct choosing *c, const struct site *site, struct slic
     return false;
 }
 
+/* "it has a, b" */
+static const char *clusters_of(struct choosing *c, const struct site *site)
+{
+    struct plane_cluster *clusters;
+    struct buf names = {0};
+    const json_t *plane = snapshot_get(c->s, SNAPSHOT_DATAPLANE, SLICE(""), site->plane);
+    size_t count = plane_clusters(plane, &c->o->arena, &clusters);
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(&names, "%s%.*s", i > 0 ? ", " : "it has ", SLICE_ARG(clusters[i].name));
+    }
+    const char *text = arena_cstr(&c->o->arena, buf_slice(&names));
+    buf_free(&names);
+    return text;
+}
+
 static void tell_other_cluster(struct choosing *c, struct slice environment,
                                const struct site *site)
 {
@@ -120,8 +149,8 @@ static void tell_other_cluster(struct choosing *c, struct slice environment,
         fail(c, ERR_NOT_FOUND, "environment \"%.*s\" is not on cluster \"%s\"",
              SLICE_ARG(environment), wanted);
     } else {
-        fail(c, ERR_NOT_FOUND, "data plane \"%.*s\" has no cluster \"%s\"", SLICE_ARG(site->plane),
-             wanted);
+        fail(c, ERR_NOT_FOUND, "data plane \"%.*s\" has no cluster \"%s\": %s",
+             SLICE_ARG(site->plane), wanted, clusters_of(c, site));
     }
 }
 
@@ -138,7 +167,8 @@ static bool find_site(struct choosing *c, struct slice environment, struct site 
     } else if (strcmp(site->reason, "NoClusterQualifies") == 0) {
         fail(c, ERR_NOT_FOUND, "environment \"%.*s\": %s", SLICE_ARG(environment), site->message);
     } else {
-        fail(c, ERR_NOT_FOUND, "%s", site->message);
+        fail(c, ERR_NOT_FOUND, "%s%s", site->message,
+             site->gone ? meant(c, SNAPSHOT_ENVIRONMENT, c->entry->ns, environment) : "");
     }
     return false;
 }
@@ -344,13 +374,33 @@ static void choose_faults(struct choosing *c)
     }
 }
 
+/* There is none of that name; there may be one of nearly that, or in another namespace. */
+static int fail_unchosen(struct choosing *c, struct err *err)
+{
+    const char *name = c->options->component != NULL ? c->options->component : c->options->resource;
+    bool of_resource = c->options->resource != NULL;
+    const char *noun = of_resource ? "resource" : "component";
+    enum snapshot_kind kind = of_resource ? SNAPSHOT_RESOURCE : SNAPSHOT_COMPONENT;
+    const struct snapshot_entry **all;
+    size_t count = snapshot_all(c->s, kind, &c->o->arena, &all);
+    const char *hint = "";
+    for (size_t i = 0; i < count && name != NULL; i++) {
+        if (slice_eq_cstr(all[i]->name, name)) {
+            hint = arena_printf(&c->o->arena, " in namespace %s: there is one in %.*s",
+                                c->options->ns, SLICE_ARG(all[i]->ns));
+        } else if (hint[0] == '\0' && suggest_close(all[i]->name, slice_of(name))) {
+            hint = arena_printf(&c->o->arena, ": did you mean %.*s?", SLICE_ARG(all[i]->name));
+        }
+    }
+    return err_set(err, ERR_NOT_FOUND, "there is no %s%s%s among the manifests%s", noun,
+                   name != NULL ? " " : "", name != NULL ? name : "", hint);
+}
+
 int offline_targets(struct offline *o, const struct cli *c, struct offline_target **targets,
                     size_t *count, struct err *err)
 {
     struct choosing choosing = {
         .o = o, .command = c->command->name, .options = &c->options, .s = &o->rehearsal.snapshot};
-    const char *component = c->options.component;
-    const char *resource = c->options.resource;
     int rc = offline__bind(o, err);
     if (rc != 0) {
         *count = 0;
@@ -363,10 +413,7 @@ int offline_targets(struct offline *o, const struct cli *c, struct offline_targe
     *targets = choosing.targets;
     *count = choosing.count;
     if (chosen == 0) {
-        const char *name = component != NULL ? component : resource;
-        return err_set(err, ERR_NOT_FOUND, "there is no %s%s%s among the manifests",
-                       resource != NULL ? "resource" : "component", name != NULL ? " " : "",
-                       name != NULL ? name : "");
+        return fail_unchosen(&choosing, err);
     }
     if (choosing.first.code != 0) {
         *err = choosing.first;

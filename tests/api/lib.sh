@@ -29,6 +29,30 @@ refuse() {
     return 0
 }
 
+# code N "what is shown" command...: its exit code; its output is in $out, both streams.
+code() {
+    local want=$1 got
+    what=$2
+    shift 2
+    out=$("$@" 2>&1)
+    got=$?
+    if [ "$got" -ne "$want" ]; then
+        echo "FAILED: $what: exit code $got, not $want: $*"
+        echo "$out"
+        failures=$((failures + 1))
+        return 1
+    fi
+    return 0
+}
+# only TEXT: $out is just that.
+only() {
+    if [ "$out" != "$1" ]; then
+        echo "FAILED: $what: not \"$1\" but:"
+        echo "$out"
+        failures=$((failures + 1))
+    fi
+}
+
 # says TEXT...: each occurs in $out.
 says() {
     local text

@@ -123,7 +123,8 @@ static void environments_and_clusters_can_be_chosen(void **state)
     assert_err(choose(f), &f->err, ERR_NOT_FOUND, "environment \"nowhere\" does not exist");
     f->cli.options.environment = NULL;
     f->cli.options.cluster = "c";
-    assert_err(choose(f), &f->err, ERR_NOT_FOUND, "data plane \"main\" has no cluster \"c\"");
+    assert_err(choose(f), &f->err, ERR_NOT_FOUND,
+               "data plane \"main\" has no cluster \"c\": it has a, b");
     f->cli.options.component = "other";
     assert_err(choose(f), &f->err, ERR_NOT_FOUND,
                "there is no component other among the manifests");
