@@ -154,32 +154,53 @@ static void assume_planes(struct assuming *a)
 
 /* ---- namespaces ---- */
 
+/* Of a key of o->places: "KIND/NS/NAME", where a kind may have a slash, too. */
+static struct slice namespace_in(struct slice key)
+{
+    size_t end = key.len;
+    while (end > 0 && key.data[end - 1] != '/') {
+        end--;
+    }
+    size_t start = end > 0 ? end - 1 : 0;
+    while (start > 0 && key.data[start - 1] != '/') {
+        start--;
+    }
+    return slice_sub(key, start, end > start ? end - 1 - start : 0);
+}
+
+static void assume_namespace(struct assuming *a, const struct manifest *m, struct slice ns)
+{
+    const struct finding finding = {
+        .severity = a->o->held[SNAPSHOT_ORGANIZATION] > 0 ? SEVERITY_ERROR : SEVERITY_WARNING,
+        .file = m->file,
+        .line = manifest_line(&a->o->files, m, SLICE("metadata.namespace")),
+        .object = m->tree,
+        .field = "metadata.namespace",
+        .reason = "NotFound",
+        .message = arena_printf(&a->o->arena,
+                                "neither an Organization nor a Namespace \"%.*s\" is among the "
+                                "manifests",
+                                SLICE_ARG(ns)),
+        .hint = offline__meant(a->o, SNAPSHOT_ORGANIZATION, SLICE(""), ns)};
+    findings_add(&a->o->findings, &finding);
+    json_t *org = object_new("choreo.dev/v1", "Organization", SLICE(""), ns);
+    json_object_set_new(org, "spec", json_object());
+    add(a, org);
+}
+
 static void assume_namespaces(struct assuming *a)
 {
-    const struct manifests *files = &a->o->files;
-    bool held = a->o->held[SNAPSHOT_ORGANIZATION] > 0;
-    for (size_t i = 0; a->rc == 0 && i < files->count; i++) {
-        struct slice ns = object_ns(files->items[i].tree);
-        if (ns.len == 0 || slice_eq_cstr(ns, "default") || slice_eq_cstr(ns, SNAPSHOT_SYSTEM_NS) ||
-            is_there(a, SNAPSHOT_ORGANIZATION, ns, ns)) {
-            continue;
+    const char *key;
+    json_t *manifest;
+    json_object_foreach(a->o->places, key, manifest)
+    {
+        struct slice ns = namespace_in(slice_of(key));
+        bool there = ns.len == 0 || slice_eq_cstr(ns, "default") ||
+                     slice_eq_cstr(ns, SNAPSHOT_SYSTEM_NS) ||
+                     is_there(a, SNAPSHOT_ORGANIZATION, ns, ns);
+        if (a->rc == 0 && !there) {
+            assume_namespace(a, &a->o->files.items[json_integer_value(manifest)], ns);
         }
-        const struct finding finding = {
-            .severity = held ? SEVERITY_ERROR : SEVERITY_WARNING,
-            .file = files->items[i].file,
-            .line = manifest_line(files, &files->items[i], SLICE("metadata.namespace")),
-            .object = files->items[i].tree,
-            .field = "metadata.namespace",
-            .reason = "NotFound",
-            .message = arena_printf(&a->o->arena,
-                                    "neither an Organization nor a Namespace \"%.*s\" is among the "
-                                    "manifests",
-                                    SLICE_ARG(ns)),
-            .hint = offline__meant(a->o, SNAPSHOT_ORGANIZATION, SLICE(""), ns)};
-        findings_add(&a->o->findings, &finding);
-        json_t *org = object_new("choreo.dev/v1", "Organization", SLICE(""), ns);
-        json_object_set_new(org, "spec", json_object());
-        add(a, org);
     }
 }
 

@@ -118,6 +118,7 @@ export_as platform "$platform"
 check "the same revisions" same acme-corp 18
 export_as bindings releasebindings,releases,resourcereleasebindings,resourcereleases
 check "and of the releases as they were frozen" same acme-corp 18
+check "nothing is wrong with what was exported" c validate -R -f "$DIR/export" --strict
 check "the objects are on the cluster" on_cluster development/development --component user-service &&
     says "8 objects"
 check "and those of a database" on_cluster development/development \

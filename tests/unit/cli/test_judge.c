@@ -239,6 +239,16 @@ static void what_files_hold_none_of_is_assumed(void **state)
         "the manifests: it is taken for one that is on the server [EnvironmentNotFound]\n");
 }
 
+static void a_namespace_that_is_given_is_assumed(void **state)
+{
+    struct fixture *f = *state;
+    f->cli.ns = "acme";
+    finds(f, WORKER,
+          "3 warning Component/web | metadata.namespace | neither an Organization nor a Namespace "
+          "\"acme\" is among the manifests [NotFound]\n" NO_PLANE);
+    finds(f, "{apiVersion: v1, kind: Namespace, metadata: {name: acme}}\n---\n" WORKER, NO_PLANE);
+}
+
 static void a_namespace_that_others_have_no_like_of_is_a_mistake(void **state)
 {
     struct fixture *f = *state;
@@ -559,6 +569,7 @@ int main(void)
         T(environments_pipelines_and_planes),
         T(what_others_have_is_a_warning),
         T(what_files_hold_none_of_is_assumed),
+        T(a_namespace_that_is_given_is_assumed),
         T(a_namespace_that_others_have_no_like_of_is_a_mistake),
         T(parameters),
         T(expressions_of_types),
