@@ -443,6 +443,18 @@ const struct snapshot_entry *binding_before(const struct snapshot *s,
     return first != entry ? first : NULL;
 }
 
+/* Where even the default one is missing, it is mostly because there is no plane yet. */
+static const char *pipeline_lacks(const struct snapshot *s, struct slice ns, struct slice name,
+                                  struct arena *arena)
+{
+    const struct snapshot_entry **planes;
+    bool first =
+        slice_eq_cstr(name, "default") && snapshot_all(s, SNAPSHOT_DATAPLANE, arena, &planes) == 0;
+    return arena_printf(arena, "there is no deployment pipeline \"%.*s\" in namespace \"%.*s\"%s",
+                        SLICE_ARG(name), SLICE_ARG(ns),
+                        first ? ", and no data plane: it comes by itself with the first one" : "");
+}
+
 struct slice first_environment(const struct snapshot *s, struct slice ns,
                                const struct snapshot_entry *project, struct arena *arena,
                                const char **reason, const char **message)
@@ -460,18 +472,15 @@ struct slice first_environment(const struct snapshot *s, struct slice ns,
     *reason = pipeline == NULL ? "PipelineNotFound"
               : first.len == 0 ? "PipelineInvalid"
                                : "EnvironmentNotFound";
-    *message =
-        pipeline == NULL
-            ? arena_printf(arena, "there is no deployment pipeline \"%.*s\" in namespace \"%.*s\"",
-                           SLICE_ARG(name), SLICE_ARG(ns))
-        : first.len == 0
-            ? arena_printf(arena,
-                           "deployment pipeline \"%.*s\" has no environment that releases "
-                           "start in",
-                           SLICE_ARG(name))
-            : arena_printf(arena, "environment \"%.*s\", where pipeline \"%.*s\" starts, %s",
-                           SLICE_ARG(first), SLICE_ARG(name),
-                           env == NULL ? "does not exist" : "is being deleted");
+    *message = pipeline == NULL ? pipeline_lacks(s, ns, name, arena)
+               : first.len == 0
+                   ? arena_printf(arena,
+                                  "deployment pipeline \"%.*s\" has no environment that releases "
+                                  "start in",
+                                  SLICE_ARG(name))
+                   : arena_printf(arena, "environment \"%.*s\", where pipeline \"%.*s\" starts, %s",
+                                  SLICE_ARG(first), SLICE_ARG(name),
+                                  env == NULL ? "does not exist" : "is being deleted");
     return SLICE("");
 }
 
