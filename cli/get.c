@@ -7,246 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/ask.h"
 #include "cli/category.h"
+#include "cli/get_internal.h"
 #include "cli/print.h"
 
 enum { ENDLESS = 0 };
-enum { COLUMN_NAMESPACE = -1, COLUMN_EVENT = -2, COLUMN_LABELS = -3 };
-
-struct getting {
-    struct cli *cli;
-    bool all;
-    bool watch;
-    bool events; /* a column, or a line, tells what happened */
-    const char *fields;
-    const char *prefix; /* of names in tables, where several kinds are looked at; or NULL */
-    Choreo__V1__Ref ref;
-    struct print_table table;
-    bool titled; /* the table has its columns */
-    bool printed_titles;
-    int wanted[PRINT_COLUMNS_MAX]; /* the server's column for each of ours; < 0: COLUMN_* */
-    json_t *items;                 /* json, yaml and jsonpath: collected */
-    uint64_t version;              /* seen up to here */
-    struct err err;
-    int rc;
-};
-
-static Choreo__V1__Form form_of(const struct getting *g)
-{
-    switch (g->cli->output.form) {
-    case OUTPUT_TABLE:
-    case OUTPUT_WIDE:
-        return CHOREO__V1__FORM__FORM_TABLE;
-    case OUTPUT_NAME:
-        return CHOREO__V1__FORM__FORM_METADATA;
-    case OUTPUT_JSON:
-    case OUTPUT_YAML:
-    case OUTPUT_JSONPATH:
-    case OUTPUT_COLUMNS:
-        break;
-    }
-    return CHOREO__V1__FORM__FORM_JSON;
-}
-
-/* ---- tables ---- */
-
-static void choose_columns(struct getting *g, const json_t *table)
-{
-    const json_t *definitions = json_at(table, "columnDefinitions", NULL);
-    const char *titles[PRINT_COLUMNS_MAX];
-    size_t count = 0;
-    if (g->events) {
-        g->wanted[count] = COLUMN_EVENT;
-        titles[count++] = "EVENT";
-    }
-    if (g->all) {
-        g->wanted[count] = COLUMN_NAMESPACE;
-        titles[count++] = "NAMESPACE";
-    }
-    for (size_t i = 0; i < json_array_size(definitions) && count + 1 < PRINT_COLUMNS_MAX; i++) {
-        const json_t *d = json_array_get(definitions, i);
-        if (json_integer_value(json_at(d, "priority", NULL)) == 0 ||
-            g->cli->output.form == OUTPUT_WIDE) {
-            char *title = arena_cstr(&g->cli->arena, json_text_at(d, "name"));
-            for (char *p = title; *p != '\0'; p++) {
-                *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
-            }
-            g->wanted[count] = (int)i;
-            titles[count++] = title;
-        }
-    }
-    if (g->cli->options.show_labels) {
-        g->wanted[count] = COLUMN_LABELS;
-        titles[count++] = "LABELS";
-    }
-    print_init(&g->table, titles, count);
-    g->table.whole = g->cli->output.form == OUTPUT_WIDE;
-    g->titled = true;
-}
-
-static const char *cell_text(struct arena *arena, const json_t *cell)
-{
-    struct buf text = {0};
-    if (cell == NULL || json_is_null(cell)) {
-        return "<none>";
-    }
-    if (json_is_string(cell)) {
-        return json_string_value(cell);
-    }
-    json_canonical(cell, &text);
-    const char *copy = arena_cstr(arena, buf_slice(&text));
-    buf_free(&text);
-    return copy;
-}
-
-/* "app=web,tier=db" */
-static const char *labels_text(struct arena *arena, const json_t *object)
-{
-    const char *key;
-    json_t *value;
-    struct buf text = {0};
-    json_object_foreach(json_at(object, "metadata", "labels", NULL), key, value)
-    {
-        buf_addf(&text, "%s%s=%.*s", text.len > 0 ? "," : "", key, SLICE_ARG(json_text(value)));
-    }
-    const char *copy = text.len > 0 ? arena_cstr(arena, buf_slice(&text)) : "<none>";
-    buf_free(&text);
-    return copy;
-}
-
-static const char *cell_of(struct arena *arena, const json_t *row, int wanted, const char *event)
-{
-    const json_t *object = json_at(row, "object", NULL);
-    switch (wanted) {
-    case COLUMN_EVENT:
-        return event;
-    case COLUMN_NAMESPACE:
-        return cell_text(arena, json_at(object, "metadata", "namespace", NULL));
-    case COLUMN_LABELS:
-        return labels_text(arena, object);
-    default:
-        return cell_text(arena, json_array_get(json_at(row, "cells", NULL), (size_t)wanted));
-    }
-}
-
-static void add_rows(struct getting *g, const json_t *table, const char *event)
-{
-    const json_t *rows = json_at(table, "rows", NULL);
-    struct arena arena = {0};
-    if (!g->titled) {
-        choose_columns(g, table);
-    }
-    for (size_t r = 0; r < json_array_size(rows); r++) {
-        const char *cells[PRINT_COLUMNS_MAX];
-        for (size_t i = 0; i < g->table.columns; i++) {
-            cells[i] = cell_of(&arena, json_array_get(rows, r), g->wanted[i], event);
-            if (g->wanted[i] == 0 && g->prefix != NULL) { /* the name, of every kind */
-                cells[i] = arena_printf(&arena, "%s%s", g->prefix, cells[i]);
-            }
-        }
-        print_row(&g->table, cells);
-    }
-    arena_free(&arena);
-}
-
-/* -o custom-columns: ours, from the whole object. */
-static int add_own_row(struct getting *g, const json_t *object)
-{
-    const struct columns *columns = &g->cli->output.columns;
-    struct arena arena = {0};
-    const char *cells[PRINT_COLUMNS_MAX];
-    if (!g->titled) {
-        print_init(&g->table, columns->titles, columns->count);
-        g->table.whole = true; /* as they were asked for */
-        g->titled = true;
-    }
-    int rc = columns_row(columns, object, &arena, cells, &g->err);
-    if (rc == 0) {
-        print_row(&g->table, cells);
-    }
-    arena_free(&arena);
-    return rc;
-}
-
-static void flush_table(struct getting *g)
-{
-    if (g->titled) {
-        print_flush(&g->table, !g->printed_titles && !g->cli->options.no_headers);
-        g->printed_titles = true;
-    }
-}
-
-/* ---- objects of any form ---- */
-
-static void print_name(const struct getting *g, const json_t *object)
-{
-    print_out("%s/%s\n", g->ref.resource,
-              json_string_value(json_at(object, "metadata", "name", NULL)));
-}
-
-static void drop_managed_fields(const struct getting *g, json_t *object)
-{
-    if (!g->cli->options.show_managed_fields) {
-        (void)json_object_del(json_object_get(object, "metadata"), "managedFields");
-    }
-}
-
-/* A change, in a form for programs. */
-static int show_event(struct getting *g, json_t *tree, const char *event)
-{
-    struct buf line = {0};
-    json_t *both = json_pack("{s:s, s:O}", "type", event, "object", tree);
-    int rc = 0;
-    if (!g->events || g->cli->output.form == OUTPUT_JSONPATH) {
-        print_out("%s", g->cli->output.form == OUTPUT_YAML ? "---\n" : "");
-        rc = output_tree(&g->cli->output, tree, &g->err);
-        print_out("%s", g->cli->output.form == OUTPUT_YAML ? "" : "\n");
-    } else if (g->cli->output.form == OUTPUT_JSON) {
-        json_canonical(both, &line);
-        print_out("%.*s\n", SLICE_ARG(buf_slice(&line)));
-    } else {
-        print_out("---\n# %s\n", event);
-        print_yaml(tree);
-    }
-    json_decref(both);
-    buf_free(&line);
-    return rc;
-}
-
-/* event is NULL for a list. */
-static int take_object(struct getting *g, const Choreo__V1__Object *object, const char *event)
-{
-    json_t *tree = NULL;
-    int rc = ask_tree(object, &tree, &g->err);
-    if (rc != 0) {
-        return rc;
-    }
-    switch (g->cli->output.form) {
-    case OUTPUT_TABLE:
-    case OUTPUT_WIDE:
-        add_rows(g, tree, event);
-        break;
-    case OUTPUT_COLUMNS:
-        rc = add_own_row(g, tree);
-        break;
-    case OUTPUT_NAME:
-        print_name(g, tree);
-        break;
-    case OUTPUT_JSON:
-    case OUTPUT_YAML:
-    case OUTPUT_JSONPATH:
-        drop_managed_fields(g, tree);
-        if (event == NULL) {
-            json_array_append(g->items, tree);
-        } else {
-            rc = show_event(g, tree, event);
-        }
-        break;
-    }
-    json_decref(tree);
-    return rc;
-}
 
 /* ---- get ---- */
 
@@ -256,13 +21,13 @@ static int get_one(struct getting *g, struct err *err)
     ProtobufCMessage *message = NULL;
     request.ref = &g->ref;
     request.has_form = true;
-    request.form = form_of(g);
+    request.form = get__form(g);
     int rc = client_call(&g->cli->client, "choreo.v1.ResourceService/Get", &request.base,
                          &choreo__v1__object_response__descriptor, &g->cli->arena, &message, err);
     if (rc == 0) {
         const Choreo__V1__ObjectResponse *response = (const Choreo__V1__ObjectResponse *)message;
         g->version = response->resource_version;
-        rc = take_object(g, response->object, NULL);
+        rc = get__take(g, response->object, NULL);
     }
     return rc;
 }
@@ -270,7 +35,7 @@ static int get_one(struct getting *g, struct err *err)
 static int on_listed(const Choreo__V1__Object *object, void *user, struct err *err)
 {
     struct getting *g = user;
-    int rc = take_object(g, object, NULL);
+    int rc = get__take(g, object, NULL);
     if (rc != 0) {
         *err = g->err;
     }
@@ -280,7 +45,7 @@ static int on_listed(const Choreo__V1__Object *object, void *user, struct err *e
 static int get_list(struct getting *g, struct err *err)
 {
     struct ask_list list = {.ref = &g->ref,
-                            .form = form_of(g),
+                            .form = get__form(g),
                             .labels = g->cli->options.selector,
                             .fields = g->fields,
                             .each = on_listed,
@@ -306,17 +71,6 @@ static int print_items(struct getting *g, bool single, struct err *err)
     return rc;
 }
 
-/* Another kind has other columns: its rows make a table of their own. */
-static void end_table(struct getting *g)
-{
-    flush_table(g);
-    if (g->titled) {
-        print_free(&g->table);
-        print_out("%s", "\n");
-    }
-    g->titled = g->printed_titles = false;
-}
-
 /* One that is not there does not hide the others. */
 static int get_named(struct getting *g, bool *single, struct err *err)
 {
@@ -326,7 +80,7 @@ static int get_named(struct getting *g, bool *single, struct err *err)
     int rc = ask_targets(c, 0, SIZE_MAX, &t, err);
     for (size_t i = 0; rc == 0 && i < t.count; i++) {
         if (i > 0 && strcmp(g->ref.resource, t.refs[i].resource) != 0) {
-            end_table(g);
+            get__end_table(g);
         }
         g->ref = t.refs[i];
         rc = get_one(g, err);
@@ -361,11 +115,11 @@ static int get_lists(struct getting *g, struct err *err)
     int rc = 0;
     for (bool first = true; rc == 0 && slice_split(&rest, ',', &kind); first = false) {
         if (!first) {
-            end_table(g);
+            get__end_table(g);
         }
         ask_ref(g->cli, arena_cstr(&g->cli->arena, kind), ns, &g->ref);
         rc = get_list(g, err);
-        if (rc == 0 && !g->titled && form_of(g) == CHOREO__V1__FORM__FORM_TABLE) {
+        if (rc == 0 && !g->titled && get__form(g) == CHOREO__V1__FORM__FORM_TABLE) {
             say_none(g);
         }
     }
@@ -386,14 +140,14 @@ static int get_category(struct getting *g, struct err *err)
     bool any = false;
     for (size_t i = 0; rc == 0 && i < category.count; i++) {
         if (g->titled) {
-            end_table(g);
+            get__end_table(g);
         }
         g->prefix = category.prefixes[i];
         ask_ref(g->cli, category.resources[i], ns, &g->ref);
         rc = get_list(g, err);
         any |= g->titled;
     }
-    if (rc == 0 && !any && form_of(g) == CHOREO__V1__FORM__FORM_TABLE) {
+    if (rc == 0 && !any && get__form(g) == CHOREO__V1__FORM__FORM_TABLE) {
         g->ref.resource = (char *)(uintptr_t) "resources";
         say_none(g);
     }
@@ -421,7 +175,7 @@ static int get_all(struct getting *g, struct err *err)
             rc = get_category(g, err);
         }
     }
-    flush_table(g);
+    get__flush(g);
     if (output_is_tree(&c->output) && (rc == 0 || (!single && json_array_size(g->items) > 0))) {
         int printed = print_items(g, single, rc == 0 ? err : NULL);
         rc = rc != 0 ? rc : printed;
@@ -439,8 +193,8 @@ static bool on_event(const ProtobufCMessage *message, void *user)
     const Choreo__V1__WatchEvent *event = (const Choreo__V1__WatchEvent *)message;
     static const char *const names[] = {"UNKNOWN", "ADDED", "MODIFIED", "DELETED"};
     if (event->object != NULL && event->type <= CHOREO__V1__WATCH_EVENT__TYPE__DELETED) {
-        g->rc = take_object(g, event->object, names[event->type]);
-        flush_table(g);
+        g->rc = get__take(g, event->object, names[event->type]);
+        get__flush(g);
     }
     /* What comes before SYNCED is in order of names, not of versions. */
     if (event->type != CHOREO__V1__WATCH_EVENT__TYPE__ADDED || g->version != 0) {
@@ -456,7 +210,7 @@ static int watch_all(struct getting *g, struct err *err)
         Choreo__V1__WatchRequest request = CHOREO__V1__WATCH_REQUEST__INIT;
         request.ref = &g->ref;
         request.has_form = true;
-        request.form = form_of(g);
+        request.form = get__form(g);
         request.label_selector = arena_cstr(&g->cli->arena, slice_of(g->cli->options.selector));
         request.field_selector = arena_cstr(&g->cli->arena, slice_of(g->fields));
         request.has_resource_version = true;

@@ -147,7 +147,7 @@ const struct command command_render = {
         "those that are asked for, without waiting for gates; the cell that they live in first. "
         "The\n"
         "built-in types, and what an organization and a project bring along, are there by\n"
-        "themselves.\n\n"
+        "themselves; and a data plane, if the files hold none.\n\n"
         "Labels with uids are made of the uids that manifests say in metadata.uid, as those that\n"
         "`get -o yaml` prints do; without them they are left out. The labels and annotations of\n"
         "choreo.dev/, by which the server finds its objects again, are not part of it. -o table\n"
