@@ -94,6 +94,39 @@ start() {
     export KUBECONFIG=$DIR/kubeconfig
 }
 
+# start_dev PLANE/CLUSTER,...: a whole node with these clusters, `choreod dev`, whose kubeconfig is in
+# $DIR, beside those of its clusters; stopped at the end. k is kubectl, c is choreo.
+start_dev() {
+    local port=$((15000 + RANDOM % 15000))
+    DIR=$(mktemp -d)
+    "${CHOREO_BIN:?names the programs}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
+        --planes "$1" --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
+    server=$!
+    trap stop EXIT
+    for _ in $(seq 300); do
+        grep -q '^ready' "$DIR/out" && break
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
+    if ! grep -q '^ready' "$DIR/out"; then
+        cat "$DIR/server.log"
+        exit 1
+    fi
+    export DIR HOME=$DIR KUBECONFIG=$DIR/kubeconfig
+}
+k() { timeout 20 "${KUBECTL:-kubectl}" "$@"; }
+c() { timeout 20 "$CHOREO_BIN/choreo" "$@"; }
+
+# becomes command...: it succeeds within 20 s.
+becomes() {
+    local end=$((SECONDS + 20))
+    while ((SECONDS < end)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.1
+    done
+    "$@"
+}
+
 stop() {
     local status=$? ended
     kill "$server" 2>/dev/null

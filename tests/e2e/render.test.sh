@@ -13,37 +13,9 @@ for program in "$kubectl" python3; do
     fi
 done
 
-DIR=$(mktemp -d)
-port=$((15000 + RANDOM % 15000))
-"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
-    --planes development/development,production/us-west-2,production/eu-west-1,hybrid/aws-production,hybrid/on-premises \
-    --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
-server=$!
-trap stop EXIT
-for _ in $(seq 300); do
-    grep -q '^ready' "$DIR/out" && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if ! grep -q '^ready' "$DIR/out"; then
-    cat "$DIR/server.log"
-    exit 1
-fi
-export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
-k() { timeout 20 "$kubectl" "$@"; }
-c() { timeout 20 "$CHOREO_BIN/choreo" "$@"; }
+start_dev development/development,production/us-west-2,production/eu-west-1,hybrid/aws-production,hybrid/on-premises
 render() { c render -R -f "$DIR/export" "$@"; }
 samples=${CHOREO_SOURCE:?names the sources}/deploy/samples
-
-# becomes command...: it succeeds within 20 s.
-becomes() {
-    local end=$((SECONDS + 20))
-    while ((SECONDS < end)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    "$@"
-}
 
 # all_ready NAMESPACE COUNT: so many components are there, all Ready.
 all_ready() {

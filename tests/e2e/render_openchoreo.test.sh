@@ -18,24 +18,7 @@ if [ ! -f "$samples/getting-started/all.yaml" ]; then
     exit 77
 fi
 
-DIR=$(mktemp -d)
-port=$((15000 + RANDOM % 15000))
-"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
-    --planes default/default --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
-server=$!
-trap stop EXIT
-for _ in $(seq 300); do
-    grep -q '^ready' "$DIR/out" && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if ! grep -q '^ready' "$DIR/out"; then
-    cat "$DIR/server.log"
-    exit 1
-fi
-export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
-k() { timeout 20 "$kubectl" "$@"; }
-c() { timeout 20 "$CHOREO_BIN/choreo" "$@"; }
+start_dev default/default
 
 cat >"$DIR/plane.yaml" <<'YAML'
 apiVersion: openchoreo.dev/v1alpha1
@@ -57,16 +40,6 @@ files=(-f "$DIR/plane.yaml" -f "$samples/getting-started/all.yaml"
     -f "$images/go-greeter-service/greeter-service.yaml"
     -f "$images/react-starter-web-app/react-starter.yaml"
     -f "$images/issue-reporter-schedule-task/github-issue-reporter.yaml")
-
-# becomes command...: it succeeds within 20 s.
-becomes() {
-    local end=$((SECONDS + 20))
-    while ((SECONDS < end)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    "$@"
-}
 
 # same FILE: what the rendered List holds is what is on the cluster and carries our label, no more and
 # no less. Of an object there only what was rendered is compared: the rest is the cluster's; labels

@@ -12,34 +12,7 @@ for program in "$kubectl" python3; do
     fi
 done
 
-DIR=$(mktemp -d)
-port=$((15000 + RANDOM % 15000))
-"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
-    --planes main/main --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
-server=$!
-trap stop EXIT
-for _ in $(seq 300); do
-    grep -q '^ready' "$DIR/out" && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if ! grep -q '^ready' "$DIR/out"; then
-    cat "$DIR/server.log"
-    exit 1
-fi
-export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
-k() { timeout 20 "$kubectl" "$@"; }
-c() { timeout 20 "$CHOREO_BIN/choreo" "$@"; }
-
-# becomes command...: it succeeds within 20 s.
-becomes() {
-    local end=$((SECONDS + 20))
-    while ((SECONDS < end)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    "$@"
-}
+start_dev main/main
 
 cat >"$DIR/faults.yaml" <<'YAML'
 apiVersion: choreo.dev/v1
