@@ -153,11 +153,14 @@ static int is_visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-static bool is_manifest(const char *path)
+/* By the name of a file in a folder. What kustomize reads says how manifests are made. */
+static bool is_manifest(const char *file)
 {
-    struct slice name = slice_of(path);
-    return slice_ends_with(name, SLICE(".yaml")) || slice_ends_with(name, SLICE(".yml")) ||
-           slice_ends_with(name, SLICE(".json"));
+    struct slice name = slice_of(file);
+    bool recipe = strcmp(file, "kustomization.yaml") == 0 || strcmp(file, "kustomization.yml") == 0;
+    return !recipe &&
+           (slice_ends_with(name, SLICE(".yaml")) || slice_ends_with(name, SLICE(".yml")) ||
+            slice_ends_with(name, SLICE(".json")));
 }
 
 static bool is_folder(const char *path)
@@ -186,7 +189,7 @@ static void read_folder(struct reading *r, const char *path, int depth)
             if (depth > 0) {
                 read_folder(r, entry, depth - 1);
             }
-        } else if (is_manifest(entry)) {
+        } else if (is_manifest(entries[i]->d_name)) {
             read_one(r, entry);
         }
         free(entries[i]);

@@ -33,8 +33,8 @@ struct manifests {
     size_t source_count;
 };
 
-/* Paths as -f gives them: files, folders (their *.yaml, *.yml and *.json, in order of name; with
- * recursive those of folders below, too), "-".
+/* Paths as -f gives them: files, folders (their *.yaml, *.yml and *.json, in order of name, but no
+ * kustomization.yaml; with recursive those of folders below, too), "-".
  * Goes on after a bad file; the error is the first fault. Errors: ERR_INVALID (also: no manifest),
  * ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
 int manifests_read(struct manifests *m, const struct args_list *paths, bool recursive,

@@ -97,6 +97,8 @@ static void folders(void **state)
     (void)tmpdir_write(&f->dir, "d/1.json", SLICE("{\"apiVersion\":\"v1\",\"kind\":\"First\"}"));
     (void)tmpdir_write(&f->dir, "d/.hidden.yaml", SLICE("no: manifest"));
     (void)tmpdir_write(&f->dir, "d/read.me", SLICE("no: manifest"));
+    (void)tmpdir_write(&f->dir, "d/kustomization.yaml", SLICE("resources: [1.json, 2.yml]"));
+    (void)tmpdir_write(&f->dir, "d/kustomization.yml", SLICE("resources: []"));
     const struct args_list paths = {.items = {folder}, .count = 1};
     assert_ok(manifests_read(&f->m, &paths, false, &f->err), &f->err);
     assert_int_equal(f->m.count, 2);
@@ -128,6 +130,19 @@ static void faults(void **state)
     assert_non_null(strstr(f->m.faults[1], "list.yaml:1: a manifest is a map"));
     assert_non_null(strstr(f->m.faults[2], "kind.yaml:3: a manifest needs apiVersion and kind"));
     assert_non_null(strstr(f->m.faults[3], "/nonexistent"));
+    manifests_free(&f->m);
+    /* What is no manifest hides none behind it. */
+    const struct args_list mixed = {
+        .items = {tmpdir_write(&f->dir, "mixed.yaml",
+                               SLICE("- 1\n---\nkind: X\n---\n{apiVersion: v1, kind: Good, a: 1}\n"
+                                     "---\napiVersion: v1\nkind: Best\nb:\n  c: 1\n"))},
+        .count = 1};
+    assert_err(manifests_read(&f->m, &mixed, false, &f->err), &f->err, ERR_INVALID,
+               "mixed.yaml:1:");
+    assert_int_equal(f->m.fault_count, 2);
+    assert_int_equal(f->m.count, 2);
+    assert_int_equal(manifest_line(&f->m, &f->m.items[0], SLICE("a")), 5);
+    assert_int_equal(manifest_line(&f->m, &f->m.items[1], SLICE("b.c")), 10);
     manifests_free(&f->m);
     const struct args_list none = {0};
     assert_err(manifests_read(&f->m, &none, false, &f->err), &f->err, ERR_INVALID,
