@@ -13,8 +13,8 @@ static void tell_twice(struct offline *o, const json_t *before, size_t manifest)
 {
     const struct manifest *first = &o->files.items[json_integer_value(before)];
     const struct manifest *second = &o->files.items[manifest];
-    if (json_equal(first->tree, second->tree)) {
-        return; /* whichever it is */
+    if (object_name(second->tree).len == 0 || json_equal(first->tree, second->tree)) {
+        return; /* each gets a name of its own; whichever it is */
     }
     const struct finding finding = {
         .severity = SEVERITY_WARNING,

@@ -485,6 +485,10 @@ static void the_same_object_twice(void **state)
           "{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: choreo-system}}\n",
           "");
     finds(f, PLATFORM WORKER "---\n" WORKER, "");
+    finds(f,
+          "{apiVersion: v1, kind: Secret, metadata: {generateName: a-}}\n---\n"
+          "{apiVersion: v1, kind: Secret, metadata: {generateName: a-}, data: {}}\n",
+          "");
     judge(f, PLATFORM WORKER "---\n" WORKER "  autoDeploy: false\n");
     assert_non_null(strstr(buf_cstr(&f->found), "23 warning Component/web | "));
     assert_non_null(strstr(buf_cstr(&f->found), ":16 is a manifest of the same object: this one "
