@@ -564,6 +564,22 @@ static void openchoreos_manifests(void **state)
           "manifests: it is taken for one that is on the server [ProjectNotFound]\n" NO_PLANE);
 }
 
+static void what_nothing_acts_on_is_noted(void **state)
+{
+    struct fixture *f = *state;
+    finds(
+        f,
+        "apiVersion: openchoreo.dev/v1alpha1\nkind: ObservabilityPlane\nmetadata: {name: o}\n"
+        "spec: {observerURL: 'http://x', planeID: d, clusterAgent: {clientCA: {value: x}}}\n",
+        "1 note ObservabilityPlane/o | recorded, but nothing acts on it yet; logs and metrics stay "
+        "where clusters keep them: choreo logs reads them there [NotSupported]\n");
+    finds(f,
+          "apiVersion: choreo.dev/v1\nkind: DataPlane\nmetadata: {name: m}\n"
+          "spec: {type: single-cluster, kubernetes: {nodeGroups: [{name: a}]}}\n",
+          "1 note DataPlane/m | nodeGroups are recorded, but nothing makes machines of them yet: "
+          "connect clusters that exist [NotProvisioned]\n");
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -587,6 +603,7 @@ int main(void)
         T(the_same_object_twice),
         T(what_is_built_is_looked_at_as_if_it_were),
         T(openchoreos_manifests),
+        T(what_nothing_acts_on_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
