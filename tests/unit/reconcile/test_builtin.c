@@ -453,7 +453,8 @@ static void test_releases_come_of_it_as_of_an_edit(void **state)
     settle(f);
     assert_true(class_is_low(f));
     assert_int_equal(releases(f), 1);
-    snprintf(first, sizeof first, "%.*s", SLICE_ARG(release_in(f, "web-development")));
+    struct slice running = release_in(f, "web-development");
+    snprintf(first, sizeof first, "%.*s", SLICE_ARG(running));
     put_production(f, first);
     unlead(f);
     rewrite(f, "service", older_service);
