@@ -42,7 +42,7 @@ apply_samples() {
 }
 
 check "without a server" "${CHOREO_BIN:?}/choreo" validate -R -f "$definitions" -f "$samples" &&
-    says "manifests are valid"
+    says 'data plane "default" is not among the manifests' "1 warning in"
 check "samples, before any definition" apply_samples
 check "components" k get components.openchoreo.dev -A && says PROJECT COMPONENTTYPE greeter-service
 check "explain" k explain components.spec.workflow --api-version=openchoreo.dev/v1alpha1 &&

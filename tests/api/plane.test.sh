@@ -98,34 +98,8 @@ spec:
       x-kubernetes-validations: [{rule: self != 7, message: not seven}]}}}}
 YAML
 
-check "namespaces of every cluster" k get ns && says default kube-system kube-public
-check "server-side apply" k apply --server-side -f "$DIR/web.yaml" &&
-    says "deployment.apps/web serverside-applied"
-check "the rest" k apply --server-side -f "$DIR/rest.yaml"
-check "a rollout ends" k rollout status deploy/web --timeout=10s && says "successfully rolled out"
-check "conditions" k wait --for=condition=Available deploy/web --timeout=5s
-check "a job completes" k wait --for=condition=Complete job/once --timeout=5s
-check "stateful sets" k rollout status sts/db --timeout=10s
-check "their volumes" k wait --for=jsonpath='{.status.capacity.storage}'=1Gi pvc/data-db-0 pvc/data-db-1 --timeout=5s
-check "volumes that grow" k patch pvc data-db-0 --type merge \
-    -p '{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}'
-check "for a while" k wait --for=jsonpath='{.status.capacity.storage}'=2Gi pvc/data-db-0 --timeout=5s
-refuse "volumes that shrink" k patch pvc data-db-0 --type merge \
-    -p '{"spec": {"resources": {"requests": {"storage": "1Gi"}}}}'
-check "a pod's uid" k get pod db-0 -o 'jsonpath={.metadata.uid}' && uid=$out
-check "orphans" k delete sts db --cascade=orphan --timeout=10s
-check "that stay" k get pod db-0 -o 'jsonpath={.metadata.uid} {.metadata.ownerReferences}' && says "$uid"
-check "and belong to nobody" test "${out#* }" = ""
-check "a set made again" k apply --server-side -f "$DIR/rest.yaml"
-check "that takes them up" k wait --for=jsonpath='{.metadata.ownerReferences[0].kind}'=StatefulSet pod/db-0 --timeout=5s
-check "as they are" k get pod db-0 -o 'jsonpath={.metadata.uid}' && says "$uid"
-check "and their volumes" k get pvc data-db-0 -o 'jsonpath={.spec.resources.requests.storage}' && says 2Gi
-check "replica sets and pods" k get rs,pods && says replicaset.apps/web- pod/web- pod/db-0 Running
-check "a load balancer's address" k get svc lb -o 'jsonpath={.status.loadBalancer.ingress[0].ip}' &&
-    says 203.0.113.
-check "scaling" k scale deploy/web --replicas=1
-# becomes VALUE get ARGS...: within 5 s (kubectl 1.20 waits for conditions only).
-becomes() {
+# comes_to VALUE get ARGS...: within 5 s (kubectl 1.20 waits for conditions only).
+comes_to() {
     local wanted=$1 _
     shift
     for _ in $(seq 50); do
@@ -135,7 +109,34 @@ becomes() {
     k "$@"
     return 1
 }
-check "scaled" becomes 1 get deploy/web -o 'jsonpath={.status.availableReplicas}'
+
+check "namespaces of every cluster" k get ns && says default kube-system kube-public
+check "server-side apply" k apply --server-side -f "$DIR/web.yaml" &&
+    says "deployment.apps/web serverside-applied"
+check "the rest" k apply --server-side -f "$DIR/rest.yaml"
+check "a rollout ends" k rollout status deploy/web --timeout=10s && says "successfully rolled out"
+check "conditions" k wait --for=condition=Available deploy/web --timeout=5s
+check "a job completes" k wait --for=condition=Complete job/once --timeout=5s
+check "stateful sets" k rollout status sts/db --timeout=10s
+check "their volumes" comes_to "1Gi 1Gi" get pvc data-db-0 data-db-1 -o 'jsonpath={.items[*].status.capacity.storage}'
+check "volumes that grow" k patch pvc data-db-0 --type merge \
+    -p '{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}'
+check "for a while" comes_to 2Gi get pvc data-db-0 -o 'jsonpath={.status.capacity.storage}'
+refuse "volumes that shrink" k patch pvc data-db-0 --type merge \
+    -p '{"spec": {"resources": {"requests": {"storage": "1Gi"}}}}'
+check "a pod's uid" k get pod db-0 -o 'jsonpath={.metadata.uid}' && uid=$out
+check "orphans" k delete sts db --cascade=orphan --timeout=10s
+check "that stay" k get pod db-0 -o 'jsonpath={.metadata.uid} {.metadata.ownerReferences}' && says "$uid"
+check "and belong to nobody" test "${out#* }" = ""
+check "a set made again" k apply --server-side -f "$DIR/rest.yaml"
+check "that takes them up" comes_to StatefulSet get pod db-0 -o 'jsonpath={.metadata.ownerReferences[0].kind}'
+check "as they are" k get pod db-0 -o 'jsonpath={.metadata.uid}' && says "$uid"
+check "and their volumes" k get pvc data-db-0 -o 'jsonpath={.spec.resources.requests.storage}' && says 2Gi
+check "replica sets and pods" k get rs,pods && says replicaset.apps/web- pod/web- pod/db-0 Running
+check "a load balancer's address" k get svc lb -o 'jsonpath={.status.loadBalancer.ingress[0].ip}' &&
+    says 203.0.113.
+check "scaling" k scale deploy/web --replicas=1
+check "scaled" comes_to 1 get deploy/web -o 'jsonpath={.status.availableReplicas}'
 check "custom kinds" k wait crd/widgets.example.com --for=condition=Established --timeout=5s
 check "a custom object" k apply -f - <<<'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}'
 check "custom objects are listed" k get widgets && says w
@@ -143,7 +144,7 @@ refuse "custom objects fit their schema" k patch widget w --type merge -p '{"siz
     says "size: Invalid value: 10: must be less than or equal to 9"
 refuse "and its rules" k patch widget w --type merge -p '{"size":7}' && says "not seven"
 check "what an owner leaves is collected" k delete deploy web
-check "no pods of it" becomes "" get pods -l app=web -o name
+check "no pods of it" comes_to "" get pods -l app=web -o name
 
 # Kubernetes' own kinds, as kubectl sends them: protobuf, where it is new enough.
 modern() { "$kubectl" version --client -o json | grep -qE '"minor": "(2[1-9]|[3-9][0-9])'; }
@@ -221,7 +222,7 @@ check "bad faults are refused" api -X PUT "$URL/plane/faults" -d '{"errorRate":7
 check "images that cannot be pulled" api -X PUT "$URL/plane/faults" -d '{"neverReady":["*:broken"]}'
 sed 's/web:1/web:broken/' "$DIR/web.yaml" >"$DIR/broken.yaml"
 check "apply with such an image" k apply --server-side -f "$DIR/broken.yaml"
-refuse "it never becomes ready" k rollout status deploy/web --timeout=1s
+refuse "it never comes_to ready" k rollout status deploy/web --timeout=1s
 check "behind the control plane's back" api -X POST \
     "$URL/plane/touch?resource=deployments.apps&namespace=default&name=web" -d '{"spec":{"replicas":5}}' &&
     says '"changed": true'
