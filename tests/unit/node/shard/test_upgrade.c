@@ -78,8 +78,8 @@ static bool comes_compressed(struct cluster *c, size_t through)
     static const char text[] = OFTEN("packed-in-the-end-");
     for (int i = 0; i < 500; i++) {
         char name[32];
-        char value[sizeof(text) + 8];
-        char plain[sizeof(text) + 8];
+        char value[sizeof(text) + 16];
+        char plain[sizeof(text) + 16];
         (void)snprintf(name, sizeof(name), "late-%d", i);
         (void)snprintf(value, sizeof(value), "%s%d", text, i);
         (void)snprintf(plain, sizeof(plain), "%s%d\"", text, i);
