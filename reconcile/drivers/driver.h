@@ -68,9 +68,8 @@ struct driver_seen {
     bool has_replicas; /* of a workload: how many are wanted, and ready */
     uint32_t replicas;
     uint32_t ready_replicas;
-    char
-        *volumes; /* how far those are that grow; "": as large as asked; NULL: none grew, or open */
-    bool volumes_open;         /* it was made so that they may grow, and not asked for them yet */
+    char *volumes;             /* how far they have grown; "": as asked; NULL: not, or not known */
+    bool volumes_open;         /* it was made so that they may grow; how far is not known yet */
     bool volumes_asked;        /* private: they were, or are */
     bool pods_asked;           /* private: they are, again and again */
     uint32_t settled_replicas; /* private: those that were ready when it was healthy last */

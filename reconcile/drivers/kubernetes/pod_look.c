@@ -270,8 +270,11 @@ void volume_look(struct driver_cluster *c, struct slice key, struct driver_seen 
                  const json_t *live)
 {
     struct buf path = {0};
-    if (seen->volumes_asked || object_annotation(live, DRIVER_ANNOTATION_GROWN).len == 0 ||
-        !c->look_open || c->closing || c->look_count >= LOOKS_MAX) {
+    if (seen->volumes_asked || object_annotation(live, DRIVER_ANNOTATION_GROWN).len == 0) {
+        return;
+    }
+    seen->volumes_open = true; /* though there be no room to ask: with its next sight, then */
+    if (!c->look_open || c->closing || c->look_count >= LOOKS_MAX) {
         return;
     }
     growth_claims_path(live, &path);
@@ -279,7 +282,6 @@ void volume_look(struct driver_cluster *c, struct slice key, struct driver_seen 
     l->set = json_incref((json_t *)(uintptr_t)live);
     l->due_ms = 0;
     seen->volumes_asked = true;
-    seen->volumes_open = true;
 }
 
 void pod_looks_free(struct driver_cluster *c)

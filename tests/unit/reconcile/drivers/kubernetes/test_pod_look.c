@@ -1,4 +1,4 @@
-/* What test_pod_look.c shows: which of a list of pods is told of, and in which words. */
+/* Which of a list of pods is told of, and in which words; and volumes of which nothing is known. */
 #include "tests/lib/test.h"
 
 #include "reconcile/drivers/kubernetes/cluster.h"
@@ -89,6 +89,23 @@ static void its_words_are_cut(void **state)
     buf_free(&text);
 }
 
+/* Nobody may take volumes for grown because there was no room to ask. */
+static void what_is_not_asked_is_open(void **state)
+{
+    (void)state;
+    struct driver_cluster full = {.look_open = true, .look_count = 1000000};
+    struct driver_seen seen = {0};
+    json_t *plain = json_object();
+    json_t *grown = json_pack("{s:{s:{s:s}}}", "metadata", "annotations", DRIVER_ANNOTATION_GROWN,
+                              "data from 1Gi to 5Gi");
+    volume_look(&full, SLICE("a"), &seen, plain);
+    assert_false(seen.volumes_open);
+    volume_look(&full, SLICE("a"), &seen, grown);
+    assert_true(seen.volumes_open && !seen.volumes_asked);
+    json_decref(plain);
+    json_decref(grown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +113,7 @@ int main(void)
         cmocka_unit_test(what_is_on_its_way_says_nothing),
         cmocka_unit_test(the_first_in_trouble_is_told_of),
         cmocka_unit_test(its_words_are_cut),
+        cmocka_unit_test(what_is_not_asked_is_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
