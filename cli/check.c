@@ -181,16 +181,20 @@ static bool has_group(const struct kind_registry *kinds, struct slice group)
     return false;
 }
 
-/* What may have been meant, where a kind or a group has nearly that name; or NULL. */
-static const char *meant_kind(struct checking *c, struct slice group, struct slice name)
+/* What may have been meant, where a kind or a group has nearly that name, or (*mistaken is false
+ * then) another group such a kind; or NULL. */
+static const char *meant_kind(struct checking *c, struct slice group, struct slice name,
+                              bool *mistaken)
 {
     const struct kind *elsewhere = NULL;
+    *mistaken = false;
     for (size_t i = 0; i < kind_registry_count(&c->kinds); i++) {
         const struct kind *kind = kind_registry_at(&c->kinds, i);
         bool here = slice_eq(kind->group, group);
         bool same = slice_eq(kind->kind, name);
         if ((here && (same || suggest_close(kind->kind, name))) ||
             (same && suggest_close(kind->group, group))) {
+            *mistaken = true;
             return arena_printf(&c->arena, "did you mean %.*s of %.*s?", SLICE_ARG(kind->kind),
                                 SLICE_ARG(kind->api_version));
         }
@@ -206,8 +210,9 @@ static void say_unknown_kind(struct checking *c, struct slice version, struct sl
     struct slice group;
     struct slice rest;
     kind_split_api_version(version, &group, &rest);
-    const char *meant = meant_kind(c, group, name);
-    if (has_group(&c->kinds, group) || (meant != NULL && meant[0] == 'd')) {
+    bool mistaken;
+    const char *meant = meant_kind(c, group, name, &mistaken);
+    if (has_group(&c->kinds, group) || mistaken) {
         say_as(c, "UnknownKind", SLICE("kind"),
                slice_of(arena_printf(&c->arena, "there is no kind %.*s in %.*s", SLICE_ARG(name),
                                      SLICE_ARG(version))),
