@@ -1,15 +1,16 @@
 /* All that is wrong with files, said without a server: each mistake, and its text. */
 #include "tests/lib/test.h"
+#include "tests/lib/tmpdir.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/offline.h"
 
 struct fixture {
     struct cli cli;
     struct offline offline;
-    char file[64];
+    struct tmpdir tmp;
+    const char *file;
     struct buf found;
     struct err err;
 };
@@ -20,6 +21,7 @@ static int setup(void **state)
     struct fixture *f = mem_zero(sizeof *f);
     f->cli.ns = "default";
     f->cli.command = &validate;
+    tmpdir_make(&f->tmp);
     *state = f;
     return 0;
 }
@@ -29,6 +31,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     offline_free(&f->offline);
     buf_free(&f->found);
+    tmpdir_remove(&f->tmp);
     free(f);
     return 0;
 }
@@ -53,15 +56,10 @@ static void add_row(struct buf *out, const json_t *row)
 static void judge(struct fixture *f, const char *text)
 {
     struct args_list *paths = &f->cli.options.filename;
-    (void)snprintf(f->file, sizeof f->file, "/tmp/choreo-judge-XXXXXX");
-    int fd = mkstemp(f->file);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    assert_int_equal(close(fd), 0);
+    f->file = tmpdir_write(&f->tmp, "platform.yaml", slice_of(text));
     paths->count = 0;
     paths->items[paths->count++] = f->file;
     int rc = offline_judge(&f->offline, &f->cli, &f->err);
-    (void)unlink(f->file);
     assert_ok(rc, &f->err);
     json_t *tree = findings_tree(&f->offline.findings);
     buf_clear(&f->found);

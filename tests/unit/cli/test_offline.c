@@ -1,8 +1,8 @@
 /* The platform that manifests describe. */
 #include "tests/lib/test.h"
+#include "tests/lib/tmpdir.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/offline.h"
 #include "render/deployment.h"
@@ -12,7 +12,8 @@ struct fixture {
     struct offline offline;
     struct offline_target *targets;
     size_t count;
-    char file[64];
+    struct tmpdir tmp;
+    const char *file;
     struct err err;
 };
 
@@ -22,6 +23,7 @@ static int setup(void **state)
     struct fixture *f = mem_zero(sizeof *f);
     f->cli.ns = "default";
     f->cli.command = &render;
+    tmpdir_make(&f->tmp);
     *state = f;
     return 0;
 }
@@ -29,10 +31,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    if (f->file[0] != '\0') {
-        (void)unlink(f->file);
-    }
     offline_free(&f->offline);
+    tmpdir_remove(&f->tmp);
     free(f);
     return 0;
 }
@@ -46,11 +46,7 @@ static void add_path(struct fixture *f, const char *path)
 /* Opens the manifests of a text. */
 static int open_text(struct fixture *f, const char *text)
 {
-    (void)snprintf(f->file, sizeof f->file, "/tmp/choreo-offline-XXXXXX");
-    int fd = mkstemp(f->file);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    assert_int_equal(close(fd), 0);
+    f->file = tmpdir_write(&f->tmp, "platform.yaml", slice_of(text));
     add_path(f, f->file);
     return offline_open(&f->offline, &f->cli, &f->err);
 }
@@ -473,7 +469,6 @@ static void a_binding_keeps_the_release_that_it_names(void **state)
     f->cli.options.filename.count = 0;
     buf_clear(&text);
     buf_addf(&text, "%s%s", PLATFORM WEB, binding);
-    (void)unlink(f->file);
     assert_ok(open_text(f, buf_cstr(&text)), &f->err);
     assert_ok(choose(f), &f->err);
     assert_slice(f->targets[0].deployment.binding, "mine");
