@@ -5,10 +5,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-if ! command -v "$kubectl" >/dev/null; then
-    echo "skipped: no $kubectl here (Debian: kubernetes-client)"
-    exit 77
-fi
+needs "$kubectl"
 k() { timeout 20 "$kubectl" "$@"; }
 if ! k get --help | grep -q show-managed-fields; then
     echo "skipped: this $kubectl cannot show managed fields, nor move them to server-side apply"

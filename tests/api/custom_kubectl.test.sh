@@ -3,10 +3,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-if ! command -v "$kubectl" >/dev/null; then
-    echo "skipped: no $kubectl here (Debian: kubernetes-client)"
-    exit 77
-fi
+needs "$kubectl"
 start
 k() { timeout 20 "$kubectl" "$@"; }
 established() { k wait --for=condition=Established "crd/$1" --timeout=5s; }

@@ -117,6 +117,17 @@ start_dev() {
 k() { timeout 20 "${KUBECTL:-kubectl}" "$@"; }
 c() { timeout 20 "$CHOREO_BIN/choreo" "$@"; }
 
+# needs PROGRAM...: skips the test where one of them is missing.
+needs() {
+    local program
+    for program in "$@"; do
+        if ! command -v "$program" >/dev/null; then
+            echo "skipped: no $program here"
+            exit 77
+        fi
+    done
+}
+
 # becomes command...: it succeeds within 20 s.
 becomes() {
     local end=$((SECONDS + 20))
@@ -126,6 +137,11 @@ becomes() {
     done
     "$@"
 }
+prints() { [ "$("${@:2}" 2>&1)" = "$1" ]; }
+mentions() { "${@:2}" 2>&1 | grep -qF -- "$1"; }
+# outputs TEXT command...: what it prints is TEXT, within 20 s; tells: what it prints has TEXT.
+outputs() { becomes prints "$@" || { "${@:2}" && return 1; }; }
+tells() { becomes mentions "$@" || { "${@:2}" && return 1; }; }
 
 stop() {
     local status=$? ended

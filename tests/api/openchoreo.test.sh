@@ -4,10 +4,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-if ! command -v "$kubectl" >/dev/null; then
-    echo "skipped: no $kubectl here (Debian: kubernetes-client)"
-    exit 77
-fi
+needs "$kubectl"
 if [ ! -d "${OPENCHOREO_DIR:-}/config/crd/bases" ]; then
     echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
     exit 77

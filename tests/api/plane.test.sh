@@ -3,12 +3,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-for program in "$kubectl" curl openssl; do
-    if ! command -v "$program" >/dev/null; then
-        echo "skipped: no $program here"
-        exit 77
-    fi
-done
+needs "$kubectl" curl openssl
 
 DIR=$(mktemp -d)
 trap stop EXIT
@@ -98,18 +93,6 @@ spec:
       x-kubernetes-validations: [{rule: self != 7, message: not seven}]}}}}
 YAML
 
-# comes_to VALUE get ARGS...: within 5 s (kubectl 1.20 waits for conditions only).
-comes_to() {
-    local wanted=$1 _
-    shift
-    for _ in $(seq 50); do
-        [ "$(k "$@" 2>&1)" = "$wanted" ] && return 0
-        sleep 0.1
-    done
-    k "$@"
-    return 1
-}
-
 check "namespaces of every cluster" k get ns && says default kube-system kube-public
 check "server-side apply" k apply --server-side -f "$DIR/web.yaml" &&
     says "deployment.apps/web serverside-applied"
@@ -118,10 +101,10 @@ check "a rollout ends" k rollout status deploy/web --timeout=10s && says "succes
 check "conditions" k wait --for=condition=Available deploy/web --timeout=5s
 check "a job completes" k wait --for=condition=Complete job/once --timeout=5s
 check "stateful sets" k rollout status sts/db --timeout=10s
-check "their volumes" comes_to "1Gi 1Gi" get pvc data-db-0 data-db-1 -o 'jsonpath={.items[*].status.capacity.storage}'
+check "their volumes" outputs "1Gi 1Gi" k get pvc data-db-0 data-db-1 -o 'jsonpath={.items[*].status.capacity.storage}'
 check "volumes that grow" k patch pvc data-db-0 --type merge \
     -p '{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}'
-check "for a while" comes_to 2Gi get pvc data-db-0 -o 'jsonpath={.status.capacity.storage}'
+check "for a while" outputs 2Gi k get pvc data-db-0 -o 'jsonpath={.status.capacity.storage}'
 refuse "volumes that shrink" k patch pvc data-db-0 --type merge \
     -p '{"spec": {"resources": {"requests": {"storage": "1Gi"}}}}'
 check "a pod's uid" k get pod db-0 -o 'jsonpath={.metadata.uid}' && uid=$out
@@ -129,14 +112,14 @@ check "orphans" k delete sts db --cascade=orphan --timeout=10s
 check "that stay" k get pod db-0 -o 'jsonpath={.metadata.uid} {.metadata.ownerReferences}' && says "$uid"
 check "and belong to nobody" test "${out#* }" = ""
 check "a set made again" k apply --server-side -f "$DIR/rest.yaml"
-check "that takes them up" comes_to StatefulSet get pod db-0 -o 'jsonpath={.metadata.ownerReferences[0].kind}'
+check "that takes them up" outputs StatefulSet k get pod db-0 -o 'jsonpath={.metadata.ownerReferences[0].kind}'
 check "as they are" k get pod db-0 -o 'jsonpath={.metadata.uid}' && says "$uid"
 check "and their volumes" k get pvc data-db-0 -o 'jsonpath={.spec.resources.requests.storage}' && says 2Gi
 check "replica sets and pods" k get rs,pods && says replicaset.apps/web- pod/web- pod/db-0 Running
 check "a load balancer's address" k get svc lb -o 'jsonpath={.status.loadBalancer.ingress[0].ip}' &&
     says 203.0.113.
 check "scaling" k scale deploy/web --replicas=1
-check "scaled" comes_to 1 get deploy/web -o 'jsonpath={.status.availableReplicas}'
+check "scaled" outputs 1 k get deploy/web -o 'jsonpath={.status.availableReplicas}'
 check "custom kinds" k wait crd/widgets.example.com --for=condition=Established --timeout=5s
 check "a custom object" k apply -f - <<<'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}'
 check "custom objects are listed" k get widgets && says w
@@ -144,7 +127,7 @@ refuse "custom objects fit their schema" k patch widget w --type merge -p '{"siz
     says "size: Invalid value: 10: must be less than or equal to 9"
 refuse "and its rules" k patch widget w --type merge -p '{"size":7}' && says "not seven"
 check "what an owner leaves is collected" k delete deploy web
-check "no pods of it" comes_to "" get pods -l app=web -o name
+check "no pods of it" outputs "" k get pods -l app=web -o name
 
 # Kubernetes' own kinds, as kubectl sends them: protobuf, where it is new enough.
 modern() { "$kubectl" version --client -o json | grep -qE '"minor": "(2[1-9]|[3-9][0-9])'; }
@@ -223,7 +206,7 @@ check "bad faults are refused" api -X PUT "$URL/plane/faults" -d '{"errorRate":7
 check "images that cannot be pulled" api -X PUT "$URL/plane/faults" -d '{"neverReady":["*:broken"]}'
 sed 's/web:1/web:broken/' "$DIR/web.yaml" >"$DIR/broken.yaml"
 check "apply with such an image" k apply --server-side -f "$DIR/broken.yaml"
-refuse "it never comes_to ready" k rollout status deploy/web --timeout=1s
+refuse "it never becomes ready" k rollout status deploy/web --timeout=1s
 check "behind the control plane's back" api -X POST \
     "$URL/plane/touch?resource=deployments.apps&namespace=default&name=web" -d '{"spec":{"replicas":5}}' &&
     says '"changed": true'

@@ -2,10 +2,7 @@
 # What clients other than kubectl rely on: status codes, headers, watches, paging, limits.
 set -u
 . "$(dirname "$0")/lib.sh"
-if ! command -v curl >/dev/null; then
-    echo "skipped: no curl here"
-    exit 77
-fi
+needs curl
 start
 api() { curl -sS --max-time 15 --cacert "$DIR/ca.crt" -H 'authorization: Bearer admin-token' "$@"; }
 anonymous() { curl -sS --max-time 15 --cacert "$DIR/ca.crt" "$@"; }

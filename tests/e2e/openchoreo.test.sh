@@ -6,45 +6,16 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-if ! command -v "$kubectl" >/dev/null; then
-    echo "skipped: no $kubectl here (Debian: kubernetes-client)"
-    exit 77
-fi
+needs "$kubectl"
 samples=${OPENCHOREO_DIR:-}/samples
 if [ ! -f "$samples/getting-started/all.yaml" ]; then
     echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
     exit 77
 fi
 
-DIR=$(mktemp -d)
-port=$((15000 + RANDOM % 15000))
-"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
-    --planes default/default --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
-server=$!
-trap stop EXIT
-for _ in $(seq 300); do
-    grep -q '^ready' "$DIR/out" && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if ! grep -q '^ready' "$DIR/out"; then
-    cat "$DIR/server.log"
-    exit 1
-fi
-export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
+start_dev default/default
 k() { timeout 40 "$kubectl" "$@"; }
 cluster() { KUBECONFIG=$DIR/planes/default/kubeconfig k "$@"; }
-# becomes TEXT command...: its output is TEXT, within 20 s.
-becomes() {
-    local text=$1
-    shift
-    for _ in $(seq 200); do
-        [ "$("$@" 2>&1)" = "$text" ] && return 0
-        sleep 0.1
-    done
-    "$@"
-    return 1
-}
 # ready KIND NAME: the status of its condition Ready.
 ready() {
     k get "$1.openchoreo.dev" "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
@@ -78,25 +49,25 @@ for sample in "$samples"/from-image/*/*.yaml; do
     check "sample" k apply -f "$sample"
 done
 
-check "the plane is ready" becomes True ready clusterdataplanes default
+check "the plane is ready" outputs True ready clusterdataplanes default
 check "agents are not acted on, and that is said" k get clusterdataplane default -o yaml &&
     says "reason: NotSupported" "spec.clusterAgent, spec.planeID"
 for environment in development staging production; do
-    check "environment $environment" becomes True ready environments "$environment"
-    check "its cell" becomes True ready projectreleasebindings "default-$environment"
+    check "environment $environment" outputs True ready environments "$environment"
+    check "its cell" outputs True ready projectreleasebindings "default-$environment"
 done
-check "pipeline" becomes True ready deploymentpipelines default
+check "pipeline" outputs True ready deploymentpipelines default
 for component in greeter-service react-starter github-issue-reporter; do
-    check "component $component" becomes True ready components "$component"
+    check "component $component" outputs True ready components "$component"
 done
-check "project" becomes True ready projects default
-check "binding" becomes True ready releasebindings github-issue-reporter-development
-check "its type" becomes True ready clusterprojecttypes default
+check "project" outputs True ready projects default
+check "binding" outputs True ready releasebindings github-issue-reporter-development
+check "its type" outputs True ready clusterprojecttypes default
 check "its release" k get projects.openchoreo.dev default -o 'jsonpath={.status.latestRelease.name}' && says default-
 label() { cluster get namespace "$cell" -o 'jsonpath={.metadata.labels.tier} {.metadata.annotations.team}'; }
 check "what its type asks for in development" k patch projectreleasebindings.openchoreo.dev default-development \
     --type merge -p '{"spec":{"environmentConfigs":{"namespaceLabels":{"tier":"gold"},"namespaceAnnotations":{"team":"red"}}}}'
-check "is there" becomes "gold red" label
+check "is there" outputs "gold red" label
 
 # A run of one of its workflows, which stands beside the built-in one of its name.
 check "a run" k apply -f - <<'YAML'
@@ -113,7 +84,7 @@ spec:
     parameters:
       repository: {url: https://git.example.com/greeter, revision: {branch: main}}
 YAML
-check "it ends well" becomes True ready workflowruns greeter-build
+check "it ends well" outputs True ready workflowruns greeter-build
 check "on Argo" cluster get workflows.argoproj.io -A -o name && says workflow.argoproj.io/greeter-build
 check "without a trace of it" k delete workflowruns.openchoreo.dev greeter-build
 
@@ -171,18 +142,18 @@ spec:
 YAML
 choreo() { timeout 40 "$CHOREO_BIN/choreo" "$@" --config "$DIR/choreo.yaml"; }
 why() { k get "$1.openchoreo.dev" "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'; }
-check "nothing is built unasked" becomes WaitingForBuild why components built
+check "nothing is built unasked" outputs WaitingForBuild why components built
 commit=0123456789abcdef0123456789abcdef01234567
 check "building it" choreo build built -n default --commit $commit --wait --timeout 30s
-check "its Workload" becomes "registry.example.com/built:$commit" \
+check "its Workload" outputs "registry.example.com/built:$commit" \
     k get workloads.openchoreo.dev built -o 'jsonpath={.spec.container.image}'
-check "it runs" becomes True ready components built
+check "it runs" outputs True ready components built
 images() { cluster -n "$cell" get deployment -l openchoreo.dev/component=built -o 'jsonpath={.items[*].spec.template.spec.containers[0].image}'; }
-check "that image" becomes "registry.example.com/built:$commit" images
+check "that image" outputs "registry.example.com/built:$commit" images
 check "the run is OpenChoreo's" k get workflowruns.openchoreo.dev -o name && says "built-build-0123456789ab"
 check "what is written there by hand" k patch workloads.openchoreo.dev built --type merge \
     -p '{"spec":{"container":{"image":"registry.example.com/built:mine"}}}'
-check "runs, and stays" becomes "registry.example.com/built:mine" images
+check "runs, and stays" outputs "registry.example.com/built:mine" images
 check "a run whose source says how it runs" k apply -f - <<'YAML'
 apiVersion: openchoreo.dev/v1alpha1
 kind: WorkflowRun
@@ -196,9 +167,9 @@ spec:
   workflow: {kind: ClusterWorkflow, name: one-step, parameters: {url: "https://git.example.com/built", commit: "1111111111111111111111111111111111111111"}}
 YAML
 says_so() { k get workloads.openchoreo.dev built -o 'jsonpath={.spec.container.image} {.spec.container.args[0]} {.spec.endpoints.http.port}'; }
-check "its Workload says so" becomes "registry.example.com/built:1111111111111111111111111111111111111111 --fast 8080" says_so
+check "its Workload says so" outputs "registry.example.com/built:1111111111111111111111111111111111111111 --fast 8080" says_so
 check "it goes" k delete components.openchoreo.dev built
-check "with its runs" becomes "" k get workflowruns.openchoreo.dev,workflowruns.choreo.dev -o name
+check "with its runs" outputs "" k get workflowruns.openchoreo.dev,workflowruns.choreo.dev -o name
 
 # The objects of development's cell, all of them.
 kinds=deployment,service,configmap,externalsecret,httproute,cronjob,networkpolicy
@@ -251,7 +222,7 @@ check "route" is 'development-default.openchoreoapis.localhost gateway-default /
 check "policy" is 'Ingress 9090 openchoreo.dev/system-component' networkpolicy openchoreo-greeter-service \
     '{.spec.policyTypes[0]} {.spec.ingress[0].ports[0].port} {.spec.ingress[1].from[0].podSelector.matchExpressions[0].key}'
 invoke() { k get releasebindings.openchoreo.dev greeter-service-development -o 'jsonpath={.status.endpoints[0].invokeURL}'; }
-check "where it is called" becomes \
+check "where it is called" outputs \
     http://development-default.openchoreoapis.localhost:19080/greeter-service-http invoke
 check "overridden in development" is '*/5 * * * * 50m' cronjob github-issue-reporter-development-5e31cab9 \
     '{.spec.schedule} {.spec.jobTemplate.spec.template.spec.containers[0].resources.requests.cpu}'
@@ -265,7 +236,7 @@ spec:
   environment: staging
   releaseName: $(k get components.openchoreo.dev greeter-service -o 'jsonpath={.status.latestRelease.name}')
 YAML
-check "is ready" becomes True ready releasebindings greeter-service-staging
+check "is ready" outputs True ready releasebindings greeter-service-staging
 check "where it is" k get releasebindings.openchoreo.dev greeter-service-staging -o yaml &&
     says "host: greeter-service.dp-default-default-staging-1362f732.svc.cluster.local"
 
@@ -304,7 +275,7 @@ waits() {
     k get releasebindings.choreo.dev shop-development \
         -o 'jsonpath={.status.conditions[?(@.type=="DependenciesReady")].reason}'
 }
-check "it waits for it to be bound" becomes ResourceNotBound waits
+check "it waits for it to be bound" outputs ResourceNotBound waits
 check "binding it" k apply -f - <<'YAML'
 apiVersion: openchoreo.dev/v1alpha1
 kind: ResourceReleaseBinding
@@ -314,9 +285,9 @@ spec:
   environment: development
   resourceTypeEnvironmentConfigs: {memory: 1Gi}
 YAML
-check "the database" becomes True ready resourcereleasebindings orders-development
-check "the resource" becomes True ready resources orders
-check "who uses it" becomes True ready components shop
+check "the database" outputs True ready resourcereleasebindings orders-development
+check "the resource" outputs True ready resources orders
+check "who uses it" outputs True ready components shop
 orders=orders-development-c6d944db
 check "its memory" is 1Gi statefulset "$orders" '{.spec.template.spec.containers[0].resources.limits.memory}'
 check "its variables" is "DB_HOST $orders.$cell.svc.cluster.local DB_PASSWORD $orders-creds password" deployment \
@@ -327,7 +298,7 @@ check "what it puts out is told" k get resourcereleasebindings.openchoreo.dev or
 check "they go" k delete components.openchoreo.dev/shop resourcereleasebindings.openchoreo.dev/orders-development \
     resources.openchoreo.dev/orders
 gone() { cluster -n "$cell" get statefulset,deployment -l openchoreo.dev/resource=orders -o name; }
-check "and the database" becomes "" gone
+check "and the database" outputs "" gone
 
 check "what all of them have is replaced" k replace -f - <<'YAML'
 apiVersion: choreo.dev/v1
@@ -342,9 +313,9 @@ spec:
         spec: {podSelector: {matchLabels: "${metadata.podSelectors}"}, policyTypes: [Ingress]}
 YAML
 policies() { cluster -n "$cell" get networkpolicies -l openchoreo.dev/component=greeter-service -o name; }
-check "and what it made before is gone" becomes networkpolicy.networking.k8s.io/own-greeter-service policies
+check "and what it made before is gone" outputs networkpolicy.networking.k8s.io/own-greeter-service policies
 
 check "a component goes" k delete components.openchoreo.dev greeter-service
 left() { cluster get "$kinds" -A -l openchoreo.dev/component=greeter-service -o name; }
-check "and all that was made of it" becomes "" left
+check "and all that was made of it" outputs "" left
 finish

@@ -6,10 +6,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-if ! command -v "$kubectl" >/dev/null; then
-    echo "skipped: no $kubectl here (Debian: kubernetes-client)"
-    exit 77
-fi
+needs "$kubectl"
 samples=${OPENCHOREO_DIR:-}/samples
 if [ ! -f "$samples/getting-started/all.yaml" ]; then
     echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
@@ -46,22 +43,7 @@ TEXT
     # where it is used. A plane's agent is not waited for: the cluster is reached by a kubeconfig.
 }
 
-DIR=$(mktemp -d)
-port=$((15000 + RANDOM % 15000))
-"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
-    --planes default/default --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
-server=$!
-trap stop EXIT
-for _ in $(seq 300); do
-    grep -q '^ready' "$DIR/out" && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if ! grep -q '^ready' "$DIR/out"; then
-    cat "$DIR/server.log"
-    exit 1
-fi
-export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
+start_dev default/default
 k() { timeout 40 "$kubectl" "$@"; }
 
 check "the plane that the samples name" k apply -f - <<'YAML'

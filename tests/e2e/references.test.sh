@@ -5,42 +5,11 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-for program in "$kubectl" base64; do
-    if ! command -v "$program" >/dev/null; then
-        echo "skipped: no $program here"
-        exit 77
-    fi
-done
+needs "$kubectl" base64
 
-DIR=$(mktemp -d)
-port=$((15000 + RANDOM % 15000))
-"${CHOREO_BIN:?names the programs\' folder}/choreod" dev --dir "$DIR" --nodes 1 --shards 2 \
-    --planes dev/dev --base-port "$port" >"$DIR/out" 2>"$DIR/server.log" &
-server=$!
-trap stop EXIT
-for _ in $(seq 300); do
-    grep -q '^ready' "$DIR/out" && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if ! grep -q '^ready' "$DIR/out"; then
-    cat "$DIR/server.log"
-    exit 1
-fi
-export HOME=$DIR KUBECONFIG=$DIR/kubeconfig
+start_dev dev/dev
 k() { timeout 20 "$kubectl" "$@"; }
 cluster() { KUBECONFIG=$DIR/planes/dev/kubeconfig k "$@"; }
-# becomes TEXT command...: its output has TEXT, within 15 s.
-becomes() {
-    local text=$1
-    shift
-    for _ in $(seq 150); do
-        "$@" 2>&1 | grep -qF -- "$text" && return 0
-        sleep 0.1
-    done
-    "$@"
-    return 1
-}
 ready() { k -n acme get component "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")]}'; }
 # of all objects in the component's cell: key: value
 in_cell() { cluster get "$1" -A -l "openchoreo.dev/component=$2" -o 'jsonpath={.items[*].data}'; }
@@ -55,7 +24,7 @@ apiVersion: choreo.dev/v1
 kind: Organization
 metadata: {name: acme}
 YAML
-check "its environment" becomes development k -n acme get environments
+check "its environment" tells development k -n acme get environments
 
 check "the namespaces" k get namespaces && says acme default choreo-system
 check "where the clusters' credentials are" k get namespace choreo-system -o 'jsonpath={.status.phase}' && says Active
@@ -73,31 +42,31 @@ spec:
   env:
     - {name: LEVEL, valueFrom: {configMapKeyRef: {name: settings, key: level}}}
 YAML
-check "which is missing" becomes ReferenceNotFound ready web
-check "which key of which" becomes 'needs key \"level\" of ConfigMap \"settings\", which does not exist' ready web
+check "which is missing" tells ReferenceNotFound ready web
+check "which key of which" tells 'needs key \"level\" of ConfigMap \"settings\", which does not exist' ready web
 check "another key" k -n acme create configmap settings --from-literal=other=x
-check "is not the one" becomes 'of ConfigMap \"settings\", which has no such key' ready web
+check "is not the one" tells 'of ConfigMap \"settings\", which has no such key' ready web
 check "the key" k -n acme patch configmap settings --type=merge -p '{"data":{"level":"debug"}}'
-check "is found without another touch" becomes AllReady ready web
-check "and lands in the cell" becomes '"LEVEL":"debug"' in_cell configmaps web
+check "is found without another touch" tells AllReady ready web
+check "and lands in the cell" tells '"LEVEL":"debug"' in_cell configmaps web
 check "another value" k -n acme patch configmap settings --type=merge -p '{"data":{"level":"warn"}}'
-check "lands too" becomes '"LEVEL":"warn"' in_cell configmaps web
+check "lands too" tells '"LEVEL":"warn"' in_cell configmaps web
 
 check "a Secret in the environment's overrides" k -n acme patch environment development --type=merge -p \
     '{"spec":{"overrides":{"components":[{"name":"web","env":[{"name":"TOKEN","valueFrom":{"secretKeyRef":{"name":"tokens","key":"api"}}}]}]}}}'
-check "which is missing too" becomes 'needs key \"api\" of Secret \"tokens\", which does not exist' ready web
+check "which is missing too" tells 'needs key \"api\" of Secret \"tokens\", which does not exist' ready web
 secret=xyzzy-plugh-$RANDOM$RANDOM
 encoded=$(printf %s "$secret" | base64)
 check "the Secret" k -n acme create secret generic tokens --from-literal=api="$secret"
-check "is found" becomes AllReady ready web
-check "and lands in the cell" becomes "\"TOKEN\":\"$encoded\"" in_cell secrets web
+check "is found" tells AllReady ready web
+check "and lands in the cell" tells "\"TOKEN\":\"$encoded\"" in_cell secrets web
 check "objects and events" k get components,releases,releasebindings,renderedreleases,environments,events -A -o yaml &&
     says latestRelease AllReady
 hides "$secret"
 hides "$encoded"
 refuse "the logs keep it to themselves" grep -rqE -- "$secret|$encoded" "$DIR/log"
 check "it goes" k -n acme delete secret tokens
-check "and is missed" becomes 'of Secret \"tokens\", which does not exist' ready web
+check "and is missed" tells 'of Secret \"tokens\", which does not exist' ready web
 
 refuse "a type with a name that nobody knows" k apply -f - <<'YAML'
 apiVersion: choreo.dev/v1

@@ -6,12 +6,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-for program in "$kubectl" python3; do
-    if ! command -v "$program" >/dev/null; then
-        echo "skipped: no $program here"
-        exit 77
-    fi
-done
+needs "$kubectl" python3
 
 start_dev development/development,production/us-west-2,production/eu-west-1,hybrid/aws-production,hybrid/on-premises
 render() { c render -R -f "$DIR/export" "$@"; }

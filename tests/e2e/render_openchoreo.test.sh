@@ -6,12 +6,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
-for program in "$kubectl" python3; do
-    if ! command -v "$program" >/dev/null; then
-        echo "skipped: no $program here"
-        exit 77
-    fi
-done
+needs "$kubectl" python3
 samples=${OPENCHOREO_DIR:-}/samples
 if [ ! -f "$samples/getting-started/all.yaml" ]; then
     echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
