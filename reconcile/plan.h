@@ -122,8 +122,8 @@ bool plan_of_every_shard(enum snapshot_kind kind);
  * ClusterWorkflows. For the system shard's leader. */
 void bootstrap_plan(const struct snapshot *s, struct plan *plan);
 
-/* The controllers: entry is of their kind, and there. */
-/* Of those kinds that some built-in objects are of. */
+/* The controllers: entry is of their kind, and there. The first is of every kind that built-in
+ * objects are of. */
 void builtin_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void organization_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                        struct plan *plan);

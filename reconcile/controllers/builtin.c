@@ -10,8 +10,7 @@
  *     newer than ours     -                  another program's: left alone, or two leaders would
  *                                            write in turns while nodes are upgraded
  *     older, or none      as we wrote it     becomes ours
- *     any                 somebody's         stays; the condition UpToDate says what there is to
- * know
+ *     any                 somebody's         stays, and the condition UpToDate says so
  *
  * Two annotations are people's to set: choreo.dev/builtin: keep (whatever comes, this stays, and
  * nobody is told), and take (ours, now; it goes as it is obeyed). */

@@ -36,8 +36,7 @@ struct hook_push {
     struct slice branch; /* or */
     struct slice tag;
     struct slice commit;
-    struct slice
-        over; /* where it was, if it did not go on from there; empty: it did, as is known */
+    struct slice over; /* where it was, if it is known not to have gone on from there; or empty */
     bool deleted;
     bool files_known; /* every file that changed is in commits */
     const json_t *commits;

@@ -446,7 +446,7 @@ static void test_releases_come_of_it_as_of_an_edit(void **state)
     lead(f);
     assert_true(happens(f, service_is_ours, LIMIT_MS));
     settle(f);
-    rewrite(f, "service", newer_service); /* so that it stays for now */
+    rewrite(f, "service", newer_service); /* which this program leaves alone */
     start_web(f);
     put(f, "apiVersion: choreo.dev/v1\nkind: Component\nmetadata: {name: still, namespace: acme}\n"
            "spec: {image: \"nginx:1\", autoDeploy: false, endpoints: [{name: http, port: 80}]}\n");
