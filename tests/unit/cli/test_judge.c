@@ -10,7 +10,6 @@ struct fixture {
     struct cli cli;
     struct offline offline;
     struct tmpdir tmp;
-    const char *file;
     struct buf found;
     struct err err;
 };
@@ -56,9 +55,8 @@ static void add_row(struct buf *out, const json_t *row)
 static void judge(struct fixture *f, const char *text)
 {
     struct args_list *paths = &f->cli.options.filename;
-    f->file = tmpdir_write(&f->tmp, "platform.yaml", slice_of(text));
     paths->count = 0;
-    paths->items[paths->count++] = f->file;
+    paths->items[paths->count++] = tmpdir_write(&f->tmp, "platform.yaml", slice_of(text));
     int rc = offline_judge(&f->offline, &f->cli, &f->err);
     assert_ok(rc, &f->err);
     json_t *tree = findings_tree(&f->offline.findings);

@@ -13,7 +13,6 @@ struct fixture {
     struct offline_target *targets;
     size_t count;
     struct tmpdir tmp;
-    const char *file;
     struct err err;
 };
 
@@ -46,8 +45,7 @@ static void add_path(struct fixture *f, const char *path)
 /* Opens the manifests of a text. */
 static int open_text(struct fixture *f, const char *text)
 {
-    f->file = tmpdir_write(&f->tmp, "platform.yaml", slice_of(text));
-    add_path(f, f->file);
+    add_path(f, tmpdir_write(&f->tmp, "platform.yaml", slice_of(text)));
     return offline_open(&f->offline, &f->cli, &f->err);
 }
 
