@@ -207,6 +207,7 @@ static void bootstrap(struct engine_shard *s)
     struct plan *plan = mem_zero(sizeof(*plan));
     s->bootstrap_due_ms = UINT64_MAX;
     plan_init(plan);
+    s->snap->now_ms = engine_wall_ms(s->e);
     bootstrap_plan(s->snap, plan);
     task_start(s, NULL, SNAPSHOT_ORGANIZATION, plan);
 }

@@ -175,6 +175,9 @@ static void test_what_is_missing_is_made(void **state)
     assert_true(happens(f, worker_is_ours, LIMIT_MS));
     is_recorded(f, version("worker"), 1);
     is_told(f, "True", "BuiltIn");
+    struct slice since =
+        json_text_at(object_condition(worker(f), "UpToDate"), "lastTransitionTime");
+    assert_true(slice_cmp(since, SLICE("2020")) > 0); /* today's, by whatever clock */
     is_quiet(f);
 }
 
