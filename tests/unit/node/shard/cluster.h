@@ -95,7 +95,9 @@ struct write {
 
 /* The outcome; *version may be NULL. */
 int put(struct cluster *c, size_t i, struct write w, uint64_t *version);
-/* The same request again and again, until something led for long enough to say what came of it. */
+/* The same request again and again, until something led for long enough to take it ... */
+int put_once_led(struct cluster *c, size_t i, struct write w);
+/* ... or to say what came of it. */
 int put_until_known(struct cluster *c, size_t i, struct write w);
 void make_organization(struct cluster *c, size_t i, const char *name);
 /* The object's data.v and version, in s. */

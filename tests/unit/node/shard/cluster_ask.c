@@ -67,17 +67,31 @@ int put(struct cluster *c, size_t i, struct write w, uint64_t *version)
     return s.rc;
 }
 
-int put_until_known(struct cluster *c, size_t i, struct write w)
+/* The same request, until the outcome is another than these two (they may be one), or the time is
+ * over. */
+static int put_while(struct cluster *c, size_t i, struct write w, int one, int other)
 {
     char id[37];
     crypto_uuid(id);
     w.request_id = w.request_id != NULL ? w.request_id : id;
     w.issued_ms = w.issued_ms != 0 ? w.issued_ms : clock_system.wall_ms(&clock_system);
-    int rc = ERR_UNAVAILABLE;
-    for (int tries = 0; (rc == ERR_UNAVAILABLE || rc == ERR_TIMEOUT) && tries < 30; tries++) {
+    uint64_t until_ns = clock_mono_ns() + CLUSTER_WAIT_MS * UINT64_C(1000000);
+    int rc = put(c, i, w, NULL);
+    while ((rc == one || rc == other) && clock_mono_ns() < until_ns) {
+        uv_sleep(20);
         rc = put(c, i, w, NULL);
     }
     return rc;
+}
+
+int put_once_led(struct cluster *c, size_t i, struct write w)
+{
+    return put_while(c, i, w, ERR_UNAVAILABLE, ERR_UNAVAILABLE);
+}
+
+int put_until_known(struct cluster *c, size_t i, struct write w)
+{
+    return put_while(c, i, w, ERR_UNAVAILABLE, ERR_TIMEOUT);
 }
 
 void make_organization(struct cluster *c, size_t i, const char *name)

@@ -46,8 +46,10 @@ static void without_a_majority_nothing_is_acknowledged(void **state)
 /* A list of everything; a leader that has just been lost is waited for. */
 static void list_soon(struct cluster *c, size_t i, struct sync *s)
 {
-    int rc = ERR_UNAVAILABLE;
-    for (int tries = 0; rc == ERR_UNAVAILABLE && tries < 30; tries++) {
+    uint64_t until_ns = clock_mono_ns() + CLUSTER_WAIT_MS * UINT64_C(1000000);
+    int rc = list(c, i, "", BACKEND_LINEARIZABLE, 0, s);
+    while (rc == ERR_UNAVAILABLE && clock_mono_ns() < until_ns) {
+        uv_sleep(20);
         rc = list(c, i, "", BACKEND_LINEARIZABLE, 0, s);
     }
     assert_ok(rc, &s->err);
@@ -150,12 +152,12 @@ static void what_was_done_by_half_is_unknown(void **state)
                                 .name = ns,
                                 .request_id = "7a0e9f0e-2c0b-4c1e-9d0f-0123456789ab",
                                 .issued_ms = clock_system.wall_ms(&clock_system)};
-    assert_int_equal(put(&c, asked, owner, NULL), ERR_TIMEOUT);
+    assert_int_equal(put_once_led(&c, asked, owner), ERR_TIMEOUT);
     /* The same request, asked again, comes to the whole of it. */
     cluster_start(&c, stopped);
     assert_int_equal(put_until_known(&c, asked, owner), 0);
     const struct write within = {.verb = BACKEND_CREATE, .ns = ns, .name = "x"};
-    assert_int_equal(put(&c, asked, within, NULL), 0);
+    assert_int_equal(put_until_known(&c, asked, within), 0);
     cluster_end(&c);
 }
 
