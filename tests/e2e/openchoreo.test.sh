@@ -7,14 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
 needs "$kubectl"
-samples=${OPENCHOREO_DIR:-}/samples
-if [ ! -f "$samples/getting-started/all.yaml" ]; then
-    echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
-    exit 77
-fi
+. "$here/openchoreo.sh"
 
-start_dev default/default
-k() { timeout 40 "$kubectl" "$@"; }
 cluster() { KUBECONFIG=$DIR/planes/default/kubeconfig k "$@"; }
 # ready KIND NAME: the status of its condition Ready.
 ready() {
@@ -29,21 +23,7 @@ is() { # is TEXT KIND NAME PATH
     found=$(at "$@") && [ "$found" = "$text" ] || { echo "$* is: $found, not: $text"; return 1; }
 }
 
-check "the plane" k apply -f - <<'YAML'
-apiVersion: openchoreo.dev/v1alpha1
-kind: ClusterDataPlane
-metadata: {name: default}
-spec:
-  planeID: default
-  clusterAgent: {clientCA: {value: x}}
-  gateway:
-    ingress:
-      external:
-        name: gateway-default
-        namespace: openchoreo-data-plane
-        http: {host: openchoreoapis.localhost, port: 19080, listenerName: http}
-  secretStoreRef: {name: default}
-YAML
+check "the plane" k apply -f "$plane"
 check "what users begin with" k apply -f "$samples/getting-started/all.yaml"
 for sample in "$samples"/from-image/*/*.yaml; do
     check "sample" k apply -f "$sample"

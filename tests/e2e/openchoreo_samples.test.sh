@@ -7,11 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
 needs "$kubectl"
-samples=${OPENCHOREO_DIR:-}/samples
-if [ ! -f "$samples/getting-started/all.yaml" ]; then
-    echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
-    exit 77
-fi
+. "$here/openchoreo.sh"
 
 # Files with Argo's ClusterWorkflowTemplates alone: those are for the cluster that builds, and not for
 # a control plane, which would do nothing with them. (OpenChoreo's quick start has one cluster for both.)
@@ -43,24 +39,7 @@ TEXT
     # where it is used. A plane's agent is not waited for: the cluster is reached by a kubeconfig.
 }
 
-start_dev default/default
-k() { timeout 40 "$kubectl" "$@"; }
-
-check "the plane that the samples name" k apply -f - <<'YAML'
-apiVersion: openchoreo.dev/v1alpha1
-kind: ClusterDataPlane
-metadata: {name: default}
-spec:
-  planeID: default
-  clusterAgent: {clientCA: {value: x}}
-  gateway:
-    ingress:
-      external:
-        name: gateway-default
-        namespace: openchoreo-data-plane
-        http: {host: openchoreoapis.localhost, port: 19080, listenerName: http}
-  secretStoreRef: {name: default}
-YAML
+check "the plane that the samples name" k apply -f "$plane"
 
 while read -r file; do
     name=${file#"$samples"/}

@@ -7,31 +7,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../api/lib.sh"
 kubectl=${KUBECTL:-kubectl}
 needs "$kubectl" python3
-samples=${OPENCHOREO_DIR:-}/samples
-if [ ! -f "$samples/getting-started/all.yaml" ]; then
-    echo "skipped: OPENCHOREO_DIR names no checkout of OpenChoreo"
-    exit 77
-fi
+. "$here/openchoreo.sh"
 
-start_dev default/default
-
-cat >"$DIR/plane.yaml" <<'YAML'
-apiVersion: openchoreo.dev/v1alpha1
-kind: ClusterDataPlane
-metadata: {name: default}
-spec:
-  planeID: default
-  clusterAgent: {clientCA: {value: x}}
-  gateway:
-    ingress:
-      external:
-        name: gateway-default
-        namespace: openchoreo-data-plane
-        http: {host: openchoreoapis.localhost, port: 19080, listenerName: http}
-  secretStoreRef: {name: default}
-YAML
 images=$samples/from-image
-files=(-f "$DIR/plane.yaml" -f "$samples/getting-started/all.yaml"
+files=(-f "$plane" -f "$samples/getting-started/all.yaml"
     -f "$images/go-greeter-service/greeter-service.yaml"
     -f "$images/react-starter-web-app/react-starter.yaml"
     -f "$images/issue-reporter-schedule-task/github-issue-reporter.yaml")
@@ -139,7 +118,7 @@ refuse "and has no gateway" c render -f "$samples/getting-started/all.yaml" \
 # Files of Argo's ClusterWorkflowTemplates are for the cluster that builds: no server of ours takes them,
 # and nothing is rendered of them.
 not_argos() { grep -v 'ClusterWorkflowTemplate'; }
-everything=(-R -f "$DIR/plane.yaml" -f "$samples")
+everything=(-R -f "$plane" -f "$samples")
 k apply -R -f "$samples" >"$DIR/applied" 2>&1
 check "nothing else is refused" test -z "$(grep -i error "$DIR/applied" | not_argos)"
 all_compared() {
