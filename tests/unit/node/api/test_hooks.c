@@ -313,6 +313,15 @@ static void test_bitbucket(void **state)
     assert_answer(d, 202, "ignored: diagnostics:ping");
 }
 
+/* What was answered but for the second in which it was. */
+static struct slice but_its_date(struct door *d)
+{
+    char *date = strstr(buf_cstr(&d->seen), "date: ");
+    assert_non_null(date);
+    memset(date, '-', strcspn(date, "\r"));
+    return buf_slice(&d->seen);
+}
+
 static void test_strangers_learn_nothing(void **state)
 {
     struct door *d = *state;
@@ -324,7 +333,7 @@ static void test_strangers_learn_nothing(void **state)
     make_hook(d, "lost", "github", "no-such-secret", "");
     deliver_github(d, "another secret", "push", push);
     assert_answer(d, 401, "not signed");
-    buf_add(&refused, buf_slice(&d->seen));
+    buf_add(&refused, but_its_date(d));
     static const char *const paths[] = {
         "/webhooks/v1/namespaces/acme/github/nothing", "/webhooks/v1/namespaces/no/github/github",
         "/webhooks/v1/namespaces/acme/gitlab/github",  "/webhooks/v1/namespaces/acme/svn/github",
@@ -337,14 +346,14 @@ static void test_strangers_learn_nothing(void **state)
     buf_add_cstr(&headers, "\r\nx-github-event: push\r\n");
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         deliver(d, paths[i], buf_cstr(&headers), push);
-        assert_slice(buf_slice(&d->seen), buf_cstr(&refused));
+        assert_slice(but_its_date(d), buf_cstr(&refused));
     }
     static const char *const bad[] = {"", "x-hub-signature-256: sha256=\r\n",
                                       "x-hub-signature-256: sha1=00\r\n",
                                       "x-hub-signature-256: sha256=zz\r\n"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         deliver(d, HOOK("github"), bad[i], push);
-        assert_slice(buf_slice(&d->seen), buf_cstr(&refused));
+        assert_slice(but_its_date(d), buf_cstr(&refused));
     }
     assert_int_equal(d->memory.submits, 13); /* of make_world() and here: nothing came of these */
     buf_free(&headers);
