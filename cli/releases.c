@@ -122,7 +122,7 @@ static struct slice release_before(const struct releases *r, const json_t *pipel
     while (promotion_next_to(pipeline, environment, &edge)) {
         const json_t *binding = promotion_binding_in(r->bindings, edge.source);
         struct slice release = status_text(binding, "releaseName");
-        if (promotion_healthy(binding, release, SLICE("")) != NULL) {
+        if (promotion_proven(binding, release, SLICE("")) != NULL) {
             return release;
         }
         found = found.len == 0 ? release : found;

@@ -148,19 +148,72 @@ bool promotion_same_uid(struct slice recorded, struct slice uid)
     return recorded.len == 0 || uid.len == 0 || slice_eq(recorded, uid);
 }
 
-const json_t *promotion_healthy(const json_t *binding, struct slice release, struct slice uid)
+/* ---- what was where ---- */
+
+/* The rollout of a release at or behind *at of a binding's history, and moves *at behind it. */
+static const json_t *next_rollout(const json_t *binding, struct slice release, struct slice uid,
+                                  size_t *at)
 {
-    size_t i;
-    json_t *rollout;
-    json_array_foreach(json_at(binding, "status", "history", NULL), i, rollout)
-    {
-        if (release.len > 0 && slice_eq(json_text_at(rollout, "release"), release) &&
-            promotion_same_uid(json_text_at(rollout, "uid"), uid) &&
-            json_text_at(rollout, "healthyAt").len > 0) {
+    const json_t *history = json_at(binding, "status", "history", NULL);
+    while (release.len > 0 && *at < json_array_size(history)) {
+        const json_t *rollout = json_array_get(history, (*at)++);
+        if (slice_eq(json_text_at(rollout, "release"), release) &&
+            promotion_same_uid(json_text_at(rollout, "uid"), uid)) {
             return rollout;
         }
     }
     return NULL;
+}
+
+static bool became_healthy(const json_t *rollout)
+{
+    return json_text_at(rollout, "healthyAt").len > 0;
+}
+
+static bool came_to(const json_t *rollout, const char *outcome)
+{
+    return slice_eq_cstr(json_text_at(rollout, "outcome"), outcome);
+}
+
+/* Whether another came in its place while it was not well. */
+static bool ended_unwell(const json_t *rollout)
+{
+    return json_text_at(rollout, "endedAt").len > 0 &&
+           json_text_at(rollout, "healthySince").len == 0;
+}
+
+bool promotion_taken_back(const json_t *rollout)
+{
+    return came_to(rollout, "RolledBack") || came_to(rollout, "Failed") ||
+           (became_healthy(rollout) && ended_unwell(rollout));
+}
+
+const json_t *promotion_healthy(const json_t *binding, struct slice release, struct slice uid)
+{
+    size_t at = 0;
+    const json_t *rollout = next_rollout(binding, release, uid, &at);
+    while (rollout != NULL && !became_healthy(rollout)) {
+        rollout = next_rollout(binding, release, uid, &at);
+    }
+    return rollout;
+}
+
+const json_t *promotion_proven(const json_t *binding, struct slice release, struct slice uid)
+{
+    size_t at = 0;
+    const json_t *newest = next_rollout(binding, release, uid, &at);
+    return became_healthy(newest) && !promotion_taken_back(newest) ? newest : NULL;
+}
+
+struct slice promotion_proven_anew(const json_t *binding, struct slice release, struct slice uid)
+{
+    size_t at = 0;
+    const json_t *newest = next_rollout(binding, release, uid, &at);
+    const json_t *before = next_rollout(binding, release, uid, &at);
+    while (before != NULL && !promotion_taken_back(before)) {
+        before = next_rollout(binding, release, uid, &at);
+    }
+    return before != NULL ? json_text_at(newest, "startedAt") : (struct slice){0};
 }
 
 struct slice promotion_last_healthy(const json_t *binding)
@@ -169,7 +222,7 @@ struct slice promotion_last_healthy(const json_t *binding)
     json_t *rollout;
     json_array_foreach(json_at(binding, "status", "history", NULL), i, rollout)
     {
-        if (json_text_at(rollout, "healthyAt").len > 0) {
+        if (became_healthy(rollout) && !promotion_taken_back(rollout)) {
             return json_text_at(rollout, "release");
         }
     }
@@ -347,6 +400,39 @@ static void add_graph(const json_t *pipeline, struct buf *out)
     buf_add_cstr(out, count == 0 ? "nowhere" : "");
 }
 
+/* Why a release that was healthy where a binding is, is not proven there. */
+static void add_unproven(const json_t *binding, struct slice release, struct slice uid,
+                         struct slice environment, struct buf *out)
+{
+    size_t at = 0;
+    const json_t *newest = next_rollout(binding, release, uid, &at);
+    struct slice cause = json_text_at(newest, "cause");
+    struct slice ended = json_text_at(newest, "endedAt");
+    struct slice where = json_text(json_at(binding, "spec", "environment", NULL));
+    buf_addf(out, "release \"%.*s\" ", SLICE_ARG(release));
+    if (!promotion_taken_back(newest)) {
+        buf_addf(out,
+                 "has not been healthy in \"%.*s\" since it was deployed there again at %.*s: it "
+                 "may go on to \"%.*s\" once it is",
+                 SLICE_ARG(where), SLICE_ARG(json_text_at(newest, "startedAt")),
+                 SLICE_ARG(environment));
+        return;
+    }
+    if (came_to(newest, "Failed")) {
+        buf_addf(out, "failed in \"%.*s\" (it %.*s)", SLICE_ARG(where),
+                 SLICE_ARG(cause.len > 0 ? cause : SLICE("was not healthy by its deadline")));
+    } else if (came_to(newest, "RolledBack")) {
+        buf_addf(out, "was taken back in \"%.*s\" at %.*s", SLICE_ARG(where), SLICE_ARG(ended));
+    } else {
+        buf_addf(out, "was not healthy in \"%.*s\" when another came in its place at %.*s",
+                 SLICE_ARG(where), SLICE_ARG(ended));
+    }
+    buf_addf(out,
+             ", so that it had been healthy there proves nothing: deploy it there again before it "
+             "goes on to \"%.*s\"",
+             SLICE_ARG(environment));
+}
+
 bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct slice environment,
                        struct slice release, struct slice uid, struct buf *why, const char **reason)
 {
@@ -356,21 +442,26 @@ bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct sl
     }
     struct buf sources = {0};
     struct promotion_edge edge = {0};
+    const json_t *unproven = NULL; /* where it was healthy nevertheless */
     while (promotion_next_to(pipeline, environment, &edge)) {
-        if (promotion_healthy(promotion_binding_in(bindings, edge.source), release, uid) != NULL) {
+        const json_t *source = promotion_binding_in(bindings, edge.source);
+        if (promotion_proven(source, release, uid) != NULL) {
             buf_free(&sources);
             return false;
         }
+        bool was = promotion_healthy(source, release, uid) != NULL;
+        unproven = unproven == NULL && was ? source : unproven;
         buf_addf(&sources, "%s\"%.*s\"", sources.len > 0 ? " or " : "", SLICE_ARG(edge.source));
     }
     struct slice name = object_name(pipeline);
+    *reason = sources.len == 0 ? "NotReached" : "NotProven";
     if (sources.len == 0) {
-        *reason = "NotReached";
         buf_addf(why, "pipeline \"%.*s\" does not lead to environment \"%.*s\": it goes ",
                  SLICE_ARG(name), SLICE_ARG(environment));
         add_graph(pipeline, why);
+    } else if (unproven != NULL) {
+        add_unproven(unproven, release, uid, environment, why);
     } else {
-        *reason = "NotProven";
         buf_addf(why,
                  "release \"%.*s\" has never been healthy in %.*s, from where pipeline \"%.*s\" "
                  "leads to \"%.*s\": deploy it there first",

@@ -2,9 +2,17 @@
  * trees alone, so that the doors, the controllers and the client tell the same.
  *
  *   where it starts:  an environment that is a source and nobody's target takes any release
- *   an edge:          source -> target, open to a release that has been healthy in the source, once
- *                     the target's gates are (PromotionTarget)
+ *   an edge:          source -> target, open to a release that is proven in the source, once the
+ *                     target's gates are (PromotionTarget)
  *   a return:         a release that has been healthy in an environment may come back to it
+ *
+ * Proven is a release in an environment by its newest rollout there alone, if it became healthy in
+ * it and is what runs there still, or was well until a newer release took its place. What was taken
+ * back proves nothing, however long it had been well before, nor does any test that it passed by
+ * then: not before it was deployed there again, and is healthy. Taken back is what the control
+ * plane rolled back, what failed and stayed because there was nothing to go back to, and what had
+ * to make way for an older release, whoever bound that. So was in effect what was not healthy
+ * when another came in its place.
  *
  * Components' releases and resources' go the same way; a track is what the two call their parts.
  *
@@ -82,7 +90,16 @@ bool promotion_same_uid(struct slice recorded, struct slice uid);
  * healthy; or NULL. */
 const json_t *promotion_healthy(const json_t *binding, struct slice release, struct slice uid);
 
-/* The release that was healthy there last, or is; empty: none. */
+/* Whether a rollout, of a history, is one of what was taken back. */
+bool promotion_taken_back(const json_t *rollout);
+
+/* The rollout that proves a release, of that uid or any, where the binding is; or NULL. */
+const json_t *promotion_proven(const json_t *binding, struct slice release, struct slice uid);
+/* When that rollout began, if the release was taken back there before: what was found out about it
+ * earlier does not count. Empty: all does. */
+struct slice promotion_proven_anew(const json_t *binding, struct slice release, struct slice uid);
+
+/* The release that was healthy there last, or is, and was not taken back; empty: none. */
 struct slice promotion_last_healthy(const json_t *binding);
 
 /* Whether user is one of the authors that object names. */

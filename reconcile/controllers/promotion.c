@@ -1,8 +1,8 @@
 /* promotion.c: the gates between two environments, and automatic promotion.
  *
- * A release may come to an environment over any edge of the pipeline whose source has run it
- * healthily and whose gates are all open. Of several edges the first open one counts; if none is,
- * the first that has run it tells all that is missing. Once a release was let in it stays in: the
+ * A release may come to an environment over any edge of the pipeline in whose source it is proven
+ * and whose gates are all open. Of several edges the first open one counts; if none is, the first
+ * where it is proven tells all that is missing. Once a release was let in it stays in: the
  * binding remembers that (status.releaseName), and nothing here is asked again.
  *
  * Messages name times, not durations, so that they hold still while time passes. */
@@ -99,7 +99,7 @@ static void check_health(struct gate *g)
     }
     struct arena *arena = &g->plan->arena;
     const json_t *rollout =
-        promotion_healthy(g->source, object_name(g->release), object_uid(g->release));
+        promotion_proven(g->source, object_name(g->release), object_uid(g->release));
     uint64_t since_ms = promotion_time_ms(arena, json_text_at(rollout, "healthySince"));
     uint64_t end_ms = promotion_time_ms(arena, json_text_at(rollout, "endedAt"));
     uint64_t due_ms = since_ms + wanted_ms + SECOND_MS;
@@ -157,6 +157,8 @@ const json_t *promotion_result(const struct snapshot *s, const json_t *release,
 static void check_tests(struct gate *g)
 {
     const json_t *tests = json_object_get(g->edge.target, "requiredTests");
+    struct slice anew =
+        promotion_proven_anew(g->source, object_name(g->release), object_uid(g->release));
     for (size_t i = 0; i < json_array_size(tests); i++) {
         struct slice test = json_text(json_array_get(tests, i));
         const json_t *result =
@@ -164,6 +166,11 @@ static void check_tests(struct gate *g)
         if (result == NULL) {
             lacks(g, "AwaitingTests", "test \"%.*s\" has not reported from \"%.*s\"",
                   SLICE_ARG(test), SLICE_ARG(g->edge.source));
+        } else if (slice_cmp(spec_text(result, "at"), anew) < 0) {
+            lacks(g, "AwaitingTests",
+                  "test \"%.*s\" has not reported from \"%.*s\" since the release, which had been "
+                  "taken back, was deployed there again at %.*s",
+                  SLICE_ARG(test), SLICE_ARG(g->edge.source), SLICE_ARG(anew));
         } else if (json_is_true(json_at(result, "spec", "notRun", NULL))) {
             lacks(g, "TestsFailed",
                   "test \"%.*s\" never began in \"%.*s\" (TestResult \"%.*s\"): %.*s",
@@ -327,14 +334,14 @@ static void tell_edge(struct gate *g, struct promotion *told)
     decide(told, g->reason == NULL, g->reason == NULL ? "GatesOpen" : g->reason, message);
 }
 
-/* Looks at every edge whose source has run the release. */
+/* Looks at every edge in whose source the release is proven. */
 static void judge_edges(struct gate *g, const json_t *pipeline, const json_t *bindings)
 {
     struct slice release = object_name(g->release);
     bool any = false;
     while (promotion_next_to(pipeline, spec_text(g->binding, "environment"), &g->edge)) {
         g->source = promotion_binding_in(bindings, g->edge.source);
-        if (promotion_healthy(g->source, release, object_uid(g->release)) == NULL) {
+        if (promotion_proven(g->source, release, object_uid(g->release)) == NULL) {
             continue;
         }
         struct promotion told = {0}; /* all that it points to is the arena's */

@@ -1,13 +1,15 @@
 /* rollout.c: the history of a binding, its deadline and the rollback.
  *
  * history[0] is what is deployed. A release that is let in becomes a new first entry, and the one
- * before ends. The deadline is set when the rollout begins and its clusters answer, and cleared
- * while one does not: an outage is no release's fault. When it passes and the release was never
- * healthy here, the last healthy one before it comes in its place; that entry has no deadline, so
- * there is no second step back. With nothing to go back to, the release stays and is called Failed.
- * A test of the pipeline's rollbackOn that fails where the release runs takes it back likewise, at
- * any time: so an error budget that burns. A higher spec.attempt begins anew what failed, or broke
- * after it had been healthy: as an entry of its own, with a deadline of its own. */
+ * before ends: superseded by what is newer, or rolled back for what is older, whoever asked for it;
+ * that decides what it still proves (proto/promotion.h). The deadline is set when the rollout
+ * begins and its clusters answer, and cleared while one does not: an outage is no release's fault.
+ * When it passes and the release was never healthy here, the last healthy one before it comes in
+ * its place; that entry has no deadline, so there is no second step back. With nothing to go back
+ * to, the release stays and is called Failed. A test of the pipeline's rollbackOn that fails where
+ * the release runs takes it back likewise, at any time: so an error budget that burns. A higher
+ * spec.attempt begins anew what failed, or broke after it had been healthy: as an entry of its own,
+ * with a deadline of its own. */
 #include "reconcile/controllers/rollout.h"
 
 /* Why a release was taken back. */
@@ -98,6 +100,47 @@ static struct slice text_copy(struct plan *plan, const json_t *entry, const char
     return arena_copy(&plan->arena, json_text_at(entry, key));
 }
 
+/* When the release of an entry was made; empty: it is there no longer. */
+static struct slice made_at(const struct snapshot *s, const json_t *binding, struct slice release,
+                            struct slice uid)
+{
+    const json_t *object =
+        snapshot_get(s, promotion_kinds_of(binding).release, object_ns(binding), release);
+    return promotion_same_uid(uid, object_uid(object))
+               ? json_text(json_at(object, "metadata", "creationTimestamp", NULL))
+               : (struct slice){0};
+}
+
+/* How many entries ago a release was here first; 0: it was not. */
+static size_t first_seen(const json_t *history, struct slice release, struct slice uid)
+{
+    for (size_t i = json_array_size(history); i > 0; i--) {
+        const json_t *entry = json_array_get(history, i - 1);
+        if (slice_eq(json_text_at(entry, "release"), release) &&
+            promotion_same_uid(json_text_at(entry, "uid"), uid)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* Whether what comes now is older than what is deployed: made before it or, where that is not
+ * known, here before it. */
+static bool is_older(const struct snapshot *s, const json_t *binding, const json_t *history,
+                     const struct rollout *rollout)
+{
+    const json_t *first = json_array_get(history, 0);
+    struct slice runs = json_text_at(first, "release");
+    struct slice runs_uid = json_text_at(first, "uid");
+    struct slice ran_at = made_at(s, binding, runs, runs_uid);
+    struct slice comes_at = made_at(s, binding, rollout->release, rollout->uid);
+    if (ran_at.len > 0 && comes_at.len > 0 && !slice_eq(ran_at, comes_at)) {
+        return slice_cmp(comes_at, ran_at) < 0;
+    }
+    return first_seen(history, rollout->release, rollout->uid) >
+           first_seen(history, runs, runs_uid);
+}
+
 /* Ends the entry that is deployed no longer. */
 static void end_entry(const struct snapshot *s, json_t *entry, const char *outcome)
 {
@@ -108,7 +151,19 @@ static void end_entry(const struct snapshot *s, json_t *entry, const char *outco
     }
 }
 
-/* Drops the oldest beyond the limit, but keeps the last of another release that was healthy. */
+/* The newest entry of the release of entry i: what it proves is its last word. */
+static size_t newest_of(const json_t *history, size_t i)
+{
+    struct slice release = json_text_at(json_array_get(history, i), "release");
+    size_t k = 0;
+    while (k < i && !slice_eq(json_text_at(json_array_get(history, k), "release"), release)) {
+        k++;
+    }
+    return k;
+}
+
+/* Drops the oldest beyond the limit, but keeps the last of another release that was healthy, and
+ * what became of that one since. */
 static void trim(json_t *history)
 {
     size_t healthy = 0; /* of the entries before the first */
@@ -119,8 +174,9 @@ static void trim(json_t *history)
                     !slice_eq(json_text_at(entry, "release"), first);
         healthy = back ? i : healthy;
     }
+    size_t newest = newest_of(history, healthy);
     for (size_t i = json_array_size(history); i-- > 1;) {
-        if (json_array_size(history) > ROLLOUT_HISTORY_MAX && i != healthy) {
+        if (json_array_size(history) > ROLLOUT_HISTORY_MAX && i != healthy && i != newest) {
             (void)json_array_remove(history, i);
         }
     }
@@ -214,7 +270,8 @@ static json_t *current_entry(const struct snapshot *s, const json_t *binding, js
         json_object_update_missing_new(entry, json_pack("{s:O*}", "approvedBy", approved));
     }
     if (first != NULL) {
-        end_entry(s, first, is_back(rollout) ? "RolledBack" : "Superseded");
+        bool back = !same && (is_back(rollout) || is_older(s, binding, history, rollout));
+        end_entry(s, first, back ? "RolledBack" : "Superseded");
     }
     json_array_insert_new(history, 0, entry);
     trim(history);

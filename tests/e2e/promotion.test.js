@@ -222,6 +222,12 @@ check('a better release goes on; by hand one goes back, without asking the gates
   const table = await people.dave.choreo('history', 'web', '-e', 'staging');
   assert.match(table, /^ENVIRONMENT +RELEASE +OUTCOME +STARTED +HEALTHY +BY +APPROVED-BY +REASON\n/);
   assert.match(table.split('\n')[1], /Healthy.* alice +the cart$/);
+  assert.match(table.split('\n')[2], /RolledBack/);
+});
+
+check('what was taken back by hand goes no further, though it had been healthy', async () => {
+  await fails(people.alice.choreo('promote', 'web', '--to', 'production', '--release', await latest()), 1,
+      /was taken back in "staging" at [^ ]+, so that it had been healthy there proves nothing: deploy it there again/);
 });
 
 check('what burns its error budget is taken back, though it was healthy', async () => {

@@ -66,7 +66,8 @@ static void what_cannot_be_is_refused_and_says_why(void **state)
     struct fixture *f = *state;
     const char *reason;
     const char *ran = "[{'spec':{'environment':'qa'},'status':{'history':[{'release':'r',"
-                      "'healthyAt':'2026-01-01T00:00:00Z','endedAt':'2026-01-02T00:00:00Z'}]}}]";
+                      "'healthyAt':'2026-01-01T00:00:00Z','healthySince':'2026-01-01T00:00:00Z',"
+                      "'endedAt':'2026-01-02T00:00:00Z','outcome':'Superseded'}]}}]";
     const char *tried = "[{'spec':{'environment':'qa'},'status':{'history':[{'release':'r'}]}}]";
     const char *was = "[{'spec':{'environment':'prod'},'status':{'history':[{'release':'r',"
                       "'healthyAt':'2026-01-01T00:00:00Z'}]}}]";
@@ -87,6 +88,78 @@ static void what_cannot_be_is_refused_and_says_why(void **state)
                         "pipeline \"p\" does not lead to environment \"moon\": it goes dev -> qa, "
                         "dev -> prod, qa -> prod");
     assert_string_equal(reason, "NotReached");
+}
+
+/* A rollout of r that was healthy from 1:00, and what else there is to say of it. */
+#define ROLLOUT(more) "{'release':'r','healthyAt':'1:00'," more "}"
+
+static const char *in_qa(struct fixture *f, const char *history)
+{
+    return arena_printf(&f->arena, "[{'spec':{'environment':'qa'},'status':{'history':[%s]}}]",
+                        history);
+}
+
+static void what_was_taken_back_proves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *history;
+        const char *why; /* before PROVES; NULL: it is proven */
+    } cases[] = {
+        {ROLLOUT("'healthySince':'1:00','outcome':'Healthy'"), NULL},
+        {ROLLOUT("'outcome':'Healthy'"), NULL}, /* it runs there still */
+        {ROLLOUT("'healthySince':'1:00','endedAt':'2:00','outcome':'Superseded'"), NULL},
+        {ROLLOUT("'healthySince':'1:00','endedAt':'2:00','outcome':'RolledBack'"),
+         "was taken back in \"qa\" at 2:00"},
+        {ROLLOUT("'endedAt':'2:00','outcome':'Superseded'"),
+         "was not healthy in \"qa\" when another came in its place at 2:00"},
+        {ROLLOUT("'healthySince':'1:00','outcome':'Failed'"),
+         "failed in \"qa\" (it was not healthy by its deadline)"},
+        {ROLLOUT("'healthySince':'1:00','outcome':'Failed','cause':'failed a test'"),
+         "failed in \"qa\" (it failed a test)"},
+        /* the newest rollout counts alone */
+        {ROLLOUT("'healthySince':'1:00','endedAt':'2:00','outcome':'RolledBack'") "," //
+         ROLLOUT("'healthySince':'0:30','endedAt':'0:50','outcome':'Superseded'"),
+         "was taken back in \"qa\" at 2:00"},
+        {ROLLOUT("'healthySince':'1:00','outcome':'Healthy'") "," //
+         ROLLOUT("'healthySince':'0:30','endedAt':'0:50','outcome':'RolledBack'"),
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *reason;
+        const char *why = refusal(f, in_qa(f, cases[i].history), "prod", &reason);
+        if (cases[i].why == NULL) {
+            assert_null(why);
+            continue;
+        }
+        assert_string_equal(
+            why, arena_printf(&f->arena,
+                              "release \"r\" %s, so that it had been healthy there proves "
+                              "nothing: deploy it there again before it goes on to \"prod\"",
+                              cases[i].why));
+        assert_string_equal(reason, "NotProven");
+    }
+    const char *reason;
+    const char *again = in_qa(f, "{'release':'r','startedAt':'3:00','outcome':'Progressing'}," //
+                              ROLLOUT("'endedAt':'2:00','outcome':'RolledBack'"));
+    assert_string_equal(refusal(f, again, "prod", &reason),
+                        "release \"r\" has not been healthy in \"qa\" since it was deployed there "
+                        "again at 3:00: it may go on to \"prod\" once it is");
+}
+
+static void what_is_proven_anew_is_so_since_then(void **state)
+{
+    struct fixture *f = *state;
+    const json_t *once = tree(f, "{'status':{'history':[{'release':'r','startedAt':'3:00'},"
+                                 "{'release':'r','endedAt':'2:00','outcome':'Superseded'}]}}");
+    const json_t *anew = tree(f, "{'status':{'history':[{'release':'r','startedAt':'3:00'},"
+                                 "{'release':'q','endedAt':'3:00','outcome':'Superseded'},"
+                                 "{'release':'r','endedAt':'2:00','outcome':'Superseded'},"
+                                 "{'release':'r','endedAt':'1:00','outcome':'RolledBack'}]}}");
+    assert_slice(promotion_proven_anew(once, SLICE("r"), SLICE("")), "");
+    assert_slice(promotion_proven_anew(anew, SLICE("r"), SLICE("")), "3:00");
+    assert_slice(promotion_proven_anew(anew, SLICE("q"), SLICE("")), "");
+    assert_slice(promotion_proven_anew(NULL, SLICE("r"), SLICE("")), "");
 }
 
 static void authors_are_whole_names(void **state)
@@ -158,6 +231,8 @@ int main(void)
         TEST(edges_are_found_both_ways),
         TEST(it_starts_where_nothing_leads_to),
         TEST(what_cannot_be_is_refused_and_says_why),
+        TEST(what_was_taken_back_proves_nothing),
+        TEST(what_is_proven_anew_is_so_since_then),
         TEST(authors_are_whole_names),
         TEST(authors_are_inherited_once),
         TEST(groups_approve_and_administrators_by_default),
