@@ -8,7 +8,7 @@
 #include "proto/object.h"
 #include "proto/workflow_source.h"
 
-enum { COMMIT_SHOWN = 12, NAME_MAX_BYTES = 63, TAIL_MAX = 24, HASH_SHOWN = 8 };
+enum { COMMIT_SHOWN = 12, OVER_SHOWN = 7, NAME_MAX_BYTES = 63, TAIL_MAX = 24, HASH_SHOWN = 8 };
 
 #define DOCKERFILE_BUILDER "dockerfile-builder"
 #define BUILDPACKS_BUILDER "buildpacks-builder"
@@ -136,11 +136,13 @@ static void name_run(const struct workflow_run_request *r, struct slice commit, 
         hash_text(buf_slice(&text), &hash);
         commit = buf_slice(&hash);
     }
+    struct slice suffix =
+        r->suffix.len == 0 && r->forced ? slice_sub(r->before, 0, OVER_SHOWN) : r->suffix;
     char tail[TAIL_MAX + COMMIT_SHOWN];
     snprintf(tail, sizeof(tail), "-build-%.*s%s%.*s",
              COMMIT_SHOWN < (int)commit.len ? COMMIT_SHOWN : (int)commit.len, commit.data,
-             r->suffix.len > 0 ? "-" : "",
-             (int)(r->suffix.len < TAIL_MAX - 9 ? r->suffix.len : TAIL_MAX - 9), r->suffix.data);
+             suffix.len > 0 ? "-" : "",
+             (int)(suffix.len < TAIL_MAX - 9 ? suffix.len : TAIL_MAX - 9), suffix.data);
     size_t room = NAME_MAX_BYTES - strlen(tail);
     if (component.len <= room) {
         buf_add(name, component);
@@ -232,6 +234,10 @@ json_t *workflow_run_of(const struct workflow_run_request *r)
     name_run(r, json_text_at(git, "commit"), spec, &name);
     json_t *run =
         theirs ? openchoreo_run(r, workflow, buf_slice(&name)) : our_run(r, spec, buf_slice(&name));
+    if (r->before.len > 0) {
+        object_set_annotation(run, r->forced ? WORKFLOW_RUN_PUSHED_OVER : WORKFLOW_RUN_PUSHED_FROM,
+                              r->before);
+    }
     buf_free(&name);
     json_decref(spec);
     json_decref(source);

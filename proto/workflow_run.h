@@ -15,17 +15,25 @@ struct workflow_run_request {
     struct slice project_name;
     struct slice branch; /* empty: the component's */
     struct slice commit; /* empty: the component's, else whatever branch or tag leads to then */
+    struct slice before; /* of a push: the commit that the branch was at; empty: not known */
+    bool forced;         /* and that was thrown away */
     struct slice triggered_by;
     struct slice suffix; /* tells several runs of one commit apart; most often empty */
 };
+
+/* Of a run that a push was built by: the commit that the branch was at before, and whether it went
+ * on from there or threw that away. Pushes are told in any order; this is their own. */
+#define WORKFLOW_RUN_PUSHED_FROM "choreo.dev/pushed-from"
+#define WORKFLOW_RUN_PUSHED_OVER "choreo.dev/pushed-over"
 
 /* Where the component's source is: {git: {repository, branch | tag | commit, path, secretRef}}, a
  * new tree; NULL: it names no repository, and neither does its project. */
 json_t *workflow_run_source(const json_t *component, const json_t *project);
 
-/* "COMPONENT-build-FIRST 12 OF COMMIT"; without a commit, of a hash of what is to be built. The
- * object has no more than 63 characters in its name, and the component as its owner if that has a
- * uid. Of a component whose workflow is OpenChoreo's it is OpenChoreo's WorkflowRun, whose
+/* "COMPONENT-build-FIRST 12 OF COMMIT"; without a commit, of a hash of what is to be built; behind
+ * it the first 7 of what was thrown away for it, so that a branch that goes back is built again.
+ * The object has no more than 63 characters in its name, and the component as its owner if that has
+ * a uid. Of a component whose workflow is OpenChoreo's it is OpenChoreo's WorkflowRun, whose
  * parameters say the source, and which belongs to whom the component belongs. NULL: it has no
  * source. */
 json_t *workflow_run_of(const struct workflow_run_request *request);

@@ -3,11 +3,14 @@
  * A run that is newer than the one whose image is used takes its place once it succeeds; one that
  * fails changes nothing but the condition. What was used is kept in status.build, so that it stays
  * when its run is deleted. Newer means made later, not ended later: of two builds that overtake
- * each other the later commit stays. A component that comes to name, or a branch that comes back
- * to, what was built before has that run chosen again, as if it had been made now. */
+ * each other the later commit stays. Of pushes, which git providers may tell of in any order, it
+ * means pushed later, as far as their runs say what they were pushed over. A component that comes
+ * to name, or a branch that comes back to, what was built before has that run chosen again, as if
+ * it had been made now. */
 #include "reconcile/controllers/build.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "reconcile/controllers/build_allowed.h"
 #include "reconcile/controllers/promotion.h"
@@ -25,7 +28,7 @@ struct work {
     struct slice project_name;
     json_t *edit;
     struct plan *plan;
-    const struct snapshot_entry **runs; /* its builds, oldest first */
+    const struct snapshot_entry **runs; /* its builds, what is oldest first */
     size_t run_count;
     const struct snapshot_entry **tests; /* likewise: those that test its releases */
     size_t test_count;
@@ -52,6 +55,71 @@ static void sort_runs(const struct snapshot_entry **runs, size_t count)
     }
 }
 
+/* ---- their order ---- */
+
+/* Where the branch was before the push that a run is of; empty: that is not known. */
+static struct slice pushed_from(const json_t *run, bool *forced)
+{
+    struct slice from = object_annotation(run, WORKFLOW_RUN_PUSHED_FROM);
+    *forced = from.len == 0;
+    return from.len > 0 ? from : object_annotation(run, WORKFLOW_RUN_PUSHED_OVER);
+}
+
+static struct slice commit_of(const json_t *run)
+{
+    return json_text(json_at(run, "spec", "source", "git", "commit", NULL));
+}
+
+/* The last run but runs[i] of a commit, or run_count. */
+static size_t last_of(const struct work *w, struct slice commit, size_t i)
+{
+    for (size_t k = w->run_count; k-- > 0;) {
+        if (k != i && slice_eq(commit_of(w->runs[k]->tree), commit)) {
+            return k;
+        }
+    }
+    return w->run_count;
+}
+
+/* Is runs[late] of a push that came before that of runs[first]? That one went on from its commit,
+ * and it does not itself come, over others, from what was pushed since: then the branch has gone
+ * back there. Where it comes from what has no run, it has gone back if it was forced. */
+static bool was_pushed_before(const struct work *w, size_t late, size_t first)
+{
+    bool forced;
+    struct slice from = pushed_from(w->runs[first]->tree, &forced);
+    if (from.len == 0 || !slice_eq(from, commit_of(w->runs[late]->tree))) {
+        return false;
+    }
+    for (size_t i = late, steps = 0; steps <= w->run_count; steps++) {
+        from = pushed_from(w->runs[i]->tree, &forced);
+        i = from.len > 0 ? last_of(w, from, i) : first;
+        if (i <= first || i == w->run_count) {
+            return i < first || (i == w->run_count && !forced);
+        }
+    }
+    return false;
+}
+
+/* Moves runs that were told of too late in front of what was pushed after them. Each move may show
+ * the next; histories that contradict themselves end after so many. */
+static void order_pushes(struct work *w)
+{
+    size_t moves = 0;
+    for (size_t late = 1; late < w->run_count; late++) {
+        size_t first = 0;
+        while (first < late && !was_pushed_before(w, late, first)) {
+            first++;
+        }
+        if (first < late && moves++ < w->run_count) {
+            const struct snapshot_entry *moved = w->runs[late];
+            memmove(&w->runs[first + 1], &w->runs[first], (late - first) * sizeof(*w->runs));
+            w->runs[first] = moved;
+            late = 0; /* from the start */
+        }
+    }
+}
+
 static void find_runs(struct work *w)
 {
     const struct snapshot_entry **all;
@@ -71,6 +139,7 @@ static void find_runs(struct work *w)
         }
     }
     sort_runs(w->runs, w->run_count);
+    order_pushes(w);
     sort_runs(w->tests, w->test_count);
 }
 
@@ -147,10 +216,25 @@ static bool take_wanted(struct work *w, const json_t *known, struct slice wanted
 }
 
 /* Whether what is used was chosen later than it was made. */
-static bool chosen_again(const struct work *w, const json_t *known)
+static bool chosen_again(const struct work *w, const json_t *build)
 {
-    const json_t *run = snapshot_get(w->s, SNAPSHOT_RUN, w->entry->ns, json_text_at(known, "run"));
-    return run != NULL && slice_cmp(made_at(run), json_text_at(known, "at")) < 0;
+    const json_t *run = snapshot_get(w->s, SNAPSHOT_RUN, w->entry->ns, json_text_at(build, "run"));
+    return run != NULL && slice_cmp(made_at(run), json_text_at(build, "at")) < 0;
+}
+
+/* Whether runs[i] is newer than what is used, or that itself. */
+static bool comes_after(const struct work *w, size_t i, const json_t *build)
+{
+    int made = slice_cmp(made_at(w->runs[i]->tree), json_text_at(build, "at"));
+    if (chosen_again(w, build)) {
+        return made > 0;
+    }
+    for (size_t k = 0; k < w->run_count; k++) {
+        if (slice_eq(w->runs[k]->name, json_text_at(build, "run"))) {
+            return i >= k;
+        }
+    }
+    return made >= 0;
 }
 
 /* The newest that went well takes its place in status.build. */
@@ -160,10 +244,8 @@ static void take_newest(struct work *w, const json_t *known)
     while (i > 0 && !made_image(snapshot_tree(w->s, w->runs[i - 1]))) {
         i--;
     }
-    const json_t *run = i > 0 ? snapshot_tree(w->s, w->runs[i - 1]) : NULL;
-    int order = slice_cmp(made_at(run), json_text_at(known, "at"));
-    if (run != NULL && (order > 0 || (order == 0 && !chosen_again(w, known)))) {
-        take(w, w->runs[i - 1], json_str(made_at(run)));
+    if (i > 0 && comes_after(w, i - 1, known)) {
+        take(w, w->runs[i - 1], json_str(made_at(w->runs[i - 1]->tree)));
     }
 }
 
@@ -290,11 +372,12 @@ static const char *not_built(const struct work *w)
 static void report(struct work *w)
 {
     struct arena *arena = &w->plan->arena;
-    const json_t *newest = w->run_count > 0 ? snapshot_tree(w->s, w->runs[w->run_count - 1]) : NULL;
-    if (slice_cmp(made_at(newest), json_text(json_at(w->edit, "status", "build", "at", NULL))) <
-        0) {
-        newest = NULL; /* what is used was chosen since: nothing is under way */
+    const json_t *build = json_at(w->edit, "status", "build", NULL);
+    size_t count = w->run_count;
+    if (count > 0 && !comes_after(w, count - 1, build)) {
+        count = 0; /* what is used was chosen since: nothing is under way */
     }
+    const json_t *newest = count > 0 ? snapshot_tree(w->s, w->runs[count - 1]) : NULL;
     struct slice name = object_name(newest);
     struct slice message = json_text(json_at(newest, "status", "message", NULL));
     if (newest == NULL && w->out->image.len == 0) {

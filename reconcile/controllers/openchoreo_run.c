@@ -97,6 +97,18 @@ static const json_t *start(struct translation *t)
     return translation_counterpart(t, SNAPSHOT_RUN, run_spec(t, workflow));
 }
 
+/* Which push it is of, which a second telling of it may have added. */
+static void copy_push(struct translation *t, const struct snapshot_entry *ours)
+{
+    static const char *const keys[] = {WORKFLOW_RUN_PUSHED_FROM, WORKFLOW_RUN_PUSHED_OVER};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        struct slice said = object_annotation(t->object, keys[i]);
+        if (said.len > 0) {
+            object_set_annotation(plan_edit(t->plan, t->s, ours), keys[i], said);
+        }
+    }
+}
+
 void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                          struct plan *plan)
 {
@@ -116,6 +128,7 @@ void openchoreo_run_plan(const struct snapshot *s, const struct snapshot_entry *
     }
     if (ours != NULL) { /* what runs stays what it was when it began */
         tell(&t, ours);
+        copy_push(&t, there);
     }
     translation_end(&t, ours);
 }

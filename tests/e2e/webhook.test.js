@@ -182,6 +182,31 @@ test('a push builds what OpenChoreo declares, and its Workload runs it', async (
   });
 });
 
+test('of two pushes that are told the wrong way round the later runs', async () => {
+  const at = git.commit('refs/heads/main');
+  const first = await git.push('main');
+  const second = await git.push('main');
+  const told = async (commit, from) => {
+    const {body} = await deliver('node-1', {...pushed(commit), before: from});
+    return body.runs.find(run => run.component === 'greeter').run;
+  };
+  const get = async (kind, name) =>
+    JSON.parse(await cluster.choreo('get', kind, name, '-n', 'default', '-o', 'json'));
+  const built = name => until(`${name} to end`, async () =>
+    (await get('workflowruns.choreo.dev', name).catch(() => null))?.status?.phase === 'Succeeded');
+  await built(await told(second, first));
+  await built(await told(first, at));
+  // A build more, by which time the component has seen both.
+  await apply(openchoreo('Component', 'onlooker', {
+    owner: {projectName: 'shop'}, autoBuild: true,
+    componentType: {kind: 'ClusterComponentType', name: 'deployment/worker-by-push'},
+    workflow: {name: 'one-step', parameters: {url: `${git.url}/plain/shop`}}}));
+  await until('the onlooker is built', async () =>
+    (await get('components.choreo.dev', 'onlooker').catch(() => null))?.status?.build);
+  const {spec} = await get('workloads.openchoreo.dev', 'greeter');
+  assert.strictEqual(spec.container.image, `registry.example.com/greeter:${second}`);
+});
+
 test('the choreo command says the same again', async () => {
   const said = await cluster.choreo('webhook', 'github', '-n', 'default');
   assert.ok(said.includes(hook.secret) && said.includes(hook.path));

@@ -26,8 +26,7 @@
 
 #define PREFIX "/webhooks/v1/namespaces/"
 
-/* A run is named by its commit, and by what was thrown away for it: so many characters. */
-enum { NOTED_EVERY_MS = 60 * 1000, PAGE = 200, OVER_SHOWN = 7 };
+enum { NOTED_EVERY_MS = 60 * 1000, PAGE = 200 };
 
 struct delivery {
     struct api_call *call;
@@ -198,6 +197,40 @@ bool hooks_may_pass(int rc)
            rc == ERR_CLOSED || rc == ERR_FULL;
 }
 
+/* The run is there, made before anybody told of its push: by a poll, or by hand. */
+static void on_push_noted(struct gate_write *w, int rc, const struct err *err)
+{
+    struct delivery *d = w->user;
+    if (rc != 0) {
+        log_debug("webhook.note_push", "webhook=%.*s/%.*s error=%s", SLICE_ARG(d->ns),
+                  SLICE_ARG(d->name), log_q(err->message));
+    }
+    d->next++;
+    make_next(d);
+}
+
+static bool note_push(struct delivery *d, const json_t *run)
+{
+    json_t *said = json_at(run, "metadata", "annotations", NULL);
+    json_t *annotations = json_object();
+    static const char *const keys[] = {WORKFLOW_RUN_PUSHED_FROM, WORKFLOW_RUN_PUSHED_OVER};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        json_t *value = json_object_get(said, keys[i]);
+        if (value != NULL) {
+            json_object_set(annotations, keys[i], value);
+        }
+    }
+    bool any = json_object_size(annotations) > 0;
+    json_t *patch = kept(d, json_pack("{s:{s:o}}", "metadata", "annotations", annotations));
+    if (any) {
+        write_as_hook(d, object_api_version(run), "WorkflowRun", ADMIT_PATCH_MERGE, patch,
+                      on_push_noted);
+        d->write.name = object_name(run);
+        gate_write(&d->write);
+    }
+    return any;
+}
+
 static void on_made(struct gate_write *w, int rc, const struct err *err)
 {
     struct delivery *d = w->user;
@@ -215,8 +248,10 @@ static void on_made(struct gate_write *w, int rc, const struct err *err)
     }
     d->created += rc == 0 ? 1 : 0;
     json_array_append_new(d->results, result);
-    d->next++;
-    make_next(d);
+    if (!there || !note_push(d, run)) {
+        d->next++;
+        make_next(d);
+    }
 }
 
 static void make_next(struct delivery *d)
@@ -294,9 +329,9 @@ static void match(struct delivery *d, const json_t *component)
                                                      .project_name = project,
                                                      .branch = push->branch,
                                                      .commit = push->commit,
-                                                     .triggered_by = d->subject.user,
-                                                     .suffix =
-                                                         slice_sub(push->over, 0, OVER_SHOWN)};
+                                                     .before = push->before,
+                                                     .forced = push->forced,
+                                                     .triggered_by = d->subject.user};
         d->too_many = d->too_many || json_array_size(d->runs) == HOOK_RUNS_MAX;
         if (!d->too_many) {
             json_array_append_new(d->runs, workflow_run_of(&request));

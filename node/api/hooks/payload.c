@@ -138,11 +138,11 @@ static struct hook_push *push_new(struct hook_payload *out)
     return push;
 }
 
-/* It was at `before`, and threw that away. */
-static void set_over(struct hook_push *push, struct slice before, bool forced)
+static void set_before(struct hook_push *push, struct slice before, bool forced)
 {
-    bool known = forced && git_commit_valid(before) && !is_zero(before);
-    push->over = known ? before : (struct slice){0};
+    bool known = git_commit_valid(before) && !is_zero(before);
+    push->before = known ? before : (struct slice){0};
+    push->forced = known && forced;
 }
 
 /* Do the lists of commits hold every file, as far as can be told? */
@@ -176,7 +176,7 @@ static int read_github(const json_t *body, struct hook_payload *out, struct err 
     push->commit = json_text_at(body, "after");
     push->deleted = json_is_true(json_object_get(body, "deleted")) || is_zero(push->commit);
     push->commits = json_object_get(body, "commits");
-    set_over(push, json_text_at(body, "before"), json_is_true(json_object_get(body, "forced")));
+    set_before(push, json_text_at(body, "before"), json_is_true(json_object_get(body, "forced")));
     push->files_known = !json_is_true(json_object_get(body, "created")) &&
                         !json_is_true(json_object_get(body, "forced")) &&
                         !is_zero(json_text_at(body, "before")) &&
@@ -205,8 +205,8 @@ static int read_gitlab(const json_t *body, struct hook_payload *out, struct err 
     push->commits = json_object_get(body, "commits");
     json_int_t total = json_integer_value(json_object_get(body, "total_commits_count"));
     /* It does not say that it was forced; one that brings no commit goes back. */
-    set_over(push, json_text_at(body, "before"),
-             total == 0 && json_array_size(push->commits) == 0 && json_is_array(push->commits));
+    set_before(push, json_text_at(body, "before"),
+               total == 0 && json_array_size(push->commits) == 0 && json_is_array(push->commits));
     push->files_known = !is_zero(json_text_at(body, "before")) &&
                         total == (json_int_t)json_array_size(push->commits) &&
                         all_files(push->commits, push->commit);
@@ -232,8 +232,8 @@ static int read_bitbucket_cloud(const json_t *body, struct hook_payload *out, st
         push->tag = tag ? name : push->tag;
         push->branch = tag ? push->branch : name;
         push->commit = json_text(json_at(now, "target", "hash", NULL));
-        set_over(push, json_text(json_at(change, "old", "target", "hash", NULL)),
-                 json_is_true(json_object_get(change, "forced")));
+        set_before(push, json_text(json_at(change, "old", "target", "hash", NULL)),
+                   json_is_true(json_object_get(change, "forced")));
         if (!push->deleted && !git_ref_valid(name)) {
             return incomplete(HOOK_BITBUCKET, "push.changes[].new.name", err);
         }
@@ -241,7 +241,7 @@ static int read_bitbucket_cloud(const json_t *body, struct hook_payload *out, st
     return out->push_count > 0 ? 0 : incomplete(HOOK_BITBUCKET, "push.changes", err);
 }
 
-/* Data Center: changes[] {ref.id, toHash, type}. */
+/* Data Center: changes[] {ref.id, fromHash, toHash, type}. */
 static int read_bitbucket_server(const json_t *body, struct hook_payload *out, struct err *err)
 {
     size_t i;
@@ -258,6 +258,7 @@ static int read_bitbucket_server(const json_t *body, struct hook_payload *out, s
         }
         push->deleted = slice_eq_cstr(json_text_at(one, "type"), "DELETE");
         push->commit = json_text_at(one, "toHash");
+        set_before(push, json_text_at(one, "fromHash"), false);
         if (!set_ref(push, json_text(json_at(one, "ref", "id", NULL)))) {
             return incomplete(HOOK_BITBUCKET, "changes[].ref.id", err);
         }

@@ -36,7 +36,8 @@ struct hook_push {
     struct slice branch; /* or */
     struct slice tag;
     struct slice commit;
-    struct slice over; /* where it was, if it is known not to have gone on from there; or empty */
+    struct slice before; /* the commit that it was at; empty: it is new, or that is not known */
+    bool forced;         /* and is known not to have gone on from there */
     bool deleted;
     bool files_known; /* every file that changed is in commits */
     const json_t *commits;

@@ -218,6 +218,52 @@ static void test_a_branch_that_goes_back_is_built_again(void **state)
     assert_answer(d, 200, "\"message\":\"0 made, 2 were there, 0 refused\"");
 }
 
+/* What a run of the component web, or of that name, says of its push. */
+static void assert_run_says(struct door *d, const char *name, const char *holds)
+{
+    struct buf path = {0};
+    buf_addf(&path, "/apis/choreo.dev/v1/namespaces/acme/workflowruns/%s", name);
+    door_ask(d, "GET", buf_cstr(&path), "", NULL);
+    assert_answer(d, 200, holds);
+    buf_free(&path);
+}
+
+/* Deliveries may overtake each other: where a push came from tells their order (build.c). */
+static void test_a_run_says_where_the_branch_was(void **state)
+{
+    struct door *d = *state;
+    make_world(d);
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", CHANGED("web/x")));
+    assert_run_says(d, "web-build-0123456789ab", "\"choreo.dev/pushed-from\":\"" OTHER "\"");
+    assert_false(says(d, "pushed-over"));
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", ",\"forced\":true"));
+    assert_run_says(d, "web-build-0123456789ab-89abcde",
+                    "\"choreo.dev/pushed-over\":\"" OTHER "\"");
+    assert_false(says(d, "pushed-from"));
+    deliver_github(d, SECRET, "push",
+                   "{\"ref\":\"refs/heads/dev\",\"before\":\"" ZERO "\",\"after\":\"" COMMIT
+                   "\",\"repository\":{\"clone_url\":\"https://github.com/Acme/shop.git\"}}");
+    assert_run_says(d, "dev-build-0123456789ab", "");
+    assert_false(says(d, "pushed-"));
+}
+
+static void test_a_run_that_is_there_learns_of_its_push(void **state)
+{
+    struct door *d = *state;
+    make_world(d);
+    make(d, "/apis/choreo.dev/v1/namespaces/acme/workflowruns",
+         "{\"metadata\":{\"name\":\"web-build-0123456789ab\"},\"spec\":{\"owner\":{"
+         "\"componentName\":"
+         "\"web\"},\"workflow\":{\"name\":\"dockerfile-builder\"},\"source\":{\"git\":{" SHOP
+         ",\"commit\":\"" COMMIT "\"}}}}");
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", CHANGED("web/x")));
+    assert_answer(d, 200, "\"message\":\"0 made, 1 were there, 0 refused\"");
+    assert_run_says(d, "web-build-0123456789ab", "\"choreo.dev/pushed-from\":\"" OTHER "\"");
+    unsigned submits = d->memory.submits;
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", CHANGED("web/x")));
+    assert_int_equal(d->memory.submits, submits + 1); /* the run again, in vain: it knows */
+}
+
 static void test_branches_tags_and_deletions(void **state)
 {
     struct door *d = *state;
@@ -259,6 +305,7 @@ static void test_gitlab(void **state)
     deliver(d, HOOK("gitlab"), "x-gitlab-token: " SECRET "\r\n" GITLAB_HEADERS, GITLAB("1"));
     assert_answer(d, 200, "web-build-0123456789ab");
     assert_false(says(d, "api-build"));
+    assert_run_says(d, "web-build-0123456789ab", "\"choreo.dev/pushed-from\":\"" OTHER "\"");
     deliver(d, HOOK("gitlab"), "x-gitlab-token: " SECRET "\r\n" GITLAB_HEADERS, GITLAB("25"));
     assert_answer(d, 200, "api-build-0123456789ab");
 #define GITLAB_BACK                                                                                \
@@ -299,9 +346,11 @@ static void test_bitbucket(void **state)
     assert_answer(d, 200, "tag-build-89abcdef0123");
     deliver_bitbucket(d, "repo:refs_changed",
                       "{\"changes\":[{\"ref\":{\"id\":\"refs/heads/dev\"},\"type\":\"UPDATE\","
-                      "\"toHash\":\"" COMMIT "\"}],\"repository\":{\"links\":{\"clone\":[{\"href\":"
+                      "\"fromHash\":\"" OTHER "\",\"toHash\":\"" COMMIT
+                      "\"}],\"repository\":{\"links\":{\"clone\":[{\"href\":"
                       "\"ssh://git@github.com/acme/shop.git\"}]}}}");
     assert_answer(d, 200, "dev-build-0123456789ab");
+    assert_run_says(d, "dev-build-0123456789ab", "\"choreo.dev/pushed-from\":\"" OTHER "\"");
     deliver_bitbucket(
         d, "repo:push",
         "{\"push\":{\"changes\":[{\"forced\":true,\"new\":{\"type\":\"branch\",\"name\":\"main\","
@@ -432,6 +481,8 @@ int main(void)
         TEST(test_a_second_delivery_makes_nothing),
         TEST(test_what_is_not_known_to_be_untouched_is_built),
         TEST(test_a_branch_that_goes_back_is_built_again),
+        TEST(test_a_run_says_where_the_branch_was),
+        TEST(test_a_run_that_is_there_learns_of_its_push),
         TEST(test_branches_tags_and_deletions),
         TEST(test_an_event_that_is_no_text),
         TEST(test_gitlab),
