@@ -7,6 +7,7 @@
  * binding is undeployed, its RenderedReleases are deleted; when it leaves a cluster, what was there
  * goes once it is healthy where it is to be (drain.h). */
 #include "reconcile/controllers/drain.h"
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/endpoints.h"
 #include "reconcile/controllers/replicas.h"
 #include "reconcile/controllers/resizing.h"
@@ -275,9 +276,9 @@ static void plan_end(struct work *w, const struct snapshot_entry **rendered, siz
     if (count == 0) {
         object_remove_finalizer(w->edit, FINALIZER);
     } else {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Terminating",
-                      "being deleted; waiting for %zu cluster%s to be clean", count,
-                      count == 1 ? "" : "s");
+        struct ending e = {0};
+        ending_add(&e, w->s, SNAPSHOT_RENDERED, rendered, count, &w->plan->arena);
+        ending_tell(&e, w->s, w->edit);
     }
 }
 

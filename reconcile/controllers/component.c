@@ -9,6 +9,7 @@
 #include "reconcile/controllers/build.h"
 #include "reconcile/controllers/component_environments.h"
 #include "reconcile/controllers/elsewhere.h"
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/openchoreo.h"
 
 #include <string.h>
@@ -434,23 +435,24 @@ static void plan_end(struct work *w)
     }
     static const enum snapshot_kind made[] = {SNAPSHOT_RUN, SNAPSHOT_BINDING, SNAPSHOT_RENDERED,
                                               SNAPSHOT_RELEASE};
-    size_t left = 0;
+    struct ending e = {0};
     for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
         const struct snapshot_entry **found;
         size_t count = snapshot_list(w->s, made[i], SNAPSHOT_BY_COMPONENT, w->entry->ns,
                                      w->entry->name, &w->plan->arena, &found);
         /* Releases go last: what is on a cluster can be explained until it is gone. */
-        for (size_t k = 0; k < count && (made[i] != SNAPSHOT_RELEASE || left == 0); k++) {
+        for (size_t k = 0; k < count && (made[i] != SNAPSHOT_RELEASE || e.left == 0); k++) {
             plan_delete(w->plan, found[k]);
         }
-        left += made[i] != SNAPSHOT_RELEASE ? count : 0;
+        if (made[i] != SNAPSHOT_RELEASE) {
+            ending_add(&e, w->s, made[i], found, count, &w->plan->arena);
+        }
     }
     w->edit = plan_edit(w->plan, w->s, w->entry);
-    if (left == 0) {
+    if (e.left == 0) {
         object_remove_finalizer(w->edit, FINALIZER);
     } else {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Terminating",
-                      "being deleted; waiting for its clusters to be clean");
+        ending_tell(&e, w->s, w->edit);
     }
 }
 

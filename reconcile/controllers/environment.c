@@ -6,6 +6,7 @@
  *
  * Deleting an environment deletes what is bound to it and waits until its clusters are clean, so
  * that no namespace is left behind. */
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/loss.h"
 #include "render/cell.h"
 #include "render/plane_access.h"
@@ -25,35 +26,25 @@ static void plan_end(const struct snapshot *s, const struct snapshot_entry *entr
     }
     static const enum snapshot_kind dependants[] = {SNAPSHOT_BINDING, SNAPSHOT_RESOURCE_BINDING,
                                                     SNAPSHOT_RENDERED};
-    size_t left = 0;
-    struct condition held = {0};
+    struct ending e = {0};
     for (size_t i = 0; i < 3; i++) {
         const struct snapshot_entry **found;
         size_t count = snapshot_list(s, dependants[i], SNAPSHOT_BY_ENVIRONMENT, entry->ns,
                                      entry->name, &plan->arena, &found);
         for (size_t k = 0; k < count; k++) {
             const json_t *tree = snapshot_tree(s, found[k]);
-            if (dependants[i] == SNAPSHOT_RESOURCE_BINDING && held.reason.len == 0) {
-                held = condition_of(tree, READY);
-            }
             /* What a resource made is its binding's to take away, or to retain. */
             if (dependants[i] != SNAPSHOT_RENDERED || owner_text(tree, "resourceName").len == 0) {
                 plan_delete(plan, found[k]);
             }
         }
-        left += count;
+        ending_add(&e, s, dependants[i], found, count, &plan->arena);
     }
     json_t *edit = plan_edit(plan, s, entry);
-    if (left == 0) {
+    if (e.left == 0) {
         object_remove_finalizer(edit, FINALIZER);
-    } else if (slice_eq_cstr(held.reason, "Retained")) {
-        condition_set(edit, s, READY, STATUS_FALSE, "Retained",
-                      "being deleted; a resource is in "
-                      "the way: %.*s",
-                      SLICE_ARG(held.message));
     } else {
-        condition_set(edit, s, READY, STATUS_FALSE, "Terminating",
-                      "being deleted; waiting for its clusters to be clean");
+        ending_tell(&e, s, edit);
     }
 }
 

@@ -7,6 +7,7 @@
  * ends.
  */
 #include "reconcile/controllers/common.h"
+#include "reconcile/controllers/ending.h"
 #include "render/plane_access.h"
 
 #include <string.h>
@@ -183,9 +184,9 @@ static void plan_drain(const struct snapshot *s, const struct snapshot_entry *en
         object_remove_finalizer(edit, FINALIZER);
         return;
     }
-    condition_set(edit, s, READY, STATUS_FALSE, "Terminating",
-                  "being deleted; waiting for what is in the namespace, %s \"%.*s\" first",
-                  snapshot_kind_name(first->kind), SLICE_ARG(first->name));
+    ending_waits(s, edit, TERMINATING, true,
+                 "being deleted; waiting for what is in the namespace, %s \"%.*s\" first",
+                 snapshot_kind_name(first->kind), SLICE_ARG(first->name));
 }
 
 void organization_plan(const struct snapshot *s, const struct snapshot_entry *entry,

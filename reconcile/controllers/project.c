@@ -3,6 +3,7 @@
  *
  * A listed component that does not exist is created from the little that the list says; one that
  * exists is never changed. Deleting a project deletes its components and waits for them. */
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/project_order.h"
 
 static void create_member(const json_t *project, const json_t *listed, struct plan *plan)
@@ -76,27 +77,27 @@ static void plan_end(const struct snapshot *s, const struct snapshot_entry *entr
     }
     const struct snapshot_entry **members;
     size_t count = project_members(s, project, &plan->arena, &members);
+    struct ending e = {0};
+    ending_add(&e, s, SNAPSHOT_COMPONENT, members, count, &plan->arena);
     for (size_t i = 0; i < count; i++) {
         plan_delete(plan, members[i]);
     }
     const struct snapshot_entry **resources;
     size_t owned = snapshot_list(s, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
                                  &plan->arena, &resources);
+    ending_add(&e, s, SNAPSHOT_RESOURCE, resources, owned, &plan->arena);
     for (size_t i = 0; i < owned; i++) {
         plan_delete(plan, resources[i]);
     }
     const struct snapshot_entry **rendered;
-    size_t left = count + owned +
-                  snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
-                                &plan->arena, &rendered);
+    size_t placed = snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
+                                  &plan->arena, &rendered);
+    ending_add(&e, s, SNAPSHOT_RENDERED, rendered, placed, &plan->arena);
     json_t *edit = plan_edit(plan, s, entry);
-    if (left == 0) {
+    if (e.left == 0) {
         object_remove_finalizer(edit, FINALIZER);
     } else {
-        condition_set(
-            edit, s, READY, STATUS_FALSE, "Terminating",
-            "being deleted; waiting for %zu component%s, %zu resource%s and their clusters", count,
-            count == 1 ? "" : "s", owned, owned == 1 ? "" : "s");
+        ending_tell(&e, s, edit);
     }
 }
 

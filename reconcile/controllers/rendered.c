@@ -17,6 +17,7 @@
 
 #include "reconcile/controllers/openchoreo.h"
 #include "reconcile/controllers/place.h"
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/rendered_resource.h"
 #include "reconcile/controllers/replicas.h"
 #include "reconcile/controllers/resizing.h"
@@ -27,6 +28,8 @@
 #include "render/run.h"
 
 #define APPLIED "Applied"
+
+enum { REMOVAL_TOLD_MS = 5 * 1000 };
 
 struct work {
     const struct snapshot *s;
@@ -124,13 +127,32 @@ static uint64_t deleting_for_ms(const struct work *w)
     return w->s->now_ms - since_ms;
 }
 
+/* What goes within moments is not worth a write. */
+static void tell_removal(struct work *w)
+{
+    uint64_t waited_ms = deleting_for_ms(w);
+    size_t count = json_array_size(w->inventory);
+    const json_t *first = json_array_get(w->inventory, 0);
+    if (waited_ms < REMOVAL_TOLD_MS) {
+        plan_requeue(w->plan, REMOVAL_TOLD_MS - waited_ms);
+        return;
+    }
+    not_ready(w, STATUS_FALSE, true, TERMINATING,
+              slice_of(arena_printf(&w->plan->arena,
+                                    "being deleted; waiting for cluster \"%.*s\" of data plane "
+                                    "\"%.*s\" to have removed %zu object%s, %.*s \"%.*s\" first",
+                                    SLICE_ARG(w->cluster), SLICE_ARG(w->plane), count,
+                                    count == 1 ? "" : "s", SLICE_ARG(json_text_at(first, "kind")),
+                                    SLICE_ARG(json_text_at(first, "name")))));
+}
+
 static void plan_end(struct work *w)
 {
     if (!object_has_finalizer(w->rendered, FINALIZER)) {
         return;
     }
     if (shared(w)) {
-        not_ready(w, STATUS_FALSE, true, "Terminating",
+        not_ready(w, STATUS_FALSE, true, TERMINATING,
                   SLICE("being deleted; waiting for what is in its cell"));
         return;
     }
@@ -158,10 +180,11 @@ static void plan_end(struct work *w)
         struct slice message = w->world.message != NULL && w->world.message[0] != '\0'
                                    ? slice_of(w->world.message)
                                    : why;
-        not_ready(w, STATUS_FALSE, false, "Terminating",
-                  slice_of(arena_printf(&w->plan->arena, "being deleted, but: %.*s",
-                                        SLICE_ARG(message))));
+        not_ready(w, STATUS_FALSE, false, TERMINATING,
+                  slice_of(arena_printf(&w->plan->arena, ENDING_BUT "%.*s", SLICE_ARG(message))));
         plan_requeue(w->plan, limit_ms != 0 ? limit_ms - waited_ms : 60 * 1000);
+    } else if (json_array_size(w->inventory) > 0) {
+        tell_removal(w);
     }
     if (answers(w, &why) && w->s->now_ms >= w->world.retry_at_ms) {
         w->plan->desired =

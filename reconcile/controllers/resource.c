@@ -10,6 +10,7 @@
  * taken away because nothing needs it any more: there is data behind it, and who wants that gone
  * says so. */
 #include "reconcile/controllers/authors.h"
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/resizing.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/release.h"
@@ -337,8 +338,7 @@ static void plan_end(struct work *w)
 {
     static const enum snapshot_kind made[] = {SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_RENDERED,
                                               SNAPSHOT_RESOURCE_RELEASE};
-    size_t left = 0;
-    struct condition held = {0};
+    struct ending e = {0};
     if (!object_has_finalizer(w->resource, FINALIZER)) {
         return;
     }
@@ -349,24 +349,22 @@ static void plan_end(struct work *w)
         bool releases = made[i] == SNAPSHOT_RESOURCE_RELEASE;
         /* A binding decides what becomes of what it put on clusters; releases go last. */
         for (size_t k = 0; k < count && made[i] != SNAPSHOT_RENDERED; k++) {
-            if (!releases || left == 0) {
+            if (!releases || e.left == 0) {
                 plan_delete(w->plan, found[k]);
             }
-            if (held.reason.len == 0 && made[i] == SNAPSHOT_RESOURCE_BINDING) {
-                held = condition_of(snapshot_tree(w->s, found[k]), READY);
-            }
         }
-        left += releases ? 0 : count;
+        if (!releases) {
+            ending_add(&e, w->s, made[i], found, count, &w->plan->arena);
+        }
     }
     w->edit = plan_edit(w->plan, w->s, w->entry);
-    if (left == 0) {
+    if (e.left == 0) {
         object_remove_finalizer(w->edit, FINALIZER);
-        return;
+    } else if (e.retained.len > 0) {
+        ending_waits(w->s, w->edit, RETAINED, false, "%.*s", SLICE_ARG(e.retained));
+    } else {
+        ending_tell(&e, w->s, w->edit);
     }
-    bool retained = slice_eq_cstr(held.reason, "Retained");
-    condition_set(w->edit, w->s, READY, STATUS_FALSE, retained ? "Retained" : "Terminating",
-                  retained ? "%.*s" : "being deleted; waiting for its clusters to be clean%.*s",
-                  SLICE_ARG(retained ? held.message : SLICE("")));
 }
 
 void resource_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)

@@ -12,6 +12,7 @@
  * While the policy is Retain, deleting it takes nothing away: it stays, being deleted, and holds
  * what it is in (cell, environment, project), until the policy is Delete. */
 #include "reconcile/controllers/drain.h"
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/resizing.h"
 #include "reconcile/controllers/rollout.h"
 #include "render/name.h"
@@ -300,20 +301,20 @@ static void plan_end(struct work *w, const struct snapshot_entry **rendered, siz
     }
     w->edit = plan_edit(w->plan, w->s, w->entry);
     if (count > 0 && retains(w)) {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Retained",
-                      "being deleted, but what it made in environment \"%.*s\" stays on %zu "
-                      "cluster%s, data and all: its retainPolicy is Retain; once that is Delete, "
-                      "it goes",
-                      SLICE_ARG(w->environment), count, count == 1 ? "" : "s");
+        ending_waits(w->s, w->edit, RETAINED, false,
+                     "being deleted, but what it made in environment \"%.*s\" stays on %zu "
+                     "cluster%s, data and all: its retainPolicy is Retain; once that is Delete, it "
+                     "goes",
+                     SLICE_ARG(w->environment), count, count == 1 ? "" : "s");
         return;
     }
     for (size_t i = 0; i < count; i++) {
         plan_delete(w->plan, rendered[i]);
     }
     if (count > 0) {
-        condition_set(w->edit, w->s, READY, STATUS_FALSE, "Terminating",
-                      "being deleted; waiting for %zu cluster%s to be clean", count,
-                      count == 1 ? "" : "s");
+        struct ending e = {0};
+        ending_add(&e, w->s, SNAPSHOT_RENDERED, rendered, count, &w->plan->arena);
+        ending_tell(&e, w->s, w->edit);
         return;
     }
     struct slice name = resource_credentials_name(&w->plan->arena, w->entry->name);

@@ -10,6 +10,7 @@
 #include "reconcile/controllers/workflow_run.h"
 
 #include "reconcile/controllers/build_allowed.h"
+#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/openchoreo.h"
 #include "reconcile/controllers/run_test.h"
 #include "reconcile/controllers/workflow_outcome.h"
@@ -500,6 +501,10 @@ static void plan_end(struct work *w, const struct snapshot_entry **rendered, siz
     }
     if (count == 0) {
         object_remove_finalizer(w->edit, FINALIZER);
+    } else {
+        struct ending e = {0};
+        ending_add(&e, w->s, SNAPSHOT_RENDERED, rendered, count, &w->plan->arena);
+        ending_tell(&e, w->s, w->edit);
     }
 }
 
