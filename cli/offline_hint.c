@@ -128,8 +128,8 @@ const char *offline__hint(struct offline *o, struct slice reason, enum snapshot_
                           struct slice ns, struct slice message)
 {
     const enum snapshot_kind *kinds = kinds_meant(reason, of);
-    if (kinds == NULL) {
-        return NULL;
+    if (kinds == NULL || slice_find(message, SLICE("did you mean")) != SIZE_MAX) {
+        return NULL; /* the controller knows */
     }
     const char *meant = close_to(o, kinds, ns, message);
     return meant != NULL ? meant : list_them(o, kinds, ns);

@@ -6,6 +6,7 @@
  * When the plane or the release cannot be found, what runs stays; when the environment goes or the
  * binding is undeployed, its RenderedReleases are deleted; when it leaves a cluster, what was there
  * goes once it is healthy where it is to be (drain.h). */
+#include "reconcile/controllers/dependency_hint.h"
 #include "reconcile/controllers/drain.h"
 #include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/endpoints.h"
@@ -209,6 +210,7 @@ static void report_dependencies(struct work *w)
         }
         json_t *problems = deployment_unresolved(&v.platform, &d, &w->plan->arena);
         size_t count = json_array_size(problems);
+        dependency_hints(w->s, &d, problems, &w->plan->arena);
         const json_t *first = json_array_get(problems, 0);
         const char *reason = arena_cstr(&w->plan->arena, json_text_at(first, "reason"));
         struct slice message = deployment_problems_text(problems, &w->plan->arena);

@@ -17,6 +17,7 @@
 
 #include "reconcile/controllers/openchoreo.h"
 #include "reconcile/controllers/place.h"
+#include "reconcile/controllers/dependency_hint.h"
 #include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/rendered_resource.h"
 #include "reconcile/controllers/replicas.h"
@@ -571,6 +572,22 @@ static bool may_be_there(struct work *w)
     return false;
 }
 
+static void not_rendered(struct work *w, const char *reason, const struct err *err)
+{
+    bool waits = strcmp(reason, DEPLOYMENT_WAITS) == 0;
+    struct slice why = slice_of(err->message);
+    if (owner_text(w->rendered, "componentName").len > 0) {
+        const struct deployment d = rendered_deployment(w->rendered);
+        why = dependency_explain(w->s, &d, why, &w->plan->arena);
+    }
+    if (!waits) {
+        tell_failure(w, reason, arena_cstr(&w->plan->arena, why));
+    }
+    condition_set(plan_edit(w->plan, w->s, w->entry), w->s, APPLIED, STATUS_FALSE, reason, "%.*s",
+                  SLICE_ARG(why));
+    not_ready(w, STATUS_FALSE, waits, reason, why);
+}
+
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
 {
     const json_t *rendered = snapshot_tree(s, entry);
@@ -607,13 +624,7 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     struct err err;
     char hash[65];
     if (rendered_hash(s, entry, &plan->arena, hash, &manifests, &reason, &err) != 0) {
-        json_t *edit = plan_edit(plan, s, entry);
-        bool waits = strcmp(reason, DEPLOYMENT_WAITS) == 0;
-        if (!waits) {
-            tell_failure(&w, reason, err.message);
-        }
-        condition_set(edit, s, APPLIED, STATUS_FALSE, reason, "%s", err.message);
-        not_ready(&w, STATUS_FALSE, waits, reason, slice_of(err.message));
+        not_rendered(&w, reason, &err);
     } else if (cluster_secret(s, w.plane, w.cluster, &plan->arena) == NULL) {
         not_ready(
             &w, STATUS_FALSE, false, "NotConnected",

@@ -182,7 +182,7 @@ static void what_others_have_is_a_warning(void **state)
     struct fixture *f = *state;
     finds(f, PLATFORM WORKER "  dependencies: [{name: api, type: component, component: apo}]\n" API,
           "22 warning Component/web | spec.dependencies[0].component | it depends on component "
-          "\"apo\", which is not there | in environment development | did you mean api? "
+          "\"apo\", which is not there: did you mean api? | in environment development "
           "[ComponentNotFound]\n");
     finds(f,
           PLATFORM WORKER
@@ -378,8 +378,17 @@ static void dependencies(void **state)
         PLATFORM WORKER
         "  dependencies: [{name: api, type: component, component: api, endpoint: htpp}]\n" API,
         "22 error Component/web | spec.dependencies[0].endpoint | it depends on endpoint \"htpp\" "
-        "of component \"api\", whose release in environment \"development\" has no such endpoint "
-        "| in environment development [EndpointNotFound]\n");
+        "of component \"api\", whose release in environment \"development\" has no such endpoint: "
+        "did you mean http? | in environment development [EndpointNotFound]\n");
+    finds(
+        f,
+        PLATFORM WORKER "  dependencies: [{name: db, type: postgres, resource: db, env: {hots: "
+                        "HOST}}]\n---\napiVersion: choreo.dev/v1\nkind: Resource\nmetadata: "
+                        "{name: db}\nspec: {project: default, type: postgres}\n",
+        "16 error Component/web | workload.dependencies.resources[0].envBindings.hots: the "
+        "resource db has no such output: did you mean host? | in environment development "
+        "[RenderFailed]\n27 warning Resource/db | spec.project | Project \"default\" is not among "
+        "the manifests: it is taken for one that is on the server [ProjectNotFound]\n");
 }
 
 #define NEEDS(name, other, more)                                                                   \
