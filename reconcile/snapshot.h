@@ -141,11 +141,12 @@ enum snapshot_kind snapshot_kind_named(struct slice kind);
 
 /* What objects refer to, by which they can be listed. */
 enum snapshot_index {
-    SNAPSHOT_BY_NS,        /* every kind: its namespace */
-    SNAPSHOT_BY_PROJECT,   /* Component ("-": names none), Release, Binding, Rendered, Set; Resource
-                            */
-    SNAPSHOT_BY_LISTED,    /* Project: each component that it lists */
-    SNAPSHOT_BY_COMPONENT, /* Release, Binding, Rendered, Run; OpenChoreo's Workload, Binding */
+    SNAPSHOT_BY_NS,      /* every kind: its namespace */
+    SNAPSHOT_BY_PROJECT, /* Component ("-": names none), Release, Binding, Rendered, Set; Resource;
+                          * OpenChoreo's Component, Resource, and ProjectReleaseBinding */
+    SNAPSHOT_BY_LISTED,  /* Project: each component that it lists */
+    SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered, Run; OpenChoreo's Workload, Release,
+                                Binding */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
     SNAPSHOT_BY_RELEASE,     /* Binding, Approval, Test */
     SNAPSHOT_BY_PIPELINE,    /* Project */

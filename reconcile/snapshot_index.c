@@ -46,6 +46,11 @@ static const struct {
     {SNAPSHOT_OC_WORKLOAD, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
     {SNAPSHOT_OC_BINDING, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
     {SNAPSHOT_OC_CELL, SNAPSHOT_BY_ENVIRONMENT, {"environment", NULL}},
+    {SNAPSHOT_OC_CELL, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
+    {SNAPSHOT_OC_COMPONENT, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
+    {SNAPSHOT_OC_RESOURCE, SNAPSHOT_BY_PROJECT, {"owner", "projectName"}},
+    {SNAPSHOT_OC_RELEASE, SNAPSHOT_BY_COMPONENT, {"owner", "componentName"}},
+    {SNAPSHOT_OC_RESOURCE_RELEASE, SNAPSHOT_BY_RESOURCE, {"owner", "resourceName"}},
 };
 
 static void gather_add(struct gather *g, enum snapshot_index index, struct slice value)

@@ -16,12 +16,18 @@ static void note_stuck(struct ending *e, const json_t *rendered, struct arena *a
     }
 }
 
-static void note_retained(struct ending *e, const json_t *binding)
+/* A resource says it of its binding. */
+static void note_retained(struct ending *e, const struct snapshot_entry *entry, const json_t *tree,
+                          struct arena *arena)
 {
-    struct condition ready = condition_of(binding, READY);
-    if (e->retained.len == 0 && slice_eq_cstr(ready.reason, RETAINED)) {
-        e->retained = ready.message;
+    struct condition ready = condition_of(tree, READY);
+    if (e->retained.len > 0 || !slice_eq_cstr(ready.reason, RETAINED)) {
+        return;
     }
+    e->retained = entry->kind == SNAPSHOT_RESOURCE
+                      ? ready.message
+                      : slice_of(arena_printf(arena, "ResourceReleaseBinding \"%.*s\": %.*s",
+                                              SLICE_ARG(entry->name), SLICE_ARG(ready.message)));
 }
 
 void ending_add(struct ending *e, const struct snapshot *s, enum snapshot_kind kind,
@@ -30,8 +36,8 @@ void ending_add(struct ending *e, const struct snapshot *s, enum snapshot_kind k
     for (size_t i = 0; i < count; i++) {
         if (kind == SNAPSHOT_RENDERED) {
             note_stuck(e, snapshot_tree(s, found[i]), arena);
-        } else if (kind == SNAPSHOT_RESOURCE_BINDING) {
-            note_retained(e, snapshot_tree(s, found[i]));
+        } else if (kind == SNAPSHOT_RESOURCE_BINDING || kind == SNAPSHOT_RESOURCE) {
+            note_retained(e, found[i], snapshot_tree(s, found[i]), arena);
         }
     }
     if (count > 0) {

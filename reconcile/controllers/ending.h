@@ -17,7 +17,7 @@ struct ending {
     size_t left;
     struct slice list;     /* "2 ReleaseBindings, 1 RenderedRelease" */
     struct slice stuck;    /* "cluster "east" of data plane "dev": it does not answer": the first */
-    struct slice retained; /* what the first resource's binding that keeps something says */
+    struct slice retained; /* what the first resource or binding that keeps something says */
 };
 /* Adds those of a kind that are still there. */
 void ending_add(struct ending *e, const struct snapshot *s, enum snapshot_kind kind,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proto/promotion.h"
+#include "reconcile/controllers/ending.h"
 
 #define DISPLAY_NAME "openchoreo.dev/display-name"
 #define DESCRIPTION "openchoreo.dev/description"
@@ -129,23 +130,44 @@ static bool is_default(const json_t *counterpart)
            object_generation(counterpart) == 1 && !has_owner(counterpart);
 }
 
+/* Ours of before goes first. What it retains, it may have been told here to give up. */
+static void wait_for_end(struct translation *t, const struct snapshot_entry *there,
+                         const json_t *spec)
+{
+    const json_t *is = snapshot_tree(t->s, there);
+    if (owned_by(is, t->entry->uid)) {
+        translation_give_up(t, there, spec);
+    }
+    struct condition ready = condition_of(is, READY);
+    bool told = slice_eq_cstr(ready.reason, RETAINED) || slice_eq_cstr(ready.reason, TERMINATING);
+    translation_fail(t, slice_eq_cstr(ready.reason, RETAINED) ? RETAINED : TERMINATING,
+                     "choreo.dev %s \"%.*s\" is being deleted first%s%.*s",
+                     snapshot_kind_name(there->kind), SLICE_ARG(there->name), told ? ": " : "",
+                     SLICE_ARG(told ? ready.message : (struct slice){0}));
+}
+
 const json_t *translation_counterpart(struct translation *t, enum snapshot_kind kind, json_t *spec)
 {
     const struct snapshot_entry *there = snapshot_find(t->s, kind, t->entry->ns, t->entry->name);
     const json_t *is = there != NULL ? snapshot_tree(t->s, there) : NULL;
     add_names(t, kind, spec);
     if (is == NULL) {
-        create(t, kind, spec);
+        if (!translation_waits(t, spec)) {
+            create(t, kind, spec);
+        }
         json_decref(spec);
         return NULL;
     }
     bool ours = owned_by(is, t->entry->uid);
-    if (there->deleting || (!ours && !is_default(is))) {
-        translation_fail(t, there->deleting ? "Terminating" : "Conflict",
-                         there->deleting
-                             ? "choreo.dev %s \"%.*s\" is being deleted first"
-                             : "choreo.dev %s \"%.*s\" is there, and was not made for this: it is "
-                               "left as it is; delete one of them",
+    if (there->deleting) {
+        wait_for_end(t, there, spec);
+        json_decref(spec);
+        return NULL;
+    }
+    if (!ours && !is_default(is)) {
+        translation_fail(t, "Conflict",
+                         "choreo.dev %s \"%.*s\" is there, and was not made for this: it is left "
+                         "as it is; delete one of them",
                          snapshot_kind_name(kind), SLICE_ARG(there->name));
         json_decref(spec);
         return NULL;

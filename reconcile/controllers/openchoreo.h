@@ -1,9 +1,10 @@
 /* openchoreo.h: OpenChoreo's objects, and ours that are made of them.
  *
  * An object of openchoreo.dev is translated into its counterpart: ours, of the same name, owned by
- * it, so that it goes with it. From there on there is one path; the counterpart's Ready is told in
- * the object's own status. A counterpart that is there and belongs to nobody, or to somebody else,
- * is left alone, and Ready says so; only what an organization starts with is taken over.
+ * it, so that it goes with it; what others belong to stays until they have gone, too. From there on
+ * there is one path; the counterpart's Ready is told in the object's own status. A counterpart that
+ * is there and belongs to nobody, or to somebody else, is left alone, and Ready says so; only what
+ * an organization starts with is taken over.
  *
  * Fields that nothing acts on are named in the condition Accepted, reason NotSupported.
  * Pure, over a snapshot. Thread: the snapshot's. */
@@ -41,6 +42,16 @@ void translation_fail(struct translation *t, const char *reason, const char *for
 const json_t *translation_counterpart(struct translation *t, enum snapshot_kind kind, json_t *spec);
 /* The same, of an object that is ours already. */
 void translation_merge(struct translation *t, const struct snapshot_entry *ours, json_t *spec);
+/* What a resource's binding that is being deleted retains, it gives up if spec says so. */
+void translation_give_up(struct translation *t, const struct snapshot_entry *ours,
+                         const json_t *spec);
+/* Whether what would be made of that spec belongs to something of ours that is being deleted: then
+ * it is not made, and Ready says so. */
+bool translation_waits(struct translation *t, const json_t *spec);
+/* Of an object that is being deleted: deletes what belongs to it, and the counterpart of that kind;
+ * says what it waits for, and lets it go once nothing is left. One that was never held (it has not
+ * our finalizer) is left to the garbage collector. */
+void translation_finish(struct translation *t, enum snapshot_kind kind);
 /* Tells Ready as the counterpart (NULL: what was said stays) tells it, and what is ignored. */
 void translation_end(struct translation *t, const json_t *counterpart);
 
@@ -70,7 +81,7 @@ json_t *openchoreo_workload_of(struct translation *t, const struct snapshot_entr
 /* Does a ReleaseBinding name the release that stays in this environment? */
 bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,
                                struct slice environment, struct arena *arena);
-/* Does a ProjectReleaseBinding ask for the cell "PROJECT/ENVIRONMENT"? */
+/* Does a ProjectReleaseBinding, of a project that stays, ask for the cell "PROJECT/ENVIRONMENT"? */
 bool openchoreo_cell_wanted(const struct snapshot *s, struct slice ns, struct slice cell,
                             struct arena *arena);
 

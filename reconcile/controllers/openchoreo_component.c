@@ -161,10 +161,12 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
                                struct plan *plan)
 {
     struct translation t;
+    translation_begin(&t, s, entry, plan);
     if (entry->deleting) {
+        translation_finish(&t, SNAPSHOT_COMPONENT);
         return;
     }
-    translation_begin(&t, s, entry, plan);
+    object_add_finalizer(t.edit, FINALIZER);
     const struct snapshot_entry *workload;
     const json_t *counterpart = NULL;
     if (find_workload(&t, &workload)) {
@@ -239,6 +241,9 @@ static void create_binding(struct translation *t, const json_t *component)
                          "choreo.dev ReleaseBinding \"%.*s\" is there, and is another's: it is "
                          "left as it is; delete one of them",
                          SLICE_ARG(t->entry->name));
+        return;
+    }
+    if (translation_waits(t, json_object_get(t->object, "spec"))) {
         return;
     }
     json_t *o = object_new("choreo.dev/v1", "ReleaseBinding", t->entry->ns, t->entry->name);

@@ -72,10 +72,12 @@ void openchoreo_project_plan(const struct snapshot *s, const struct snapshot_ent
                              struct plan *plan)
 {
     struct translation t;
-    if (entry->deleting) {
-        return; /* the counterpart goes with it */
-    }
     translation_begin(&t, s, entry, plan);
+    if (entry->deleting) {
+        translation_finish(&t, SNAPSHOT_PROJECT);
+        return;
+    }
+    object_add_finalizer(t.edit, FINALIZER);
     release(&t);
     struct slice pipeline =
         json_text(json_at(t.object, "spec", "deploymentPipelineRef", "name", NULL));
@@ -173,6 +175,9 @@ static bool find_site(struct translation *t, struct slice project, struct slice 
         translation_fail(t, "ProjectNotFound", "there is no project \"%.*s\"", SLICE_ARG(project));
         return false;
     }
+    if (translation_waits(t, json_object_get(t->object, "spec"))) {
+        return false;
+    }
     site_find(t->s, t->entry->ns, environment, &t->plan->arena, site);
     if (site->reason != NULL) {
         translation_fail(t, site->reason, "%s", site->message);
@@ -230,7 +235,9 @@ bool openchoreo_cell_wanted(const struct snapshot *s, struct slice ns, struct sl
     const struct snapshot_entry **found;
     size_t count = snapshot_list(s, SNAPSHOT_OC_CELL, SNAPSHOT_BY_CELL, ns, cell, arena, &found);
     for (size_t i = 0; i < count; i++) {
-        if (!found[i]->deleting) {
+        struct slice project = owner_text(snapshot_tree(s, found[i]), "projectName");
+        const struct snapshot_entry *its = snapshot_find(s, SNAPSHOT_PROJECT, ns, project);
+        if (!found[i]->deleting && its != NULL && !its->deleting) {
             return true;
         }
     }

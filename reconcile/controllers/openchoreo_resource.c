@@ -15,10 +15,12 @@ void openchoreo_resource_plan(const struct snapshot *s, const struct snapshot_en
                               struct plan *plan)
 {
     struct translation t;
-    if (entry->deleting) {
-        return; /* the counterpart goes with it */
-    }
     translation_begin(&t, s, entry, plan);
+    if (entry->deleting) {
+        translation_finish(&t, SNAPSHOT_RESOURCE);
+        return;
+    }
+    object_add_finalizer(t.edit, FINALIZER);
     const json_t *type = json_at(t.object, "spec", "type", NULL);
     struct slice kind = json_text_at(type, "kind");
     struct slice name = json_text_at(type, "name");
@@ -79,14 +81,27 @@ static struct slice release_of(const struct translation *t)
     return name;
 }
 
+/* While ours retains what it made, this is where a client says that it need not. */
+static void end_binding(struct translation *t)
+{
+    const struct snapshot_entry *ours =
+        snapshot_find(t->s, SNAPSHOT_RESOURCE_BINDING, t->entry->ns, t->entry->name);
+    if (ours != NULL && ours->deleting && owned_by(snapshot_tree(t->s, ours), t->entry->uid)) {
+        translation_give_up(t, ours, json_object_get(t->object, "spec"));
+    }
+    translation_finish(t, SNAPSHOT_RESOURCE_BINDING);
+}
+
 void openchoreo_resource_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                                       struct plan *plan)
 {
     struct translation t;
+    translation_begin(&t, s, entry, plan);
     if (entry->deleting) {
+        end_binding(&t);
         return;
     }
-    translation_begin(&t, s, entry, plan);
+    object_add_finalizer(t.edit, FINALIZER);
     struct slice release = release_of(&t);
     json_t *spec = json_pack(
         "{s:o, s:o, s:o, s:o, s:o}", "owner", copied(json_at(t.object, "spec", "owner", NULL)),

@@ -262,7 +262,9 @@ static void trim_releases(struct work *w)
                                  w->entry->ns, w->entry->name, &w->plan->arena, &all);
     for (size_t i = 0; i < count; i++) {
         bool used = slice_eq(all[i]->name, w->release) || is_used(w, all[i]->name);
-        if (used || all[i]->deleting) {
+        bool theirs = snapshot_find(w->s, SNAPSHOT_OC_RESOURCE_RELEASE, all[i]->ns, all[i]->name) !=
+                      NULL; /* which would make it again */
+        if (used || theirs || all[i]->deleting) {
             continue;
         }
         struct slice created =

@@ -298,4 +298,43 @@ check "and what it made before is gone" outputs networkpolicy.networking.k8s.io/
 check "a component goes" k delete components.openchoreo.dev greeter-service
 left() { cluster get "$kinds" -A -l openchoreo.dev/component=greeter-service -o name; }
 check "and all that was made of it" outputs "" left
+of_it() { k get workloads.openchoreo.dev,releasebindings.openchoreo.dev,componentreleases.openchoreo.dev -o name | grep greeter; }
+check "and all that named it as its owner" outputs "" of_it
+
+check "a database that is retained" k apply -f - <<'YAML'
+apiVersion: openchoreo.dev/v1alpha1
+kind: Resource
+metadata: {name: kept}
+spec:
+  owner: {projectName: default}
+  type: {kind: ClusterResourceType, name: postgres}
+---
+apiVersion: openchoreo.dev/v1alpha1
+kind: ResourceReleaseBinding
+metadata: {name: kept-development}
+spec:
+  owner: {projectName: default, resourceName: kept}
+  environment: development
+  retainPolicy: Retain
+YAML
+check "is there" outputs True ready resourcereleasebindings kept-development
+why() { k get "$1.openchoreo.dev" "$2" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].reason}'; }
+kept() { cluster -n "$cell" get statefulset -l openchoreo.dev/resource=kept -o name; }
+check "a project, with all that it has" k delete projects.openchoreo.dev default --wait=false
+for one in "projects default" "resources kept" "resourcereleasebindings kept-development"; do
+    # shellcheck disable=SC2086
+    check "$one says why it stays" outputs Retained why $one
+done
+check "and the database stays" tells statefulset kept
+# What goes on and on writes.
+written() { k get --raw /metrics | grep '^choreod_reconcile_writes_total'; }
+still() { local before; before=$(written) && sleep 2 && [ "$before" = "$(written)" ]; }
+check "nothing is done over and over" becomes still
+check "until it need not be retained" k patch resourcereleasebindings.openchoreo.dev kept-development --type merge -p '{"spec":{"retainPolicy":"Delete"}}'
+check "the project goes" k wait --for=delete --timeout=30s projects.openchoreo.dev/default
+rest() { k get "$(k api-resources --api-group=openchoreo.dev --namespaced -o name | grep -E '^(components|workloads|resources|(resource|project)?release(binding)?s|componentreleases)\.' | paste -sd,)" -o name; }
+check "and all of it" outputs "" rest
+cells() { cluster get namespaces -o name | grep "$cell"; }
+check "its cells" outputs "" cells
+check "nothing is done over and over" becomes still
 finish
