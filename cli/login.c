@@ -191,10 +191,12 @@ const struct command command_login = {
     .about =
         "Reads a token from standard input (unseen, if you type it) or a file, asks the cluster\n"
         "whether it is good, and only then keeps it, in a file that only you can read.",
-    .examples = "  choreo login --endpoint https://cp1.example.com:7443 \\\n"
-                "      --certificate-authority ca.crt --name production\n"
-                "  choreod token create --user ada | choreo login --context dev\n"
-                "  choreo login --endpoint https://cp1:7443 --token-file token -n acme-corp",
+    .examples =
+        "  choreo login --endpoint https://cp1.example.com:7443 \\\n"
+        "      --certificate-authority ca.crt --name production\n"
+        "  choreod token create --dir /var/lib/choreod --user ada --group choreo:viewers |\n"
+        "      choreo login --context dev\n"
+        "  choreo login --endpoint https://cp1:7443 --token-file token -n acme-corp",
     .options = {OPTION_name, OPTION_token_file, OPTION_ca, OPTION_client_certificate,
                 OPTION_client_key},
     .offline = true,

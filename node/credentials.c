@@ -134,13 +134,11 @@ int credentials_issue_user(const struct credentials *c, const char *user, const 
     return rc;
 }
 
-int credentials_issue_token(const struct credentials *c, const char *cluster, const char *user,
-                            const char *group, uint64_t valid_ms, struct buf *token,
+int credentials_issue_token(const struct credentials *c, const char *cluster,
+                            const struct subject *subject, uint64_t valid_ms, struct buf *token,
                             struct err *err)
 {
-    struct subject subject = {.user = slice_of(user)};
-    (void)subject_add_group(&subject, slice_of(group));
-    return token_issue(c->token_key, cluster, &subject, clock_system.wall_ms(&clock_system),
+    return token_issue(c->token_key, cluster, subject, clock_system.wall_ms(&clock_system),
                        valid_ms, token, err);
 }
 

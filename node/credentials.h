@@ -38,9 +38,9 @@ int credentials_issue_node(struct credentials *c, const char *cluster,
 int credentials_issue_user(const struct credentials *c, const char *user, const char *group,
                            uint32_t valid_seconds, struct buf *cert, struct buf *key,
                            struct err *err);
-/* An administrator's bearer token. */
-int credentials_issue_token(const struct credentials *c, const char *cluster, const char *user,
-                            const char *group, uint64_t valid_ms, struct buf *token,
+/* A bearer token of that user and those groups. */
+int credentials_issue_token(const struct credentials *c, const char *cluster,
+                            const struct subject *subject, uint64_t valid_ms, struct buf *token,
                             struct err *err);
 
 /* Errors: ERR_NOT_FOUND naming the file that is missing, ERR_INVALID, ERR_IO, ERR_FULL. */

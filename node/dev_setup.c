@@ -326,7 +326,9 @@ static int make_admin(struct dev *d, struct err *err)
 {
     char path[DEV_PATH_MAX];
     struct buf token = {0};
-    int rc = credentials_issue_token(&d->credentials, d->identity.cluster, "admin", GROUP_ADMIN,
+    struct subject admin = {.user = SLICE("admin")};
+    (void)subject_add_group(&admin, SLICE(GROUP_ADMIN));
+    int rc = credentials_issue_token(&d->credentials, d->identity.cluster, &admin,
                                      DEV_TOKEN_DAYS * 24 * 3600 * UINT64_C(1000), &token, err);
     if (rc == 0) {
         (void)snprintf(d->token, sizeof d->token, "%s", buf_cstr(&token));

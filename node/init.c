@@ -153,7 +153,7 @@ int command_init(int argc, char **argv)
 
 static const char token_help[] =
     "usage: choreod token create --dir DIR [--ttl DURATION]\n"
-    "       choreod token create --dir DIR --user NAME --group GROUP [--ttl DURATION]\n"
+    "       choreod token create --dir DIR --user NAME --group GROUP... [--ttl DURATION]\n"
     "\n"
     "The first form prints a join token and the command that uses it; whoever holds it may ask to\n"
     "join until it expires. The second prints an API token for a user, for scripts and clients.\n"
@@ -161,8 +161,9 @@ static const char token_help[] =
     "  --dir DIR       data directory of any node of the cluster\n"
     "  --ttl DURATION  how long it is good for; default: 15m\n"
     "  --user NAME     the user that the token stands for\n"
-    "  --group GROUP   system:masters (administrator), choreo:viewers (may look) or\n"
-    "                  choreo:testers (reports TestResults, and alerts)\n"
+    "  --group GROUP   system:masters (administrator), choreo:viewers (may look),\n"
+    "                  choreo:testers (reports TestResults, and alerts), or one that pipelines\n"
+    "                  name as approvers; may be given several times\n"
     "\n"
     "example: choreod token create --dir /var/lib/choreod --user ci --group choreo:viewers --ttl "
     "24h\n"
@@ -184,17 +185,34 @@ static void say_join(const struct node_identity *identity, const struct credenti
     buf_free(&hash);
 }
 
+/* Whom the token is for: without --user, whoever joins. */
+static int token_subject(const char *user, const struct args_list *groups, struct subject *s,
+                         struct err *err)
+{
+    s->user = slice_of(user != NULL ? user : "choreo:joiner");
+    if (user == NULL) {
+        (void)subject_add_group(s, SLICE(GROUP_JOINER));
+    }
+    for (size_t i = 0; i < groups->count; i++) {
+        if (!subject_add_group(s, slice_of(groups->items[i]))) {
+            return err_set(err, ERR_INVALID, "--group: %zu groups are more than a token holds",
+                           groups->count);
+        }
+    }
+    return 0;
+}
+
 int command_token(int argc, char **argv)
 {
     const char *dir = NULL;
     const char *user = NULL;
-    const char *group = NULL;
+    struct args_list groups = {0};
     uint64_t ttl_ms = 15 * 60 * 1000;
     const struct args_option options[] = {
         {"dir", 0, ARGS_STRING, &dir, 0, 0},
         {"ttl", 0, ARGS_DURATION, &ttl_ms, 0, 0},
         {"user", 0, ARGS_STRING, &user, 0, 0},
-        {"group", 0, ARGS_STRING, &group, 0, 0},
+        {"group", 0, ARGS_LIST, &groups, 0, 0},
     };
     struct args_list rest;
     int code;
@@ -204,7 +222,7 @@ int command_token(int argc, char **argv)
     }
     struct err err = {0};
     if (rest.count != 1 || strcmp(rest.items[0], "create") != 0 || dir == NULL ||
-        (user == NULL) != (group == NULL)) {
+        (user == NULL) != (groups.count == 0)) {
         (void)err_set(&err, ERR_INVALID,
                       "usage: token create --dir DIR, with --user and --group both or neither "
                       "(choreod token --help)");
@@ -212,15 +230,18 @@ int command_token(int argc, char **argv)
     }
     struct node_identity identity;
     struct credentials credentials = {0};
+    struct subject subject = {0};
     struct buf token = {0};
-    int rc = node_load(dir, &identity, &err);
+    int rc = token_subject(user, &groups, &subject, &err);
+    if (rc == 0) {
+        rc = node_load(dir, &identity, &err);
+    }
     if (rc == 0) {
         rc = credentials_load(&credentials, dir, &err);
     }
     if (rc == 0) {
-        rc = credentials_issue_token(&credentials, identity.cluster,
-                                     user != NULL ? user : "choreo:joiner",
-                                     group != NULL ? group : GROUP_JOINER, ttl_ms, &token, &err);
+        rc =
+            credentials_issue_token(&credentials, identity.cluster, &subject, ttl_ms, &token, &err);
     }
     if (rc == 0 && user != NULL) {
         (void)printf("%s\n", buf_cstr(&token));

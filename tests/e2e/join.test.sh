@@ -127,6 +127,12 @@ ok "two machines join and vote in every shard"
     fail "the new node serves what was written before it came"
 ok "what was written before is there"
 
+approver=$("$bin/choreod" token create --dir one --user ann --group release-managers --group choreo:viewers)
+command kubectl --kubeconfig /dev/null --server "https://$(address 0)" --certificate-authority one/pki/ca.crt \
+    --token "$approver" auth whoami >whoami.out || fail "a token of two groups is good"
+grep -q release-managers whoami.out && grep -q choreo:viewers whoami.out || fail "a token is of each group that was given"
+ok "a token is of two groups"
+
 # ---- another node's data directory ----
 
 going three

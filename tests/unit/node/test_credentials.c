@@ -76,8 +76,9 @@ static void what_is_saved_loads_as_it_was(void **state)
     struct buf token = {0};
     struct arena arena = {0};
     struct subject subject;
-    assert_ok(credentials_issue_token(&f->c, "c-1", "ann", GROUP_VIEWER, 60000, &token, &f->err),
-              &f->err);
+    struct subject ann = {.user = SLICE("ann")};
+    (void)subject_add_group(&ann, SLICE(GROUP_VIEWER));
+    assert_ok(credentials_issue_token(&f->c, "c-1", &ann, 60000, &token, &f->err), &f->err);
     assert_ok(token_check(back.token_key, "c-1", buf_slice(&token),
                           clock_system.wall_ms(&clock_system), &arena, &subject, &f->err),
               &f->err);
