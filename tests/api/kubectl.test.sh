@@ -149,6 +149,21 @@ check "delete --all" k delete cm --all && says '"one" deleted' '"two" deleted'
 check "delete with a selector" k delete projects -l team=web && says '"shop" deleted'
 refuse "delete what is not there" k delete project shop && says NotFound
 check "delete --ignore-not-found" k delete project shop --ignore-not-found
+check "a project and where it runs" k apply -f - <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Project
+metadata: {name: last}
+spec: {}
+---
+apiVersion: choreo.dev/v1
+kind: Environment
+metadata: {name: kept}
+spec: {dataPlane: d}
+YAML
+check "get all" k get all && says project.choreo.dev/last && hides environment organization
+check "get choreo" k get choreo && says project.choreo.dev/last environment.choreo.dev/kept
+check "delete all --all" k delete all --all && says '"last" deleted' && hides '"kept"' '"default"'
+check "what others made stays" k get environment kept && says kept
 refuse "bad objects are refused" k apply -f - <<'YAML'
 apiVersion: choreo.dev/v1
 kind: Project

@@ -67,6 +67,53 @@ static void parts_of_other_kinds(void **state)
     assert_err(kind_registry_add(&f->registry, part, &f->err), &f->err, ERR_EXISTS, "TokenRequest");
 }
 
+static bool in_category(const struct kind *kind, const char *category)
+{
+    size_t i = 0;
+    while (i < kind->category_count && !slice_eq_cstr(kind->categories[i], category)) {
+        i++;
+    }
+    return i < kind->category_count;
+}
+
+/* `kubectl delete all --all` takes whatever is in `all`, of every namespace where a kind has none:
+ * what developers made may be in it, and never what others make for them. */
+static void all_is_what_developers_make(void **state)
+{
+    struct fixture *f = *state;
+    struct buf all = {0};
+    for (size_t i = 0; i < kind_registry_count(&f->registry); i++) {
+        const struct kind *kind = kind_registry_at(&f->registry, i);
+        bool own = slice_eq_cstr(kind->group, "choreo.dev");
+        bool theirs = slice_eq_cstr(kind->group, "openchoreo.dev");
+        assert_true(!own || in_category(kind, "choreo"));
+        assert_true(!theirs || in_category(kind, "openchoreo"));
+        if (in_category(kind, "all")) {
+            assert_true(kind->namespaced);
+            buf_addf(&all, "%.*s\n", SLICE_ARG(kind->resource));
+        }
+    }
+    assert_string_equal(buf_cstr(&all), "resources.choreo.dev\n"
+                                        "resourcereleases.choreo.dev\n"
+                                        "resourcereleasebindings.choreo.dev\n"
+                                        "releases.choreo.dev\n"
+                                        "releasebindings.choreo.dev\n"
+                                        "projects.choreo.dev\n"
+                                        "components.choreo.dev\n"
+                                        "releasesets.choreo.dev\n"
+                                        "workflowruns.choreo.dev\n"
+                                        "components.openchoreo.dev\n"
+                                        "workloads.openchoreo.dev\n"
+                                        "projects.openchoreo.dev\n"
+                                        "componentreleases.openchoreo.dev\n"
+                                        "releasebindings.openchoreo.dev\n"
+                                        "resources.openchoreo.dev\n"
+                                        "resourcereleases.openchoreo.dev\n"
+                                        "resourcereleasebindings.openchoreo.dev\n"
+                                        "workflowruns.openchoreo.dev\n");
+    buf_free(&all);
+}
+
 static void names(void **state)
 {
     struct fixture *f = *state;
@@ -139,7 +186,8 @@ static void descriptors(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-    const struct CMUnitTest tests[] = {T(builtin), T(parts_of_other_kinds), T(names),
-                                       T(defined_at_run_time), T(descriptors)};
+    const struct CMUnitTest tests[] = {
+        T(builtin), T(parts_of_other_kinds), T(all_is_what_developers_make),
+        T(names),   T(defined_at_run_time),  T(descriptors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
