@@ -138,7 +138,8 @@ static json_t *check_rules(struct checking *c, const struct kind *kind, const js
     if (rc != 0 && result.causes.count > 0) {
         say_causes(c, &result.causes);
     } else if (rc != 0) {
-        say(c, SLICE(""), result.message.len > 0 ? result.message : slice_of(err.message));
+        say_as(c, rc == ERR_TOO_LARGE ? "TooLarge" : "Invalid", SLICE(""),
+               result.message.len > 0 ? result.message : slice_of(err.message), NULL);
     }
     return rc == 0 ? result.object : NULL;
 }
@@ -229,11 +230,33 @@ static void say_unknown_kind(struct checking *c, struct slice version, struct sl
     findings_add(c->findings, &note);
 }
 
+/* Would the server read it at all? In its words: of few bytes a tree may be many times as large. */
+static bool check_size(struct checking *c)
+{
+    const json_t *tree = c->one->tree;
+    struct buf text = {0};
+    struct err err = {0};
+    json_t *read = NULL;
+    if (json_tree_bytes(tree, JSON_BODY_TREE_MAX) >= JSON_BODY_TREE_MAX / 4) {
+        json_canonical(tree, &text);
+        (void)json_parse_body(buf_slice(&text), &read, &err);
+        json_decref(read);
+        buf_free(&text);
+    }
+    if (err.code != 0) {
+        say_as(c, "TooLarge", SLICE(""), slice_of(err.message), NULL);
+    }
+    return err.code == 0;
+}
+
 static void check_one(struct checking *c, bool definitions)
 {
     const json_t *tree = c->one->tree;
     const struct kind *kind = kind_by_type(&c->kinds, object_api_version(tree), object_kind(tree));
     if (definitions != (kind != NULL && slice_eq_cstr(kind->resource, CRD_RESOURCE))) {
+        return;
+    }
+    if (!check_size(c)) {
         return;
     }
     if (kind == NULL) {

@@ -469,6 +469,33 @@ static void fields_and_kinds(void **state)
           "[UnknownKind]\n");
 }
 
+/* A server's limits, in its words: of the bytes of an object, and of the memory that it takes. */
+static void what_is_too_large(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = {0};
+    buf_add_cstr(&text, PLATFORM WORKER "  parameters: {x: [");
+    for (int i = 0; i < 80000; i++) {
+        buf_add_cstr(&text, "{},");
+    }
+    buf_add_cstr(&text, "1]}\n");
+    finds(f, buf_cstr(&text),
+          "16 error Component/web | too many values: as a tree they would take 18 MiB of memory, "
+          "over "
+          "the limit of 16 MiB [TooLarge]\n");
+    buf_clear(&text);
+    buf_add_cstr(&text, PLATFORM "apiVersion: choreo.dev/v1\nkind: Project\nmetadata: {name: "
+                                 "shop}\nspec: {description: ");
+    for (int i = 0; i < 1600 * 1024; i++) {
+        buf_add_char(&text, 'x');
+    }
+    buf_add_cstr(&text, "}\n");
+    finds(f, buf_cstr(&text),
+          "16 error Project/shop | object is 1638875 bytes, more than the limit of 1572864 "
+          "[TooLarge]\n");
+    buf_free(&text);
+}
+
 static void files_that_cannot_be_read(void **state)
 {
     struct fixture *f = *state;
@@ -604,6 +631,7 @@ int main(void)
         T(circles),
         T(what_follows_from_what_is_refused_is_not_told),
         T(fields_and_kinds),
+        T(what_is_too_large),
         T(files_that_cannot_be_read),
         T(the_same_object_twice),
         T(what_is_built_is_looked_at_as_if_it_were),
