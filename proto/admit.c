@@ -439,6 +439,9 @@ int admit_finish(const struct admit_request *request, struct admit_result *resul
         json_array_size(json_at(object, "metadata", "finalizers", NULL)) == 0) {
         result->verb = BACKEND_DELETE; /* the last finalizer went */
     }
+    if (result->changed && request->op != ADMIT_DELETE && !request->system) {
+        admit__warn_kind(request, result);
+    }
     if (request->old != NULL) {
         result->if_version = request->old->version;
         result->if_uid = arena_copy(request->arena, object_uid(result->before));

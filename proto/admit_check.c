@@ -73,7 +73,7 @@ int admit__identity(const struct admit_request *request, struct admit_result *re
 
 /* ---- unknown fields ---- */
 
-static void warn(const struct admit_request *request, struct admit_result *result,
+void admit__warn(const struct admit_request *request, struct admit_result *result,
                  struct slice text)
 {
     size_t n = result->warning_count;
@@ -106,7 +106,7 @@ int admit__prune(const struct admit_request *request, struct admit_result *resul
     struct buf text = {0};
     for (size_t i = 0; i < unknown.count; i++) {
         if (request->validation == ADMIT_WARN) {
-            warn(request, result, unknown.items[i].message);
+            admit__warn(request, result, unknown.items[i].message);
         }
         buf_addf(&text, "%s%.*s", i > 0 ? ", " : "", SLICE_ARG(unknown.items[i].message));
     }

@@ -20,6 +20,9 @@ json_t *admit__own(struct arena *arena, json_t *tree);
 /* Checks apiVersion, kind, namespace and name against the request, and fills them in. */
 int admit__identity(const struct admit_request *request, struct admit_result *result,
                     json_t *object, struct err *err);
+/* Something that the client is to be told, though the write is done; the arena's. */
+void admit__warn(const struct admit_request *request, struct admit_result *result,
+                 struct slice text);
 /* Takes out fields that the kind does not have, and says so as the client asked. */
 int admit__prune(const struct admit_request *request, struct admit_result *result, json_t *object,
                  struct err *err);
@@ -48,6 +51,8 @@ int admit__delete(const struct admit_request *request, struct admit_result *resu
 /* What single Kubernetes kinds want: before defaulting, and when checking. */
 void admit__prepare_kind(const struct admit_request *request, struct admit_result *result);
 void admit__check_kind(const struct admit_request *request, struct admit_result *result);
+/* What a write that is done has in its wake, where that may surprise. */
+void admit__warn_kind(const struct admit_request *request, struct admit_result *result);
 
 /* Notes who writes, on the object as it would become (admit_author.c); ERR_FORBIDDEN for what the
  * control plane alone makes. */

@@ -1,6 +1,7 @@
 /* What single kinds want besides their schemas: Secret, ConfigMap, Namespace, Lease, Event,
  * Component, CustomResourceDefinition; and Scale. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/crypto.h"
 #include "proto/admit_internal.h"
@@ -229,6 +230,52 @@ void admit__check_kind(const struct admit_request *request, struct admit_result 
         if (slice_eq_cstr(request->kind->resource, checks[i].resource)) {
             checks[i].check(request, result);
         }
+    }
+}
+
+/* ---- what a write brings about ---- */
+
+/* The data plane of an environment: ours names it, OpenChoreo's its kind, too, or none at all. */
+static const char *plane_of(const struct admit_request *request, const json_t *environment)
+{
+    const json_t *spec = json_object_get(environment, "spec");
+    const json_t *ref = json_object_get(spec, "dataPlaneRef");
+    struct slice name = json_text_at(spec, "dataPlane");
+    if (ref != NULL) {
+        return arena_printf(request->arena, "%.*s/%.*s", SLICE_ARG(json_text_at(ref, "kind")),
+                            SLICE_ARG(json_text_at(ref, "name")));
+    }
+    return name.len > 0 ? arena_cstr(request->arena, name) : "default";
+}
+
+/* Nobody means to lose a database by changing a name. */
+static void warn_of_move(const struct admit_request *request, struct admit_result *result,
+                         const char *field)
+{
+    const char *from = plane_of(request, result->before);
+    const char *to = plane_of(request, result->object);
+    if (result->before == NULL || strcmp(from, to) == 0) {
+        return;
+    }
+    admit__warn(
+        request, result,
+        slice_of(arena_printf(
+            request->arena,
+            "spec.%s: what runs in environment \"%.*s\" moves from data plane \"%s\" to "
+            "\"%s\": it is deployed anew there; where it was it stays until all is healthy, "
+            "at most for placement.drainWithin (default: 10m), and is deleted then. Data "
+            "does not move: volumes and databases begin empty, and what was in them is "
+            "deleted unless its resource is retained",
+            field, SLICE_ARG(object_name(result->object)), from, to)));
+}
+
+void admit__warn_kind(const struct admit_request *request, struct admit_result *result)
+{
+    struct slice resource = request->kind->resource;
+    if (slice_eq_cstr(resource, "environments.choreo.dev")) {
+        warn_of_move(request, result, "dataPlane");
+    } else if (slice_eq_cstr(resource, "environments.openchoreo.dev")) {
+        warn_of_move(request, result, "dataPlaneRef");
     }
 }
 

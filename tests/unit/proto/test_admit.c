@@ -99,6 +99,41 @@ static void unknown_fields(void **state)
     assert_int_equal(f->result.warning_count, 0);
 }
 
+/* What a write brings about is said where it may surprise: not at the first, nor of the same. */
+static void an_environment_that_moves(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "environment", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'spec':{'dataPlane':'old'}}"),
+              &f->err);
+    assert_int_equal(f->result.warning_count, 0);
+    assert_ok(write_op(f, "environment", ADMIT_PATCH_MERGE, "{'spec':{'isProduction':true}}"),
+              &f->err);
+    assert_int_equal(f->result.warning_count, 0);
+    assert_ok(write_op(f, "environment", ADMIT_PATCH_MERGE, "{'spec':{'dataPlane':'new'}}"),
+              &f->err);
+    assert_int_equal(f->result.warning_count, 1);
+    assert_true(slice_starts_with(
+        f->result.warnings[0], SLICE("spec.dataPlane: what runs in environment \"x\" moves "
+                                     "from data plane \"old\" to \"new\": it is deployed anew")));
+    assert_true(slice_find(f->result.warnings[0], SLICE("Data does not move")) != SIZE_MAX);
+}
+
+static void an_environment_of_openchoreo_that_moves(void **state)
+{
+    struct fixture *f = *state;
+    const char *kind = "environments.openchoreo.dev";
+    assert_ok(write_op(f, kind, ADMIT_CREATE, "{'metadata':{'name':'x'},'spec':{}}"), &f->err);
+    assert_ok(write_op(f, kind, ADMIT_PATCH_MERGE,
+                       "{'spec':{'dataPlaneRef':{'kind':'DataPlane','name':'new'}}}"),
+              &f->err);
+    assert_int_equal(f->result.warning_count, 1);
+    assert_true(slice_starts_with(f->result.warnings[0],
+                                  SLICE("spec.dataPlaneRef: what runs in environment \"x\" "
+                                        "moves from data plane \"default\" to "
+                                        "\"DataPlane/new\": ")));
+}
+
 static void updates_count_generations(void **state)
 {
     struct fixture *f = *state;
@@ -483,6 +518,8 @@ int main(void)
         T(every_failing_field_is_named),
         T(allowed_communication_is_of_words_that_mean_something),
         T(unknown_fields),
+        T(an_environment_that_moves),
+        T(an_environment_of_openchoreo_that_moves),
         T(updates_count_generations),
         T(preconditions),
         T(identity_must_match),
