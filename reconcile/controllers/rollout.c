@@ -436,8 +436,22 @@ static void tell_promotion(const struct snapshot *s, const json_t *binding, json
     }
 }
 
+/* What failed is not under way any more, whatever its pods still try. */
+static void settle(const struct snapshot *s, json_t *edit, const json_t *entry, struct plan *plan)
+{
+    if (slice_eq_cstr(json_text_at(object_condition(edit, PROGRESSING), "status"), "True")) {
+        const char *ready =
+            arena_cstr(&plan->arena, json_text_at(object_condition(edit, READY), "message"));
+        condition_set(edit, s, READY, STATUS_FALSE,
+                      json_object_get(entry, "cause") != NULL ? TEST_FAILED : DEADLINE_EXCEEDED,
+                      "%s", ready);
+        condition_set(edit, s, PROGRESSING, STATUS_FALSE, "Stuck",
+                      "waiting for what stands in the way of Ready");
+    }
+}
+
 static void tell_rollback(const struct snapshot *s, json_t *edit, const json_t *entry,
-                          const struct rollout *rollout)
+                          const struct rollout *rollout, struct plan *plan)
 {
     const json_t *rollback = json_at(edit, "status", "rollback", NULL);
     if (rollback != NULL && rollback_of(edit) == NULL) {
@@ -460,6 +474,7 @@ static void tell_rollback(const struct snapshot *s, json_t *edit, const json_t *
                       "release \"%.*s\" %.*s, and %s: it stays",
                       SLICE_ARG(json_text_at(entry, "release")), SLICE_ARG(cause_of(entry)),
                       why_it_stays(edit));
+        settle(s, edit, entry, plan);
     } else {
         condition_drop(edit, ROLLED_BACK);
     }
@@ -484,7 +499,7 @@ void rollout_record(const struct snapshot *s, const json_t *binding, json_t *edi
     } else if (rollout->reason == NULL && !done) {
         watch_deadline(s, binding, edit, entry, health, plan);
     }
-    tell_rollback(s, edit, entry, rollout);
+    tell_rollback(s, edit, entry, rollout, plan);
     if (health.healthy && !failed && cause == NULL) {
         promotion_offer(s, binding, rollout->release, plan);
     }
