@@ -72,10 +72,10 @@ static const struct {
 
 /* Reasons that are no faults of the files: a server is at it, or was told so. */
 static const char *const passing[] = {
-    "Progressing", "Terminating",     "NotConnected",    "DataPlaneNotReady", "AutoDeployOff",
-    "NotDeployed", "Undeployed",      "Building",        "WaitingForBuild",   "Resolving",
-    "Settled",     "ResolvingSource", "WorkflowRunning", "Pending",           "Waiting",
-    "Starting",    "Running",
+    "Progressing", "Terminating", "NotConnected",    "DataPlaneNotReady",
+    "NotDeployed", "Undeployed",  "Building",        "WaitingForBuild",
+    "Resolving",   "Settled",     "ResolvingSource", "WorkflowRunning",
+    "Pending",     "Waiting",     "Starting",        "Running",
 };
 
 /* Reasons that lie in what is not in the files, or that hold nothing up. */

@@ -235,8 +235,7 @@ static const char *unreleased(const struct choosing *c)
     static const char *const steps[] = {"ProjectResolved", "ImageResolved", "Released"};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         const json_t *step = object_condition(c->object, steps[i]);
-        if (slice_eq_cstr(json_text_at(step, "status"), "False") &&
-            !slice_eq_cstr(json_text_at(step, "reason"), "AutoDeployOff")) {
+        if (slice_eq_cstr(json_text_at(step, "status"), "False")) {
             return steps[i];
         }
     }

@@ -36,6 +36,8 @@ struct work {
     struct slice release; /* name of the release that the spec amounts to */
     const json_t *made;   /* that release, if this plan makes it */
     struct slice first;   /* environment */
+    struct slice
+        other_parameters; /* a resource that has others than the component says; or empty */
     const char *reason;   /* of the step that failed; NULL: none */
     const char *message;
 };
@@ -225,11 +227,6 @@ static bool compute_release(struct work *w, struct slice from)
 
 static bool make_release(struct work *w)
 {
-    if (json_is_false(json_at(w->component, "spec", "autoDeploy", NULL))) {
-        condition_set(w->edit, w->s, "Released", STATUS_FALSE, "AutoDeployOff",
-                      "spec.autoDeploy is false: no release is made of changes");
-        return true;
-    }
     struct slice from =
         slice_of(arena_printf(&w->plan->arena, "%.*s %.*s ", SLICE_ARG(w->membership.project),
                               SLICE_ARG(json_text(json_at(w->edit, "status", "image", NULL)))));
@@ -264,13 +261,57 @@ static const struct snapshot_entry *find_binding(struct work *w)
     return NULL;
 }
 
+/* Whether the control plane made it by itself, nobody has said anything in it since, and nothing
+ * that was well runs by it. */
+static bool is_only_ours(const struct work *w, const struct snapshot_entry *binding)
+{
+    const json_t *tree = snapshot_tree(w->s, binding);
+    json_t *bare = release_binding(w->membership.project, w->entry->name, w->first,
+                                   spec_text(tree, "releaseName"));
+    bool ours = owned_by(tree, w->entry->uid) && json_equal(json_object_get(tree, "spec"), bare) &&
+                json_at(tree, "metadata", "managedFields", NULL) == NULL &&
+                snapshot_find(w->s, SNAPSHOT_OC_BINDING, w->entry->ns, binding->name) == NULL &&
+                promotion_last_healthy(tree).len == 0;
+    json_decref(bare);
+    return ours;
+}
+
+/* A client's binding that came with the component was not there yet when one was made for it: the
+ * client's is the one. */
+static bool leave_to_another(struct work *w)
+{
+    const struct snapshot_entry **found;
+    const struct snapshot_entry *ours = NULL;
+    size_t others = 0;
+    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, w->entry->ns,
+                                 w->entry->name, &w->plan->arena, &found);
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_eq(spec_text(snapshot_tree(w->s, found[i]), "environment"), w->first) ||
+            found[i]->deleting) {
+            continue;
+        }
+        bool only_ours = is_only_ours(w, found[i]);
+        ours = only_ours ? found[i] : ours;
+        others += only_ours ? 0 : 1;
+    }
+    if (ours == NULL || others == 0) {
+        return false;
+    }
+    plan_delete(w->plan, ours);
+    return true;
+}
+
 static bool bind(struct work *w)
 {
-    if (w->release.len == 0) {
+    if (json_is_false(json_at(w->component, "spec", "autoDeploy", NULL))) {
+        condition_drop(w->edit, "Bound");
         return true;
     }
     if (!find_environment(w)) {
         return false;
+    }
+    if (leave_to_another(w)) {
+        return true; /* which is looked at once this one has gone */
     }
     const struct snapshot_entry *binding = find_binding(w);
     json_t *wanted = release_binding(w->membership.project, w->entry->name, w->first, w->release);
@@ -318,8 +359,38 @@ static void share(struct work *w, const struct snapshot_entry *resource)
     }
 }
 
-/* Makes the resource that a dependency means if it is not there; one that is there is left as it
- * is. False, with the reason, if it is not what the component asks for. */
+/* What the component says of a resource's parameters counts while it is the only one that named it,
+ * and nobody else has written to it. False: the resource has others, and keeps them. */
+static bool follow_parameters(struct work *w, const struct snapshot_entry *resource,
+                              const json_t *dependency)
+{
+    const json_t *tree = snapshot_tree(w->s, resource);
+    const json_t *is = json_at(tree, "spec", "parameters", NULL);
+    json_t *says = json_object_get(dependency, "parameters");
+    bool same = json_object_size(says) == 0 ? json_object_size(is) == 0 : json_equal(is, says);
+    if (same || resource->deleting) {
+        return true;
+    }
+    const json_t *owners = json_at(tree, "metadata", "ownerReferences", NULL);
+    if (json_array_size(owners) != 1 || !owned_by(tree, w->entry->uid) ||
+        json_at(tree, "metadata", "managedFields", NULL) != NULL) {
+        return json_object_size(says) == 0; /* it may be content with any */
+    }
+    json_t *edit = plan_edit(w->plan, w->s, resource);
+    if (json_object_size(says) > 0) {
+        json_object_set(json_child(edit, "spec"), "parameters", says);
+    } else {
+        (void)json_object_del(json_child(edit, "spec"), "parameters");
+    }
+    if (promotion_is_released(tree)) {
+        object_remove_annotation(edit, PROMOTION_AUTHORS);
+    }
+    promotion_add_authors(edit, w->component);
+    return true;
+}
+
+/* Makes the resource that a dependency means if it is not there. False, with the reason, if what is
+ * there is not what the component asks for. */
 static bool provide(struct work *w, const json_t *dependency)
 {
     struct slice type = json_text_at(dependency, "type");
@@ -354,6 +425,9 @@ static bool provide(struct work *w, const json_t *dependency)
         return false;
     }
     share(w, there);
+    if (!follow_parameters(w, there, dependency)) {
+        w->other_parameters = name;
+    }
     return true;
 }
 
@@ -373,8 +447,14 @@ static void provide_all(struct work *w)
     if (needed == 0) {
         condition_drop(w->edit, PROVISIONED);
     } else if (all) {
-        condition_set(w->edit, w->s, PROVISIONED, STATUS_TRUE, "Provisioned",
-                      "%zu resource%s for it", needed, needed == 1 ? " is there" : "s are there");
+        bool other = w->other_parameters.len > 0;
+        condition_set(
+            w->edit, w->s, PROVISIONED, STATUS_TRUE, other ? "OtherParameters" : "Provisioned",
+            "%zu resource%s for it%s%.*s%s", needed, needed == 1 ? " is there" : "s are there",
+            other ? "; \"" : "", SLICE_ARG(w->other_parameters),
+            other ? "\" has other parameters than are said here, and keeps them, for others "
+                    "name it or have written to it: change them in the Resource"
+                  : "");
     }
 }
 
@@ -408,9 +488,11 @@ static void report(struct work *w)
                       building ? "Progressing" : "Stuck",
                       building ? "work is under way"
                                : "waiting for what stands in the way of Ready");
-    } else if (count == 0 && w->release.len == 0) {
+    } else if (count == 0 && w->first.len == 0) {
         condition_set(w->edit, w->s, READY, STATUS_FALSE, "NotDeployed",
-                      "bound to no environment: create a ReleaseBinding, or set spec.autoDeploy");
+                      "spec.autoDeploy is false, and it is bound to no environment: create a "
+                      "ReleaseBinding of release \"%.*s\", or set spec.autoDeploy",
+                      SLICE_ARG(w->release));
         condition_set(w->edit, w->s, PROGRESSING, STATUS_FALSE, "Settled", "nothing is under way");
     } else if (count == 0) {
         condition_set(w->edit, w->s, READY, STATUS_FALSE, "Progressing",

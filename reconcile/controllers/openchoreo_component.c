@@ -186,18 +186,20 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
 
 /* ---- bindings ---- */
 
+/* Of two, since the component made one at the same time, the one of this name. */
 static const struct snapshot_entry *find_binding(struct translation *t, struct slice component,
                                                  struct slice environment)
 {
     const struct snapshot_entry **found;
     size_t count = snapshot_list(t->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, t->entry->ns,
                                  component, &t->plan->arena, &found);
+    const struct snapshot_entry *any = NULL;
     for (size_t i = 0; i < count; i++) {
         if (slice_eq(spec_text(snapshot_tree(t->s, found[i]), "environment"), environment)) {
-            return found[i];
+            any = any == NULL || slice_eq(found[i]->name, t->entry->name) ? found[i] : any;
         }
     }
-    return NULL;
+    return any;
 }
 
 bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,

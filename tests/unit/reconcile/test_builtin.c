@@ -379,21 +379,23 @@ static void older_service(json_t *object)
     record(object, -2);
 }
 
-static size_t releases(struct fixture *f)
+static size_t releases(struct fixture *f, const char *component)
 {
+    char begin[96];
+    snprintf(begin, sizeof begin, "releases.choreo.dev|acme|%s-", component);
     size_t cursor = 0;
     size_t count = 0;
     struct slice key;
     void *value;
     while (map_next(&f->memory.live, &cursor, &key, &value)) {
-        count += slice_starts_with(key, SLICE("releases.choreo.dev|"));
+        count += slice_starts_with(key, slice_of(begin));
     }
     return count;
 }
 
 static bool has_another_release(struct fixture *f)
 {
-    return releases(f) == 2;
+    return releases(f, "web") == 2;
 }
 
 static struct slice release_in(struct fixture *f, const char *binding)
@@ -440,7 +442,7 @@ static void put_production(struct fixture *f, const char *release)
 }
 
 /* A component of a built-in type gets a release of what that becomes, which is where releases
- * begin, whether a program or a person changed it. One that makes no releases by itself gets none,
+ * begin, whether a program or a person changed it. One that is not deployed by itself still is not,
  * and what runs elsewhere goes on as it is. */
 static void test_releases_come_of_it_as_of_an_edit(void **state)
 {
@@ -455,7 +457,7 @@ static void test_releases_come_of_it_as_of_an_edit(void **state)
            "spec: {image: \"nginx:1\", autoDeploy: false, endpoints: [{name: http, port: 80}]}\n");
     settle(f);
     assert_true(class_is_low(f));
-    assert_int_equal(releases(f), 1);
+    assert_int_equal(releases(f, "web"), 1);
     struct slice running = release_in(f, "web-development");
     snprintf(first, sizeof first, "%.*s", SLICE_ARG(running));
     put_production(f, first);
@@ -465,7 +467,7 @@ static void test_releases_come_of_it_as_of_an_edit(void **state)
     assert_true(happens(f, has_another_release, LIMIT_MS));
     settle(f);
     assert_true(service_is_ours(f));
-    assert_int_equal(releases(f), 2);
+    assert_int_equal(releases(f, "web"), 2);
     assert_false(slice_eq_cstr(release_in(f, "web-development"), first));
     assert_slice(release_in(f, "web-production"), first);
     change(f, ADMIT_PATCH_JSON, TYPES, "", "service",
@@ -473,8 +475,10 @@ static void test_releases_come_of_it_as_of_an_edit(void **state)
            " \"path\": \"/spec/resources/0/template/spec/template/spec/priorityClassName\"}]");
     assert_true(happens(f, class_is_high, LIMIT_MS));
     settle(f);
-    assert_int_equal(releases(f), 3);
+    assert_int_equal(releases(f, "web"), 3);
     assert_slice(release_in(f, "web-production"), first);
+    assert_int_equal(releases(f, "still"), 3);
+    assert_null(look(f, "releasebindings.choreo.dev", "acme", "still-development"));
 }
 
 int main(void)
