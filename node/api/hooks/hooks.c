@@ -26,7 +26,7 @@
 
 #define PREFIX "/webhooks/v1/namespaces/"
 
-enum { NOTED_EVERY_MS = 60 * 1000, PAGE = 200 };
+enum { NOTED_EVERY_MS = 60 * 1000, PAGE = 200, BEFORE_SHOWN = 7 };
 
 struct delivery {
     struct api_call *call;
@@ -53,6 +53,7 @@ struct delivery {
     struct backend_cursor cursor;
     json_t *projects; /* name -> Project, those with a source */
     json_t *runs;     /* WorkflowRuns to be made */
+    json_t *again;    /* what they are where another push led to their commit; or nulls */
     bool too_many;
     size_t next;
     struct gate_write write;
@@ -197,7 +198,19 @@ bool hooks_may_pass(int rc)
            rc == ERR_CLOSED || rc == ERR_FULL;
 }
 
-/* The run is there, made before anybody told of its push: by a poll, or by hand. */
+static void told(struct delivery *d, const char *result, const struct err *err)
+{
+    const json_t *run = json_array_get(d->runs, d->next);
+    json_t *row = json_pack("{s:o, s:o, s:s}", "run", json_str(object_name(run)), "component",
+                            json_str(workflow_run_component(run)), "result", result);
+    if (err != NULL) {
+        json_object_set_new(row, "message", json_str(slice_of(err->message)));
+    }
+    json_array_append_new(d->results, row);
+    d->next++;
+    make_next(d);
+}
+
 static void on_push_noted(struct gate_write *w, int rc, const struct err *err)
 {
     struct delivery *d = w->user;
@@ -205,53 +218,69 @@ static void on_push_noted(struct gate_write *w, int rc, const struct err *err)
         log_debug("webhook.note_push", "webhook=%.*s/%.*s error=%s", SLICE_ARG(d->ns),
                   SLICE_ARG(d->name), log_q(err->message));
     }
-    d->next++;
-    make_next(d);
+    told(d, "was there", NULL);
 }
 
-static bool note_push(struct delivery *d, const json_t *run)
+static json_t *push_of(const json_t *run, const char **key)
 {
     json_t *said = json_at(run, "metadata", "annotations", NULL);
-    json_t *annotations = json_object();
-    static const char *const keys[] = {WORKFLOW_RUN_PUSHED_FROM, WORKFLOW_RUN_PUSHED_OVER};
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        json_t *value = json_object_get(said, keys[i]);
-        if (value != NULL) {
-            json_object_set(annotations, keys[i], value);
-        }
+    json_t *over = json_object_get(said, WORKFLOW_RUN_PUSHED_OVER);
+    *key = over != NULL ? WORKFLOW_RUN_PUSHED_OVER : WORKFLOW_RUN_PUSHED_FROM;
+    return over != NULL ? over : json_object_get(said, WORKFLOW_RUN_PUSHED_FROM);
+}
+
+/* There is a run of that commit: by a poll or by hand, which learns of its push; of this push; or
+ * of another that led there, and the branch has been elsewhere since: then it is built again. */
+static void on_there(struct backend_get *get, int rc, const struct err *err)
+{
+    struct delivery *d = get->user;
+    json_t *run = json_array_get(d->runs, d->next);
+    json_t *again = json_array_get(d->again, d->next);
+    json_t *there = NULL;
+    const char *key;
+    (void)err;
+    if (rc == 0 && json_parse(get->object.body, &there, NULL) == 0) {
+        kept(d, there);
     }
-    bool any = json_object_size(annotations) > 0;
-    json_t *patch = kept(d, json_pack("{s:{s:o}}", "metadata", "annotations", annotations));
-    if (any) {
-        write_as_hook(d, object_api_version(run), "WorkflowRun", ADMIT_PATCH_MERGE, patch,
+    json_t *before = push_of(there, &key);
+    json_t *push = push_of(run, &key);
+    if (there == NULL || push == NULL || (before != NULL && json_equal(before, push))) {
+        told(d, "was there", NULL);
+    } else if (before == NULL) {
+        json_t *patch = json_pack("{s:{s:{s:O}}}", "metadata", "annotations", key, push);
+        write_as_hook(d, object_api_version(run), "WorkflowRun", ADMIT_PATCH_MERGE, kept(d, patch),
                       on_push_noted);
         d->write.name = object_name(run);
         gate_write(&d->write);
+    } else if (json_is_object(again)) {
+        json_array_set(d->runs, d->next, again);
+        json_array_set_new(d->again, d->next, json_null());
+        make_next(d);
+    } else {
+        told(d, "was there", NULL);
     }
-    return any;
 }
 
 static void on_made(struct gate_write *w, int rc, const struct err *err)
 {
     struct delivery *d = w->user;
-    const json_t *run = json_array_get(d->runs, d->next);
-    bool there = rc == ERR_EXISTS;
-    json_t *result = json_pack("{s:o, s:o, s:s}", "run", json_str(object_name(run)), "component",
-                               json_str(workflow_run_component(run)), "result",
-                               rc == 0 ? "made"
-                               : there ? "was there"
-                                       : "refused");
-    if (rc != 0 && !there) {
-        json_object_set_new(result, "message", json_str(slice_of(err->message)));
+    if (rc == ERR_EXISTS) {
+        d->get = (struct backend_get){
+            .loop = d->stream->loop,
+            .key = {.resource = w->kind->resource, .ns = d->ns, .name = object_name(w->incoming)},
+            .deadline_ms = d->deadline_ms,
+            .user = d,
+            .done = on_there};
+        d->api->backend->ops->get(d->api->backend, &d->get);
+        return;
+    }
+    if (rc == 0) {
+        d->created++;
+    } else {
         d->failed++;
         d->worst = hooks_may_pass(rc) ? rc : d->worst;
     }
-    d->created += rc == 0 ? 1 : 0;
-    json_array_append_new(d->results, result);
-    if (!there || !note_push(d, run)) {
-        d->next++;
-        make_next(d);
-    }
+    told(d, rc == 0 ? "made" : "refused", rc == 0 ? NULL : err);
 }
 
 static void make_next(struct delivery *d)
@@ -324,17 +353,20 @@ static void match(struct delivery *d, const json_t *component)
             !hook_touches(push, json_text_at(git, "path"))) {
             continue;
         }
-        const struct workflow_run_request request = {.component = component,
-                                                     .project = parent,
-                                                     .project_name = project,
-                                                     .branch = push->branch,
-                                                     .commit = push->commit,
-                                                     .before = push->before,
-                                                     .forced = push->forced,
-                                                     .triggered_by = d->subject.user};
+        struct workflow_run_request request = {.component = component,
+                                               .project = parent,
+                                               .project_name = project,
+                                               .branch = push->branch,
+                                               .commit = push->commit,
+                                               .before = push->before,
+                                               .forced = push->forced,
+                                               .triggered_by = d->subject.user};
         d->too_many = d->too_many || json_array_size(d->runs) == HOOK_RUNS_MAX;
         if (!d->too_many) {
             json_array_append_new(d->runs, workflow_run_of(&request));
+            request.suffix = slice_sub(push->before, 0, BEFORE_SHOWN);
+            bool other = push->before.len > 0 && !push->forced;
+            json_array_append_new(d->again, other ? workflow_run_of(&request) : json_null());
         }
         return;
     }
@@ -470,6 +502,7 @@ static void read_push(struct delivery *d)
     }
     d->projects = kept(d, json_object());
     d->runs = kept(d, json_array());
+    d->again = kept(d, json_array());
     d->results = kept(d, json_array());
     list_page(d, SLICE("projects.choreo.dev"), on_project, on_projects);
 }

@@ -6,8 +6,9 @@
  * Nobody logs in here: who signs with the Secret of the GitWebhook is believed, for that namespace,
  * and what comes of it is WorkflowRuns alone, written by "system:webhook:NAMESPACE/NAME". Everybody
  * else gets the same 401 after the same look-ups, whether there is such a webhook or not.
- * A run is named by its component and commit, so that what is delivered twice, or to two nodes at
- * once, makes one.
+ * A run is named by its component and commit, and where another push led to that commit before, by
+ * where the branch was: so that what is delivered twice, or to two nodes at once, makes one. It
+ * says where the branch was in any case, for deliveries come in any order (controllers/build.c).
  * Owner:  the caller embeds struct hooks and keeps it as long as the api.
  * Thread: any front loop's. */
 #ifndef NODE_API_HOOKS_HOOKS_H

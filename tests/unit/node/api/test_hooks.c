@@ -247,6 +247,29 @@ static void test_a_run_says_where_the_branch_was(void **state)
     assert_false(says(d, "pushed-"));
 }
 
+/* Whose provider does not say that a push was forced: from elsewhere it has come back. */
+static void test_a_commit_that_another_push_led_to(void **state)
+{
+    struct door *d = *state;
+    make_world(d);
+#define FROM(before)                                                                               \
+    "{\"ref\":\"refs/heads/dev\",\"before\":\"" before "\",\"after\":\"" COMMIT                    \
+    "\",\"repository\":{\"clone_url\":\"https://github.com/Acme/shop.git\"}}"
+#define THIRD "fedcba9876543210fedcba9876543210fedcba98"
+    deliver_github(d, SECRET, "push", FROM(OTHER));
+    assert_answer(d, 200, "\"run\":\"dev-build-0123456789ab\"");
+    deliver_github(d, SECRET, "push", FROM(THIRD));
+    assert_answer(d, 200, "\"run\":\"dev-build-0123456789ab-fedcba9\"");
+    assert_answer(d, 200, "\"message\":\"1 made, 0 were there, 0 refused\"");
+    assert_run_says(d, "dev-build-0123456789ab", "\"choreo.dev/pushed-from\":\"" OTHER "\"");
+    assert_run_says(d, "dev-build-0123456789ab-fedcba9",
+                    "\"choreo.dev/pushed-from\":\"" THIRD "\"");
+    deliver_github(d, SECRET, "push", FROM(THIRD));
+    assert_answer(d, 200, "\"message\":\"0 made, 1 were there, 0 refused\"");
+    deliver_github(d, SECRET, "push", FROM(OTHER));
+    assert_answer(d, 200, "\"message\":\"0 made, 1 were there, 0 refused\"");
+}
+
 static void test_a_run_that_is_there_learns_of_its_push(void **state)
 {
     struct door *d = *state;
@@ -482,6 +505,7 @@ int main(void)
         TEST(test_what_is_not_known_to_be_untouched_is_built),
         TEST(test_a_branch_that_goes_back_is_built_again),
         TEST(test_a_run_says_where_the_branch_was),
+        TEST(test_a_commit_that_another_push_led_to),
         TEST(test_a_run_that_is_there_learns_of_its_push),
         TEST(test_branches_tags_and_deletions),
         TEST(test_an_event_that_is_no_text),
