@@ -158,8 +158,9 @@ const struct command command_history = {
     .usage = "COMPONENT|resource/RESOURCE [-e ENVIRONMENT] [--wait] [-o FORM]",
     .about =
         "The newest first, for each environment. OUTCOME is Waiting (not let in yet: REASON says\n"
-        "what is missing), Progressing, Healthy, Superseded, RolledBack, or Failed: not healthy\n"
-        "by its deadline, with nothing to go back to.\n"
+        "what is missing), Progressing, Healthy, Superseded (by a newer one), RolledBack (for an\n"
+        "older one: it proves nothing any more to where the pipeline leads), or Failed: not\n"
+        "healthy by its deadline, with nothing to go back to.\n"
         "With --wait it returns when nothing of it is Progressing any more, and shows what came\n"
         "of it: one that failed is shown, and no error (as of promote --wait and rollback "
         "--wait);\n"
