@@ -198,11 +198,19 @@ const json_t *promotion_healthy(const json_t *binding, struct slice release, str
     return rollout;
 }
 
+/* Whether a rollout is of what was taken off an environment, which stays bound there. */
+static bool undeployed(const json_t *binding, const json_t *rollout)
+{
+    return json_text_at(rollout, "endedAt").len == 0 &&
+           slice_eq_cstr(json_text(json_at(binding, "spec", "state", NULL)), "Undeploy");
+}
+
 const json_t *promotion_proven(const json_t *binding, struct slice release, struct slice uid)
 {
     size_t at = 0;
     const json_t *newest = next_rollout(binding, release, uid, &at);
-    return became_healthy(newest) && !promotion_taken_back(newest) ? newest : NULL;
+    bool counts = became_healthy(newest) && !promotion_taken_back(newest);
+    return counts && !undeployed(binding, newest) ? newest : NULL;
 }
 
 struct slice promotion_proven_anew(const json_t *binding, struct slice release, struct slice uid)
@@ -410,7 +418,7 @@ static void add_unproven(const json_t *binding, struct slice release, struct sli
     struct slice ended = json_text_at(newest, "endedAt");
     struct slice where = json_text(json_at(binding, "spec", "environment", NULL));
     buf_addf(out, "release \"%.*s\" ", SLICE_ARG(release));
-    if (!promotion_taken_back(newest)) {
+    if (!promotion_taken_back(newest) && !undeployed(binding, newest)) {
         buf_addf(out,
                  "has not been healthy in \"%.*s\" since it was deployed there again at %.*s: it "
                  "may go on to \"%.*s\" once it is",
@@ -423,6 +431,8 @@ static void add_unproven(const json_t *binding, struct slice release, struct sli
                  SLICE_ARG(cause.len > 0 ? cause : SLICE("was not healthy by its deadline")));
     } else if (came_to(newest, "RolledBack")) {
         buf_addf(out, "was taken back in \"%.*s\" at %.*s", SLICE_ARG(where), SLICE_ARG(ended));
+    } else if (undeployed(binding, newest)) {
+        buf_addf(out, "is undeployed in \"%.*s\"", SLICE_ARG(where));
     } else {
         buf_addf(out, "was not healthy in \"%.*s\" when another came in its place at %.*s",
                  SLICE_ARG(where), SLICE_ARG(ended));

@@ -12,7 +12,7 @@
  * then: not before it was deployed there again, and is healthy. Taken back is what the control
  * plane rolled back, what failed and stayed because there was nothing to go back to, and what had
  * to make way for an older release, whoever bound that. So was in effect what was not healthy
- * when another came in its place.
+ * when another came in its place, and so is what is undeployed.
  *
  * Components' releases and resources' go the same way; a track is what the two call their parts.
  *

@@ -147,6 +147,21 @@ static void what_was_taken_back_proves_nothing(void **state)
                         "again at 3:00: it may go on to \"prod\" once it is");
 }
 
+static void what_is_undeployed_proves_nothing(void **state)
+{
+    struct fixture *f = *state;
+#define UNDEPLOYED(history)                                                                        \
+    "[{'spec':{'environment':'qa','state':'Undeploy'},'status':{'history':[" history "]}}]"
+    const char *reason;
+    const char *gone = UNDEPLOYED(ROLLOUT("'outcome':'Healthy'"));
+    const char *before = UNDEPLOYED("{'release':'q'}," ROLLOUT(
+        "'healthySince':'1:00','endedAt':'2:00','outcome':'Superseded'"));
+    assert_string_equal(refusal(f, gone, "prod", &reason),
+                        "release \"r\" is undeployed in \"qa\", so that it had been healthy there "
+                        "proves nothing: deploy it there again before it goes on to \"prod\"");
+    assert_null(refusal(f, before, "prod", &reason));
+}
+
 static void what_is_proven_anew_is_so_since_then(void **state)
 {
     struct fixture *f = *state;
@@ -232,6 +247,7 @@ int main(void)
         TEST(it_starts_where_nothing_leads_to),
         TEST(what_cannot_be_is_refused_and_says_why),
         TEST(what_was_taken_back_proves_nothing),
+        TEST(what_is_undeployed_proves_nothing),
         TEST(what_is_proven_anew_is_so_since_then),
         TEST(authors_are_whole_names),
         TEST(authors_are_inherited_once),
