@@ -218,6 +218,13 @@ struct slice object_uid(const json_t *object)
     return json_text_at(metadata(object), "uid");
 }
 
+bool object_is_kept_secret(const json_t *secret)
+{
+    return slice_eq_cstr(json_text_at(secret, "type"), OBJECT_CREDENTIALS_TYPE) ||
+           (slice_starts_with(object_name(secret), SLICE("cluster-")) &&
+            json_at(secret, "data", "kubeconfig", NULL) != NULL);
+}
+
 int64_t object_generation(const json_t *object)
 {
     return json_integer_value(json_object_get(metadata(object), "generation"));

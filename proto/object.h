@@ -65,6 +65,12 @@ struct slice object_kind(const json_t *object);
 struct slice object_name(const json_t *object);
 struct slice object_ns(const json_t *object);
 struct slice object_uid(const json_t *object);
+
+/* Of Secrets those that the control plane alone reads, though they lie beside people's own: the
+ * credentials that it made up for a resource, and kubeconfigs of planes. What anybody names in an
+ * object of theirs is none of these, or whoever may deploy anything would have them all. */
+#define OBJECT_CREDENTIALS_TYPE "choreo.dev/resource-credentials"
+bool object_is_kept_secret(const json_t *secret);
 int64_t object_generation(const json_t *object);
 uint64_t object_version(const json_t *object); /* resourceVersion; 0: none */
 bool object_deleting(const json_t *object);

@@ -383,8 +383,8 @@ static void take(struct buf *out, const json_t *secret, const char *key)
     }
 }
 
-/* username and password, or token alone; ca.crt. False: there is no such Secret, or nothing in it.
- */
+/* username and password, or token alone; ca.crt. False: there is no such Secret, or nothing in it
+ * that is a component's to send to a host. */
 static bool read_secret(struct question *q)
 {
     const json_t *secret = snapshot_get(q->s->snap, SNAPSHOT_SECRET, q->ns, q->secret);
@@ -393,6 +393,9 @@ static bool read_secret(struct question *q)
     buf_clear(&q->ca);
     if (q->secret.len == 0) {
         return true;
+    }
+    if (object_is_kept_secret(secret)) {
+        return false;
     }
     take(&q->user, secret, "username");
     take(&q->password, secret, "password");

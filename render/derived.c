@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "proto/object.h"
 #include "render/environment.h"
 #include "render/members.h"
 #include "render/name.h"
@@ -216,6 +217,12 @@ static int resolve_secret(const struct deriving *d, const json_t *ref, const jso
     if (remote != NULL) {
         json_object_set_new(result, "remoteRef", json_deep_copy(remote));
         return check_remote(d, item, ref, remote);
+    }
+    if (remote == NULL && object_is_kept_secret(secret)) {
+        return err_set(d->err, ERR_UNPROCESSABLE,
+                       "\"%.*s\" names Secret \"%.*s\", which is the control plane's own: what a "
+                       "resource puts out arrives by dependencies",
+                       SLICE_ARG(key_of(item)), SLICE_ARG(name));
     }
     if (value != NULL) {
         json_object_set_new(result, "value", json_deep_copy(value));

@@ -207,6 +207,12 @@ static int add_credentials(struct running *r, json_t *git, struct slice name, st
                        "spec.source.git.secretRef names",
                        SLICE_ARG(name), SLICE_ARG(r->ns));
     }
+    if (object_is_kept_secret(secret)) {
+        *r->reason = "SecretNotAllowed";
+        return err_set(err, ERR_UNPROCESSABLE,
+                       "spec.source.git.secretRef: Secret \"%.*s\" is the control plane's own",
+                       SLICE_ARG(name));
+    }
     json_t *data = json_object_get(secret, "data");
     json_object_set_new(git, "credentials", data != NULL ? json_deep_copy(data) : json_object());
     return 0;

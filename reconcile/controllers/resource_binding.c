@@ -18,7 +18,6 @@
 #include "render/name.h"
 #include "render/resource_release.h"
 
-#define CREDENTIALS_TYPE "choreo.dev/resource-credentials" /* of the Secret */
 #define UP_TO_DATE "UpToDate"
 #define OUTPUTS_RESOLVED "OutputsResolved"
 
@@ -141,7 +140,7 @@ static json_t *new_secret(const struct work *w, struct slice name)
     json_t *o = object_new("v1", "Secret", w->entry->ns, name);
     object_set_label(o, "openchoreo.dev/resource", w->resource);
     object_set_label(o, "openchoreo.dev/environment", w->environment);
-    json_object_set_new(o, "type", json_string(CREDENTIALS_TYPE));
+    json_object_set_new(o, "type", json_string(OBJECT_CREDENTIALS_TYPE));
     return o;
 }
 
@@ -320,7 +319,7 @@ static void plan_end(struct work *w, const struct snapshot_entry **rendered, siz
     struct slice name = resource_credentials_name(&w->plan->arena, w->entry->name);
     const struct snapshot_entry *secret = snapshot_find(w->s, SNAPSHOT_SECRET, w->entry->ns, name);
     if (secret != NULL &&
-        slice_eq_cstr(json_text_at(snapshot_tree(w->s, secret), "type"), CREDENTIALS_TYPE)) {
+        slice_eq_cstr(json_text_at(snapshot_tree(w->s, secret), "type"), OBJECT_CREDENTIALS_TYPE)) {
         plan_delete(w->plan, secret);
     }
     object_remove_finalizer(w->edit, FINALIZER);

@@ -184,6 +184,11 @@ static void test_a_secret_that_comes_later(void **state)
     put_following(f, "web", "plain/shop", ", secretRef: robot");
     assert_true(happens(f, has_error, LIMIT_MS));
     assert_true(slice_find(error(f), SLICE("there is no Secret \"robot\"")) != SIZE_MAX);
+    /* A database's passwords go to nobody's host. */
+    put(f, "apiVersion: v1\nkind: Secret\nmetadata: {name: robot, namespace: acme}\n"
+           "type: choreo.dev/resource-credentials\ndata: {token: czNjcmV0}\n");
+    wait_ms(f, 300);
+    assert_true(slice_find(error(f), SLICE("there is no Secret \"robot\"")) != SIZE_MAX);
     put(f, "apiVersion: v1\nkind: Secret\nmetadata: {name: robot, namespace: acme}\n"
            "data: {token: czNjcmV0}\n");
     uint64_t until_ms = loop_now_ms(&f->loop) + LIMIT_MS;
