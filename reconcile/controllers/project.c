@@ -2,7 +2,7 @@
  * which order they start.
  *
  * A listed component that does not exist is created from the little that the list says; one that
- * exists is never changed. Deleting a project deletes its components and waits for them. */
+ * exists is never changed. Deleting a project deletes what is its own, and waits for it. */
 #include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/project_order.h"
 
@@ -75,24 +75,25 @@ static void plan_end(const struct snapshot *s, const struct snapshot_entry *entr
     if (!object_has_finalizer(project, FINALIZER)) {
         return;
     }
+    struct ending e = {0};
     const struct snapshot_entry **members;
     size_t count = project_members(s, project, &plan->arena, &members);
-    struct ending e = {0};
     ending_add(&e, s, SNAPSHOT_COMPONENT, members, count, &plan->arena);
     for (size_t i = 0; i < count; i++) {
         plan_delete(plan, members[i]);
     }
-    const struct snapshot_entry **resources;
-    size_t owned = snapshot_list(s, SNAPSHOT_RESOURCE, SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
-                                 &plan->arena, &resources);
-    ending_add(&e, s, SNAPSHOT_RESOURCE, resources, owned, &plan->arena);
-    for (size_t i = 0; i < owned; i++) {
-        plan_delete(plan, resources[i]);
+    /* Bindings by themselves: what they bind may be in another project by now. */
+    static const enum snapshot_kind theirs[] = {SNAPSHOT_RESOURCE, SNAPSHOT_BINDING,
+                                                SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_RENDERED};
+    for (size_t k = 0; k < sizeof(theirs) / sizeof(theirs[0]); k++) {
+        const struct snapshot_entry **found;
+        size_t owned = snapshot_list(s, theirs[k], SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
+                                     &plan->arena, &found);
+        for (size_t i = 0; i < owned && theirs[k] != SNAPSHOT_RENDERED; i++) {
+            plan_delete(plan, found[i]);
+        }
+        ending_add(&e, s, theirs[k], found, owned, &plan->arena);
     }
-    const struct snapshot_entry **rendered;
-    size_t placed = snapshot_list(s, SNAPSHOT_RENDERED, SNAPSHOT_BY_PROJECT, entry->ns, entry->name,
-                                  &plan->arena, &rendered);
-    ending_add(&e, s, SNAPSHOT_RENDERED, rendered, placed, &plan->arena);
     json_t *edit = plan_edit(plan, s, entry);
     if (e.left == 0) {
         object_remove_finalizer(edit, FINALIZER);
