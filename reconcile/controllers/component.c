@@ -23,6 +23,8 @@
 /* Whether the resources that it depends on are there. */
 #define PROVISIONED "DependenciesProvisioned"
 
+enum { REMAKE_MS = 1000 };
+
 /* What one run finds out, step by step. */
 struct work {
     const struct snapshot *s;
@@ -268,6 +270,9 @@ static bool is_only_ours(const struct work *w, const struct snapshot_entry *bind
     const json_t *tree = snapshot_tree(w->s, binding);
     json_t *bare = release_binding(w->membership.project, w->entry->name, w->first,
                                    spec_text(tree, "releaseName"));
+    if (json_at(tree, "spec", "state", NULL) != NULL) { /* which has a default */
+        json_object_set_new(bare, "state", json_string("Active"));
+    }
     bool ours = owned_by(tree, w->entry->uid) && json_equal(json_object_get(tree, "spec"), bare) &&
                 json_at(tree, "metadata", "managedFields", NULL) == NULL &&
                 snapshot_find(w->s, SNAPSHOT_OC_BINDING, w->entry->ns, binding->name) == NULL &&
@@ -301,6 +306,20 @@ static bool leave_to_another(struct work *w)
     return true;
 }
 
+/* Whether there was a binding when this was looked at last. What has gone is told before it is made
+ * again: `kubectl delete` looks, lists and watches, and would wait for the end of the next one. */
+static bool has_just_gone(const struct work *w)
+{
+    const json_t *rows = json_at(w->component, "status", "environments", NULL);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        if (slice_eq(json_text_at(json_array_get(rows, i), "name"), w->first)) {
+            plan_requeue(w->plan, REMAKE_MS);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool bind(struct work *w)
 {
     if (json_is_false(json_at(w->component, "spec", "autoDeploy", NULL))) {
@@ -314,6 +333,9 @@ static bool bind(struct work *w)
         return true; /* which is looked at once this one has gone */
     }
     const struct snapshot_entry *binding = find_binding(w);
+    if (binding == NULL && has_just_gone(w)) {
+        return true;
+    }
     json_t *wanted = release_binding(w->membership.project, w->entry->name, w->first, w->release);
     if (binding == NULL) {
         struct slice name =
