@@ -88,7 +88,9 @@ static int release_of(const json_t *input, json_t **release, struct err *err)
     if (*release != NULL) {
         if (json_object_get(*release, "componentType") == NULL) {
             json_object_set_new(*release, "componentType",
-                                json_pack("{s:o}", "spec", type_of(input)));
+                                json_pack("{s:o, s:o}", "kind",
+                                          json_str(kind_of(input, "ComponentType")), "spec",
+                                          type_of(input)));
         }
         return 0;
     }
