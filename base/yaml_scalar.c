@@ -1,7 +1,8 @@
 /* yaml_scalar.c: plain scalars by YAML 1.2's core schema.
  *
  * Anything that is no null, boolean or number is a string: so yes, on and 1:20 are strings, as
- * they are to every reader of YAML 1.2. Numbers without a JSON form are refused, not bent. */
+ * they are to every reader of YAML 1.2. Numbers without a JSON form are refused, not bent. One
+ * thing is YAML 1.1's: 0755 is octal, since so kubectl reads the modes of files in manifests. */
 #include "base/yaml_internal.h"
 
 #include <math.h>
@@ -53,23 +54,37 @@ static bool looks_real(struct slice s)
     return at == s.len;
 }
 
-/* Core schema integers: decimal, 0o17, 0x1F. False if it is none; *fits tells of overflow. */
+/* Octal digits behind a 0 that is not all. */
+static bool looks_octal(struct slice s)
+{
+    bool good = s.len > 1 && s.data[0] == '0';
+    for (size_t i = 1; good && i < s.len; i++) {
+        good = s.data[i] >= '0' && s.data[i] <= '7';
+    }
+    return good;
+}
+
+/* Core schema integers: decimal, 0o17, 0x1F; and 017. False if it is none; *fits tells of overflow.
+ */
 static bool looks_integer(struct slice s, json_int_t *value, bool *fits)
 {
     size_t sign = s.len > 0 && (s.data[0] == '-' || s.data[0] == '+') ? 1 : 0;
     int64_t v = 0;
     *fits = true;
-    if (s.len > sign && count_digits(s, sign) == s.len - sign) {
+    if (s.len > sign && count_digits(s, sign) == s.len - sign && !looks_octal(s)) {
         *fits = slice_i64(s.data[0] == '+' ? slice_sub(s, 1, SIZE_MAX) : s, &v);
         *value = v;
         return true;
     }
-    int base = slice_starts_with(s, SLICE("0o")) ? 8 : slice_starts_with(s, SLICE("0x")) ? 16 : 0;
+    int base = slice_starts_with(s, SLICE("0o")) || looks_octal(s) ? 8
+               : slice_starts_with(s, SLICE("0x"))                 ? 16
+                                                                   : 0;
+    size_t from = looks_octal(s) ? 1 : 2;
     static const char digits[] = "0123456789abcdefABCDEF";
-    if (base == 0 || s.len == 2) {
+    if (base == 0 || s.len == from) {
         return false;
     }
-    for (size_t i = 2; i < s.len; i++) {
+    for (size_t i = from; i < s.len; i++) {
         const char *digit = s.data[i] != '\0' ? strchr(digits, s.data[i]) : NULL;
         int d = digit == NULL ? base : (int)(digit - digits) - (digit - digits > 15 ? 6 : 0);
         if (d >= base) {

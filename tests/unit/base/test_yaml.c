@@ -33,6 +33,8 @@ static void plain_scalars_follow_the_core_schema(void **state)
                  "[null,null,null,null,true,true,false,false]");
     assert_reads("[0, -1, +2, 007, 0o17, 0x1F, 0xabCD, 9223372036854775807]",
                  "[0,-1,2,7,15,31,43981,9223372036854775807]");
+    /* A file's mode, as manifests have it; no octal digits, no octal number. */
+    assert_reads("[0755, 010, 00, 080]", "[493,8,0,80]");
     assert_reads("[1.5, -.5, 1., 1e3, +1.0E-2, 0.1]", "[1.5,-0.5,1.0,1000.0,0.01,0.1]");
     assert_reads(
         "[yes, no, on, off, 1_000, 1:20, 0o8, 0xg, '1', \"true\", nUll, 1.2.3, 12e, e3, .]",
