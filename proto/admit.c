@@ -362,7 +362,11 @@ static int check_rules(const struct admit_request *request, struct admit_result 
                         json_object_get(result->before, "metadata"), SLICE("metadata"),
                         &result->causes);
     }
+    bool formed = result->causes.count == 0;
     admit__check_metadata(request, result);
+    if (formed && !ends) {
+        admit__check_kube(result);
+    }
     admit__check_kind(request, result);
     if (result->before != NULL && k->schema != NULL) {
         schema_validate_change(k->schema, result->before, result->object, SLICE(""),

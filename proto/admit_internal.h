@@ -53,6 +53,8 @@ void admit__prepare_kind(const struct admit_request *request, struct admit_resul
 void admit__check_kind(const struct admit_request *request, struct admit_result *result);
 /* What a write that is done has in its wake, where that may surprise. */
 void admit__warn_kind(const struct admit_request *request, struct admit_result *result);
+/* Of an object of the right form: what a kube-apiserver wants besides (kube_rules.h). */
+void admit__check_kube(struct admit_result *result);
 
 /* Notes who writes, on the object as it would become (admit_author.c); ERR_FORBIDDEN for what the
  * control plane alone makes. */
@@ -70,7 +72,6 @@ int admit__check_growth(const struct admit_request *request, struct admit_result
 
 /* Of roles and bindings (admit_rbac.c). */
 void admit__prepare_binding(json_t *object);
-void admit__check_role(const struct admit_request *request, struct admit_result *result);
 void admit__check_binding(const struct admit_request *request, struct admit_result *result);
 
 /* Of the kinds that are answered (admit_reviews.c). */

@@ -6,10 +6,9 @@
 #include "base/crypto.h"
 #include "proto/admit_internal.h"
 #include "proto/crd.h"
+#include "proto/kube_rules.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
-
-enum { DATA_BYTES_MAX = 1024 * 1024 };
 
 /* stringData is for writing only: it goes into data. */
 static void prepare_secret(json_t *object)
@@ -53,24 +52,6 @@ void admit__prepare_kind(const struct admit_request *request, struct admit_resul
     }
 }
 
-static size_t check_keys(struct causes *causes, const json_t *map, const char *name)
-{
-    size_t bytes = 0;
-    TREE_EACH(it, map)
-    {
-        struct slice key = tree_key(it);
-        const char *rule = schema_format_rule(SCHEMA_FORMAT_CONFIG_KEY, key);
-        bytes += key.len + json_text(json_object_iter_value(it)).len;
-        if (rule != NULL) {
-            char field[320];
-            (void)snprintf(field, sizeof(field), "%s[%.*s]", name,
-                           SLICE_ARG(slice_sub(key, 0, 256)));
-            cause_add(causes, CAUSE_INVALID, slice_of(field), "Invalid value: %s", rule);
-        }
-    }
-    return bytes;
-}
-
 static void check_frozen(struct admit_result *result, const char *field)
 {
     const json_t *before = json_object_get(result->before, field);
@@ -82,25 +63,10 @@ static void check_frozen(struct admit_result *result, const char *field)
     }
 }
 
+/* What they hold is looked at by kube_rules_check(). */
 static void check_data(const struct admit_request *request, struct admit_result *result)
 {
     (void)request;
-    const json_t *data = json_object_get(result->object, "data");
-    const json_t *binary = json_object_get(result->object, "binaryData");
-    size_t bytes = check_keys(&result->causes, data, "data");
-    bytes += check_keys(&result->causes, binary, "binaryData");
-    if (bytes > DATA_BYTES_MAX) {
-        cause_add(&result->causes, CAUSE_TOO_LONG, SLICE("data"),
-                  "Too long: may not be more than %d bytes", DATA_BYTES_MAX);
-    }
-    TREE_EACH(it, binary)
-    {
-        if (tree_get(data, tree_key(it)) != NULL) {
-            cause_add(&result->causes, CAUSE_INVALID, SLICE("binaryData"),
-                      "Invalid value: \"%.*s\": duplicate of key present in data",
-                      SLICE_ARG(tree_key(it)));
-        }
-    }
     check_frozen(result, "data");
     check_frozen(result, "binaryData");
     check_frozen(result, "immutable");
@@ -213,8 +179,6 @@ static const struct {
     {CRD_RESOURCE, check_definition},
     {"statefulsets.apps", admit__check_stateful_set},
     {"persistentvolumeclaims", admit__check_claim},
-    {"roles.rbac.authorization.k8s.io", admit__check_role},
-    {"clusterroles.rbac.authorization.k8s.io", admit__check_role},
     {"rolebindings.rbac.authorization.k8s.io", admit__check_binding},
     {"clusterrolebindings.rbac.authorization.k8s.io", admit__check_binding},
     {"selfsubjectaccessreviews.authorization.k8s.io", admit__check_self_access},
@@ -223,6 +187,28 @@ static const struct {
     {"tokenrequests.authentication.k8s.io", admit__check_token_request},
     {"selfsubjectrulesreviews.authorization.k8s.io", admit__check_rules_review},
 };
+
+/* Whether anything but metadata and status is new. */
+static bool spec_is_new(const struct admit_result *result)
+{
+    TREE_EACH(it, result->object)
+    {
+        struct slice name = tree_key(it);
+        const json_t *before = tree_get(result->before, name);
+        if (!slice_eq_cstr(name, "metadata") && !slice_eq_cstr(name, "status") &&
+            (before == NULL || !json_equal(before, json_object_iter_value(it)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void admit__check_kube(struct admit_result *result)
+{
+    if (spec_is_new(result)) {
+        kube_rules_check(result->object, &result->causes);
+    }
+}
 
 void admit__check_kind(const struct admit_request *request, struct admit_result *result)
 {

@@ -6,11 +6,11 @@
 #include "base/map.h"
 #include "proto/admit_internal.h"
 #include "proto/crd.h"
+#include "proto/kube_rules_internal.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
 
 enum {
-    ANNOTATIONS_BYTES_MAX = 256 * 1024,
     GENERATE_NAME_MAX = 58,
     SUFFIX_LEN = 5,
 };
@@ -253,43 +253,6 @@ static void check_name(const struct admit_request *request, struct admit_result 
     }
 }
 
-static void check_labels(struct causes *causes, const json_t *labels)
-{
-    TREE_EACH(it, labels)
-    {
-        struct slice key = tree_key(it);
-        struct slice value = json_text(json_object_iter_value(it));
-        const char *rule = schema_label_key(key);
-        if (rule == NULL && schema_label_value(value) != NULL) {
-            rule = schema_label_value(value);
-            key = value;
-        }
-        if (rule != NULL) {
-            cause_add(causes, CAUSE_INVALID, SLICE("metadata.labels"),
-                      "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(key, 0, 300)), rule);
-        }
-    }
-}
-
-static void check_annotations(struct causes *causes, const json_t *annotations)
-{
-    size_t bytes = 0;
-    TREE_EACH(it, annotations)
-    {
-        struct slice key = tree_key(it);
-        const char *rule = schema_label_key(key);
-        bytes += key.len + json_text(json_object_iter_value(it)).len;
-        if (rule != NULL) {
-            cause_add(causes, CAUSE_INVALID, SLICE("metadata.annotations"),
-                      "Invalid value: \"%.*s\": %s", SLICE_ARG(slice_sub(key, 0, 300)), rule);
-        }
-    }
-    if (bytes > ANNOTATIONS_BYTES_MAX) {
-        cause_add(causes, CAUSE_TOO_LONG, SLICE("metadata.annotations"),
-                  "Too long: may not be more than %d bytes", ANNOTATIONS_BYTES_MAX);
-    }
-}
-
 /* Both lists may be long: those that were there are looked up, not searched. */
 static void check_finalizers(const struct admit_request *request, struct admit_result *result,
                              const json_t *meta)
@@ -331,9 +294,12 @@ static void check_owners(struct causes *causes, const json_t *owners)
 void admit__check_metadata(const struct admit_request *request, struct admit_result *result)
 {
     const json_t *meta = json_object_get(result->object, "metadata");
+    const struct kube_place place = kube__member(NULL, "metadata");
+    const struct kube_place labels = kube__member(&place, "labels");
+    const struct kube_place annotations = kube__member(&place, "annotations");
     check_name(request, result, meta);
-    check_labels(&result->causes, json_object_get(meta, "labels"));
-    check_annotations(&result->causes, json_object_get(meta, "annotations"));
+    kube__labels(&result->causes, json_object_get(meta, "labels"), &labels);
+    kube__annotations(&result->causes, json_object_get(meta, "annotations"), &annotations);
     check_finalizers(request, result, meta);
     check_owners(&result->causes, json_object_get(meta, "ownerReferences"));
 }

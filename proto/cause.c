@@ -14,6 +14,7 @@ static const char *const reasons[] = {
     [CAUSE_TOO_MANY] = "FieldValueTooMany",
     [CAUSE_TYPE] = "FieldValueTypeInvalid",
     [CAUSE_CONFLICT] = "FieldManagerConflict",
+    [CAUSE_NOT_FOUND] = "FieldValueNotFound",
 };
 
 enum { CAUSE_MESSAGE_MAX = 1024, CAUSES_TEXT_MAX = 20 };

@@ -19,6 +19,7 @@ enum cause_kind {
     CAUSE_TOO_MANY,      /* FieldValueTooMany */
     CAUSE_TYPE,          /* FieldValueTypeInvalid */
     CAUSE_CONFLICT,      /* FieldManagerConflict */
+    CAUSE_NOT_FOUND,     /* FieldValueNotFound */
 };
 
 struct cause {

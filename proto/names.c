@@ -4,7 +4,7 @@
 
 #include "proto/schema.h"
 
-enum { DNS_LABEL_MAX = 63, DNS_NAME_MAX = 253, LABEL_MAX = 63 };
+enum { DNS_LABEL_MAX = 63, DNS_NAME_MAX = 253, LABEL_MAX = 63, PORT_NAME_MAX = 15 };
 
 static bool lower_alnum(char c)
 {
@@ -63,6 +63,28 @@ const char *schema_dns_name(struct slice s)
                 : "a lowercase RFC 1123 subdomain must consist of at most 253 lower case "
                   "alphanumeric characters, '-' or '.', and must start and end with an "
                   "alphanumeric character (e.g. 'example.com')";
+}
+
+const char *schema_port_name(struct slice s)
+{
+    bool letter = false;
+    if (s.len > PORT_NAME_MAX) {
+        return "must be no more than 15 characters";
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        if (!lower_alnum(s.data[i]) && s.data[i] != '-') {
+            return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+        }
+        if (s.data[i] == '-' && i > 0 && s.data[i - 1] == '-') {
+            return "must not contain consecutive hyphens";
+        }
+        letter = letter || (s.data[i] >= 'a' && s.data[i] <= 'z');
+    }
+    if (!letter) {
+        return "must contain at least one letter (a-z)";
+    }
+    return s.data[0] == '-' || s.data[s.len - 1] == '-' ? "must not begin or end with a hyphen"
+                                                        : NULL;
 }
 
 /* [A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?, at most 63 */

@@ -198,6 +198,7 @@ const char *schema_dns_1035(struct slice s);
 const char *schema_dns_name(struct slice s);
 const char *schema_label_key(struct slice s);
 const char *schema_label_value(struct slice s);
+const char *schema_port_name(struct slice s); /* IANA_SVC_NAME */
 
 /* In thousand-millionths, which is as small as a quantity may be. */
 __extension__ typedef __int128 schema_nano;

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/kind.h"
+#include "proto/schema.h"
 #include "render/members.h"
 
 #define OURS "choreo.dev/"
@@ -78,58 +80,21 @@ bool manifest_workload(struct slice group, struct slice kind)
     return false;
 }
 
-static bool is_alnum(char c)
+/* What the name breaks of Kubernetes' rules for its kind; NULL: nothing. */
+static const char *name_rule(const json_t *object, struct slice name)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* A DNS label or, with dots, a subdomain. */
-static bool is_dns(struct slice name, size_t limit, bool dots)
-{
-    bool ok = name.len > 0 && name.len <= limit && is_alnum(name.data[0]) &&
-              is_alnum(name.data[name.len - 1]);
-    for (size_t i = 0; ok && i < name.len; i++) {
-        ok = is_alnum(name.data[i]) || name.data[i] == '-' || (dots && name.data[i] == '.');
-    }
-    return ok;
-}
-
-/* What Kubernetes takes as this kind's name: a DNS subdomain, for some a label; RBAC's names may
- * hold what a path's segment may. */
-static bool valid_name(const json_t *object, struct slice name)
-{
-    struct slice kind = json_text_at(object, "kind");
-    if (slice_starts_with(json_text_at(object, "apiVersion"),
-                          SLICE("rbac.authorization.k8s.io/"))) {
-        return name.len > 0 && name.len <= 253 && slice_find(name, SLICE("/")) == SIZE_MAX &&
-               slice_find(name, SLICE("%")) == SIZE_MAX;
-    }
-    if (slice_eq_cstr(kind, "Service")) {
-        return is_dns(name, 63, false) && name.data[0] >= 'a';
-    }
-    return slice_eq_cstr(kind, "Namespace") ? is_dns(name, 63, false) : is_dns(name, 253, true);
-}
-
-/* At most 63 of A-Z, a-z, 0-9, '-', '_', '.', the first and last alphanumeric; or nothing. */
-static bool valid_label_value(const json_t *value)
-{
-    struct slice text = json_text(value);
-    bool ok = json_is_string(value) && text.len <= 63;
-    for (size_t i = 0; ok && i < text.len; i++) {
-        char c = text.data[i];
-        bool alnum = is_alnum(c) || (c >= 'A' && c <= 'Z');
-        bool inner = i > 0 && i + 1 < text.len && (c == '-' || c == '_' || c == '.');
-        ok = alnum || inner;
-    }
-    return ok;
+    const struct kind *kind =
+        kind_of_kubernetes(json_text_at(object, "apiVersion"), json_text_at(object, "kind"));
+    enum schema_format format = kind != NULL ? kind->name_format : SCHEMA_FORMAT_NONE;
+    return schema_format_rule(format != SCHEMA_FORMAT_NONE ? format : SCHEMA_FORMAT_DNS_NAME, name);
 }
 
 bool manifest_api_version(struct slice text)
 {
     size_t slash = slice_find(text, SLICE("/"));
     struct slice version = slash == SIZE_MAX ? text : slice_sub(text, slash + 1, SIZE_MAX);
-    return is_dns(version, 63, false) &&
-           (slash == SIZE_MAX || is_dns(slice_sub(text, 0, slash), 253, true));
+    return schema_dns_label(version) == NULL &&
+           (slash == SIZE_MAX || schema_dns_name(slice_sub(text, 0, slash)) == NULL);
 }
 
 bool manifest_kind(struct slice text)
@@ -180,14 +145,20 @@ static int check_place(const struct manifest_rules *rules, const struct resource
 
 /* ---- labels and annotations ---- */
 
-/* The first member by key that is no text of a form that Kubernetes takes; NULL: none. */
-static const char *first_wrong(struct arena *arena, const json_t *map, bool labels)
+static bool is_good(const struct member *one, bool label)
+{
+    return json_is_string(one->value) && schema_label_key(one->key) == NULL &&
+           (!label || schema_label_value(json_text(one->value)) == NULL);
+}
+
+/* The first member by key that Kubernetes would not take; NULL: none. */
+static const struct member *first_wrong(struct arena *arena, const json_t *map, bool label)
 {
     struct member *members;
     size_t count = members_sorted(arena, map, &members);
     for (size_t i = 0; i < count; i++) {
-        if (labels ? !valid_label_value(members[i].value) : !json_is_string(members[i].value)) {
-            return members[i].key.data;
+        if (!is_good(&members[i], label)) {
+            return &members[i];
         }
     }
     return NULL;
@@ -198,17 +169,23 @@ int manifest_check_texts(const struct resource *r, struct err *err)
     struct arena arena = {0};
     const json_t *metadata = json_object_get(r->object, "metadata");
     int rc = 0;
-    const char *label = first_wrong(&arena, json_object_get(metadata, "labels"), true);
-    const char *note = first_wrong(&arena, json_object_get(metadata, "annotations"), false);
-    if (label != NULL) {
-        rc = manifest_refuse(err, r,
-                             arena_printf(&arena,
-                                          "has a label %s whose value is no text of at most 63 "
-                                          "letters, digits, '-', '_' and '.'",
-                                          label));
-    } else if (note != NULL) {
-        rc = manifest_refuse(err, r,
-                             arena_printf(&arena, "has an annotation %s that is no text", note));
+    for (size_t i = 0; rc == 0 && i < 2; i++) {
+        bool label = i == 0;
+        const char *what = label ? "a label" : "an annotation";
+        const struct member *wrong =
+            first_wrong(&arena, json_object_get(metadata, label ? "labels" : "annotations"), label);
+        if (wrong == NULL) {
+            continue;
+        }
+        const char *key = schema_label_key(wrong->key);
+        rc = manifest_refuse(
+            err, r,
+            key != NULL
+                ? arena_printf(&arena, "has %s \"%s\" whose %s", what, wrong->key.data, key)
+                : arena_printf(&arena, "has %s %s %s", what, wrong->key.data,
+                               label ? "whose value is no text of at most 63 letters, digits, "
+                                       "'-', '_' and '.'"
+                                     : "that is no text"));
     }
     arena_free(&arena);
     return rc;
@@ -315,7 +292,7 @@ int manifest_check(const struct manifest_rules *rules, const struct resource *r,
     if (!json_is_object(metadata)) {
         return manifest_refuse(err, r, "has no metadata");
     }
-    if (!valid_name(r->object, json_text_at(metadata, "name"))) {
+    if (name_rule(r->object, json_text_at(metadata, "name")) != NULL) {
         return manifest_refuse(err, r, "has no valid metadata.name");
     }
     return check_metadata(rules, r, metadata, err);

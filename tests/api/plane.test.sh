@@ -71,7 +71,7 @@ spec:
 apiVersion: batch/v1
 kind: Job
 metadata: {name: once}
-spec: {template: {spec: {containers: [{name: c, image: busybox}]}}}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: busybox}]}}}
 ---
 apiVersion: v1
 kind: Service
@@ -181,6 +181,12 @@ check "one container still" k get deploy web -o 'jsonpath={.spec.template.spec.c
 refuse "a field that is misspelt" k apply --server-side --validate=true -f - \
     <<<'{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"prots":[]}}' &&
     says 'unknown field "' 'prots"'
+refuse "what no schema says" k create -f - \
+    <<<'{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"app":"d"}},"template":{"metadata":{"labels":{"app":"e"}},"spec":{"containers":[{"name":"c","image":"i","ports":[{"name":"a-name-that-is-long","containerPort":80}],"volumeMounts":[{"name":"v","mountPath":"/v"}]}]}}}}' &&
+    says 'The Deployment "d" is invalid' '`selector` does not match template `labels`' \
+        'ports[0].name: Invalid value: "a-name-that-is-long": must be no more than 15 characters' \
+        'volumeMounts[0].name: Not found: "v"'
+refuse "names of services" k create service clusterip 9lives --tcp=80 && says "a DNS-1035 label must consist of"
 check "they go" k delete deploy shop web
 
 check "a namespace" k create ns shop

@@ -148,7 +148,11 @@ static int apply_as(struct fixture *f, const char *manager, const char *text)
     return write_request(f, &request);
 }
 
-#define IN_TEMPLATE(containers) "{'spec':{'template':{'spec':{'containers':[" containers "]}}}}"
+/* A Deployment chooses what it makes. */
+#define CHOOSES "'selector':{'matchLabels':{'app':'x'}},"
+#define CHOSEN "'metadata':{'labels':{'app':'x'}},"
+#define IN_TEMPLATE(containers)                                                                    \
+    "{'spec':{" CHOOSES "'template':{" CHOSEN "'spec':{'containers':[" containers "]}}}}"
 #define ENV ".spec.template.spec.containers[?(@.name==\"app\")].env"
 
 static void two_appliers_share_a_pod(void **state)
@@ -158,11 +162,12 @@ static void two_appliers_share_a_pod(void **state)
                        IN_TEMPLATE("{'name':'app','image':'x:1','env':[{'name':'A','value':'1'}],"
                                    "'ports':[{'containerPort':80}]}")),
               &f->err);
-    assert_ok(apply_as(f, "b",
-                       IN_TEMPLATE("{'name':'app','env':[{'name':'B','value':'2'}],"
-                                   "'ports':[{'containerPort':80,'protocol':'UDP'}]},"
-                                   "{'name':'sidecar','env':[{'name':'C','value':'3'}]}")),
-              &f->err);
+    assert_ok(
+        apply_as(f, "b",
+                 IN_TEMPLATE("{'name':'app','env':[{'name':'B','value':'2'}],"
+                             "'ports':[{'containerPort':80,'protocol':'UDP'}]},"
+                             "{'name':'sidecar','image':'y:1','env':[{'name':'C','value':'3'}]}")),
+        &f->err);
     assert_string_equal(stored_at(f, ENV), "[{'name':'A','value':'1'},{'name':'B','value':'2'}]");
     assert_string_equal(stored_at(f, ".spec.template.spec.containers[0].ports"),
                         "[{'containerPort':80,'protocol':'TCP'},"
@@ -182,8 +187,8 @@ static void strategic_patches_merge_by_key(void **state)
     struct fixture *f = *state;
     assert_ok(
         write_op(f, "deployment", ADMIT_CREATE,
-                 "{'metadata':{'name':'x'},'spec':{'template':{'spec':{"
-                 "'tolerations':[{'key':'a'}],"
+                 "{'metadata':{'name':'x'},'spec':{" CHOOSES "'template':{" CHOSEN "'spec':{"
+                 "'volumes':[{'name':'v'}],'tolerations':[{'key':'a'}],"
                  "'containers':[{'name':'a','image':'x:1','ports':[{'containerPort':80}],"
                  "'volumeMounts':[{'mountPath':'/a','name':'v'}]},{'name':'b','image':'y:1'}]}}}}"),
         &f->err);
@@ -198,7 +203,7 @@ static void strategic_patches_merge_by_key(void **state)
         "{'containers':[{'image':'x:1','name':'a','ports':[{'containerPort':80,'name':'web',"
         "'protocol':'TCP'}],'volumeMounts':[{'mountPath':'/a','name':'v'},"
         "{'mountPath':'/b','name':'v'}]},{'image':'y:2','name':'b'}],"
-        "'tolerations':[{'key':'b'}]}");
+        "'tolerations':[{'key':'b'}],'volumes':[{'name':'v'}]}");
 }
 
 static void fields_that_kubernetes_has_not(void **state)
@@ -215,15 +220,17 @@ static void fields_that_kubernetes_has_not(void **state)
                &f->err, ERR_UNPROCESSABLE, "spec.replicas");
 }
 
+#define SIZE(size) "'accessModes':['ReadWriteOnce'],'resources':{'requests':{'storage':'" size "'}}"
+#define DATA(size) "'volumeClaimTemplates':[{'metadata':{'name':'data'},'spec':{" SIZE(size) "}}]"
+
 /* A StatefulSet's templates are for volumes to come. */
 static void what_has_volumes_keeps_its_form(void **state)
 {
     struct fixture *f = *state;
     const char *const may = "updates to statefulset spec for fields other than";
     assert_ok(write_op(f, "statefulset", ADMIT_APPLY,
-                       "{'spec':{'serviceName':'a','volumeClaimTemplates':"
-                       "[{'metadata':{'name':'data'},'spec':{'resources':{'requests':{'storage':"
-                       "'1Gi'}}}}]}}"),
+                       "{'spec':{'serviceName':'a'," CHOOSES "'template':{" CHOSEN
+                       "'spec':{'containers':[{'name':'a','image':'x'}]}}," DATA("1Gi") "}}"),
               &f->err);
     assert_ok(write_op(f, "statefulset", ADMIT_PATCH_MERGE,
                        "{'spec':{'replicas':2,'minReadySeconds':3}}"),
@@ -231,9 +238,8 @@ static void what_has_volumes_keeps_its_form(void **state)
     assert_err(write_op(f, "statefulset", ADMIT_PATCH_MERGE, "{'spec':{'serviceName':'b'}}"),
                &f->err, ERR_UNPROCESSABLE, may);
     assert_err(write_op(f, "statefulset", ADMIT_APPLY,
-                        "{'spec':{'serviceName':'a','volumeClaimTemplates':"
-                        "[{'metadata':{'name':'data'},'spec':{'resources':{'requests':{'storage':"
-                        "'5Gi'}}}}]}}"),
+                        "{'spec':{'serviceName':'a'," CHOOSES "'template':{" CHOSEN
+                        "'spec':{'containers':[{'name':'a','image':'x'}]}}," DATA("5Gi") "}}"),
                &f->err, ERR_UNPROCESSABLE, may);
 }
 
@@ -253,9 +259,7 @@ static void claims_of_a_class_that_is_fixed_do_not_grow(void **state)
     static const char *const classes[] = {"fixed-disks", ""};
     for (size_t i = 0; i < 2; i++) {
         char body[256];
-        (void)snprintf(body, sizeof body,
-                       "{'spec':{'storageClassName':'%s','resources':{'requests':{'storage':'1Gi'"
-                       "}}}}",
+        (void)snprintf(body, sizeof body, "{'spec':{'storageClassName':'%s'," SIZE("1Gi") "}}",
                        classes[i]);
         assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_APPLY, body), &f->err);
         bind_claim(f, "{'spec':{'volumeName':'v'}}");
@@ -275,8 +279,7 @@ static void claims_grow_and_change_no_more(void **state)
 {
     struct fixture *f = *state;
     assert_ok(write_op(f, "persistentvolumeclaim", ADMIT_APPLY,
-                       "{'spec':{'storageClassName':'slow','resources':{'requests':{'storage':"
-                       "'1Gi'}}}}"),
+                       "{'spec':{'storageClassName':'slow'," SIZE("1Gi") "}}"),
               &f->err);
     assert_err(write_op(f, "persistentvolumeclaim", ADMIT_PATCH_MERGE,
                         "{'spec':{'resources':{'requests':{'storage':'2Gi'}}}}"),

@@ -276,11 +276,12 @@ static void test_the_way_to_what_is_tested(void **state)
     add(w, "kind: Release\nmetadata: {name: web-1, namespace: acme}\nspec: {workload: {endpoints: {"
            "api: {type: HTTP, port: 80, targetPort: 8080, basePath: /v1}, "
            "feed: {type: UDP, port: 53, targetPort: 5353}}}}\n");
-    add(w,
-        "kind: ClusterWorkflow\nmetadata: {name: t}\nspec: {runTemplate: {apiVersion: batch/v1, "
-        "kind: Job, metadata: {name: a}, spec: {template: {spec: {containers: [{name: t, image: t, "
-        "args: ['${run.test.endpoints.api.url}', '${run.test.endpoints.feed.host}', "
-        "'${string(run.test.endpoints.feed.port)}']}]}}}}}\n");
+    add(w, "kind: ClusterWorkflow\nmetadata: {name: t}\nspec: {runTemplate: {apiVersion: batch/v1, "
+           "kind: Job, metadata: {name: a}, spec: {template: {spec: {restartPolicy: Never, "
+           "containers: "
+           "[{name: t, image: t, "
+           "args: ['${run.test.endpoints.api.url}', '${run.test.endpoints.feed.host}', "
+           "'${string(run.test.endpoints.feed.port)}']}]}}}}}\n");
     for (size_t i = 0; i < 2; i++) {
         json_t *manifests;
         struct slice image;

@@ -89,7 +89,7 @@ static void test_patches(void **state)
         {PATCH(ON_DEPLOYMENT, "{op: add, path: " PODS "/containers/0, value: {name: s, image: s}}"),
          NULL},
         {PATCH(ON_DEPLOYMENT, "{op: remove, path: " PODS "/containers/1}"), NULL},
-        {PATCH(ON_ROUTE, "{op: add, path: /spec/rules, value: []}"), NULL},
+        {PATCH(ON_ROUTE, "{op: add, path: /spec/rules, value: [{}]}"), NULL},
         /* More of the same is not. */
         {PATCH(ON_DEPLOYMENT,
                "{op: add, path: " PODS "/volumes/-, value: {name: v, hostPath: {path: "
