@@ -295,11 +295,38 @@ static struct slice dashed(struct arena *arena, struct slice text)
     return slice_make(copy, text.len);
 }
 
+/* "DIRECTORY/NAME" of a file before which another comes to the same name, in another directory or
+ * with a dot for a dash; else nothing. Its object must not be that one's, which keeps its name. */
+static struct slice told_apart(const struct deriving *d, const json_t *files, const json_t *file)
+{
+    struct slice name = json_text_at(file, "name");
+    struct slice path = json_text_at(file, "mountPath");
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        const json_t *other = json_array_get(files, i);
+        struct slice theirs = json_text_at(other, "name");
+        if (slice_eq(theirs, name) && slice_eq(json_text_at(other, "mountPath"), path)) {
+            break;
+        }
+        if (slice_eq(dashed(d->arena, theirs), dashed(d->arena, name))) {
+            return slice_of(arena_printf(d->arena, "%.*s/%.*s", SLICE_ARG(path), SLICE_ARG(name)));
+        }
+    }
+    return SLICE("");
+}
+
+static struct slice file_name(const struct deriving *d, const char *kind, const json_t *file,
+                              struct slice more)
+{
+    const struct slice parts[] = {d->prefix, slice_of(kind),
+                                  dashed(d->arena, json_text_at(file, "name"))};
+    return more.len == 0
+               ? name_join(d->arena, NAME_SUBDOMAIN_MAX, parts, 3)
+               : name_join_extra(d->arena, NAME_SUBDOMAIN_MAX, parts, 3, name_hash(d->arena, more));
+}
+
 static struct slice config_file_name(const struct deriving *d, const json_t *file)
 {
-    const struct slice parts[] = {d->prefix, SLICE("config"),
-                                  dashed(d->arena, json_text_at(file, "name"))};
-    return name_join(d->arena, NAME_SUBDOMAIN_MAX, parts, 3);
+    return file_name(d, "config", file, told_apart(d, json_object_get(d->configs, "files"), file));
 }
 
 /* "key NUL property NUL version" of a remoteRef. */
@@ -317,16 +344,14 @@ static void add_remote(struct buf *out, const json_t *remote)
 static struct slice secret_file_name(const struct deriving *d, const json_t *file)
 {
     const json_t *remote = json_object_get(file, "remoteRef");
-    const struct slice parts[] = {d->prefix, SLICE("secret"),
-                                  dashed(d->arena, json_text_at(file, "name"))};
-    if (remote == NULL) {
-        return name_join(d->arena, NAME_SUBDOMAIN_MAX, parts, 3);
-    }
     struct buf text = {0};
-    add_remote(&text, remote);
-    struct slice extra = name_hash(d->arena, buf_slice(&text));
+    if (remote != NULL) {
+        add_remote(&text, remote);
+    }
+    buf_add(&text, told_apart(d, json_object_get(d->secrets, "files"), file));
+    struct slice name = file_name(d, "secret", file, buf_slice(&text));
     buf_free(&text);
-    return name_join_extra(d->arena, NAME_SUBDOMAIN_MAX, parts, 3, extra);
+    return name;
 }
 
 static struct slice config_envs_name(const struct deriving *d)

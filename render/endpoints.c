@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "proto/schema.h"
 #include "render/members.h"
 #include "render/name.h"
 
@@ -54,7 +55,17 @@ static bool name_taken(const json_t *ports, struct slice name)
     return false;
 }
 
-/* An endpoint's name as a port's: lowercase, '_' as '-', nothing else strange, at most 15. */
+/* Without the '-' at its end, which it may have come to by being cut. */
+static struct slice trim_end(struct slice name)
+{
+    while (name.len > 0 && name.data[name.len - 1] == '-') {
+        name.len--;
+    }
+    return name;
+}
+
+/* An endpoint's name as a port's: lowercase, '_' as '-', one '-' at a time, nothing else strange,
+ * at most 15. Without a letter it is no name. */
 static struct slice port_name(struct arena *arena, struct slice endpoint, json_int_t port)
 {
     char *name = arena_alloc(arena, endpoint.len + 1);
@@ -62,16 +73,15 @@ static struct slice port_name(struct arena *arena, struct slice endpoint, json_i
     for (size_t i = 0; i < endpoint.len; i++) {
         char c = endpoint.data[i] == '_' ? '-' : endpoint.data[i];
         c = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c == '-' && n > 0)) {
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+            (c == '-' && n > 0 && name[n - 1] != '-')) {
             name[n++] = c;
         }
     }
-    n = n > PORT_NAME_MAX ? PORT_NAME_MAX : n;
-    while (n > 0 && name[n - 1] == '-') {
-        n--;
-    }
-    return n > 0 ? slice_make(name, n)
-                 : slice_of(arena_printf(arena, "port-%lld", (long long)port));
+    struct slice cut = trim_end(slice_make(name, n > PORT_NAME_MAX ? PORT_NAME_MAX : n));
+    return cut.len > 0 && schema_port_name(cut) == NULL
+               ? cut
+               : slice_of(arena_printf(arena, "port-%lld", (long long)port));
 }
 
 /* The same, made different from those that are taken: "http", "http-2", ... */
@@ -81,7 +91,7 @@ static struct slice free_name(struct arena *arena, const json_t *ports, struct s
     for (int n = 2; name_taken(ports, name); n++) {
         char suffix[16];
         size_t len = (size_t)snprintf(suffix, sizeof suffix, "-%d", n);
-        struct slice cut = slice_sub(base, 0, PORT_NAME_MAX - len);
+        struct slice cut = trim_end(slice_sub(base, 0, PORT_NAME_MAX - len));
         name = slice_of(arena_printf(arena, "%.*s%s", SLICE_ARG(cut), suffix));
     }
     return name;
