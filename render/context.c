@@ -43,11 +43,13 @@ json_t *context_labels(const struct render_identity *id)
     return labels;
 }
 
-static json_t *metadata_of(const struct render_identity *id, struct slice name, struct slice cell)
+static json_t *metadata_of(struct arena *arena, const struct render_identity *id, struct slice name,
+                           struct slice cell)
 {
     bool resource = id->resource.len > 0;
     json_t *m = json_object();
     set_text(m, "name", name);
+    set_text(m, "shortName", name_short(arena, name));
     set_text(m, "namespace", cell);
     set_text(m, resource ? "resourceNamespace" : "componentNamespace", id->ns);
     set_text(m, resource ? "resourceName" : "componentName",
@@ -160,7 +162,7 @@ int context_component(struct arena *arena, const struct render_component *in,
     context->cell = name_cell(arena, in->id.ns, in->id.project, in->id.environment);
     json_t *v = context->variables;
     struct slice name = name_component(arena, in->id.component, in->id.environment);
-    json_object_set_new(v, "metadata", metadata_of(&in->id, name, context->cell));
+    json_object_set_new(v, "metadata", metadata_of(arena, &in->id, name, context->cell));
     json_object_set_new(v, "organization", context_organization(in->organization, in->environment));
     add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
                                 in->dataplane_annotations, in->organization},
@@ -182,7 +184,7 @@ void context_project(struct arena *arena, const struct render_cell *in, struct c
     context->cell = name_cell(arena, id.ns, id.project, id.environment);
     context->host = (struct oc_host){.derived = context->derived};
     json_object_set_new(context->variables, "metadata",
-                        metadata_of(&id, context->cell, context->cell));
+                        metadata_of(arena, &id, context->cell, context->cell));
     json_object_set_new(context->variables, "organization",
                         context_organization(in->organization, in->environment));
     add_planes(&(struct places){in->environment, in->cluster, in->dataplane,
@@ -251,7 +253,8 @@ void context_resource(struct arena *arena, const struct render_resource *in,
     context->cell = name_cell(arena, in->id.ns, in->id.project, in->id.environment);
     context->host = (struct oc_host){.derived = context->derived};
     struct slice name = name_component(arena, in->id.resource, in->id.environment);
-    json_object_set_new(context->variables, "metadata", metadata_of(&in->id, name, context->cell));
+    json_object_set_new(context->variables, "metadata",
+                        metadata_of(arena, &in->id, name, context->cell));
     json_object_set_new(context->variables, "organization",
                         context_organization(in->organization, in->environment));
     add_planes(&(struct places){in->environment, in->cluster, in->dataplane,

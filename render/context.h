@@ -1,9 +1,8 @@
 /* context.h: what templates see.
  *
- *     metadata        name, namespace, componentName, ..., labels, annotations, podSelectors
- *     workload        container {image, command, args}, endpoints {NAME: {port, targetPort, type,
- *                     basePath, visibility[]}}
- *     configurations  configs and secrets: {envs[], files[]}
+ *     metadata        name, shortName, namespace, componentName, ..., labels, annotations,
+ * podSelectors workload        container {image, command, args}, endpoints {NAME: {port,
+ * targetPort, type, basePath, visibility[]}} configurations  configs and secrets: {envs[], files[]}
  *     dependencies    items[], resources[], and of all of them: envVars[], volumeMounts[],
  * volumes[] dataplane       secretStore, gateway (its own), observabilityPlaneRef, annotations
  *     environment     gateway (the environment's over the plane's), defaultNotificationChannel

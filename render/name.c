@@ -97,6 +97,16 @@ struct slice name_component(struct arena *arena, struct slice component, struct 
     return name_join(arena, NAME_SUBDOMAIN_MAX, parts, sizeof parts / sizeof *parts);
 }
 
+struct slice name_short(struct arena *arena, struct slice name)
+{
+    enum { CUT_MAX = 50, TAIL = HASH_HEX + 1 };
+    if (name.len <= NAME_SHORT_MAX) {
+        return name;
+    }
+    return slice_of(arena_printf(arena, "%.*s%.*s", SLICE_ARG(slice_sub(name, 0, CUT_MAX - TAIL)),
+                                 SLICE_ARG(slice_sub(name, name.len - TAIL, TAIL))));
+}
+
 struct slice name_hash(struct arena *arena, struct slice text)
 {
     uint32_t hash = 0x811c9dc5U;

@@ -13,8 +13,9 @@
 #include "base/str.h"
 
 enum {
-    NAME_LABEL_MAX = 63,     /* namespaces, labels, services */
-    NAME_SUBDOMAIN_MAX = 253 /* everything else */
+    NAME_LABEL_MAX = 63,      /* namespaces, labels, services */
+    NAME_SUBDOMAIN_MAX = 253, /* everything else */
+    NAME_SHORT_MAX = 52       /* StatefulSets: their pods' labels have a hash behind it */
 };
 
 /* limit is NAME_LABEL_MAX or NAME_SUBDOMAIN_MAX. With more parts than the limit has room for, each
@@ -31,6 +32,10 @@ struct slice name_cell(struct arena *arena, struct slice ns, struct slice projec
 /* The base name of a component's objects: "COMPONENT-ENV-hash". Its Service alone is named
  * COMPONENT, because that is its address. */
 struct slice name_component(struct arena *arena, struct slice component, struct slice environment);
+
+/* The name, if it is at most NAME_SHORT_MAX; else its beginning and the hash at its end, and then
+ * at most 50, since CloudNativePG takes no longer ones. */
+struct slice name_short(struct arena *arena, struct slice name);
 
 /* FNV-1a, 32 bits, as 8 hex digits: oc_hash(). */
 struct slice name_hash(struct arena *arena, struct slice text);

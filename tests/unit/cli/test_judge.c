@@ -307,7 +307,8 @@ static void expressions_of_types(void **state)
           "resources[deployment].template.metadata.name, column 12: no such key: nam; there are: "
           "annotations, componentName, componentNamespace, componentUID, dataPlaneName, "
           "dataPlaneUID, environmentName, environmentUID, labels, name, namespace, podSelectors, "
-          "projectName, projectUID | component web in environment development [RenderFailed]\n");
+          "projectName, projectUID, shortName | component web in environment development "
+          "[RenderFailed]\n");
     finds(f, PLATFORM MINE TYPE("${parameters.port}", ""),
           "33 error ComponentType/mine | spec.resources[deployment].template.metadata.name | "
           "resources[deployment].template.metadata.name, column 14: no such key: port | component "
