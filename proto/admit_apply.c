@@ -77,6 +77,38 @@ static int conflicts(const struct admit_request *request, struct admit_result *r
     return rc;
 }
 
+/* Applies are typed: what of a kind of Kubernetes' own is in no schema is an error there that is no
+ * status of its, and so 500. */
+static int check_declared(const struct admit_request *request, struct admit_result *result,
+                          const json_t *intent, struct err *err)
+{
+    const struct kind *k = request->kind;
+    struct causes unknown = {.arena = request->arena};
+    struct buf text = {0};
+    int rc = 0;
+    if (!k->strategic || k->lenient || request->validation == ADMIT_STRICT) {
+        return 0; /* a strict client is told in other words */
+    }
+    json_t *copy = tree_copy(intent);
+    schema_prune(k->schema, copy, &unknown);
+    json_decref(copy);
+    buf_addf(&text, "%s", unknown.count > 1 ? "errors:" : "");
+    for (size_t i = 0; i < unknown.count; i++) {
+        buf_addf(&text, "%s.%.*s: field not declared in schema", unknown.count > 1 ? "\n  " : "",
+                 SLICE_ARG(unknown.items[i].field));
+    }
+    if (unknown.count > 0) {
+        rc =
+            admit__fail(request, result, err, ERR_INTERNAL,
+                        "failed to create typed patch object (%.*s%s%.*s; %s%.*s, Kind=%.*s): %.*s",
+                        SLICE_ARG(request->ns), request->ns.len > 0 ? "/" : "",
+                        SLICE_ARG(request->name), k->group.len > 0 ? "" : "/",
+                        SLICE_ARG(k->api_version), SLICE_ARG(k->kind), SLICE_ARG(buf_slice(&text)));
+    }
+    buf_free(&text);
+    return rc;
+}
+
 static int check_intent(const struct admit_request *request, struct admit_result *result,
                         json_t *intent, struct err *err)
 {
@@ -90,6 +122,7 @@ static int check_intent(const struct admit_request *request, struct admit_result
     if (rc == 0 && json_array_size(json_object_get(meta, "managedFields")) > 0) {
         rc = admit__fail(request, result, err, ERR_INVALID, "metadata.managedFields must be nil");
     }
+    rc = rc == 0 ? check_declared(request, result, intent, err) : rc;
     if (rc == 0) {
         rc = admit__prune(request, result, intent, err);
     }

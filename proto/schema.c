@@ -4,6 +4,7 @@
 #include "proto/schema.h"
 
 #include "proto/object.h"
+#include "base/suggest.h"
 #include "proto/schema_internal.h"
 #include "proto/tree_internal.h"
 
@@ -175,5 +176,65 @@ void schema_prune(const struct schema *schema, json_t *value, struct causes *unk
 {
     struct pruning p = {.unknown = unknown};
     prune_value(&p, schema, value);
+    buf_free(&p.path);
+}
+
+/* ---- misspelt ---- */
+
+/* A member of one edit's distance that the value has not; NULL: none. */
+static const struct schema_field *meant(const struct schema *schema, const json_t *object,
+                                        struct slice name)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const struct schema_field *field = &schema->fields[i];
+        if (suggest_close(field->name, name) && tree_get(object, field->name) == NULL) {
+            return field;
+        }
+    }
+    return NULL;
+}
+
+static void find_misspelt(struct pruning *p, const struct schema *schema, const json_t *value);
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+static void look_at_members(struct pruning *p, const struct schema *schema, const json_t *object)
+{
+    TREE_EACH(it, object)
+    {
+        struct slice name = tree_key(it);
+        const struct schema *member = schema_member(schema, name);
+        size_t before = schema__path_member(&p->path, name);
+        if (member != NULL) {
+            find_misspelt(p, member, json_object_iter_value(it));
+        } else if (!schema->preserve_unknown) {
+            const struct schema_field *field = meant(schema, object, name);
+            if (field != NULL) {
+                cause_add(p->unknown, CAUSE_INVALID, buf_slice(&p->path),
+                          "unknown field (did you mean %.*s?)", SLICE_ARG(field->name));
+            }
+        }
+        p->path.len = before;
+    }
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
+static void find_misspelt(struct pruning *p, const struct schema *schema, const json_t *value)
+{
+    if (json_is_object(value) && schema->type == SCHEMA_OBJECT && schema->field_count > 0) {
+        look_at_members(p, schema, value);
+    } else if (json_is_array(value) && schema->items != NULL &&
+               schema->items->type == SCHEMA_OBJECT) {
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            size_t before = schema__path_index(&p->path, i);
+            find_misspelt(p, schema->items, json_array_get(value, i));
+            p->path.len = before;
+        }
+    }
+}
+
+void schema_misspelt(const struct schema *schema, const json_t *value, struct causes *causes)
+{
+    struct pruning p = {.unknown = causes};
+    find_misspelt(&p, schema, value);
     buf_free(&p.path);
 }

@@ -174,6 +174,10 @@ void schema_default(const struct schema *schema, json_t *value);
  * unknown ones: "spec.x". unknown may be NULL. */
 void schema_prune(const struct schema *schema, json_t *value, struct causes *unknown);
 
+/* Members that the schema does not know and that are one edit away from one that it does, and that
+ * is not there: of others it may be that whoever takes the value knows them. */
+void schema_misspelt(const struct schema *schema, const json_t *value, struct causes *causes);
+
 /* Every broken rule, with its path below `path` ("" for the root). Unknown members are ignored.
  * old is what it was (NULL: it is new): what broke a rule before and did not change is no cause, so
  * that objects survive a schema that becomes stricter (Kubernetes' ratcheting). Items of lists that

@@ -7,11 +7,11 @@
 
 #include "render/resources.h"
 
-/* Values of the wrong type or form, members that Kubernetes requires and are not there, selectors
- * that do not match their own pods, schedules that are none. Members that nobody knows are let
- * through (the cluster may be newer), as are all objects of kinds without a schema, and nulls,
- * which are as good as absent. Errors: ERR_UNPROCESSABLE, with the place of the template and the
- * path of what is wrong. */
+/* Values of the wrong type or form, members whose names are misspelt, and what a kube-apiserver
+ * refuses besides (proto/kube_rules.h). Members that nobody knows are let through otherwise (the
+ * cluster may be newer), as are all objects of kinds that are not known, and nulls, which are as
+ * good as absent. Errors: ERR_UNPROCESSABLE, with the place of the template and the path of what is
+ * wrong. */
 int shape_check(const struct resource *r, struct err *err);
 
 #endif

@@ -181,6 +181,9 @@ check "one container still" k get deploy web -o 'jsonpath={.spec.template.spec.c
 refuse "a field that is misspelt" k apply --server-side --validate=true -f - \
     <<<'{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"prots":[]}}' &&
     says 'unknown field "' 'prots"'
+refuse "a field that no schema has" k apply --server-side --validate=ignore -f - \
+    <<<'{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"prots":[]}}' &&
+    says 'failed to create typed patch object (default/s; /v1, Kind=Service): .spec.prots: field not declared in schema'
 refuse "what no schema says" k create -f - \
     <<<'{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"app":"d"}},"template":{"metadata":{"labels":{"app":"e"}},"spec":{"containers":[{"name":"c","image":"i","ports":[{"name":"a-name-that-is-long","containerPort":80}],"volumeMounts":[{"name":"v","mountPath":"/v"}]}]}}}}' &&
     says 'The Deployment "d" is invalid' '`selector` does not match template `labels`' \

@@ -79,6 +79,12 @@ static bool is_about_who_asks(struct slice text)
            slice_find(text, SLICE("is forbidden: User ")) != SIZE_MAX;
 }
 
+/* What of an applied object is in no schema is told with 500, as if the server were at fault. */
+static bool is_about_a_field(struct slice text)
+{
+    return slice_starts_with(text, SLICE("failed to create typed patch object"));
+}
+
 int response_error(int status, struct slice body, struct err *err)
 {
     static const struct {
@@ -102,7 +108,9 @@ int response_error(int status, struct slice body, struct err *err)
     } else {
         text = slice_trim(slice_sub(body, 0, ERROR_TEXT_MAX));
     }
-    code = status == 403 && !is_about_who_asks(text) ? ERR_UNPROCESSABLE : code;
+    code = (status == 403 && !is_about_who_asks(text)) || (status == 500 && is_about_a_field(text))
+               ? ERR_UNPROCESSABLE
+               : code;
     err_set(err, code, "the cluster answers %d: %.*s", status, SLICE_ARG(text));
     json_decref(tree);
     return code;

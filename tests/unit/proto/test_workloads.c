@@ -215,6 +215,12 @@ static void fields_that_kubernetes_has_not(void **state)
     request.validation = ADMIT_STRICT;
     assert_err(write_request(f, &request), &f->err, ERR_INVALID,
                "unknown field \"spec.template.spec.contianers\"");
+    assert_err(
+        write_op(f, "deployment", ADMIT_APPLY, "{'spec':{'replica':2,'template':{'spce':{}}}}"),
+        &f->err, ERR_INTERNAL,
+        "failed to create typed patch object (acme/x; apps/v1, Kind=Deployment): errors:\n"
+        "  .spec.replica: field not declared in schema\n"
+        "  .spec.template.spce: field not declared in schema");
     assert_err(write_op(f, "deployment", ADMIT_CREATE,
                         "{'metadata':{'name':'x'},'spec':{'replicas':'three'}}"),
                &f->err, ERR_UNPROCESSABLE, "spec.replicas");

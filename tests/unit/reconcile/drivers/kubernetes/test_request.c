@@ -27,6 +27,10 @@ static void refusals_are_of_who_asks_or_of_what_is_asked(void **state)
          ERR_UNPROCESSABLE},
         {409, "is forbidden: x", ERR_CONFLICT},
         {500, "is forbidden: x", ERR_UNAVAILABLE},
+        {500,
+         "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): "
+         ".spec.replica: field not declared in schema",
+         ERR_UNPROCESSABLE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
