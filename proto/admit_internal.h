@@ -63,6 +63,12 @@ int admit__stamp(const struct admit_request *request, struct admit_result *resul
 int admit__own_status(const struct admit_request *request, struct admit_result *result,
                       struct err *err);
 
+/* Of what stays as it was made (admit_frozen.c). */
+void admit__check_selector(const struct admit_request *request, struct admit_result *result);
+void admit__check_job(const struct admit_request *request, struct admit_result *result);
+void admit__check_service(const struct admit_request *request, struct admit_result *result);
+void admit__check_secret_type(struct admit_result *result);
+
 /* Of what keeps its volumes (admit_volumes.c). */
 void admit__check_stateful_set(const struct admit_request *request, struct admit_result *result);
 void admit__check_claim(const struct admit_request *request, struct admit_result *result);

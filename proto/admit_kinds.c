@@ -66,7 +66,9 @@ static void check_frozen(struct admit_result *result, const char *field)
 /* What they hold is looked at by kube_rules_check(). */
 static void check_data(const struct admit_request *request, struct admit_result *result)
 {
-    (void)request;
+    if (slice_eq_cstr(request->kind->resource, "secrets")) {
+        admit__check_secret_type(result);
+    }
     check_frozen(result, "data");
     check_frozen(result, "binaryData");
     check_frozen(result, "immutable");
@@ -177,6 +179,11 @@ static const struct {
     {"leases.coordination.k8s.io", check_lease},
     {"components.choreo.dev", check_component},
     {CRD_RESOURCE, check_definition},
+    {"daemonsets.apps", admit__check_selector},
+    {"deployments.apps", admit__check_selector},
+    {"jobs.batch", admit__check_job},
+    {"replicasets.apps", admit__check_selector},
+    {"services", admit__check_service},
     {"statefulsets.apps", admit__check_stateful_set},
     {"persistentvolumeclaims", admit__check_claim},
     {"rolebindings.rbac.authorization.k8s.io", admit__check_binding},

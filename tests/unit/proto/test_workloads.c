@@ -249,6 +249,44 @@ static void what_has_volumes_keeps_its_form(void **state)
                &f->err, ERR_UNPROCESSABLE, may);
 }
 
+/* Writes a kind as it was made, then as it would be. */
+static int changed(struct fixture *f, const char *kind, const char *before, const char *after)
+{
+    f->stored = false;
+    assert_ok(write_op(f, kind, ADMIT_APPLY, before), &f->err);
+    return write_op(f, kind, ADMIT_PATCH_MERGE, after);
+}
+
+static void what_finds_its_pods_keeps_to_them(void **state)
+{
+    struct fixture *f = *state;
+    const char *const deployment = "{'spec':{" CHOOSES "'template':{" CHOSEN
+                                   "'spec':{'containers':[{'name':'a','image':'x:1'}]}}}}";
+    const char *const job = "{'spec':{'template':{'spec':{'restartPolicy':'Never',"
+                            "'containers':[{'name':'a','image':'x:1'}]}}}}";
+    assert_err(
+        changed(f, "deployment", deployment,
+                "{'spec':{'selector':{'matchLabels':{'app':'x','b':'c'}},'template':"
+                "{'metadata':{'labels':{'b':'c'}}}}}"),
+        &f->err, ERR_UNPROCESSABLE,
+        "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"x\",\"b\":\"c\"}}: field is "
+        "immutable");
+    assert_ok(changed(f, "deployment", deployment,
+                      "{'spec':{'template':{'metadata':{'labels':{'b':'c'}}}}}"),
+              &f->err);
+    assert_err(
+        changed(f, "job", job,
+                "{'spec':{'template':{'spec':{'containers':[{'name':'a','image':'x:2'}]}}}}"),
+        &f->err, ERR_UNPROCESSABLE, "field is immutable");
+    assert_ok(changed(f, "job", job, "{'spec':{'parallelism':2}}"), &f->err);
+    assert_err(changed(f, "service", "{'spec':{'clusterIP':'10.0.0.1','ports':[{'port':80}]}}",
+                       "{'spec':{'clusterIP':'10.0.0.2'}}"),
+               &f->err, ERR_UNPROCESSABLE,
+               "spec.clusterIPs[0]: Invalid value: \"10.0.0.2\": may not change once set");
+    assert_err(changed(f, "secret", "{'type':'a'}", "{'type':'b'}"), &f->err, ERR_UNPROCESSABLE,
+               "type: Invalid value: \"b\": field is immutable");
+}
+
 /* As a cluster's controllers do. */
 static void bind_claim(struct fixture *f, const char *patch)
 {
@@ -316,6 +354,7 @@ int main(void)
         T(two_appliers_share_a_pod),
         T(strategic_patches_merge_by_key),
         T(fields_that_kubernetes_has_not),
+        T(what_finds_its_pods_keeps_to_them),
         T(what_has_volumes_keeps_its_form),
         T(claims_grow_and_change_no_more),
         T(claims_of_a_class_that_is_fixed_do_not_grow),
