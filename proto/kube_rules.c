@@ -210,6 +210,21 @@ static void refuse_none(struct causes *causes, const struct kube_place *at,
     buf_free(&rule);
 }
 
+bool kube__is_address(struct slice text)
+{
+    return schema_format_rule(SCHEMA_FORMAT_IPV4, text) == NULL ||
+           schema_format_rule(SCHEMA_FORMAT_IPV6, text) == NULL;
+}
+
+const char *kube__host(struct slice text)
+{
+    bool wild = slice_starts_with(text, SLICE("*."));
+    if (kube__is_address(text)) {
+        return "must be a DNS name, not an IP address";
+    }
+    return schema_dns_name(wild ? slice_sub(text, 2, SIZE_MAX) : text);
+}
+
 const char *kube__only_one(struct causes *causes, const json_t *object, const struct kube_place *at,
                            const char *const *names, size_t count)
 {

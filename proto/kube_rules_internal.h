@@ -74,6 +74,10 @@ void kube__share(struct causes *causes, const json_t *object, const struct kube_
 /* Which of the names are members; a cause if not exactly one is. NULL: none, or too many. */
 const char *kube__only_one(struct causes *causes, const json_t *object, const struct kube_place *at,
                            const char *const *names, size_t count);
+/* An IPv4 or IPv6 address. */
+bool kube__is_address(struct slice text);
+/* NULL if it is a host's name or, with "*.", those of a domain; else the rule. */
+const char *kube__host(struct slice text);
 /* Exactly one of a probe's or a hook's handlers. */
 void kube__handler(struct causes *causes, const json_t *handler, const struct kube_place *at,
                    const char *const *names, size_t count);

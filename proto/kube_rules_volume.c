@@ -106,6 +106,10 @@ static void check_source(struct causes *causes, const json_t *volume, const stru
 static void check_volume(struct causes *causes, const json_t *volume, const struct kube_place *at)
 {
     const struct kube_place projected = kube__member(at, "projected");
+    const struct kube_place ephemeral = kube__member(at, "ephemeral");
+    const struct kube_place template = kube__member(&ephemeral, "volumeClaimTemplate");
+    const struct kube_place claim = kube__member(&template, "spec");
+    const json_t *made = kube__get(kube__get(volume, "ephemeral"), "volumeClaimTemplate");
     size_t sources = 0;
     kube__named(causes, volume, at, "name", schema_dns_label);
     TREE_EACH(it, volume)
@@ -121,6 +125,9 @@ static void check_volume(struct causes *causes, const json_t *volume, const stru
     }
     check_source(causes, volume, at);
     check_projected(causes, kube__get(volume, "projected"), &projected);
+    if (made != NULL) {
+        kube__claim_spec(causes, kube__get(made, "spec"), &claim);
+    }
 }
 
 /* ---- mounts ---- */
