@@ -126,7 +126,7 @@ static bool is_address(int family, struct slice text)
 {
     char copy[INET6_ADDRSTRLEN + 1];
     struct in6_addr address;
-    if (text.len >= sizeof(copy)) {
+    if (text.len == 0 || text.len >= sizeof(copy)) {
         return false;
     }
     memcpy(copy, text.data, text.len);

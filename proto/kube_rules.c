@@ -225,6 +225,18 @@ const char *kube__host(struct slice text)
     return schema_dns_name(wild ? slice_sub(text, 2, SIZE_MAX) : text);
 }
 
+/* Whether it holds anything that is not known here, but for the prefix of variables' names. */
+static bool has_others(const json_t *object)
+{
+    TREE_EACH(it, object)
+    {
+        if (!json_is_null(json_object_iter_value(it)) && !slice_eq_cstr(tree_key(it), "prefix")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *kube__only_one(struct causes *causes, const json_t *object, const struct kube_place *at,
                            const char *const *names, size_t count)
 {
@@ -241,7 +253,7 @@ const char *kube__only_one(struct causes *causes, const json_t *object, const st
         }
         found = names[i];
     }
-    if (found == NULL) {
+    if (found == NULL && !has_others(object)) {
         refuse_none(causes, at, names, count);
     }
     return found;
@@ -265,9 +277,9 @@ void kube__handler(struct causes *causes, const json_t *handler, const struct ku
 
 /* ---- labels and selectors ---- */
 
-static void check_label_key(struct causes *causes, struct slice key, const struct kube_place *at)
+static void check_key(struct causes *causes, struct slice key, const struct kube_place *at,
+                      const char *broken)
 {
-    const char *broken = schema_label_key(key);
     if (broken != NULL) {
         kube__refuse(causes, CAUSE_INVALID, at, "Invalid value: \"%.*s\": %s",
                      SLICE_ARG(slice_sub(key, 0, SHOWN_MAX)), broken);
@@ -280,7 +292,7 @@ void kube__labels(struct causes *causes, const json_t *labels, const struct kube
     {
         struct slice value = json_text(json_object_iter_value(it));
         const char *broken = schema_label_value(value);
-        check_label_key(causes, tree_key(it), at);
+        check_key(causes, tree_key(it), at, schema_label_key(tree_key(it)));
         if (broken != NULL) {
             kube__refuse(causes, CAUSE_INVALID, at, "Invalid value: \"%.*s\": %s",
                          SLICE_ARG(slice_sub(value, 0, 300)), broken);
@@ -294,7 +306,7 @@ void kube__annotations(struct causes *causes, const json_t *annotations,
     size_t bytes = 0;
     TREE_EACH(it, annotations)
     {
-        check_label_key(causes, tree_key(it), at);
+        check_key(causes, tree_key(it), at, schema_annotation_key(tree_key(it)));
         bytes += json_object_iter_key_len(it) + json_text(json_object_iter_value(it)).len;
     }
     if (bytes > ANNOTATIONS_BYTES_MAX) {
@@ -311,7 +323,7 @@ static void check_requirement(struct causes *causes, const json_t *one, const st
     const struct kube_place list = kube__member(at, "values");
     const struct kube_place key = kube__member(at, "key");
     bool none = slice_ends_with(how, SLICE("Exist")) || slice_eq_cstr(how, "Exists");
-    check_label_key(causes, json_text_at(one, "key"), &key);
+    check_key(causes, json_text_at(one, "key"), &key, schema_label_key(json_text_at(one, "key")));
     if (kube__need(causes, one, at, "operator")) {
         kube__among(causes, one, at, "operator", operators);
     }

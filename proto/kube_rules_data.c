@@ -8,7 +8,8 @@ static const struct kube_place spec_place = {.name = "spec"};
 
 /* ---- ConfigMaps and Secrets ---- */
 
-static size_t check_keys(struct causes *causes, const json_t *map, const char *name)
+/* The bytes of its keys and values, which may be base64. */
+static size_t check_keys(struct causes *causes, const json_t *map, const char *name, bool encoded)
 {
     size_t bytes = 0;
     TREE_EACH(it, map)
@@ -16,7 +17,8 @@ static size_t check_keys(struct causes *causes, const json_t *map, const char *n
         struct slice key = tree_key(it);
         const struct kube_place place = kube__key(NULL, name, slice_sub(key, 0, 256));
         const char *rule = schema_format_rule(SCHEMA_FORMAT_CONFIG_KEY, key);
-        bytes += key.len + json_text(json_object_iter_value(it)).len;
+        size_t len = json_text(json_object_iter_value(it)).len;
+        bytes += key.len + (encoded ? len / 4 * 3 : len);
         if (rule != NULL) {
             kube__refuse(causes, CAUSE_INVALID, &place, "Invalid value: %s", rule);
         }
@@ -29,9 +31,10 @@ void kube__check_data(struct causes *causes, const json_t *object)
     const json_t *data = kube__get(object, "data");
     const json_t *binary = kube__get(object, "binaryData");
     const struct kube_place place = kube__member(NULL, "data");
-    size_t bytes = check_keys(causes, data, "data");
-    bytes += check_keys(causes, binary, "binaryData");
-    bytes += check_keys(causes, kube__get(object, "stringData"), "stringData");
+    bool secret = slice_eq_cstr(json_text_at(object, "kind"), "Secret");
+    size_t bytes = check_keys(causes, data, "data", secret);
+    bytes += check_keys(causes, binary, "binaryData", true);
+    bytes += check_keys(causes, kube__get(object, "stringData"), "stringData", false);
     if (bytes > DATA_BYTES_MAX) {
         kube__refuse(causes, CAUSE_TOO_LONG, &place, "Too long: may not be more than %d bytes",
                      DATA_BYTES_MAX);

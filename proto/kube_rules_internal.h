@@ -71,7 +71,8 @@ void kube__port_or_name(struct causes *causes, const json_t *object, const struc
 /* An integer or "10%", not negative, or absent. */
 void kube__share(struct causes *causes, const json_t *object, const struct kube_place *at,
                  const char *name);
-/* Which of the names are members; a cause if not exactly one is. NULL: none, or too many. */
+/* Which of the names are members; a cause if several are, or nothing at all is. NULL: none of
+ * them, or too many. */
 const char *kube__only_one(struct causes *causes, const json_t *object, const struct kube_place *at,
                            const char *const *names, size_t count);
 /* An IPv4 or IPv6 address. */

@@ -11,9 +11,16 @@
 
 enum { GRACE_SECONDS = 30 }; /* unless a pod says otherwise */
 
+/* As clusters have it since 1.32; before, it was a C identifier with dots and dashes. */
 static const char *env_name(struct slice text)
 {
-    return schema_format_rule(SCHEMA_FORMAT_ENV_NAME, text);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < ' ' || text.data[i] > '~' || text.data[i] == '=') {
+            return "a valid environment variable name must consist only of printable ASCII "
+                   "characters other than '='";
+        }
+    }
+    return NULL;
 }
 
 static const char *config_key(struct slice text)
@@ -374,7 +381,7 @@ static void check_containers(struct causes *causes, const json_t *spec, const st
 static void check_tolerations(struct causes *causes, const json_t *spec,
                               const struct kube_place *at)
 {
-    static const char *const operators[] = {"Equal", "Exists", NULL};
+    static const char *const operators[] = {"Equal", "Exists", "Gt", "Lt", NULL};
     static const char *const effects[] = {"NoExecute", "NoSchedule", "PreferNoSchedule", NULL};
     const json_t *list = kube__get(spec, "tolerations");
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -483,7 +490,6 @@ static void check_spec(struct causes *causes, const json_t *spec, const struct k
 {
     static const char *const dns[] = {"ClusterFirst", "ClusterFirstWithHostNet", "Default", "None",
                                       NULL};
-    const json_t *pulls = kube__get(spec, "imagePullSecrets");
     const struct kube_place security = kube__member(at, "securityContext");
     kube__volumes(causes, spec, claims, at);
     check_containers(causes, spec, at);
@@ -497,10 +503,6 @@ static void check_spec(struct causes *causes, const json_t *spec, const struct k
     kube__formed(causes, spec, at, "priorityClassName", schema_dns_name);
     kube__formed(causes, spec, at, "hostname", schema_dns_label);
     kube__formed(causes, spec, at, "subdomain", schema_dns_label);
-    for (size_t i = 0; i < json_array_size(pulls); i++) {
-        const struct kube_place place = kube__item(at, "imagePullSecrets", i);
-        (void)kube__need(causes, json_array_get(pulls, i), &place, "name");
-    }
 }
 
 void kube__pods(struct causes *causes, const json_t *template, const struct kube_place *at,

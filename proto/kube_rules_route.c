@@ -210,7 +210,7 @@ static void check_filter(struct causes *causes, const json_t *filter, const stru
                          kinds[i].member, kinds[i].type);
         }
     }
-    if (type.len > 0 && !known) {
+    if (type.len > 0 && !known && json_object_size(filter) == 1) { /* of others it may say more */
         const struct kube_place place = kube__member(at, "type");
         kube__refuse(causes, CAUSE_NOT_SUPPORTED, &place, "Unsupported value: \"%.*s\"",
                      SLICE_ARG(slice_sub(type, 0, 200)));

@@ -61,14 +61,11 @@ static void check_items(struct causes *causes, const json_t *source, const struc
 static void check_projected(struct causes *causes, const json_t *projected,
                             const struct kube_place *at)
 {
-    static const char *const sources[] = {
-        "secret",        "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle",
-        "podCertificate"};
+    static const char *const sources[] = {"secret", "configMap"};
     const json_t *list = kube__get(projected, "sources");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         const struct kube_place place = kube__item(at, "sources", i);
-        (void)kube__only_one(causes, one, &place, sources, sizeof sources / sizeof *sources);
         for (size_t k = 0; k < 2; k++) {
             const json_t *source = kube__get(one, sources[k]);
             const struct kube_place member = kube__member(&place, sources[k]);

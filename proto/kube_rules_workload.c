@@ -255,6 +255,18 @@ static void check_metric(struct causes *causes, const json_t *metric, const stru
     }
 }
 
+/* Down to none is a feature that clusters may have, for what is not measured at its own pods. */
+static bool may_be_none(const json_t *metrics)
+{
+    for (size_t i = 0; i < json_array_size(metrics); i++) {
+        struct slice type = json_text_at(json_array_get(metrics, i), "type");
+        if (slice_eq_cstr(type, "External") || slice_eq_cstr(type, "Object")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void kube__check_autoscaler(struct causes *causes, const json_t *object)
 {
     const json_t *spec = kube__get(object, "spec");
@@ -266,7 +278,7 @@ void kube__check_autoscaler(struct causes *causes, const json_t *object)
     const struct kube_place max = kube__member(&spec_place, "maxReplicas");
     (void)kube__need(causes, target, &place, "kind");
     (void)kube__need(causes, target, &place, "name");
-    kube__at_least(causes, spec, &spec_place, "minReplicas", 1);
+    kube__at_least(causes, spec, &spec_place, "minReplicas", may_be_none(metrics) ? 0 : 1);
     if (!kube__need(causes, spec, &spec_place, "maxReplicas")) {
     } else if (json_integer_value(most) < 1) {
         kube__invalid(causes, &max, most, "must be greater than 0");

@@ -115,6 +115,18 @@ const char *schema_label_key(struct slice s)
                  "'my.name', or '123-abc')";
 }
 
+const char *schema_annotation_key(struct slice s)
+{
+    char lower[DNS_NAME_MAX + 1 + LABEL_MAX];
+    if (s.len > sizeof lower) {
+        return schema_label_key(s);
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        lower[i] = (char)tolower((unsigned char)s.data[i]);
+    }
+    return schema_label_key(slice_make(lower, s.len));
+}
+
 const char *schema_label_value(struct slice s)
 {
     return s.len == 0 || is_qualified_part(s)

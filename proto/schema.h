@@ -201,6 +201,7 @@ const char *schema_dns_label(struct slice s);
 const char *schema_dns_1035(struct slice s);
 const char *schema_dns_name(struct slice s);
 const char *schema_label_key(struct slice s);
+const char *schema_annotation_key(struct slice s); /* a label's, in any case */
 const char *schema_label_value(struct slice s);
 const char *schema_port_name(struct slice s); /* IANA_SVC_NAME */
 

@@ -145,9 +145,14 @@ static int check_place(const struct manifest_rules *rules, const struct resource
 
 /* ---- labels and annotations ---- */
 
+static const char *key_rule(const struct member *one, bool label)
+{
+    return label ? schema_label_key(one->key) : schema_annotation_key(one->key);
+}
+
 static bool is_good(const struct member *one, bool label)
 {
-    return json_is_string(one->value) && schema_label_key(one->key) == NULL &&
+    return json_is_string(one->value) && key_rule(one, label) == NULL &&
            (!label || schema_label_value(json_text(one->value)) == NULL);
 }
 
@@ -177,7 +182,7 @@ int manifest_check_texts(const struct resource *r, struct err *err)
         if (wrong == NULL) {
             continue;
         }
-        const char *key = schema_label_key(wrong->key);
+        const char *key = key_rule(wrong, label);
         rc = manifest_refuse(
             err, r,
             key != NULL

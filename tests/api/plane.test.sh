@@ -181,7 +181,7 @@ check "one container still" k get deploy web -o 'jsonpath={.spec.template.spec.c
 refuse "a field that is misspelt" k apply --server-side --validate=true -f - \
     <<<'{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"prots":[]}}' &&
     says 'unknown field "' 'prots"'
-refuse "a field that no schema has" k apply --server-side --validate=ignore -f - \
+refuse "a field that no schema has" k apply --server-side --validate=false -f - \
     <<<'{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"prots":[]}}' &&
     says 'failed to create typed patch object (default/s; /v1, Kind=Service): .spec.prots: field not declared in schema'
 refuse "what no schema says" k create -f - \
