@@ -181,27 +181,6 @@ void schema_prune(const struct schema *schema, json_t *value, struct causes *unk
 
 /* ---- misspelt ---- */
 
-/* Without paths, since that is what is to be expected. */
-/* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */
-static bool knows_all(const struct schema *schema, const json_t *value)
-{
-    bool known = true;
-    if (json_is_object(value) && schema->type == SCHEMA_OBJECT && schema->field_count > 0) {
-        TREE_EACH(it, value)
-        {
-            const struct schema *member = schema_member(schema, tree_key(it));
-            known = known && (member != NULL ? knows_all(member, json_object_iter_value(it))
-                                             : schema->preserve_unknown);
-        }
-    } else if (json_is_array(value) && schema->items != NULL &&
-               schema->items->type == SCHEMA_OBJECT) {
-        for (size_t i = 0; known && i < json_array_size(value); i++) {
-            known = knows_all(schema->items, json_array_get(value, i));
-        }
-    }
-    return known;
-}
-
 /* A member of one edit's distance that the value has not; NULL: none. */
 static const struct schema_field *meant(const struct schema *schema, const json_t *object,
                                         struct slice name)
@@ -256,9 +235,6 @@ static void find_misspelt(struct pruning *p, const struct schema *schema, const 
 void schema_misspelt(const struct schema *schema, const json_t *value, struct causes *causes)
 {
     struct pruning p = {.unknown = causes};
-    if (knows_all(schema, value)) {
-        return;
-    }
     find_misspelt(&p, schema, value);
     buf_free(&p.path);
 }

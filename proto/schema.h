@@ -178,12 +178,12 @@ void schema_prune(const struct schema *schema, json_t *value, struct causes *unk
  * is not there: of others it may be that whoever takes the value knows them. */
 void schema_misspelt(const struct schema *schema, const json_t *value, struct causes *causes);
 
-/* Every broken rule, with its path below `path` ("" for the root). Unknown members are ignored.
- * old is what it was (NULL: it is new): what broke a rule before and did not change is no cause, so
- * that objects survive a schema that becomes stricter (Kubernetes' ratcheting). Items of lists that
- * are no map lists have no identity and change with their list. Values that take longer than
- * SCHEMA_CHECK_MS to check are refused. */
-void schema_validate(const struct schema *schema, const json_t *value, const json_t *old,
+/* Every broken rule, with its path below `path` ("" for the root). Unknown members are ignored;
+ * false if there are any. old is what it was (NULL: it is new): what broke a rule before and did
+ * not change is no cause, so that objects survive a schema that becomes stricter (Kubernetes'
+ * ratcheting). Items of lists that are no map lists have no identity and change with their list.
+ * Values that take longer than SCHEMA_CHECK_MS to check are refused. */
+bool schema_validate(const struct schema *schema, const json_t *value, const json_t *old,
                      struct slice path, struct causes *causes);
 /* The rules that are expressions, of a value that is otherwise valid. old as above; rules that
  * speak of it hold for what did not change, too. They may cost SCHEMA_RULES_BUDGET together. */

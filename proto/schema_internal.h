@@ -13,6 +13,7 @@ struct checking {
     uint64_t steps;    /* since the clock was looked at */
     uint64_t until_ms; /* monotonic: afterwards nothing more is looked at */
     bool late;
+    bool strangers; /* some object has members that its schema does not know */
 };
 
 /* old is what the value was: what broke a rule before, and is the same, may stay as it is. NULL:

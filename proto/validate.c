@@ -293,10 +293,12 @@ static void check_object(struct checking *c, const struct schema *schema, const 
     if (!check_count(c, schema, json_object_size(object), "members")) {
         return;
     }
+    size_t known = 0;
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct schema_field *field = &schema->fields[i];
         const json_t *value = tree_get(object, field->name);
         size_t before = schema__path_member(&c->path, field->name);
+        known += value != NULL ? 1 : 0;
         if (value != NULL) {
             schema__check(c, field->schema, value, tree_get(old, field->name));
         } else if (field->required) {
@@ -305,6 +307,7 @@ static void check_object(struct checking *c, const struct schema *schema, const 
         c->path.len = before;
     }
     if (schema->values == NULL) {
+        c->strangers |= !schema->preserve_unknown && known < json_object_size(object);
         return;
     }
     TREE_EACH(it, object)
@@ -369,14 +372,14 @@ void schema__check(struct checking *c, const struct schema *schema, const json_t
     }
 }
 
-void schema_validate(const struct schema *schema, const json_t *value, const json_t *old,
+bool schema_validate(const struct schema *schema, const json_t *value, const json_t *old,
                      struct slice path, struct causes *causes)
 {
     const struct causes before = *causes;
     struct checking c = {.causes = causes,
                          .until_ms = clock_system.mono_ms(&clock_system) + SCHEMA_CHECK_MS};
     if (schema == NULL) {
-        return;
+        return true;
     }
     buf_add(&c.path, path);
     schema__check(&c, schema, value, NULL);
@@ -386,6 +389,7 @@ void schema_validate(const struct schema *schema, const json_t *value, const jso
         schema__check(&c, schema, value, old);
     }
     buf_free(&c.path);
+    return !c.strangers;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by JSON_DEPTH_MAX. */

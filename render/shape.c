@@ -77,9 +77,11 @@ int shape_check(const struct resource *r, struct err *err)
     struct causes causes = {.arena = &arena};
     int rc = 0;
     if (kind != NULL) {
-        schema_validate(kind->schema, r->object, NULL, SLICE(""), &causes);
+        bool known = schema_validate(kind->schema, r->object, NULL, SLICE(""), &causes);
         forgive_nulls(&causes);
-        schema_misspelt(kind->schema, r->object, &causes);
+        if (!known) {
+            schema_misspelt(kind->schema, r->object, &causes);
+        }
     }
     if (causes.count == 0) { /* members are of their types from here on */
         kube_rules_check(r->object, &causes);
