@@ -12,17 +12,17 @@ int log_options_check(const struct log_options *options, struct err *err)
     struct slice time = options->since_time;
     if (time.len > 0 && options->since_s > 0) {
         return err_set(err, ERR_UNPROCESSABLE,
-                       "at most one of sinceTime and sinceSeconds may be given");
+                       "sinceSeconds: at most one of sinceTime and sinceSeconds may be given");
     }
     if (options->follow && options->previous) {
         return err_set(err, ERR_UNPROCESSABLE,
-                       "at most one of follow and previous may be given: what is over does not go "
-                       "on");
+                       "previous: at most one of follow and previous may be given: what is over "
+                       "does not go on");
     }
     snprintf(text, sizeof text, "%.*s", SLICE_ARG(slice_sub(time, 0, TIME_BYTES_MAX)));
     if (time.len > TIME_BYTES_MAX || (time.len > 0 && clock_parse_rfc3339(text, &ms) != 0)) {
         return err_set(err, ERR_UNPROCESSABLE,
-                       "sinceTime \"%s\" is no time: it looks like 2026-01-31T12:00:00Z", text);
+                       "sinceTime: \"%s\" is no time: it looks like 2026-01-31T12:00:00Z", text);
     }
     return 0;
 }

@@ -26,7 +26,7 @@ struct place {
 
 static int fail(struct patching *p, int code, const char *why, struct slice path)
 {
-    return err_set(p->err, code, "JSON patch operation %zu: %s: \"%.*s\"", p->index, why,
+    return err_set(p->err, code, "patch: operation %zu: %s: \"%.*s\"", p->index, why,
                    SLICE_ARG(path));
 }
 

@@ -16,10 +16,10 @@ struct status {
     struct slice group;
     struct slice kind; /* the plural, as Kubernetes puts it into details.kind */
     struct slice uid;
-    const struct causes *causes;
-    const char *cause_reason; /* one more cause, without a field */
-    struct slice continued;   /* a list's fresh continue token */
-    int retry_after_s;        /* 0: none */
+    const struct causes *causes; /* none, of what is invalid: one is made of the message */
+    const char *cause_reason;    /* one more cause, without a field */
+    struct slice continued;      /* a list's fresh continue token */
+    int retry_after_s;           /* 0: none */
 };
 
 int status_http(const struct status *status);

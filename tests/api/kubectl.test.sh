@@ -76,6 +76,9 @@ check "labels and annotations" k get project shop -o yaml && says "tier: back" "
 check "patch merge" k patch project shop --type merge -p '{"spec":{"displayName":"P"}}' && says patched
 check "patch json" k patch project shop --type json \
     -p '[{"op":"replace","path":"/spec/displayName","value":"J"}]' && says patched
+refuse "patch json whose test fails" k patch project shop --type json \
+    -p '[{"op":"test","path":"/spec/displayName","value":"P"}]' &&
+    says 'The Project "shop" is invalid: patch: operation 0: test failed: "/spec/displayName"'
 check "patch no change" k patch project shop --type merge -p '{"spec":{"displayName":"J"}}' &&
     says "no change"
 refuse "patch strategic" k patch project shop --type strategic -p '{"spec":{"displayName":"S"}}' &&

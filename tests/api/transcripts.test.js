@@ -148,6 +148,10 @@ class Play {
     if (this.request && !this.answer) {
       const {method, target, headers, body} = this.request;
       this.answer = await api.ask(method, target, {headers, body});
+      if (this.answer.status === 422) { // kubectl prints nothing else of it
+        const causes = this.answer.json.details?.causes;
+        assert.ok(causes?.length && causes.every(c => c.reason && c.field && c.message), this.answer.text);
+      }
     }
     return this.answer;
   }

@@ -110,6 +110,8 @@ check('an environment that the pipeline does not reach is refused at the door', 
   });
   assert.equal(raw.status, 422);
   assert.match(raw.body.message, /does not lead to environment "sandbox"/);
+  assert.deepEqual(raw.body.details.causes,
+      [{reason: 'FieldValueInvalid', message: raw.body.message, field: 'spec'}]);
 });
 
 check('a release that was never healthy in the source is refused at the door', async () => {
