@@ -114,7 +114,7 @@ struct progress {
     const char *name;
     json_t *told; /* step -> phase */
     char message[512];
-    bool ended, failed;
+    bool ended, failed, no_image;
     struct err err;
     int rc;
 };
@@ -145,6 +145,7 @@ static void tell(struct progress *p, const json_t *run)
     snprintf(p->message, sizeof(p->message), "%.*s", SLICE_ARG(message));
     p->failed = slice_eq_cstr(phase, "Failed");
     p->ended = p->failed || slice_eq_cstr(phase, "Succeeded");
+    p->no_image = json_text(json_at(run, "status", "image", NULL)).len == 0;
     if (news && !p->failed) {
         print_err("%s: %s\n", p->name, p->message);
     }
@@ -165,6 +166,18 @@ static bool on_event(const ProtobufCMessage *message, void *user)
     }
     json_decref(run);
     return !p->ended && p->rc == 0;
+}
+
+static int judge(const struct progress *p, struct err *err)
+{
+    if (p->failed) {
+        return err_set(err, ERR_UNPROCESSABLE, "run \"%s\" failed: %s", p->name, p->message);
+    }
+    return p->no_image ? err_set(err, ERR_UNPROCESSABLE,
+                                 "run \"%s\" ended well, but put out no image: its workflow names "
+                                 "none, neither in spec.image nor by an output parameter \"image\"",
+                                 p->name)
+                       : 0;
 }
 
 static int follow(struct cli *c, struct slice name, struct err *err)
@@ -203,9 +216,7 @@ static int follow(struct cli *c, struct slice name, struct err *err)
     if (rc == 0 && p.failed && !logs) {
         show_last(c, name);
     }
-    return rc == 0 && p.failed
-               ? err_set(err, ERR_UNPROCESSABLE, "run \"%s\" failed: %s", p.name, p.message)
-               : rc;
+    return rc == 0 ? judge(&p, err) : rc;
 }
 
 /* ---- making it ---- */
@@ -302,11 +313,10 @@ const struct command command_build = {
         "names another; if it fails, what runs stays. Without --commit and --branch it is the\n"
         "component's own commit, tag or branch, as it is now.\n"
         "\n"
-        "With --wait it tells each step and returns when the run has ended; if it failed, with\n"
-        "exit code 1; after --timeout, with 3, and the run goes on. On a terminal, or with "
-        "--logs,\n"
-        "its log is shown as it goes; else, if it fails, the last 20 lines. All that goes to\n"
-        "standard error. choreo logs run/NAME shows the log at any time.",
+        "With --wait it tells each step and returns when the run has ended; if it failed, or put\n"
+        "out no image, with exit code 1; after --timeout, with 3, and the run goes on. On a\n"
+        "terminal, or with --logs, its log is shown as it goes; else, if it fails, the last 20\n"
+        "lines. All that goes to standard error. choreo logs run/NAME shows the log at any time.",
     .examples = "  choreo build web --wait --logs --timeout 20m\n"
                 "  choreo build web --commit 4d2c1a9f03b7c0a1e5d6f7081920a3b4c5d6e7f8\n"
                 "  choreo build web --branch fix-the-cart --wait\n"

@@ -369,6 +369,22 @@ static const char *not_built(const struct work *w)
                                 SLICE_ARG(wanted), SLICE_ARG(w->entry->name));
 }
 
+/* What is used instead of what was not made. */
+static const char *goes_on(const struct work *w)
+{
+    return w->out->image.len > 0 ? "; the last image that was built goes on running" : "";
+}
+
+static const char *no_image(struct work *w, const json_t *run)
+{
+    return arena_printf(&w->plan->arena,
+                        "run \"%.*s\" ended well, but put out no image: workflow \"%.*s\" names "
+                        "none, neither in spec.image nor by an output parameter \"image\"%s",
+                        SLICE_ARG(object_name(run)),
+                        SLICE_ARG(json_text(json_at(run, "spec", "workflow", "name", NULL))),
+                        goes_on(w));
+}
+
 static void report(struct work *w)
 {
     struct arena *arena = &w->plan->arena;
@@ -387,12 +403,13 @@ static void report(struct work *w)
     } else if (newest != NULL && is_phase(newest, RUN_FAILED)) {
         tell(w, "BuildFailed",
              arena_printf(arena, "run \"%.*s\": %.*s%s", SLICE_ARG(name), SLICE_ARG(message),
-                          w->out->image.len > 0 ? "; the last image that was built goes on running"
-                                                : ""));
+                          goes_on(w)));
     } else if (newest != NULL && !run_ended(newest)) {
         tell(w, "Building",
              arena_printf(arena, "run \"%.*s\": %.*s", SLICE_ARG(name),
                           SLICE_ARG(message.len > 0 ? message : SLICE("is being started"))));
+    } else if (newest != NULL && !made_image(newest)) {
+        tell(w, "NoImage", no_image(w, newest));
     } else {
         tell(w, BUILT,
              arena_printf(arena, "run \"%.*s\" made %.*s%s", SLICE_ARG(w->out->run),

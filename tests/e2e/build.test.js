@@ -98,6 +98,20 @@ check('a build that fails says why, and the last image goes on running', async (
   assert.equal(await running('web'), before);
 });
 
+check('a build that puts out no image is none', async () => {
+  await apply(component('job', {autoBuild: false, workflow: {name: 'run-command', kind: 'ClusterWorkflow',
+                                                            parameters: {image: 'busybox:1', command: ['true']}}}));
+  await assert.rejects(cluster.choreo('build', 'job', '--wait', '--timeout', '20s'),
+                       error => error.code === 1 && /ended well, but put out no image/.test(error.stderr));
+  const job = await until('the condition', async () => {
+    const one = await get('component', 'job');
+    return condition(one, 'Ready')?.reason === 'NoImage' && one;
+  });
+  assert.equal(condition(job, 'Built').status, 'False');
+  assert.match(condition(job, 'Ready').message, /workflow "run-command" names none/);
+  await cluster.choreo('delete', 'component', 'job');
+});
+
 check('where the cluster serves Argo, its Workflow builds', async () => {
   // It was found when the cluster was looked at; what the annotation said instead goes with it.
   await plane(['choreo.dev/argo-workflows-']);
