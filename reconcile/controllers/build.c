@@ -385,6 +385,26 @@ static const char *no_image(struct work *w, const json_t *run)
                         goes_on(w));
 }
 
+/* Nothing was built yet. What follows a branch waits until it is known what that is at. */
+static void report_none(struct work *w)
+{
+    struct arena *arena = &w->plan->arena;
+    struct slice repository = json_text_at(w->git, "repository");
+    struct slice branch = json_text_at(w->git, "branch");
+    const json_t *source = plan_source_of(w->component, repository, branch);
+    struct slice error = json_text(json_at(source, "error", "message", NULL));
+    if (follows(w) && error.len > 0) {
+        tell(w, "SourceNotResolved",
+             arena_printf(arena, "it cannot be found out which commit %.*s of %.*s is: %.*s",
+                          SLICE_ARG(branch.len > 0 ? branch : SLICE("its default branch")),
+                          SLICE_ARG(repository), SLICE_ARG(error)));
+        return;
+    }
+    tell(w, "WaitingForBuild",
+         arena_printf(arena, "nothing has built it yet: choreo build %.*s",
+                      SLICE_ARG(w->entry->name)));
+}
+
 static void report(struct work *w)
 {
     struct arena *arena = &w->plan->arena;
@@ -397,9 +417,7 @@ static void report(struct work *w)
     struct slice name = object_name(newest);
     struct slice message = json_text(json_at(newest, "status", "message", NULL));
     if (newest == NULL && w->out->image.len == 0) {
-        tell(w, "WaitingForBuild",
-             arena_printf(arena, "nothing has built it yet: choreo build %.*s",
-                          SLICE_ARG(w->entry->name)));
+        report_none(w);
     } else if (newest != NULL && is_phase(newest, RUN_FAILED)) {
         tell(w, "BuildFailed",
              arena_printf(arena, "run \"%.*s\": %.*s%s", SLICE_ARG(name), SLICE_ARG(message),
