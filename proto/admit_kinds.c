@@ -139,9 +139,8 @@ static void check_event(const struct admit_request *request, struct admit_result
 }
 
 /* What comes of a Secret is no build's to bake into an image. What was so already may stay. */
-static void check_component(const struct admit_request *request, struct admit_result *result)
+static void check_build(struct admit_result *result)
 {
-    (void)request;
     const json_t *before = json_at(result->before, "spec", "build", "env", NULL);
     json_t *env = json_at(result->object, "spec", "build", "env", NULL);
     size_t i;
@@ -159,6 +158,51 @@ static void check_component(const struct admit_request *request, struct admit_re
                       "belongs in spec.env");
         }
     }
+}
+
+static bool says(const json_t *component, const char *field)
+{
+    const json_t *value = json_at(component, "spec", field, NULL);
+    bool list = json_is_array(value);
+    return value != NULL && !json_is_null(value) && (!list || json_array_size(value) > 0);
+}
+
+/* Is a field, dropped for the sake of a workload, what it was before? */
+static bool was_dropped(const json_t *before, const json_t *after, const char *field)
+{
+    return says(before, "workload") && says(before, field) &&
+           json_equal(json_at(before, "spec", field, NULL), json_at(after, "spec", field, NULL));
+}
+
+/* A workload is taken whole, and what stands beside it is not looked at. What was so already may
+ * stay. */
+static void check_workload(struct admit_result *result)
+{
+    static const struct {
+        const char *field;
+        const char *place; /* in a workload */
+    } dropped[] = {{"image", "container.image"},    {"command", "container.command"},
+                   {"args", "container.args"},      {"env", "container.env"},
+                   {"files", "container.files"},    {"endpoints", "endpoints"},
+                   {"dependencies", "dependencies"}};
+    for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
+        const char *name = dropped[i].field;
+        if (says(result->object, "workload") && says(result->object, name) &&
+            !was_dropped(result->before, result->object, name)) {
+            char field[64];
+            (void)snprintf(field, sizeof(field), "spec.%s", name);
+            cause_add(&result->causes, CAUSE_FORBIDDEN, slice_of(field),
+                      "Forbidden: spec.workload is in its place: say it in spec.workload.%s",
+                      dropped[i].place);
+        }
+    }
+}
+
+static void check_component(const struct admit_request *request, struct admit_result *result)
+{
+    (void)request;
+    check_build(result);
+    check_workload(result);
 }
 
 static void check_definition(const struct admit_request *request, struct admit_result *result)

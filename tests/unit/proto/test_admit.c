@@ -403,6 +403,64 @@ static void a_build_takes_values_alone(void **state)
               &f->err);
 }
 
+/* spec.workload is taken whole: what stands beside it would be dropped without a word. */
+static void a_workload_and_fields_instead_of_it_forbid_each_other(void **state)
+{
+    struct fixture *f = *state;
+    int rc = write_op(f, "component", ADMIT_CREATE,
+                      "{'metadata':{'name':'x'},'spec':{'image':'a','command':['b'],'args':['c'],"
+                      "'env':[{'name':'A','value':'1'}],'files':[{'name':'f','mountPath':'/f',"
+                      "'value':'1'}],'endpoints':[{'name':'h','port':80}],"
+                      "'dependencies':[{'name':'d','type':'component'}],'replicas':2,"
+                      "'workload':{'container':{'image':'w'}}}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.workload");
+    static const char *const fields[] = {"image", "command",   "args",        "env",
+                                         "files", "endpoints", "dependencies"};
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        char field[64];
+        char says[128];
+        (void)snprintf(field, sizeof(field), "spec.%s", fields[i]);
+        (void)snprintf(says, sizeof(says),
+                       "Forbidden: spec.workload is in its place: say it in spec.workload.%s%s",
+                       i < 5 ? "container." : "", fields[i]);
+        assert_true(has_cause(&f->result.causes, field, says));
+    }
+    assert_int_equal(f->result.causes.count, sizeof(fields) / sizeof(fields[0]));
+    assert_ok(write_op(f, "component", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'spec':{'replicas':2,'env':[],"
+                       "'workload':{'container':{'image':'w'}}}}"),
+              &f->err);
+    rc = write_op(f, "component", ADMIT_PATCH_MERGE, "{'spec':{'image':'b'}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.image");
+}
+
+/* Stored by a program that had fewer rules. */
+static void store_object(struct fixture *f, const char *text)
+{
+    buf_clear(&f->body);
+    assert_ok(object_canonical(tree(f, text), &f->body, &f->old.splice, &f->err), &f->err);
+    f->old.body = buf_slice(&f->body);
+    f->old.version = ++f->version;
+    f->stored = true;
+}
+
+/* Such a component may be there from before: all but what is dropped of it may be changed. */
+static void a_workload_beside_fields_may_stay(void **state)
+{
+    struct fixture *f = *state;
+    store_object(f, "{'apiVersion':'choreo.dev/v1','kind':'Component','metadata':{'name':'x',"
+                    "'namespace':'acme','uid':'u','generation':1},'spec':{'image':'a',"
+                    "'type':'service','workload':{'container':{'image':'w'}}}}");
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE,
+                       "{'spec':{'replicas':3,'workload':{'container':{'image':'w:2'}}}}"),
+              &f->err);
+    int rc = write_op(f, "component", ADMIT_PATCH_MERGE, "{'spec':{'image':'b'}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.image");
+    assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE, "{'spec':{'image':null}}"), &f->err);
+    rc = write_op(f, "component", ADMIT_PATCH_MERGE, "{'spec':{'image':'a'}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.image");
+}
+
 static void limits(void **state)
 {
     struct fixture *f = *state;
@@ -535,6 +593,8 @@ int main(void)
         T(some_namespaces_stay),
         T(secrets_and_config),
         T(a_build_takes_values_alone),
+        T(a_workload_and_fields_instead_of_it_forbid_each_other),
+        T(a_workload_beside_fields_may_stay),
         T(limits),
         T(applying_again_changes_nothing),
         T(very_many_finalizers_are_compared_in_time),
