@@ -475,7 +475,7 @@ static bool is_allowed(const struct delivery *d)
 static void read_push(struct delivery *d)
 {
     struct err err = {0};
-    if (json_parse_body(d->stream->body, &d->body, &err) != 0) {
+    if (hook_parse(d->stream->body, &d->body, &err) != 0) {
         fail(d, &err);
         return;
     }
@@ -615,7 +615,7 @@ void hooks_init(struct hooks *hooks, struct api *api)
 {
     /* A provider's deliveries of all its users come from few addresses. */
     static const struct quota_limits address = {
-        .per_second = 100, .most = {[QUOTA_REQUESTS] = 50}, .bytes = 16 * HOOK_BODY_MAX_BYTES};
+        .per_second = 100, .most = {[QUOTA_REQUESTS] = 50}, .bytes = HOOK_HELD_MAX_BYTES};
     static const struct quota_limits name = {.per_second = 10, .most = {[QUOTA_REQUESTS] = 10}};
     quota_init(&hooks->addresses, "callers=\"webhooks\"", &address);
     quota_init(&hooks->names, "callers=\"webhook\"", &name);

@@ -17,9 +17,10 @@
 #include "node/api/api.h"
 
 enum {
-    HOOK_BODY_MAX_BYTES = 1024 * 1024, /* of a push that is larger, the branch is polled */
-    HOOK_RUNS_MAX = 200,               /* that one push makes */
-    HOOK_SECRET_MIN = 16,              /* characters: a shorter one is believed nothing */
+    HOOK_BODY_MAX_BYTES = 25 * 1024 * 1024, /* what GitHub and GitLab send at most */
+    HOOK_HELD_MAX_BYTES = 32 * 1024 * 1024, /* of one address, at a time */
+    HOOK_RUNS_MAX = 200,                    /* that one push makes */
+    HOOK_SECRET_MIN = 16,                   /* characters: a shorter one is believed nothing */
 };
 
 struct hooks {

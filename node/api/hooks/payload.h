@@ -31,6 +31,14 @@ bool hook_verify(enum hook_provider provider, struct slice secret, struct slice 
 
 enum { HOOK_URLS_MAX = 4, HOOK_PUSHES_MAX = 20 };
 
+/* A body as a tree; of a large one (HOOK_WHOLE_BYTES) without what it lists of files. Errors:
+ * ERR_INVALID, ERR_TOO_LARGE. */
+int hook_parse(struct slice body, json_t **tree, struct err *err);
+/* Appends body with nothing in the lists of commits and of files. What is no JSON stays none. */
+void hook_thin(struct slice body, struct buf *out);
+
+enum { HOOK_WHOLE_BYTES = 1024 * 1024 };
+
 /* One branch or tag that was pushed. */
 struct hook_push {
     struct slice branch; /* or */

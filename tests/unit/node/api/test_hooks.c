@@ -460,6 +460,58 @@ static void test_only_its_repositories(void **state)
     }
 }
 
+/* As when a branch of months is merged: commits name so many files that which changed is not asked,
+ * and everything that follows the branch is built. */
+static void test_a_large_push_is_taken(void **state)
+{
+    struct door *d = *state;
+    struct buf more = {0};
+    struct buf push = {0};
+    make_world(d);
+    buf_add_cstr(&more, ",\"head_commit\":{\"id\":\"" COMMIT "\",\"added\":[\"docs/a \\\"]\"");
+    for (int i = 0; i < 200000; i++) {
+        buf_addf(&more, ",\"docs/chapter-%d.md\"", i);
+    }
+    buf_add_cstr(&more, "]}");
+    buf_addf(&push, GITHUB("refs/heads/main", ",\"commits\": [{\"id\":\"" COMMIT "\"}]%s"),
+             buf_cstr(&more));
+    assert_true(push.len > 4 * 1024 * 1024);
+    deliver_github(d, SECRET, "push", buf_cstr(&push));
+    assert_answer(d, 200, "api-build-0123456789ab");
+    assert_answer(d, 200, "web-build-0123456789ab");
+    deliver_github(d, "not the secret of that hook", "push", buf_cstr(&push));
+    assert_answer(d, 401, "Unauthorized");
+    buf_free(&push);
+    buf_free(&more);
+}
+
+static void test_lists_of_files_are_left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        const char *thin;
+    } cases[] = {
+        {"{\"a\":[1],\"commits\" : [{\"x\":\"]\\\"\"},[2]],\"b\":\"commits\"}",
+         "{\"a\":[1],\"commits\" : [],\"b\":\"commits\"}"},
+        {"{\"h\":{\"added\":[\"a\"],\"removed\":[],\"modified\":[\"b\",\"c\"]},\"commits\":null}",
+         "{\"h\":{\"added\":[],\"removed\":[],\"modified\":[]},\"commits\":null}"},
+        {"[\"commits\",[1]]", "[\"commits\",[1]]"},
+        {"{\"commits\":[[", "{\"commits\":[]"},
+        {"{\"commits\":[\"", "{\"commits\":[]"},
+        {"{\"commits\":", "{\"commits\":"},
+        {"{\"commits", "{\"commits"},
+        {"\"\\", "\"\\"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf thin = {0};
+        hook_thin(slice_of(cases[i].body), &thin);
+        assert_string_equal(buf_cstr(&thin), cases[i].thin);
+        buf_free(&thin);
+    }
+}
+
 static void test_malformed_and_huge(void **state)
 {
     struct door *d = *state;
@@ -513,6 +565,8 @@ int main(void)
         TEST(test_bitbucket),
         TEST(test_strangers_learn_nothing),
         TEST(test_only_its_repositories),
+        TEST(test_a_large_push_is_taken),
+        TEST(test_lists_of_files_are_left_out),
         TEST(test_malformed_and_huge),
         TEST(test_a_shard_without_a_leader),
     };
