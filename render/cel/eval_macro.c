@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "render/cel/functions.h"
+
 struct vector {
     struct cel_value *items;
     size_t count;
@@ -27,6 +29,14 @@ static void push(struct cel_ctx *ctx, struct vector *v, struct cel_value value)
     v->items[v->count++] = value;
 }
 
+static bool fail_twice(struct cel_ctx *ctx, struct cel_value key)
+{
+    struct cel_value text;
+    return cel_fn_string(ctx, &key, 1, &text) &&
+           cel_fail(ctx, "the key '%.*s' occurs twice in one map",
+                    SLICE_ARG(slice_sub(text.as.text, 0, 100)));
+}
+
 bool cel__add_entry(struct cel_ctx *ctx, struct cel__entries *entries, struct cel_value key,
                     struct cel_value value)
 {
@@ -38,9 +48,7 @@ bool cel__add_entry(struct cel_ctx *ctx, struct cel__entries *entries, struct ce
     struct cel_value old;
     bool failed = false;
     if (entries->count > 0 && cel_map_get(ctx, &so_far, key, &old, &failed)) {
-        return cel_fail(
-            ctx, "the key '%.*s' occurs twice in one map",
-            SLICE_ARG(key.type == CEL_STRING ? slice_sub(key.as.text, 0, 100) : SLICE("")));
+        return fail_twice(ctx, key);
     }
     if (failed) {
         return false;

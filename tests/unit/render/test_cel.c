@@ -163,6 +163,12 @@ static void errors_name_what_and_where(void **state)
     fails("a.b # c", ERR_UNPROCESSABLE, "column 5: unexpected character '#'");
     fails("'\xc3\xa9' + ;", ERR_UNPROCESSABLE, "column 7: unexpected character ';'");
     fails("{'a': 1, 'a': 2}", ERR_UNPROCESSABLE, "column 1: the key 'a' occurs twice in one map");
+    fails("{-7: 1, -7: 2}", ERR_UNPROCESSABLE, "column 1: the key '-7' occurs twice in one map");
+    fails("{7u: 1, 7u: 2}", ERR_UNPROCESSABLE, "column 1: the key '7' occurs twice in one map");
+    fails("{true: 1, true: 2}", ERR_UNPROCESSABLE,
+          "column 1: the key 'true' occurs twice in one map");
+    fails("{'a': 1, 'b': 1}.transformMapEntry(k, v, {v: k})", ERR_UNPROCESSABLE,
+          "column 18: the key '1' occurs twice in one map");
     fails("for + 1", ERR_UNPROCESSABLE, "column 1: 'for' is a reserved word");
     fails("has(n)", ERR_UNPROCESSABLE, "column 1: has() wants a field: has(x.field)");
     fails("'x'.matches('(')", ERR_UNPROCESSABLE,
