@@ -169,6 +169,13 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* kubectl follows none either: it may lead up again, and what it leads to is read where it is. */
+static bool is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 /* depth: how many levels of folders below are read, too. */
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by depth. */
 static void read_folder(struct reading *r, const char *path, int depth)
@@ -186,7 +193,7 @@ static void read_folder(struct reading *r, const char *path, int depth)
         const char *entry =
             arena_printf(&r->all->arena, "%s%s%s", path, slash ? "" : "/", entries[i]->d_name);
         if (is_folder(entry)) {
-            if (depth > 0) {
+            if (depth > 0 && !is_link(entry)) {
                 read_folder(r, entry, depth - 1);
             }
         } else if (is_manifest(entries[i]->d_name)) {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/manifest.h"
 #include "tests/lib/tmpdir.h"
@@ -114,6 +115,27 @@ static void folders(void **state)
     assert_slice(json_text_at(f->m.items[1].tree, "kind"), "Third");
 }
 
+/* As kubectl: a link may lead up again, and what is linked to is read where it is. */
+static void links(void **state)
+{
+    struct fixture *f = *state;
+    const char *folder = tmpdir_path(&f->dir, "d");
+    assert_int_equal(mkdir(folder, 0700), 0);
+    (void)tmpdir_write(&f->dir, "d/1.yaml", SLICE("{apiVersion: v1, kind: First}"));
+    (void)tmpdir_write(&f->dir, "other", SLICE("{apiVersion: v1, kind: Linked}"));
+    assert_int_equal(symlink(".", tmpdir_path(&f->dir, "d/again")), 0);
+    assert_int_equal(symlink("../other", tmpdir_path(&f->dir, "d/2.yaml")), 0);
+    assert_int_equal(symlink("d", tmpdir_path(&f->dir, "link")), 0);
+    const struct args_list paths = {.items = {folder}, .count = 1};
+    assert_ok(manifests_read(&f->m, &paths, true, &f->err), &f->err);
+    assert_int_equal(f->m.count, 2);
+    assert_slice(json_text_at(f->m.items[1].tree, "kind"), "Linked");
+    manifests_free(&f->m);
+    const struct args_list named = {.items = {tmpdir_path(&f->dir, "link")}, .count = 1};
+    assert_ok(manifests_read(&f->m, &named, true, &f->err), &f->err);
+    assert_int_equal(f->m.count, 2);
+}
+
 /* All are read; the first fault is the error, and each is told. */
 static void faults(void **state)
 {
@@ -156,6 +178,6 @@ static void faults(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {T(lines), T(lists), T(folders), T(faults)};
+    const struct CMUnitTest tests[] = {T(lines), T(lists), T(folders), T(links), T(faults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
