@@ -198,11 +198,33 @@ static void check_workload(struct admit_result *result)
     }
 }
 
+/* The built-in types that are called make a Service of the component's name. A component that is
+ * there cannot change it. */
+static void check_service_name(struct admit_result *result)
+{
+    const json_t *spec = json_object_get(result->object, "spec");
+    struct slice type = json_text_at(spec, "type");
+    struct slice name = object_name(result->object);
+    bool called = slice_eq_cstr(type, "service") || slice_eq_cstr(type, "web-application");
+    if (result->before != NULL || !called || json_object_get(spec, "componentType") != NULL ||
+        schema_dns_label(name) != NULL) { /* which is said already */
+        return;
+    }
+    const char *rule = schema_dns_1035(name);
+    if (rule != NULL) {
+        cause_add(
+            &result->causes, CAUSE_INVALID, SLICE("metadata.name"),
+            "Invalid value: \"%.*s\": the Service of a component of type %.*s has its name: %s",
+            SLICE_ARG(slice_sub(name, 0, 300)), SLICE_ARG(type), rule);
+    }
+}
+
 static void check_component(const struct admit_request *request, struct admit_result *result)
 {
     (void)request;
     check_build(result);
     check_workload(result);
+    check_service_name(result);
 }
 
 static void check_definition(const struct admit_request *request, struct admit_result *result)

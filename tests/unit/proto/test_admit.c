@@ -434,6 +434,30 @@ static void a_workload_and_fields_instead_of_it_forbid_each_other(void **state)
     assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.image");
 }
 
+/* What is called is so by the name of its Service, which is the component's. */
+static void a_component_that_is_called_has_a_name_for_services(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const refused[] = {
+        "{'metadata':{'name':'1abc'},'spec':{'image':'a'}}",
+        "{'metadata':{'name':'2'},'spec':{'image':'a','type':'service'}}",
+        "{'metadata':{'name':'1abc'},'spec':{'image':'a','type':'web-application'}}"};
+    static const char *const taken[] = {
+        "{'metadata':{'name':'1abc'},'spec':{'image':'a','type':'worker'}}",
+        "{'metadata':{'name':'1abc'},'spec':{'type':'service','componentType':"
+        "{'group':'openchoreo.dev','kind':'ComponentType','name':'service'}}}"};
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        int rc = write_op(f, "component", ADMIT_CREATE, refused[i]);
+        assert_err(rc, &f->err, ERR_UNPROCESSABLE, "metadata.name");
+        assert_true(has_cause(&f->result.causes, "metadata.name", "start with an alphabetic"));
+        assert_int_equal(f->result.causes.count, 1);
+    }
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        assert_ok(write_op(f, "component", ADMIT_CREATE, taken[i]), &f->err);
+        f->stored = false;
+    }
+}
+
 /* Stored by a program that had fewer rules. */
 static void store_object(struct fixture *f, const char *text)
 {
@@ -459,6 +483,12 @@ static void a_workload_beside_fields_may_stay(void **state)
     assert_ok(write_op(f, "component", ADMIT_PATCH_MERGE, "{'spec':{'image':null}}"), &f->err);
     rc = write_op(f, "component", ADMIT_PATCH_MERGE, "{'spec':{'image':'a'}}");
     assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.image");
+    store_object(f, "{'apiVersion':'choreo.dev/v1','kind':'Component','metadata':{'name':'1abc',"
+                    "'namespace':'acme','uid':'u','generation':1},'spec':{'type':'service'}}");
+    struct admit_request request =
+        request_of(f, "component", ADMIT_PATCH_MERGE, tree(f, "{'spec':{'image':'b'}}"));
+    request.name = SLICE("1abc");
+    assert_ok(write_request(f, &request), &f->err);
 }
 
 static void limits(void **state)
@@ -595,6 +625,7 @@ int main(void)
         T(a_build_takes_values_alone),
         T(a_workload_and_fields_instead_of_it_forbid_each_other),
         T(a_workload_beside_fields_may_stay),
+        T(a_component_that_is_called_has_a_name_for_services),
         T(limits),
         T(applying_again_changes_nothing),
         T(very_many_finalizers_are_compared_in_time),
