@@ -42,6 +42,8 @@ void offline__note(struct offline *o, const json_t *object, size_t manifest);
  * field; the manifest, or NULL. */
 const struct manifest *offline__place(struct offline *o, const json_t *object, const char *field,
                                       struct finding *out);
+/* "a" of "a.b" and of "a[0].b". */
+struct slice offline__first_key(struct slice path);
 /* "did you mean cart?", for a name one edit away from it, of that kind; NULL: none. The arena's. */
 const char *offline__meant(struct offline *o, enum snapshot_kind kind, struct slice ns,
                            struct slice name);

@@ -83,11 +83,38 @@ static const struct manifest *manifest_above(struct offline *o, const json_t *ob
     return m;
 }
 
+struct slice offline__first_key(struct slice path)
+{
+    size_t dot = slice_find(path, SLICE("."));
+    size_t bracket = slice_find(path, SLICE("["));
+    return slice_sub(path, 0, dot < bracket ? dot : bracket);
+}
+
+/* A field as who wrote the manifest of a component wrote it: what it says beside its parameters is
+ * told as one of them. */
+static const char *as_written(struct offline *o, const json_t *manifest, const char *field)
+{
+    static const struct slice parameters = {"spec.parameters.", 16};
+    struct slice rest = slice_of(field);
+    if (!slice_starts_with(rest, parameters) ||
+        !slice_eq_cstr(object_kind(manifest), "Component")) {
+        return field;
+    }
+    rest = slice_sub(rest, parameters.len, SIZE_MAX);
+    struct slice key = offline__first_key(rest);
+    const json_t *spec = json_object_get(manifest, "spec");
+    const json_t *own = json_object_get(spec, "parameters");
+    bool beside = json_object_getn(own, key.data, key.len) == NULL &&
+                  json_object_getn(spec, key.data, key.len) != NULL;
+    return beside ? arena_printf(&o->arena, "spec.%.*s", SLICE_ARG(rest)) : field;
+}
+
 const struct manifest *offline__place(struct offline *o, const json_t *object, const char *field,
                                       struct finding *out)
 {
     const struct manifest *m = manifest_named(o, object_api_version(object), object_kind(object),
                                               object_ns(object), object_name(object));
+    field = m != NULL ? as_written(o, m->tree, field) : field;
     out->object = m != NULL ? m->tree : object;
     out->field = m != NULL ? field : NULL;
     if (m == NULL) {

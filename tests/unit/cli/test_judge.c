@@ -276,6 +276,20 @@ static void parameters(void **state)
           "environmentConfigs.foo: unknown field | in environment prod [RenderFailed]\n");
 }
 
+/* What a component says beside its parameters is one of them where it counts. */
+static void parameters_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    finds(f,
+          PLATFORM COMPONENT("web") "spec:\n  image: 'x:1'\n  endpoints: [{name: http, port: 80}]\n"
+                                    "  slo:\n    latency:\n      objective: 99\n"
+                                    "      thresholdMilliseconds: 300\n",
+          "25 error Component/web | spec.slo.latency.thresholdMilliseconds | "
+          "parameters.slo.latency.thresholdMilliseconds: must be one of "
+          "[5,10,25,50,100,250,500,1000,2500,5000,10000] | in environment development "
+          "[RenderFailed]\n");
+}
+
 #define TYPE(name, pod)                                                                            \
     "---\n"                                                                                        \
     "apiVersion: choreo.dev/v1\n"                                                                  \
@@ -625,6 +639,7 @@ int main(void)
         T(a_namespace_that_is_given_is_assumed),
         T(a_namespace_that_others_have_no_like_of_is_a_mistake),
         T(parameters),
+        T(parameters_of_their_own),
         T(expressions_of_types),
         T(a_type_beyond_its_tenant),
         T(traits_of_types),
