@@ -4,6 +4,7 @@
 #include "cli/offline_internal.h"
 
 #include "cli/manifest.h"
+#include "render/environment.h"
 
 static const json_t *get(struct offline *o, struct slice kind, struct slice ns, struct slice name)
 {
@@ -111,6 +112,59 @@ static const json_t *binding_of(struct offline *o, const struct deployment *d)
     return snapshot_get(&o->rehearsal.snapshot, kind, d->ns, d->binding);
 }
 
+static bool has(const json_t *object, struct slice key)
+{
+    return json_object_getn(object, key.data, key.len) != NULL;
+}
+
+/* Where the overrides of an environment or a template set the value at a path: of the component, or
+ * of all (whose replicas and resources alone are values); NULL: nowhere. */
+static const char *override_field(struct offline *o, const json_t *object, struct slice component,
+                                  struct slice path, bool of_all)
+{
+    const json_t *overrides = json_at(object, "spec", "overrides", NULL);
+    const json_t *one = of_all ? overrides : environment_component(overrides, component);
+    struct slice key = offline__first_key(path);
+    bool direct = slice_eq_cstr(key, "replicas") || slice_eq_cstr(key, "resources");
+    if (of_all) {
+        return direct && has(one, key)
+                   ? arena_printf(&o->arena, "spec.overrides.%.*s", SLICE_ARG(path))
+                   : NULL;
+    }
+    bool parameter = has(json_object_get(one, "parameters"), key);
+    return parameter || (direct && has(one, key))
+               ? arena_printf(&o->arena, "spec.overrides.components[%.*s].%s%.*s",
+                              SLICE_ARG(component), parameter ? "parameters." : "", SLICE_ARG(path))
+               : NULL;
+}
+
+/* Whoever of environment and template gave the value at a path, the environment first; NULL: none
+ * of them. */
+static const json_t *overrider_of(struct offline *o, const struct deployment *d, struct slice path,
+                                  const char **field)
+{
+    const struct snapshot *s = &o->rehearsal.snapshot;
+    const json_t *environment = snapshot_get(s, SNAPSHOT_ENVIRONMENT, d->ns, d->environment);
+    const json_t *template = snapshot_get(s, SNAPSHOT_ENVIRONMENT_TEMPLATE, SLICE(""),
+                                          spec_text(environment, "template"));
+    const json_t *levels[] = {environment, template};
+    for (size_t i = 0; i < 4; i++) {
+        const char *at = override_field(o, levels[i % 2], d->component, path, i >= 2);
+        if (at != NULL) {
+            *field = at;
+            return levels[i % 2];
+        }
+    }
+    return NULL;
+}
+
+/* Does the binding itself set the value at a path? */
+static bool binding_gives(const json_t *binding, struct slice path)
+{
+    return has(json_at(binding, "spec", "componentTypeEnvironmentConfigs", NULL),
+               offline__first_key(path));
+}
+
 /* The object that gave the value at a path like "traits[x].parameters.y" or "environmentConfigs.y",
  * and its field there; NULL: the path is no value's. */
 static const json_t *giver_of(struct offline *o, const struct deployment *d, const struct frozen *f,
@@ -144,7 +198,11 @@ static const json_t *giver_of(struct offline *o, const struct deployment *d, con
                                 d->resource.len > 0 ? "resourceTypeEnvironmentConfigs"
                                                     : "componentTypeEnvironmentConfigs",
                                 SLICE_ARG(rest));
-    return binding_of(o, d);
+    const json_t *binding = binding_of(o, d);
+    struct slice path_there = slice_sub(rest, 1, SIZE_MAX);
+    bool open = instance.len == 0 && d->resource.len == 0 && !binding_gives(binding, path_there);
+    const json_t *overrider = open ? overrider_of(o, d, path_there, field) : NULL;
+    return overrider != NULL ? overrider : binding;
 }
 
 /* The template that the path of a rendering's error leads to, and its field there; NULL: none. */

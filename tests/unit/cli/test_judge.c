@@ -276,6 +276,28 @@ static void parameters(void **state)
           "environmentConfigs.foo: unknown field | in environment prod [RenderFailed]\n");
 }
 
+/* What an environment, or its template, sets of a component is wrong there. */
+static void overrides(void **state)
+{
+    struct fixture *f = *state;
+    finds(
+        f,
+        PLATFORM WORKER
+        "---\napiVersion: choreo.dev/v1\nkind: EnvironmentTemplate\nmetadata: {name: safe}\nspec:\n"
+        "  overrides:\n    components:\n    - name: web\n      parameters:\n        nope: 1\n"
+        "---\napiVersion: choreo.dev/v1\nkind: Environment\nmetadata: {name: development}\n"
+        "spec: {dataPlane: main, template: safe}\n",
+        "31 error EnvironmentTemplate/safe | spec.overrides.components[web].parameters.nope | "
+        "environmentConfigs.nope: unknown field | in environment development [RenderFailed]\n");
+    finds(f,
+          PLATFORM WORKER
+          "---\napiVersion: choreo.dev/v1\nkind: Environment\nmetadata: {name: development}\n"
+          "spec:\n  dataPlane: main\n  overrides:\n    components:\n    - {name: api, parameters: "
+          "{odd: 1}}\n    - name: web\n      parameters:\n        odd: 1\n",
+          "33 error Environment/development | spec.overrides.components[web].parameters.odd | "
+          "environmentConfigs.odd: unknown field | in environment development [RenderFailed]\n");
+}
+
 /* What a component says beside its parameters is one of them where it counts. */
 static void parameters_of_their_own(void **state)
 {
@@ -639,6 +661,7 @@ int main(void)
         T(a_namespace_that_is_given_is_assumed),
         T(a_namespace_that_others_have_no_like_of_is_a_mistake),
         T(parameters),
+        T(overrides),
         T(parameters_of_their_own),
         T(expressions_of_types),
         T(a_type_beyond_its_tenant),
