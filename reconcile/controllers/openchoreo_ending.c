@@ -10,15 +10,27 @@
  * waits until what it would belong to is gone. */
 #include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/openchoreo.h"
+#include "reconcile/controllers/promotion.h"
 
-enum { ASK_AGAIN_MS = 1000 };
+enum {
+    ASK_AGAIN_MS = 1000,
+    MEMBERS_STAY_MS = 2000, /* so long a client that deletes a whole file finds all that it names */
+};
 
 /* ---- what goes with it ---- */
+
+static bool has_just_begun(const struct translation *t)
+{
+    uint64_t since_ms = promotion_time_ms(
+        &t->plan->arena, json_text(json_at(t->object, "metadata", "deletionTimestamp", NULL)));
+    return t->s->now_ms < since_ms + MEMBERS_STAY_MS;
+}
 
 static void take_along(struct translation *t, struct ending *e, enum snapshot_kind kind,
                        const struct snapshot_entry *const *found, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    bool stay = has_just_begun(t);
+    for (size_t i = 0; i < count && !stay; i++) {
         plan_delete(t->plan, found[i]);
     }
     ending_add(e, t->s, kind, found, count, &t->plan->arena);
@@ -99,7 +111,8 @@ void translation_finish(struct translation *t, enum snapshot_kind kind)
         take_members_along(t, &e, false);
     }
     if (!orphans && tree != NULL && owned_by(tree, t->entry->uid)) {
-        take_along(t, &e, kind, &ours, 1);
+        plan_delete(t->plan, ours);
+        ending_add(&e, t->s, kind, &ours, 1, &t->plan->arena);
     }
     if (!orphans && e.left == 0) {
         take_members_along(t, &e, true);

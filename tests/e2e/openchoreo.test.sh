@@ -337,4 +337,11 @@ check "and all of it" outputs "" rest
 cells() { cluster get namespaces -o name | grep "$cell"; }
 check "its cells" outputs "" cells
 check "nothing is done over and over" becomes still
+
+files=(-f "$samples/from-image/go-greeter-service/greeter-service.yaml" -f "$samples/getting-started/all.yaml")
+check "the files are applied again" k apply "${files[@]}"
+check "a component runs" outputs True ready components greeter-service
+check "and deleted as they are, though much of it goes with the project" k delete "${files[@]}"
+check "and all of it" outputs "" rest
+check "its cells" outputs "" cells
 finish
