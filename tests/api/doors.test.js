@@ -68,6 +68,39 @@ const SERVERS = ['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'd
                  'deletionGracePeriodSeconds', 'managedFields', 'selfLink', 'generateName'];
 const BINDING = {roleRef: {apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view'},
   subjects: [{kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: 'ada'}]};
+// A pod that a cluster takes: what is in one must fit together, which no sample of a schema does.
+const LABELS = {matchLabels: {a: 'b'}};
+const POD = {
+  containers: [{
+    name: 'text', image: 'nginx', imagePullPolicy: 'Always', command: ['a'], args: ['b'], workingDir: '/w',
+    ports: [{name: 'http', containerPort: 80, protocol: 'TCP'}],
+    env: [{name: 'A', value: 'b'}, {name: 'C', valueFrom: {secretKeyRef: {name: 's', key: 'k', optional: true}}}],
+    envFrom: [{configMapRef: {name: 'c'}, prefix: 'P_'}],
+    resources: {limits: {cpu: '1', memory: '64Mi'}, requests: {cpu: '100m'}},
+    volumeMounts: [{name: 'data', mountPath: '/data', readOnly: true}],
+    livenessProbe: {httpGet: {path: '/', port: 'http'}, periodSeconds: 5},
+    readinessProbe: {tcpSocket: {port: 80}}, startupProbe: {exec: {command: ['true']}},
+    lifecycle: {preStop: {exec: {command: ['true']}}},
+    securityContext: {runAsNonRoot: true, capabilities: {drop: ['ALL']}},
+  }],
+  initContainers: [{name: 'init', image: 'busybox'}],
+  volumes: [{name: 'data', emptyDir: {sizeLimit: '1Gi'}}, {name: 'files', configMap: {name: 'c', defaultMode: 420}}],
+  affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [
+    {weight: 1, podAffinityTerm: {topologyKey: 'kubernetes.io/hostname', labelSelector: LABELS}}]}},
+  topologySpreadConstraints: [
+    {maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'ScheduleAnyway', labelSelector: LABELS}],
+  tolerations: [{key: 'a', operator: 'Equal', value: 'b', effect: 'NoSchedule'}],
+  hostAliases: [{ip: '10.0.0.1', hostnames: ['a']}], imagePullSecrets: [{name: 'x'}],
+  securityContext: {fsGroup: 3, seccompProfile: {type: 'RuntimeDefault'}}, nodeSelector: {a: 'b'},
+  serviceAccountName: 'text', terminationGracePeriodSeconds: 3, dnsPolicy: 'ClusterFirst', priorityClassName: 'text',
+};
+const TEMPLATE = {metadata: {labels: {a: 'b'}}, spec: POD};
+const JOB = {backoffLimit: 3, parallelism: 2, completions: 2, ttlSecondsAfterFinished: 3,
+  template: {...TEMPLATE, spec: {...POD, restartPolicy: 'Never'}}};
+const CLAIM = {accessModes: ['ReadWriteOnce'], resources: {requests: {storage: '1Gi'}}, storageClassName: 'text',
+  volumeMode: 'Filesystem'};
+const spec = of => ({body: () => ({spec: structuredClone(of)})});
+
 // Names that are more than names, and values that fit each other.
 const NAMED = {
   customresourcedefinitions: {
@@ -76,6 +109,23 @@ const NAMED = {
       versions: [{name: 'v1', served: true, storage: true, schema: {openAPIV3Schema: {
         type: 'object', properties: {a: {type: 'string', default: 'b'}}}}}]}}),
   },
+  pods: spec({...POD, restartPolicy: 'Always'}),
+  deployments: spec({replicas: 3, minReadySeconds: 3, paused: true, progressDeadlineSeconds: 30, selector: LABELS,
+    strategy: {type: 'RollingUpdate', rollingUpdate: {maxSurge: 2, maxUnavailable: '50%'}}, template: TEMPLATE}),
+  statefulsets: spec({replicas: 3, serviceName: 'text', podManagementPolicy: 'Parallel', selector: LABELS,
+    template: TEMPLATE, volumeClaimTemplates: [{metadata: {name: 'more'}, spec: CLAIM}],
+    persistentVolumeClaimRetentionPolicy: {whenDeleted: 'Delete', whenScaled: 'Retain'}}),
+  daemonsets: spec({minReadySeconds: 3, selector: LABELS, template: TEMPLATE,
+    updateStrategy: {type: 'RollingUpdate', rollingUpdate: {maxUnavailable: 1}}}),
+  replicasets: spec({replicas: 3, selector: LABELS, template: TEMPLATE}),
+  jobs: spec(JOB),
+  cronjobs: spec({schedule: '0 3 * * *', timeZone: 'Etc/UTC', concurrencyPolicy: 'Forbid', suspend: true,
+    jobTemplate: {metadata: {labels: {a: 'b'}}, spec: JOB}}),
+  persistentvolumeclaims: spec(CLAIM),
+  services: spec({type: 'ClusterIP', selector: {a: 'b'}, sessionAffinity: 'None', ipFamilyPolicy: 'SingleStack',
+    internalTrafficPolicy: 'Cluster', publishNotReadyAddresses: true,
+    ports: [{name: 'http', port: 80, targetPort: 'http', protocol: 'TCP', appProtocol: 'http'}]}),
+  resourcequotas: spec({hard: {pods: '3', 'requests.cpu': '1'}, scopes: ['NotTerminating']}),
   clusterrolebindings: {body: () => BINDING},
   rolebindings: {body: () => BINDING},
   releaseapprovals: {body: () => ({spec: {component: 'web', release: 'web-1', environment: 'production'}})},
