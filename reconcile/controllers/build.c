@@ -70,32 +70,41 @@ static struct slice commit_of(const json_t *run)
     return json_text(json_at(run, "spec", "source", "git", "commit", NULL));
 }
 
-/* The last run but runs[i] of a commit, or run_count. */
-static size_t last_of(const struct work *w, struct slice commit, size_t i)
+/* Those that are put into order: a push is told of seconds too late, or minutes. Of more, which
+ * whoever may start runs can make, none is looked at with each of the others. */
+struct pushes {
+    const struct snapshot_entry **runs;
+    size_t count;
+};
+
+enum { PUSHES_MAX = 32 };
+
+/* The last run but runs[i] of a commit, or count. */
+static size_t last_of(const struct pushes *p, struct slice commit, size_t i)
 {
-    for (size_t k = w->run_count; k-- > 0;) {
-        if (k != i && slice_eq(commit_of(w->runs[k]->tree), commit)) {
+    for (size_t k = p->count; k-- > 0;) {
+        if (k != i && slice_eq(commit_of(p->runs[k]->tree), commit)) {
             return k;
         }
     }
-    return w->run_count;
+    return p->count;
 }
 
 /* Is runs[late] of a push that came before that of runs[first]? That one went on from its commit,
  * and it does not itself come, over others, from what was pushed since: then the branch has gone
  * back there. Where it comes from what has no run, it has gone back if it was forced. */
-static bool was_pushed_before(const struct work *w, size_t late, size_t first)
+static bool was_pushed_before(const struct pushes *p, size_t late, size_t first)
 {
     bool forced;
-    struct slice from = pushed_from(w->runs[first]->tree, &forced);
-    if (from.len == 0 || !slice_eq(from, commit_of(w->runs[late]->tree))) {
+    struct slice from = pushed_from(p->runs[first]->tree, &forced);
+    if (from.len == 0 || !slice_eq(from, commit_of(p->runs[late]->tree))) {
         return false;
     }
-    for (size_t i = late, steps = 0; steps <= w->run_count; steps++) {
-        from = pushed_from(w->runs[i]->tree, &forced);
-        i = from.len > 0 ? last_of(w, from, i) : first;
-        if (i <= first || i == w->run_count) {
-            return i < first || (i == w->run_count && !forced);
+    for (size_t i = late, steps = 0; steps <= p->count; steps++) {
+        from = pushed_from(p->runs[i]->tree, &forced);
+        i = from.len > 0 ? last_of(p, from, i) : first;
+        if (i <= first || i == p->count) {
+            return i < first || (i == p->count && !forced);
         }
     }
     return false;
@@ -103,18 +112,20 @@ static bool was_pushed_before(const struct work *w, size_t late, size_t first)
 
 /* Moves runs that were told of too late in front of what was pushed after them. Each move may show
  * the next; histories that contradict themselves end after so many. */
-static void order_pushes(struct work *w)
+static void order_pushes(const struct work *w)
 {
+    size_t older = w->run_count > PUSHES_MAX ? w->run_count - PUSHES_MAX : 0;
+    const struct pushes p = {w->runs + older, w->run_count - older};
     size_t moves = 0;
-    for (size_t late = 1; late < w->run_count; late++) {
+    for (size_t late = 1; late < p.count; late++) {
         size_t first = 0;
-        while (first < late && !was_pushed_before(w, late, first)) {
+        while (first < late && !was_pushed_before(&p, late, first)) {
             first++;
         }
-        if (first < late && moves++ < w->run_count) {
-            const struct snapshot_entry *moved = w->runs[late];
-            memmove(&w->runs[first + 1], &w->runs[first], (late - first) * sizeof(*w->runs));
-            w->runs[first] = moved;
+        if (first < late && moves++ < p.count) {
+            const struct snapshot_entry *moved = p.runs[late];
+            memmove(&p.runs[first + 1], &p.runs[first], (late - first) * sizeof(*p.runs));
+            p.runs[first] = moved;
             late = 0; /* from the start */
         }
     }

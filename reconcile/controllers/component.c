@@ -33,14 +33,13 @@ struct work {
     json_t *edit;
     struct plan *plan;
     struct membership membership;
-    struct slice built;   /* image that a run made; empty: the spec names one */
-    struct slice run;     /* that made it */
-    struct slice release; /* name of the release that the spec amounts to */
-    const json_t *made;   /* that release, if this plan makes it */
-    struct slice first;   /* environment */
-    struct slice
-        other_parameters; /* a resource that has others than the component says; or empty */
-    const char *reason;   /* of the step that failed; NULL: none */
+    struct slice built;            /* image that a run made; empty: the spec names one */
+    struct slice run;              /* that made it */
+    struct slice release;          /* name of the release that the spec amounts to */
+    const json_t *made;            /* that release, if this plan makes it */
+    struct slice first;            /* environment */
+    struct slice other_parameters; /* a resource that has others than it says; or empty */
+    const char *reason;            /* of the step that failed; NULL: none */
     const char *message;
 };
 
