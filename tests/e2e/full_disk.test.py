@@ -63,14 +63,6 @@ def log_of(cluster):
         return file.read()
 
 
-def wait_until(what, holds, limit_s=END_S):
-    end = time.monotonic() + limit_s
-    while not holds():
-        if time.monotonic() > end:
-            raise SystemExit(f"not within {limit_s} s: {what}")
-        time.sleep(0.1)
-
-
 def local_list(cluster, name):
     """What a node's own databases hold."""
     connection = cluster.connect(name)
@@ -102,14 +94,14 @@ def fill_the_disk(cluster, threads):
 
     lib.check_threads(threads)
     counts = [w.acknowledged for w in writers]
-    wait_until("every writer goes on without it",
-               lambda: all(w.acknowledged > n + 20 for w, n in zip(writers, counts)))
+    lib.wait_until("every writer goes on without it",
+                   lambda: all(w.acknowledged > n + 20 for w, n in zip(writers, counts)))
 
     os.unlink(os.path.join(mounted, "filler"))
     subprocess.run([os.path.join(lib.BIN, "choreod"), "dev", "restart", VICTIM, "--dir",
                     cluster.directory], check=True, stdout=subprocess.DEVNULL)
     cluster.read()
-    wait_until(f"{VICTIM} is ready again", lambda: cluster.ready(VICTIM))
+    lib.wait_until(f"{VICTIM} is ready again", lambda: cluster.ready(VICTIM))
     for w in writers:
         w.stopping = True
     for w in writers:
@@ -119,7 +111,7 @@ def fill_the_disk(cluster, threads):
         lists = [local_list(cluster, name) for name in cluster.nodes]
         return lists[0] and all(there == lists[0] for there in lists)
 
-    wait_until("every node holds the same", same)
+    lib.wait_until("every node holds the same", same)
     return 20
 
 

@@ -189,12 +189,14 @@ class Writer(threading.Thread):
 
 class Informer(threading.Thread):
     """Lists once, then watches all namespaces, first at the node `at`, and resumes where it was on
-    whatever node answers."""
+    whatever node answers. A node that says nothing for QUIET_S is given up."""
+
+    QUIET_S = 3
 
     def __init__(self, cluster, at=None):
         super().__init__(daemon=True)
         self.cluster = cluster
-        self.at = at
+        self.at = at or random.choice(list(cluster.nodes))  # the node that is asked
         self.events = []  # (version, type, ns/name, value)
         self.resumed = 0
         self.stopping = False
@@ -207,17 +209,17 @@ class Informer(threading.Thread):
     def run(self):
         while not self.stopping:
             try:
-                at, self.at = self.at, None
-                self.watch(at or random.choice(list(self.cluster.nodes)))
+                self.watch(self.at)
             except (OSError, http.client.HTTPException, ValueError):
                 time.sleep(0.02)
             except BaseException as error:  # pylint: disable=broad-except
                 self.error = error
                 return
+            self.at = random.choice(list(self.cluster.nodes))
             self.resumed += 1
 
     def watch(self, node):
-        connection = self.cluster.connect(node, 3)
+        connection = self.cluster.connect(node, self.QUIET_S)
         connection.request(
             "GET", "/api/v1/configmaps?watch=1&allowWatchBookmarks=true"
             f"&timeoutSeconds=600&resourceVersion={self.version}",
@@ -250,6 +252,14 @@ class Informer(threading.Thread):
             key = thing["metadata"]["namespace"] + "/" + thing["metadata"]["name"]
             self.events.append((version, event["type"], key, thing["data"]["value"]))
         self.version = max(self.version, version)
+
+
+def wait_until(what, holds, limit_s=60):
+    end = time.monotonic() + limit_s
+    while not holds():
+        if time.monotonic() > end:
+            raise SystemExit(f"not within {limit_s} s: {what}")
+        time.sleep(0.05)
 
 
 def check_threads(threads):
