@@ -275,7 +275,7 @@ static void choose(struct work *w)
     w->out->run = arena_copy(&w->plan->arena, json_text_at(build, "run"));
 }
 
-/* ---- making the first ---- */
+/* ---- making one ---- */
 
 /* It has autoBuild, and a source that is no tag and no commit. */
 static bool follows(const struct work *w)
@@ -299,6 +299,25 @@ static const char *forbidden(const struct snapshot *s, struct plan *plan, const 
     return why;
 }
 
+/* Runs expire and are deleted: what was made once is not made again. */
+static bool was_made(const json_t *component, struct slice run)
+{
+    const json_t *status = json_object_get(component, "status");
+    return slice_eq(json_text_at(status, "startedRun"), run) ||
+           slice_eq(json_text(json_at(status, "build", "run", NULL)), run);
+}
+
+/* So that it is known when the run is gone. */
+static void note_started(struct work *w)
+{
+    for (size_t i = w->run_count; i-- > 0;) {
+        if (slice_eq_cstr(spec_text(w->runs[i]->tree, "triggeredBy"), BUILD_BY_ITSELF)) {
+            status_set(w->edit, "startedRun", json_str(w->runs[i]->name));
+            return;
+        }
+    }
+}
+
 struct slice build_make_run(const struct snapshot *s, struct plan *plan,
                             const struct workflow_run_request *request)
 {
@@ -310,7 +329,7 @@ struct slice build_make_run(const struct snapshot *s, struct plan *plan,
     struct slice ns = object_ns(run);
     struct slice name = arena_copy(&plan->arena, object_name(run));
     bool theirs = workflow_run_is_openchoreo(run);
-    if (snapshot_find(s, SNAPSHOT_RUN, ns, name) != NULL ||
+    if (was_made(request->component, name) || snapshot_find(s, SNAPSHOT_RUN, ns, name) != NULL ||
         (theirs && snapshot_find(s, SNAPSHOT_OC_WORKFLOW_RUN, ns, name) != NULL)) {
         json_decref(run);
         return (struct slice){0};
@@ -326,7 +345,7 @@ static bool make_run(struct work *w)
                                                  .project_name = w->project_name,
                                                  .commit =
                                                      follows(w) ? followed_commit(w) : SLICE(""),
-                                                 .triggered_by = SLICE("component")};
+                                                 .triggered_by = SLICE(BUILD_BY_ITSELF)};
     struct slice name = build_make_run(w->s, w->plan, &request);
     if (name.len == 0) {
         return false;
@@ -411,9 +430,13 @@ static void report_none(struct work *w)
                           SLICE_ARG(repository), SLICE_ARG(error)));
         return;
     }
+    struct slice started = json_text(json_at(w->component, "status", "startedRun", NULL));
     tell(w, "WaitingForBuild",
-         arena_printf(arena, "nothing has built it yet: choreo build %.*s",
-                      SLICE_ARG(w->entry->name)));
+         started.len > 0
+             ? arena_printf(arena, "run \"%.*s\" made no image, and is gone: choreo build %.*s",
+                            SLICE_ARG(started), SLICE_ARG(w->entry->name))
+             : arena_printf(arena, "nothing has built it yet: choreo build %.*s",
+                            SLICE_ARG(w->entry->name)));
 }
 
 static void report(struct work *w)
@@ -506,6 +529,7 @@ bool build_plan(const struct snapshot *s, const struct snapshot_entry *component
     }
     w.git = json_object_get(source, "git");
     find_runs(&w);
+    note_started(&w);
     choose(&w);
     delete_old(&w);
     report(&w);

@@ -7,6 +7,8 @@
 #include "proto/workflow_run.h"
 #include "reconcile/controllers/common.h"
 
+#define BUILD_BY_ITSELF "component" /* a run's spec.triggeredBy: nobody asked for it */
+
 enum { BUILD_RUNS_KEPT = 10 }; /* of a component, beside those of what runs */
 
 struct build {
@@ -26,7 +28,7 @@ bool build_plan(const struct snapshot *s, const struct snapshot_entry *component
  * the run? So it is where OpenChoreo's workflows build. */
 bool build_is_for_workload(const json_t *component);
 /* Makes the run, whichever kind it is of; its name, the plan's. Empty: there is one of that name,
- * or nothing to build, or the component's type allows that workflow none. */
+ * or was one lately, or nothing to build, or the component's type allows that workflow none. */
 struct slice build_make_run(const struct snapshot *s, struct plan *plan,
                             const struct workflow_run_request *request);
 /* The component names an image itself: what its source says is recorded, and not built. */

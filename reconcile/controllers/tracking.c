@@ -57,7 +57,7 @@ static void build_newest(const struct tracking *t, const json_t *git)
                             ? object_name(t->project)
                             : json_text(json_at(t->component, "status", "project", NULL)),
         .commit = json_text_at(found, "commit"),
-        .triggered_by = SLICE("component")};
+        .triggered_by = SLICE(BUILD_BY_ITSELF)};
     if (request.commit.len == 0 || is_built(t, request.commit)) {
         return;
     }
