@@ -8,6 +8,7 @@
  * not taken, and what is too long or too much is cut. */
 #include "reconcile/controllers/workflow_outcome.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -122,14 +123,13 @@ static void set_text(json_t *row, const char *key, struct slice text)
     }
 }
 
-static void set_time(json_t *row, const char *key, struct slice text)
+static struct slice time_in(struct slice text)
 {
     uint64_t ignored_ms;
     char copy[40];
-    if (text.len < sizeof(copy)) {
-        snprintf(copy, sizeof(copy), "%.*s", SLICE_ARG(text));
-        set_text(row, key, clock_parse_rfc3339(copy, &ignored_ms) == 0 ? text : SLICE(""));
-    }
+    snprintf(copy, sizeof(copy), "%.*s", SLICE_ARG(slice_sub(text, 0, sizeof(copy) - 1)));
+    bool is = text.len < sizeof(copy) && clock_parse_rfc3339(copy, &ignored_ms) == 0;
+    return is ? text : (struct slice){0};
 }
 
 /* The end of a text, at most max bytes, and no half of a character. */
@@ -159,8 +159,8 @@ static json_t *task_new(struct slice name, struct slice phase, struct slice star
     name = shown(name, NAME_SHOWN);
     json_t *row = json_pack("{s:o, s:o}", "name", json_str(name.len > 0 ? name : SLICE("step")),
                             "phase", json_str(shown(phase, PHASE_SHOWN)));
-    set_time(row, "startedAt", started);
-    set_time(row, "completedAt", ended);
+    set_text(row, "startedAt", time_in(started));
+    set_text(row, "completedAt", time_in(ended));
     set_text(row, "message", shown(slice_trim(message), MESSAGE_SHOWN));
     return row;
 }
@@ -361,7 +361,8 @@ static void job_outcome(const json_t *job, const json_t *pod, uint64_t now_ms, j
 
 /* ---- Argo ---- */
 
-static void hear_outputs(const json_t *holder, json_t *outcome)
+/* What is called "digest" is the image's; where nothing is, what ends so. */
+static void hear_outputs(const json_t *holder, bool exact, json_t *outcome)
 {
     size_t i;
     json_t *parameter;
@@ -369,7 +370,7 @@ static void hear_outputs(const json_t *holder, json_t *outcome)
     {
         struct slice name = json_text_at(parameter, "name");
         struct slice value = slice_trim(json_text_at(parameter, "value"));
-        if (slice_ends_with(name, SLICE("digest"))) {
+        if (exact ? slice_eq_cstr(name, "digest") : slice_ends_with(name, SLICE("digest"))) {
             set_once(outcome, "digest", digest_in(value));
         } else if (slice_eq_cstr(name, "image")) {
             set_once(outcome, "image", image_in(value));
@@ -381,36 +382,61 @@ static void hear_outputs(const json_t *holder, json_t *outcome)
     }
 }
 
-static int task_order(const json_t *a, const json_t *b)
+static int node_order(const void *a, const void *b)
 {
-    int c = slice_cmp(json_text_at(a, "startedAt"), json_text_at(b, "startedAt"));
-    return c != 0 ? c : slice_cmp(json_text_at(a, "name"), json_text_at(b, "name"));
+    const json_t *x = *(const json_t *const *)a;
+    const json_t *y = *(const json_t *const *)b;
+    int c = slice_cmp(time_in(json_text_at(x, "startedAt")), time_in(json_text_at(y, "startedAt")));
+    return c != 0 ? c : slice_cmp(json_text_at(x, "name"), json_text_at(y, "name"));
+}
+
+/* status.nodes, what started first is first. The caller frees it. */
+static const json_t **nodes_of(const json_t *status, size_t *count)
+{
+    json_t *nodes = json_object_get(status, "nodes");
+    const json_t **sorted = mem_alloc((json_object_size(nodes) + 1) * sizeof(json_t *));
+    const char *id;
+    json_t *node;
+    *count = 0;
+    json_object_foreach(nodes, id, node)
+    {
+        sorted[(*count)++] = node;
+    }
+    qsort(sorted, *count, sizeof(json_t *), node_order);
+    return sorted;
+}
+
+/* What the workflow puts out, then what its last steps do: the image is pushed after all that it is
+ * made of, and Argo repeats a step's outputs in what holds the step. */
+static void hear_nodes(const json_t *status, const json_t **nodes, size_t count, json_t *outcome)
+{
+    for (int exact = 1; exact >= 0; exact--) {
+        hear_outputs(status, exact != 0, outcome);
+        for (size_t i = count; i-- > 0;) {
+            hear_outputs(nodes[i], exact != 0, outcome);
+        }
+    }
 }
 
 static void argo_outcome(const json_t *status, json_t *outcome)
 {
     struct slice phase = json_text_at(status, "phase");
     json_t *tasks = json_array();
-    const char *id;
-    json_t *node;
-    hear_outputs(status, outcome);
-    json_object_foreach(json_object_get(status, "nodes"), id, node)
-    {
-        struct slice name = json_text_at(node, "displayName");
-        hear_outputs(node, outcome);
+    size_t count;
+    const json_t **nodes = nodes_of(status, &count);
+    hear_nodes(status, nodes, count, outcome);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *node = nodes[i];
+        struct slice shown_as = json_text_at(node, "displayName");
         if (slice_eq_cstr(json_text_at(node, "type"), "Pod") &&
             json_array_size(tasks) < TASKS_MAX) {
-            json_t *task =
-                task_new(name.len > 0 ? name : slice_of(id), json_text_at(node, "phase"),
-                         json_text_at(node, "startedAt"), json_text_at(node, "finishedAt"),
-                         json_text_at(node, "message"));
-            size_t at = json_array_size(tasks);
-            while (at > 0 && task_order(json_array_get(tasks, at - 1), task) > 0) {
-                at--;
-            }
-            json_array_insert_new(tasks, at, task);
+            json_array_append_new(
+                tasks, task_new(shown_as.len > 0 ? shown_as : json_text_at(node, "id"),
+                                json_text_at(node, "phase"), json_text_at(node, "startedAt"),
+                                json_text_at(node, "finishedAt"), json_text_at(node, "message")));
         }
     }
+    free(nodes);
     set_tasks(outcome, tasks);
     bool failed = slice_eq_cstr(phase, "Failed") || slice_eq_cstr(phase, "Error");
     set_phase(outcome, failed                              ? "Failed"

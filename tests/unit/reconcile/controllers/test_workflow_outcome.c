@@ -101,6 +101,37 @@ static void test_steps_can_be_told_apart(void **state)
     json_decref(r);
 }
 
+/* An Argo node that put out one parameter, its value a digest of that character. */
+static json_t *put_out(const char *started, const char *parameter, char digit)
+{
+    char digest[72] = "sha256:";
+    memset(digest + 7, digit, 64);
+    return json_pack("{s:s, s:s, s:{s:[{s:s, s:s}]}}", "type", "Pod", "startedAt", started,
+                     "outputs", "parameters", "name", parameter, "value", digest);
+}
+
+/* Nodes come in the order of their ids, which are hashes. */
+static void test_the_digest_is_the_images(void **state)
+{
+    static const char *const ids[][2] = {{"a", "b"}, {"b", "a"}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        json_t *nodes = json_object();
+        json_object_set_new(nodes, ids[i][0],
+                            put_out("2026-01-01T00:00:09Z", "base-image-digest", '1'));
+        json_object_set_new(nodes, ids[i][1], put_out("2026-01-01T00:00:01Z", "digest", '2'));
+        json_t *r = outcome(argo(json_pack("{s:s, s:O}", "phase", "Succeeded", "nodes", nodes)));
+        assert_true(slice_starts_with(json_text_at(r, "digest"), SLICE("sha256:2222")));
+        json_decref(r);
+        /* where none is called so, the last step's */
+        json_object_set_new(nodes, ids[i][1],
+                            put_out("2026-01-01T00:00:01Z", "builder-digest", '3'));
+        r = outcome(argo(json_pack("{s:s, s:o}", "phase", "Succeeded", "nodes", nodes)));
+        assert_true(slice_starts_with(json_text_at(r, "digest"), SLICE("sha256:1111")));
+        json_decref(r);
+    }
+}
+
 static void test_a_workload_is_put_out(void **state)
 {
     (void)state;
@@ -149,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_texts_are_cut),
         cmocka_unit_test(test_so_many_steps),
         cmocka_unit_test(test_steps_can_be_told_apart),
+        cmocka_unit_test(test_the_digest_is_the_images),
         cmocka_unit_test(test_a_workload_is_put_out),
         cmocka_unit_test(test_what_was_made_has_a_form),
     };
