@@ -39,6 +39,21 @@ static struct slice manager_of(const struct admit_request *request)
     return name.len > 0 ? name : SLICE("unknown");
 }
 
+/* Did a controller make it: its owner's, an organization's, or that of what the program ships? */
+static bool is_made(const struct kind *k, const json_t *object)
+{
+    size_t i;
+    json_t *owner;
+    bool contract = k->message.len > 0 && !k->strategic;
+    bool made = json_at(object, "status", "builtIn", NULL) != NULL ||
+                slice_eq_cstr(object_annotation(object, OBJECT_DEFAULT), "true");
+    json_array_foreach(json_at(object, "metadata", "ownerReferences", NULL), i, owner)
+    {
+        made = made || json_is_true(json_object_get(owner, "controller"));
+    }
+    return contract && made;
+}
+
 struct apply_context admit__context(const struct admit_request *request, char now[21])
 {
     static const struct slice subs[] = {{"", 0}, {"status", 6}, {"scale", 5}, {"finalize", 8}};
@@ -154,6 +169,7 @@ int admit__apply(const struct admit_request *request, struct admit_result *resul
     if (rc == 0) {
         char now[21];
         struct apply_context ctx = admit__context(request, now);
+        ctx.unowned = is_made(request->kind, result->before);
         if (request->sub != ADMIT_SCALE) {
             narrow_intent(request, &intent);
         }

@@ -223,7 +223,7 @@ static void compare(const json_t *before, const json_t *after, const struct sche
 static void adopt_untracked(struct managers *m, const json_t *live, const json_t *bare,
                             const struct apply_context *ctx)
 {
-    if (live == NULL || m->count > 0) {
+    if (live == NULL || m->count > 0 || ctx->unowned) {
         return;
     }
     struct fieldset_change change;

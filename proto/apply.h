@@ -19,6 +19,7 @@ struct apply_context {
     struct slice subresource; /* "" or "status", "scale" */
     struct slice now;         /* RFC 3339 */
     bool force;
+    bool unowned; /* what has no manager is nobody's, and gives way: controllers write it */
 };
 
 /* live (NULL: absent) with the manager's intent applied: a new tree, managedFields kept in it.
@@ -28,8 +29,8 @@ int apply_merge(const struct apply_context *ctx, const json_t *live, const json_
 /* After an update or patch: records what changed from before (NULL: created) to after as the
  * manager's (or nobody's), takes it from others. after's managedFields are replaced; the client's
  * own edit of them ([{}] clears, another list replaces) is honoured first. Of an object that nobody
- * owns anything of nothing is recorded: its first apply gives all of it to the manager
- * "before-first-apply". */
+ * owns anything of nothing is recorded: unless it is unowned, its first apply gives all of it to
+ * the manager "before-first-apply". */
 void apply_track_update(const struct apply_context *ctx, const json_t *before, json_t *after);
 
 #endif

@@ -12,9 +12,6 @@
 /* Held by whatever must clean up before it goes. */
 #define FINALIZER "choreo.dev/cleanup"
 
-/* On what an organization starts with. */
-#define DEFAULT_ANNOTATION "choreo.dev/default"
-
 #define READY "Ready"
 #define PROGRESSING "Progressing"
 /* Of a ReleaseBinding: whether what its release depends on can be said. */

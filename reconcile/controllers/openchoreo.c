@@ -126,7 +126,7 @@ static void create(struct translation *t, enum snapshot_kind kind, const json_t 
 /* Made by nobody but the organization, and never changed. */
 static bool is_default(const json_t *counterpart)
 {
-    return slice_eq_cstr(object_annotation(counterpart, DEFAULT_ANNOTATION), "true") &&
+    return slice_eq_cstr(object_annotation(counterpart, OBJECT_DEFAULT), "true") &&
            object_generation(counterpart) == 1 && !has_owner(counterpart);
 }
 
@@ -175,7 +175,7 @@ const json_t *translation_counterpart(struct translation *t, enum snapshot_kind 
     if (!ours) {
         json_t *edit = plan_edit(t->plan, t->s, there);
         object_add_owner(edit, t->object, true);
-        (void)json_object_del(json_at(edit, "metadata", "annotations", NULL), DEFAULT_ANNOTATION);
+        (void)json_object_del(json_at(edit, "metadata", "annotations", NULL), OBJECT_DEFAULT);
     }
     translation_merge(t, there, spec);
     return is;

@@ -48,7 +48,7 @@ static const struct snapshot_entry *first_plane(const struct snapshot *s, const 
 /* A default may be taken over by whoever declares that object (openchoreo.h). */
 static void create_default(struct plan *plan, enum snapshot_kind kind, json_t *object)
 {
-    object_set_annotation(object, DEFAULT_ANNOTATION, SLICE("true"));
+    object_set_annotation(object, OBJECT_DEFAULT, SLICE("true"));
     plan_create(plan, kind, object);
 }
 

@@ -222,6 +222,32 @@ static void the_control_plane_owns_nothing(void **state)
     assert_string_equal(stored_at(f, ".metadata.finalizers"), "['q/z']");
 }
 
+static void what_the_control_plane_makes_gives_way(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const made[] = {
+        "{'metadata':{'name':'x','annotations':{'choreo.dev/default':'true'}},"
+        "'spec':{'image':'i','replicas':2}}",
+        "{'metadata':{'name':'x','ownerReferences':[{'apiVersion':'choreo.dev/v1',"
+        "'kind':'Project','name':'p','uid':'u','controller':true}]},"
+        "'spec':{'image':'i','replicas':2}}"};
+    for (size_t i = 0; i < 2; i++) {
+        f->stored = false;
+        struct admit_request request = request_of(f, "component", ADMIT_CREATE, tree(f, made[i]));
+        request.system = true;
+        assert_ok(write_request(f, &request), &f->err);
+        assert_ok(apply_as(f, "a", false, "{'metadata':{'name':'x'},'spec':{'replicas':3}}"),
+                  &f->err);
+        assert_string_equal(stored_at(f, ".spec.image"), "'i'");
+        assert_string_equal(stored_at(f, ".spec.replicas"), "3");
+        assert_string_equal(owned(f, "before-first-apply"), "absent");
+        assert_string_equal(owned(f, "a"), "{'f:spec':{'f:replicas':{}}}");
+        /* from then on somebody owns that */
+        assert_err(apply_as(f, "b", false, "{'metadata':{'name':'x'},'spec':{'replicas':4}}"),
+                   &f->err, ERR_CONFLICT, "conflict with \"a\"");
+    }
+}
+
 static void a_status_that_somebody_owns_is_taken_from_him(void **state)
 {
     struct fixture *f = *state;
@@ -552,6 +578,7 @@ int main(void)
         T(updates_own_the_maps_that_they_bring_along),
         T(what_was_cleared_is_tracked_from_its_next_apply_on),
         T(the_control_plane_owns_nothing),
+        T(what_the_control_plane_makes_gives_way),
         T(a_status_that_somebody_owns_is_taken_from_him),
         T(what_nobody_owns_in_metadata_stays),
         T(a_manager_has_one_entry),
