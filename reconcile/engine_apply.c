@@ -1,7 +1,7 @@
 /* engine_apply.c: what was done for a RenderedRelease, and doing it.
  *
  * A run applies the manifests in order, then deletes what is not wanted any more; or deletes an
- * inventory backwards. It stops at the first failure, which is remembered with the time before
+ * inventory backwards, and then a resource's claims. It stops at the first failure, which is remembered with the time before
  * which it is not tried again. Whatever was put on the cluster is in the inventory from then on,
  * also when the run failed half-way, so that nothing is forgotten.
  *
@@ -28,6 +28,7 @@ struct run {
     struct engine_cluster *cluster;
     json_t *manifests; /* NULL: a removal */
     json_t *prune;
+    json_t *claims_of; /* NULL: nothing's */
     json_t *applied; /* inventory rows */
     size_t next;
     char hash[65];
@@ -322,6 +323,7 @@ static void finish(struct run *r, int rc, const struct err *err)
     shard_enqueue(s, SNAPSHOT_RENDERED, w->ns, w->name);
     json_decref(r->manifests);
     json_decref(r->prune);
+    json_decref(r->claims_of);
     json_decref(r->applied);
     free(r->release);
     free(r);
@@ -365,7 +367,8 @@ static void proceed(struct run *r)
 {
     size_t manifests = json_array_size(r->manifests);
     size_t prune = json_array_size(r->prune);
-    if (r->next == manifests + prune) {
+    size_t claims = r->claims_of != NULL ? 1 : 0;
+    if (r->next == manifests + prune + claims) {
         finish(r, 0, NULL);
         return;
     }
@@ -376,6 +379,9 @@ static void proceed(struct run *r)
         r->op.revision = r->hash;
         r->op.look_first = r->work->conflict_at_ms != 0;
         cluster_watch_one(r->cluster, r->op.manifest);
+    } else if (r->next == manifests + prune) {
+        r->op.verb = DRIVER_DELETE_CLAIMS;
+        r->op.resource = r->claims_of;
     } else {
         r->op.verb = DRIVER_DELETE;
         r->op.resource = json_array_get(r->prune, prune - 1 - (r->next - manifests));
@@ -400,6 +406,7 @@ void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct
     }
     r->manifests = json_incref(desired->manifests);
     r->prune = json_incref(desired->prune);
+    r->claims_of = json_incref(desired->claims_of);
     r->applied = json_array();
     r->release = mem_strdup(r->work->key);
     memcpy(r->hash, desired->hash, sizeof(r->hash));

@@ -43,6 +43,7 @@ void plan_free(struct plan *plan)
     free(plan->events);
     json_decref(plan->desired.manifests);
     json_decref(plan->desired.prune);
+    json_decref(plan->desired.claims_of);
     arena_free(&plan->arena);
     *plan = (struct plan){0};
 }
@@ -239,6 +240,9 @@ static void desired_tree(const struct plan_desired *d, json_t *tree)
     }
     if (json_array_size(d->prune) > 0) {
         json_object_set(o, "prune", d->prune);
+    }
+    if (d->claims_of != NULL) {
+        json_object_set(o, "claimsOf", d->claims_of);
     }
     json_object_set_new(tree, d->action == PLAN_APPLY ? "apply" : "remove", o);
 }

@@ -35,6 +35,7 @@ struct plan_desired {
     struct slice cluster;
     json_t *manifests; /* PLAN_APPLY: all of them, in order of application */
     json_t *prune;     /* resources ({group, version, kind, namespace, name, uid}) to delete */
+    json_t *claims_of; /* PLAN_REMOVE: {namespace, name} of a resource whose volumes go; or NULL */
     char hash[65];     /* of the manifests */
     bool all;          /* apply even those whose state on the cluster is known to be right */
 };

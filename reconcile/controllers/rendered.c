@@ -147,6 +147,18 @@ static void tell_removal(struct work *w)
                                     SLICE_ARG(json_text_at(first, "name")))));
 }
 
+/* A resource that was on a cluster: what its volumes hold goes with it, and with its passwords. */
+static json_t *claims_of(const struct work *w)
+{
+    const json_t *first = json_array_get(w->inventory, 0);
+    if (!rendered_is_resource(w->rendered) || first == NULL) {
+        return NULL;
+    }
+    return json_pack("{s:s, s:o, s:o}", "kind", "Resource", "namespace",
+                     json_str(json_text_at(first, "namespace")), "name",
+                     json_str(owner_text(w->rendered, "resourceName")));
+}
+
 static void plan_end(struct work *w)
 {
     if (!object_has_finalizer(w->rendered, FINALIZER)) {
@@ -190,6 +202,7 @@ static void plan_end(struct work *w)
         w->plan->desired =
             (struct plan_desired){.action = PLAN_REMOVE, .plane = w->plane, .cluster = w->cluster};
         w->plan->desired.prune = json_deep_copy(w->inventory);
+        w->plan->desired.claims_of = claims_of(w);
     } else if (w->s->now_ms < w->world.retry_at_ms) {
         plan_requeue(w->plan, w->world.retry_at_ms - w->s->now_ms);
     }

@@ -109,7 +109,7 @@ struct driver_config {
     void (*on_synced)(void *user, struct slice api_version, struct slice kind);
 };
 
-enum driver_verb { DRIVER_APPLY, DRIVER_DELETE, DRIVER_PROBE };
+enum driver_verb { DRIVER_APPLY, DRIVER_DELETE, DRIVER_DELETE_CLAIMS, DRIVER_PROBE };
 
 /* Errors to done: ERR_UNAVAILABLE (cannot connect, 429, 5xx), ERR_TIMEOUT, ERR_UNAUTHENTICATED,
  * ERR_FORBIDDEN, ERR_CONFLICT (someone else changed it meanwhile), ERR_EXISTS (it is another
@@ -120,11 +120,13 @@ enum driver_verb { DRIVER_APPLY, DRIVER_DELETE, DRIVER_PROBE };
 struct driver_op {
     enum driver_verb verb;
     const json_t *manifest; /* APPLY: borrowed until done */
-    const char *release;    /* APPLY, DELETE: "ns/name" */
+    const char *release;    /* APPLY, DELETE, DELETE_CLAIMS: "ns/name" */
     const char *revision;   /* APPLY */
     bool look_first;        /* APPLY: after a conflict: what is remembered may be stale */
     const json_t *resource; /* DELETE: {group, version, kind, namespace, name, uid}; borrowed.
-                               Done with 0 once the object is gone, not only marked. */
+                               Done with 0 once the object is gone, not only marked.
+                               DELETE_CLAIMS: {namespace, name} of a resource (the value of
+                               DRIVER_LABEL_RESOURCE), whose volumes' claims are deleted. */
     bool orphans;           /* DELETE: by that uid alone, and what it owns stays */
     void *user;
     void (*done)(struct driver_op *op, int rc, const struct err *err);

@@ -239,10 +239,12 @@ check('a resource goes with the last component that names it', async () => {
   }
   await cluster.choreo('delete', 'component', 'first', '--wait');
   assert.ok(await on('development', 'statefulsets', 'shop-scratch'));
+  assert.equal((await claims('shop-scratch')).length, 1);
   assert.equal((await get('resource', 'shop-scratch')).metadata.deletionTimestamp, undefined);
   await cluster.choreo('delete', 'component', 'second', '--wait');
   await until('the resource to be gone', () => absent('resource', 'shop-scratch'), 20000);
   assert.equal(await on('development', 'statefulsets', 'shop-scratch'), undefined);
+  assert.deepEqual(await claims('shop-scratch'), []); // nothing that the next of that name would be given
   assert.ok(await absent('secret', 'shop-scratch.development.credentials'));
 });
 

@@ -90,6 +90,8 @@ static void start(struct driver_cluster *c, struct driver_op *op)
         apply_start(c, op);
     } else if (op->verb == DRIVER_DELETE) {
         remove_start(c, op);
+    } else if (op->verb == DRIVER_DELETE_CLAIMS) {
+        claims_start(c, op);
     } else {
         probe_start(c, op);
     }

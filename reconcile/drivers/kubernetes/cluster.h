@@ -1,6 +1,6 @@
 /* cluster.h: a driver_cluster from inside: shared by the files of this folder, and by no others.
  *
- *   operations (apply.c, remove.c, probe in cluster.c) and watches (watch.c)
+ *   operations (apply.c, remove.c, claims.c, probe in cluster.c) and watches (watch.c)
  *     -> requests (request.c): authenticated, rate limited, answered as JSON
  *       -> base/fetch
  *
@@ -142,11 +142,12 @@ void pod_looks_free(struct driver_cluster *c);
 
 void cluster_check_closed(struct driver_cluster *c);
 
-/* ---- apply.c, remove.c, watch.c ---- */
+/* ---- apply.c, remove.c, claims.c, watch.c ---- */
 
 void apply_start(struct driver_cluster *c, struct driver_op *op);
 void remove_start(struct driver_cluster *c, struct driver_op *op);
 void removes_drop(struct driver_cluster *c);
+void claims_start(struct driver_cluster *c, struct driver_op *op);
 void watch_kind(struct driver_cluster *c, struct slice api_version, struct slice kind);
 /* Has the kind been listed whole, so that what was not seen is not there? */
 bool watch_synced(struct driver_cluster *c, struct slice api_version, struct slice kind);
