@@ -1,9 +1,9 @@
 /* engine_apply.c: what was done for a RenderedRelease, and doing it.
  *
  * A run applies the manifests in order, then deletes what is not wanted any more; or deletes an
- * inventory backwards, and then a resource's claims. It stops at the first failure, which is remembered with the time before
- * which it is not tried again. Whatever was put on the cluster is in the inventory from then on,
- * also when the run failed half-way, so that nothing is forgotten.
+ * inventory backwards, and then a resource's claims. It stops at the first failure, which is
+ * remembered with the time before which it is not tried again. Whatever was put on the cluster is
+ * in the inventory from then on, also when the run failed half-way, so that nothing is forgotten.
  *
  * A conflict (somebody changed the object between our look and our write) is not told to anybody:
  * it is tried again after a majority has confirmed this leader anew. */
@@ -29,7 +29,7 @@ struct run {
     json_t *manifests; /* NULL: a removal */
     json_t *prune;
     json_t *claims_of; /* NULL: nothing's */
-    json_t *applied; /* inventory rows */
+    json_t *applied;   /* inventory rows */
     size_t next;
     char hash[65];
     char *release; /* "ns/name" */
