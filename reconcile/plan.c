@@ -108,12 +108,20 @@ void plan_complete_secret(struct plan *plan, const struct snapshot *s,
                                            .credentials = json_deep_copy(wanted)};
 }
 
+json_t *plan_edited(const struct plan *plan, const struct snapshot_entry *entry)
+{
+    const struct plan_edit *e = plan->edits;
+    while (e != NULL && e->entry != entry) {
+        e = e->next;
+    }
+    return e != NULL ? e->after : NULL;
+}
+
 json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry)
 {
-    for (struct plan_edit *e = plan->edits; e != NULL; e = e->next) {
-        if (e->entry == entry) {
-            return e->after;
-        }
+    json_t *edited = plan_edited(plan, entry);
+    if (edited != NULL) {
+        return edited;
     }
     struct plan_edit *e = ARENA_NEW(&plan->arena, struct plan_edit);
     e->entry = entry;

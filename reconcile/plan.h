@@ -85,6 +85,8 @@ void plan_complete_secret(struct plan *plan, const struct snapshot *s,
 /* A copy of entry's object to be changed at will: written by plan_finish() if it came to differ.
  * The same entry gives the same copy. */
 json_t *plan_edit(struct plan *plan, const struct snapshot *s, const struct snapshot_entry *entry);
+/* That copy if there is one, else NULL. */
+json_t *plan_edited(const struct plan *plan, const struct snapshot_entry *entry);
 void plan_delete(struct plan *plan, const struct snapshot_entry *entry);
 void plan_event(struct plan *plan, const json_t *regarding, bool warning, const char *reason,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -494,7 +494,7 @@ static void tell_elsewhere(struct work *w)
 static void report(struct work *w)
 {
     struct rollup roll = {0};
-    size_t count = component_environments(w->s, w->entry, w->edit, &w->plan->arena, &roll);
+    size_t count = component_environments(w->s, w->entry, w->edit, w->plan, &roll);
     if (w->release.len > 0) {
         tell_elsewhere(w);
         const char *hash = arena_cstr(&w->plan->arena, w->release);

@@ -97,9 +97,26 @@ static void report_scale(const struct replicas *sum, const struct snapshot_entry
     status_set(edit, "selector", json_string(selector));
 }
 
-size_t component_environments(const struct snapshot *s, const struct snapshot_entry *entry,
-                              json_t *edit, struct arena *arena, struct rollup *roll)
+/* The binding as it will be once the plan is carried out: what it says is of the spec before. */
+static const json_t *binding_of(const struct snapshot *s, const struct snapshot_entry *entry,
+                                struct plan *plan)
 {
+    json_t *edited = plan_edited(plan, entry);
+    if (edited == NULL) {
+        return snapshot_tree(s, entry);
+    }
+    json_t *copy = json_copy(edited);
+    json_t *meta = json_copy(json_object_get(edited, "metadata"));
+    arena_own(&plan->arena, copy, (void (*)(void *))json_decref);
+    json_object_set_new(meta, "generation", json_integer(object_generation(edited) + 1));
+    json_object_set_new(copy, "metadata", meta);
+    return copy;
+}
+
+size_t component_environments(const struct snapshot *s, const struct snapshot_entry *entry,
+                              json_t *edit, struct plan *plan, struct rollup *roll)
+{
+    struct arena *arena = &plan->arena;
     const struct snapshot_entry **bindings;
     size_t count = snapshot_list(s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, entry->ns, entry->name,
                                  arena, &bindings);
@@ -107,7 +124,7 @@ size_t component_environments(const struct snapshot *s, const struct snapshot_en
     struct replicas replicas = {0};
     json_t *rows = json_array();
     for (size_t i = 0; i < count; i++) {
-        const json_t *binding = snapshot_tree(s, bindings[i]);
+        const json_t *binding = binding_of(s, bindings[i], plan);
         if (binding_before(s, bindings[i], arena) != NULL) {
             continue; /* of two of one environment the older counts */
         }

@@ -7,8 +7,9 @@
 
 /* Writes status.environments, what the scale subresource tells (status.replicas and .selector) and
  * the condition EndpointsExposed into edit, the component's, whose project is there; adds each
- * binding that counts to roll. How many bindings there are. */
+ * binding that counts to roll. One that the plan changes has said nothing of what it will be. How
+ * many bindings there are. */
 size_t component_environments(const struct snapshot *s, const struct snapshot_entry *entry,
-                              json_t *edit, struct arena *arena, struct rollup *roll);
+                              json_t *edit, struct plan *plan, struct rollup *roll);
 
 #endif
