@@ -112,7 +112,9 @@ static void finish_by_curl(struct fetch_impl *i, CURLcode rc)
         finish_with(i, ERR_FORBIDDEN,
                     "its address is this machine's, its link's or a metadata service's");
     } else if (rc != CURLE_OK) {
-        finish_with(i, code_of(rc, i->why), i->why[0] != '\0' ? i->why : curl_easy_strerror(rc));
+        int code = code_of(rc, i->why);
+        fetch__steady(i->why);
+        finish_with(i, code, i->why[0] != '\0' ? i->why : curl_easy_strerror(rc));
     } else {
         finish(i, 0, NULL);
     }

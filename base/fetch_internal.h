@@ -51,5 +51,7 @@ struct fetch_impl {
 
 /* Gives i->easy all that the request needs. False if curl refuses an option. */
 bool fetch__prepare(struct fetch_impl *i);
+/* Cuts out of curl's words what differs from one attempt to the next. */
+void fetch__steady(char *why);
 
 #endif

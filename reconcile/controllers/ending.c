@@ -4,54 +4,15 @@
 
 #include <string.h>
 
-#define BUT "being deleted, but: "
-
-/* " after 131 ms" or " after 5001 milliseconds", as curl has them, at the start of text: its
- * length; or 0. */
-static size_t duration_len(struct slice text)
-{
-    static const struct slice after = {" after ", 7};
-    static const struct slice units[] = {{" ms", 3}, {" milliseconds", 13}};
-    size_t i = after.len;
-    if (!slice_starts_with(text, after)) {
-        return 0;
-    }
-    while (i < text.len && text.data[i] >= '0' && text.data[i] <= '9') {
-        i++;
-    }
-    for (size_t u = 0; i > after.len && u < sizeof(units) / sizeof(units[0]); u++) {
-        if (slice_starts_with(slice_sub(text, i, SIZE_MAX), units[u])) {
-            return i + units[u].len;
-        }
-    }
-    return 0;
-}
-
-struct slice ending_but(struct arena *arena, struct slice why)
-{
-    struct buf out = {0};
-    buf_add_cstr(&out, BUT);
-    for (size_t i = 0; i < why.len; i++) {
-        size_t skip = duration_len(slice_sub(why, i, SIZE_MAX));
-        i += skip;
-        if (i < why.len) {
-            buf_add_char(&out, why.data[i]);
-        }
-    }
-    struct slice copy = arena_copy(arena, buf_slice(&out));
-    buf_free(&out);
-    return copy;
-}
-
 static void note_stuck(struct ending *e, const json_t *rendered, struct arena *arena)
 {
     struct condition ready = condition_of(rendered, READY);
     if (e->stuck.len == 0 && slice_eq_cstr(ready.reason, TERMINATING) &&
-        slice_starts_with(ready.message, SLICE(BUT))) {
+        slice_starts_with(ready.message, SLICE(ENDING_BUT))) {
         e->stuck = slice_of(arena_printf(
             arena, "cluster \"%.*s\" of data plane \"%.*s\": %.*s",
             SLICE_ARG(spec_text(rendered, "cluster")), SLICE_ARG(spec_text(rendered, "dataPlane")),
-            SLICE_ARG(slice_sub(ready.message, strlen(BUT), SIZE_MAX))));
+            SLICE_ARG(slice_sub(ready.message, strlen(ENDING_BUT), SIZE_MAX))));
     }
 }
 

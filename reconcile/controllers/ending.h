@@ -29,9 +29,7 @@ void ending_tell(const struct ending *e, const struct snapshot *s, json_t *edit)
 void ending_waits(const struct snapshot *s, json_t *edit, const char *reason, bool moving,
                   const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Why something cannot be taken off a cluster for now, as a RenderedRelease tells it; the arena's.
- * How long it took to find that out is left out: it is another each time, and whoever waits for the
- * RenderedRelease says the same. */
-struct slice ending_but(struct arena *arena, struct slice why);
+/* Before the words of a RenderedRelease for why something cannot be taken off a cluster for now. */
+#define ENDING_BUT "being deleted, but: "
 
 #endif

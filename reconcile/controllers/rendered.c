@@ -193,7 +193,8 @@ static void plan_end(struct work *w)
         struct slice message = w->world.message != NULL && w->world.message[0] != '\0'
                                    ? slice_of(w->world.message)
                                    : why;
-        not_ready(w, STATUS_FALSE, false, TERMINATING, ending_but(&w->plan->arena, message));
+        not_ready(w, STATUS_FALSE, false, TERMINATING,
+                  slice_of(arena_printf(&w->plan->arena, ENDING_BUT "%.*s", SLICE_ARG(message))));
         plan_requeue(w->plan, limit_ms != 0 ? limit_ms - waited_ms : 60 * 1000);
     } else if (json_array_size(w->inventory) > 0) {
         tell_removal(w);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fetch.h"
+#include "base/fetch_internal.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/onloop.h"
 
@@ -450,6 +451,38 @@ static void time_limits_end_fetches(void **state)
     assert_ended(quiet, ERR_TIMEOUT, "nothing came");
 }
 
+/* Of two attempts that fail alike the errors are equal. */
+static void errors_do_not_tell_the_time(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const cases[][2] = {
+        {"Failed to connect to a.example.com port 6443 after 131 ms: Couldn't connect to server",
+         "Failed to connect to a.example.com port 6443: Couldn't connect to server"},
+        {"Operation timed out after 5001 milliseconds with 0 bytes received",
+         "Operation timed out"},
+        {"Operation timed out after 1 milliseconds with 12 out of 345 bytes received",
+         "Operation timed out"},
+        {"closed after 3 msgs, with 1 out of 2 bytes",
+         "closed after 3 msgs, with 1 out of 2 bytes"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char why[128];
+        (void)snprintf(why, sizeof why, "%s", cases[i][0]);
+        fetch__steady(why);
+        assert_string_equal(why, cases[i][1]);
+    }
+    struct one *short_one = prepare(f, 0, "GET", "/silence");
+    struct one *long_one = prepare(f, 1, "GET", "/silence");
+    short_one->fetch.timeout_ms = 50;
+    long_one->fetch.timeout_ms = 150;
+    onloop_call(&f->o, start_fn, short_one);
+    onloop_call(&f->o, start_fn, long_one);
+    onloop_wait(&f->o, "one time limit");
+    onloop_wait(&f->o, "the other");
+    assert_string_equal(short_one->err.message, long_one->err.message);
+}
+
 static void fetches_can_be_canceled_at_any_point(void **state)
 {
     struct fixture *f = *state;
@@ -667,6 +700,7 @@ int main(void)
         FETCH_TEST(a_body_can_be_taken_as_it_comes),
         FETCH_TEST(a_larger_response_than_allowed_is_refused),
         FETCH_TEST(time_limits_end_fetches),
+        FETCH_TEST(errors_do_not_tell_the_time),
         FETCH_TEST(fetches_can_be_canceled_at_any_point),
         FETCH_TEST(broken_answers_and_absent_servers_are_told),
         FETCH_TEST(both_sides_must_be_trusted),
