@@ -396,6 +396,7 @@ static bool same_state(const struct admit_result *result)
     } else {
         (void)json_object_del(meta, "resourceVersion");
     }
+    admit__keep_times(result->before, result->object);
     bool same = json_equal(result->before, result->object);
     (void)json_object_del(meta, "resourceVersion");
     return same;

@@ -185,3 +185,45 @@ int admit__apply(const struct admit_request *request, struct admit_result *resul
     json_decref(intent);
     return rc;
 }
+
+/* ---- times ---- */
+
+/* Is one of these the entry, but for its time? */
+static bool is_entry_of(const json_t *list, const json_t *entry)
+{
+    json_t *bare = json_copy((json_t *)(uintptr_t)entry);
+    size_t i;
+    json_t *other;
+    bool found = false;
+    json_array_foreach((json_t *)(uintptr_t)list, i, other)
+    {
+        json_t *time = json_object_get(other, "time");
+        if (!found && time != NULL) {
+            json_object_set(bare, "time", time);
+            found = json_equal(bare, other);
+        }
+    }
+    json_decref(bare);
+    return found;
+}
+
+void admit__keep_times(const json_t *before, json_t *object)
+{
+    json_t *was = json_at(before, "metadata", "managedFields", NULL);
+    json_t *is = json_at(object, "metadata", "managedFields", NULL);
+    bool alike =
+        was != is && json_array_size(was) > 0 && json_array_size(was) == json_array_size(is);
+    for (size_t i = 0; alike && i < json_array_size(is); i++) {
+        alike = is_entry_of(was, json_array_get(is, i));
+    }
+    if (!alike) {
+        return;
+    }
+    json_t *meta = json_object_get(object, "metadata");
+    json_incref(is);
+    json_object_set(meta, "managedFields", was);
+    if (!json_equal(before, object)) {
+        json_object_set(meta, "managedFields", is);
+    }
+    json_decref(is);
+}

@@ -87,6 +87,11 @@ void admit__check_local_access(const struct admit_request *request, struct admit
 void admit__check_token_request(const struct admit_request *request, struct admit_result *result);
 void admit__check_rules_review(const struct admit_request *request, struct admit_result *result);
 
+/* When a manager wrote last is no news by itself: as in an API server, an object that differs in
+ * those times alone keeps the old ones. What is written another way than it is stored (stringData,
+ * say) would come anew with each apply. */
+void admit__keep_times(const json_t *before, json_t *object);
+
 /* The scale subresource, as a tree without apiVersion's companions: new. */
 json_t *admit__scale_view(const struct kind *kind, const json_t *object);
 /* Takes spec.replicas of a Scale over into object. False if it is no integer >= 0. */

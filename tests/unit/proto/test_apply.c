@@ -54,6 +54,27 @@ static void applying_again_changes_nothing(void **state)
     assert_string_equal(stored_at(f, ".metadata.generation"), "1");
 }
 
+/* What is said another way than it is stored is no change, whoever else has a hand in it. */
+static void applying_again_what_is_folded_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const texts[] = {"{'metadata':{'name':'x'},'stringData':{'a':'hi'}}",
+                                        "{'metadata':{'name':'x'},'stringData':{'a':'ho'}}"};
+    for (int i = 0; i < 3; i++) {
+        struct admit_request request = request_of(f, "secret", ADMIT_APPLY, tree(f, texts[i / 2]));
+        request.field_manager = SLICE("a");
+        assert_ok(write_request(f, &request), &f->err);
+        assert_int_equal(f->result.changed, i != 1);
+        if (i == 0) {
+            assert_ok(write_op(f, "secret", ADMIT_PATCH_MERGE, "{'data':{'b':'aGk='}}"), &f->err);
+        }
+        f->now_ms += 60000;
+    }
+    assert_string_equal(stored_at(f, ".data"), "{'a':'aG8=','b':'aGk='}");
+    assert_string_equal(stored_at(f, ".metadata.managedFields[?(@.manager==\"a\")].time"),
+                        "'2023-11-14T22:15:20Z'");
+}
+
 static void leaving_out_removes_what_nobody_else_owns(void **state)
 {
     struct fixture *f = *state;
@@ -571,6 +592,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(fields_are_owned_as_kubernetes_writes_them),
         T(applying_again_changes_nothing),
+        T(applying_again_what_is_folded_changes_nothing),
         T(leaving_out_removes_what_nobody_else_owns),
         T(conflicts_name_managers_and_fields),
         T(status_is_another_scope),
