@@ -91,14 +91,32 @@ static void not_ready(struct work *w, enum condition_status ready, bool progress
 
 /* ---- the end ---- */
 
-static bool shared(const struct work *w)
+static size_t members_of(const struct work *w, const struct snapshot_entry ***out)
 {
     const char *members =
         arena_printf(&w->plan->arena, "%.*s/%.*s/%.*s/%.*s", SLICE_ARG(w->project),
                      SLICE_ARG(w->environment), SLICE_ARG(w->plane), SLICE_ARG(w->cluster));
-    const struct snapshot_entry **found;
-    return w->cell && snapshot_list(w->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, w->entry->ns,
-                                    slice_of(members), &w->plan->arena, &found) > 0;
+    return w->cell ? snapshot_list(w->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, w->entry->ns,
+                                   slice_of(members), &w->plan->arena, out)
+                   : 0;
+}
+
+static bool shared(const struct work *w)
+{
+    const struct snapshot_entry **members;
+    return members_of(w, &members) > 0;
+}
+
+/* Whether a cell's namespace has something of a member. One that came when the cell was going has
+ * sent nothing: it waits for a new cell, which waits for this one. */
+static bool inhabited(const struct work *w)
+{
+    const struct snapshot_entry **members;
+    size_t count = members_of(w, &members);
+    while (count > 0 && !members[count - 1]->applied && !members[count - 1]->deleting) {
+        count--;
+    }
+    return count > 0;
 }
 
 static void let_go(struct work *w)
@@ -164,7 +182,7 @@ static void plan_end(struct work *w)
     if (!object_has_finalizer(w->rendered, FINALIZER)) {
         return;
     }
-    if (shared(w)) {
+    if (inhabited(w)) {
         not_ready(w, STATUS_FALSE, true, TERMINATING,
                   SLICE("being deleted; waiting for what is in its cell"));
         return;
@@ -457,6 +475,19 @@ static bool changed_there(const struct work *w)
     return false;
 }
 
+/* The cell that was there has gone since. */
+static void make_cell(struct work *w, struct slice name)
+{
+    json_t *cell = object_new("choreo.dev/v1", "RenderedRelease", w->entry->ns, name);
+    json_object_set_new(cell, "spec",
+                        json_pack("{s:{s:o}, s:o, s:o, s:o, s:o}", "owner", "projectName",
+                                  json_str(w->project), "environmentName", json_str(w->environment),
+                                  "dataPlane", json_str(w->plane), "cluster", json_str(w->cluster),
+                                  "namespace", json_str(spec_text(w->rendered, "namespace"))));
+    object_add_finalizer(cell, FINALIZER);
+    plan_create(w->plan, SNAPSHOT_RENDERED, cell);
+}
+
 /* A component's objects need their cell's namespace first. */
 static bool cell_is_there(struct work *w)
 {
@@ -483,6 +514,9 @@ static bool cell_is_there(struct work *w)
                   failed ? arena_cstr(&w->plan->arena, ready.reason) : "WaitingForNamespace",
                   failed ? ready.message : SLICE("waiting for its namespace on the cluster"));
         return false;
+    }
+    if (cell == NULL) {
+        make_cell(w, name);
     }
     not_ready(w, STATUS_FALSE, true, "WaitingForNamespace",
               SLICE("waiting for its namespace on the cluster"));

@@ -23,7 +23,7 @@ const check = (name, run) => test(name, {timeout: 90000}, async () => {
   try { await run(); } catch (error) { failed = true; throw error; }
 });
 
-const {get, apply, on} = platform(() => cluster);
+const {get, apply, on, faults} = platform(() => cluster);
 
 // kubectl with an object on its stdin; what it says on stdout. Rejects with what it says on stderr.
 function kubectl(words, input) {
@@ -191,4 +191,23 @@ check('credentials for images reach the cell, change without new pods, and go wi
   assert.deepEqual(await pods(), named);
   await cluster.choreo('delete', 'component', 'web', '-n', 'default');
   await until('them to be gone', async () => (await pulled()).length === 0, 20000);
+});
+
+check('what comes back while its cell is going gets the next one', async () => {
+  const solo = object('Component', 'solo', {project: 'alone', image: 'nginx:1.27', endpoints: [{name: 'http', port: 80}]});
+  const rendered = async () => (await get('renderedreleases')).items.filter(r => r.spec.owner.projectName === 'alone');
+  await apply(object('Project', 'alone', {deploymentPipeline: 'both'}), solo);
+  await until('it to run', async () =>
+    condition(await get('component', 'solo'), 'Ready')?.status === 'True', 30000);
+  await faults('development', {latencyMs: 1500}); // its namespace takes its time to go
+  await cluster.choreo('delete', 'component', 'solo', '-n', 'default');
+  await until('its cell to be alone, and going', async () => {
+    const left = await rendered();
+    return left.length === 1 && left[0].metadata.deletionTimestamp !== undefined;
+  }, 30000);
+  await apply(solo);
+  await until('it to wait', async () => (await rendered()).length === 2, 20000);
+  await faults('development', {latencyMs: 0});
+  await until('it to run again', async () => condition(await get('component', 'solo'), 'Ready')?.status === 'True', 40000);
+  assert.ok(await on('development', 'deployments', 'solo'));
 });
