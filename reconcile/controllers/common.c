@@ -282,9 +282,53 @@ const json_t *plane_find(const struct snapshot *s, struct slice ns, struct slice
     return plane != NULL && plane_allows(plane, ns) ? plane : NULL;
 }
 
+bool plane_has_cluster(const json_t *plane, struct slice cluster)
+{
+    const json_t *list = json_at(plane, "spec", "clusters", NULL);
+    bool has = json_array_size(list) == 0 && slice_eq(object_name(plane), cluster);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        has = has || slice_eq(json_text_at(json_array_get(list, i), "name"), cluster);
+    }
+    return has;
+}
+
+static bool is_older(const json_t *a, const json_t *b)
+{
+    int c = slice_cmp(json_text(json_at(a, "metadata", "creationTimestamp", NULL)),
+                      json_text(json_at(b, "metadata", "creationTimestamp", NULL)));
+    return c < 0 || (c == 0 && slice_cmp(object_name(a), object_name(b)) < 0);
+}
+
+const char *cluster_secret_taken(const struct snapshot *s, struct slice plane, struct slice cluster,
+                                 struct arena *arena)
+{
+    const json_t *own = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, plane);
+    struct slice joined =
+        slice_of(arena_printf(arena, "%.*s-%.*s", SLICE_ARG(plane), SLICE_ARG(cluster)));
+    for (size_t i = 1; i < joined.len; i++) {
+        struct slice name = slice_sub(joined, 0, i);
+        struct slice rest = slice_sub(joined, i + 1, SIZE_MAX);
+        if (joined.data[i] != '-' || name.len == plane.len) {
+            continue;
+        }
+        const json_t *other = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, name);
+        if (other != NULL && plane_has_cluster(other, rest) &&
+            (own == NULL || !plane_has_cluster(own, cluster) || is_older(other, own))) {
+            return arena_printf(arena,
+                                "its Secret would be that of cluster \"%.*s\" of data plane "
+                                "\"%.*s\", which has it already: give this one another name",
+                                SLICE_ARG(rest), SLICE_ARG(name));
+        }
+    }
+    return NULL;
+}
+
 const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,
                                             struct slice cluster, struct arena *arena)
 {
+    if (cluster_secret_taken(s, plane, cluster, arena) != NULL) {
+        return NULL;
+    }
     const char *name =
         arena_printf(arena, "cluster-%.*s-%.*s", SLICE_ARG(plane), SLICE_ARG(cluster));
     return snapshot_find(s, SNAPSHOT_SECRET, SLICE(SNAPSHOT_SYSTEM_NS), slice_of(name));

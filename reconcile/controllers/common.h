@@ -80,6 +80,11 @@ size_t project_members(const struct snapshot *s, const json_t *project, struct a
  * namespace names it asks here, or asks plane_allows() and says why not. */
 const json_t *plane_find(const struct snapshot *s, struct slice ns, struct slice name);
 
+bool plane_has_cluster(const json_t *plane, struct slice cluster);
+/* Names are joined to that of a Secret, "cluster-PLANE-CLUSTER", which two pairs may have in
+ * common: why it is not this one's, in words, the arena's; or NULL. */
+const char *cluster_secret_taken(const struct snapshot *s, struct slice plane, struct slice cluster,
+                                 struct arena *arena);
 /* The Secret with the cluster's kubeconfig; NULL: not connected. */
 const struct snapshot_entry *cluster_secret(const struct snapshot *s, struct slice plane,
                                             struct slice cluster, struct arena *arena);

@@ -20,6 +20,10 @@ static void set_text(json_t *o, const char *key, struct slice value)
 static json_t *cluster_state(const struct snapshot *s, struct slice plane, struct slice cluster,
                              const json_t *before, struct arena *arena)
 {
+    const char *taken = cluster_secret_taken(s, plane, cluster, arena);
+    if (taken != NULL) {
+        return json_pack("{s:s, s:s}", "state", "NotConnected", "message", taken);
+    }
     if (cluster_secret(s, plane, cluster, arena) == NULL) {
         const char *place = cluster_secret_place(s, plane, cluster, arena);
         return json_pack(

@@ -523,6 +523,19 @@ static bool cell_is_there(struct work *w)
     return false;
 }
 
+/* Whose cluster it is, its plane says: what is on one that has left may stay there, and no more. */
+static bool is_of_its_plane(struct work *w)
+{
+    const json_t *plane = plane_of(w);
+    if (plane == NULL || plane_has_cluster(plane, w->cluster)) {
+        return true;
+    }
+    not_ready(w, STATUS_FALSE, false, "NoSuchCluster",
+              slice_of(arena_printf(&w->plan->arena, "data plane \"%.*s\" has no cluster \"%.*s\"",
+                                    SLICE_ARG(w->plane), SLICE_ARG(w->cluster))));
+    return false;
+}
+
 /* manifests: NULL while only their hash is known. */
 static void plan_apply(struct work *w, const char *hash, json_t *manifests)
 {
@@ -531,7 +544,7 @@ static void plan_apply(struct work *w, const char *hash, json_t *manifests)
         report(w, hash);
         return;
     }
-    if (!cell_is_there(w)) {
+    if (!is_of_its_plane(w) || !cell_is_there(w)) {
         return;
     }
     struct slice why;

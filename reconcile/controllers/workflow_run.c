@@ -226,7 +226,7 @@ static struct slice project_plane(struct work *w)
     return spec_text(snapshot_get(w->s, SNAPSHOT_ENVIRONMENT, w->entry->ns, first), "dataPlane");
 }
 
-static void choose_cluster(struct work *w, const json_t *plane, struct slice named)
+static bool choose_cluster(struct work *w, const json_t *plane, struct slice named)
 {
     struct plane_cluster *clusters;
     size_t count = plane_clusters(plane, &w->plan->arena, &clusters);
@@ -235,6 +235,12 @@ static void choose_cluster(struct work *w, const json_t *plane, struct slice nam
         bool primary = json_is_true(json_object_get(clusters[i].spec, "primary"));
         w->cluster = w->cluster.len == 0 || primary ? clusters[i].name : w->cluster;
     }
+    return plane_has_cluster(plane, w->cluster) ||
+           wait_for(w, "NoSuchCluster",
+                    arena_printf(&w->plan->arena,
+                                 "data plane \"%.*s\" has no cluster \"%.*s\", which the workflow "
+                                 "runs on",
+                                 SLICE_ARG(w->plane), SLICE_ARG(w->cluster)));
 }
 
 static bool find_plane(struct work *w)
@@ -265,8 +271,7 @@ static bool find_plane(struct work *w)
         return wait_for(w, "DataPlaneNotAllowed",
                         plane_forbids(plane, w->entry->ns, &w->plan->arena));
     }
-    choose_cluster(w, plane, json_text_at(ref, "cluster"));
-    return true;
+    return choose_cluster(w, plane, json_text_at(ref, "cluster"));
 }
 
 /* ---- its RenderedRelease ---- */
