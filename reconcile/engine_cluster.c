@@ -154,15 +154,17 @@ bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
 
 struct run_sight {
     struct slice release;
+    struct slice ns;
     json_t *objects;
 };
 
+/* Marks are not enough, for a template of somebody else's may put them on its pods: but none
+ * reaches into the namespace of runs. */
 static void see_run(void *user, struct slice key, const struct driver_seen *seen)
 {
     struct run_sight *sight = user;
     json_t *status = NULL;
-    if (seen->status == NULL || !slice_eq_cstr(sight->release, seen->release) ||
-        json_parse(slice_of(seen->status), &status, NULL) != 0) {
+    if (seen->status == NULL || !slice_eq_cstr(sight->release, seen->release)) {
         return;
     }
     /* "v1/Pod/NS/NAME", "batch/v1/Job/NS/NAME" */
@@ -172,19 +174,23 @@ static void see_run(void *user, struct slice key, const struct driver_seen *seen
         count++;
     }
     size_t kind = count == 5 ? 2 : 1;
+    if (!slice_eq(parts[kind + 1], sight->ns) ||
+        json_parse(slice_of(seen->status), &status, NULL) != 0) {
+        return;
+    }
     json_array_append_new(sight->objects,
                           json_pack("{s:o, s:o, s:o}", "kind", json_str(parts[kind]), "name",
                                     json_str(parts[kind + 2]), "status", status));
 }
 
 json_t *cluster_world_run(void *user, struct slice plane, struct slice cluster,
-                          struct slice release)
+                          struct slice release, struct slice ns)
 {
     struct engine_cluster *c = cluster_find(user, plane, cluster);
     if (c == NULL || c->driver == NULL) {
         return NULL;
     }
-    struct run_sight sight = {.release = release, .objects = json_array()};
+    struct run_sight sight = {.release = release, .ns = ns, .objects = json_array()};
     driver_kubernetes.each(c->driver, &sight, see_run);
     return sight.objects;
 }

@@ -224,7 +224,7 @@ bool cluster_world_object(void *user, struct slice plane, struct slice cluster,
                           const json_t *resource, struct world_object *out);
 json_t *cluster_world_state(void *user, struct slice plane, struct slice cluster);
 json_t *cluster_world_run(void *user, struct slice plane, struct slice cluster,
-                          struct slice release);
+                          struct slice release, struct slice ns);
 /* Watches the kind of that manifest, or inventory's row, on the cluster. */
 void cluster_watch_one(struct engine_cluster *c, const json_t *item);
 /* Those of an inventory. */

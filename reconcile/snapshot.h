@@ -226,9 +226,11 @@ struct world {
     bool (*object)(void *user, struct slice plane, struct slice cluster, const json_t *resource,
                    struct world_object *out);
     bool (*release)(void *user, struct slice ns, struct slice name, struct world_release *out);
-    /* What was seen of a WorkflowRun, the RenderedRelease "NAMESPACE/NAME": [{kind, name, status}]
-     * of its objects and their pods, a fresh tree; NULL: there is no connection. */
-    json_t *(*run)(void *user, struct slice plane, struct slice cluster, struct slice release);
+    /* What was seen of a WorkflowRun, the RenderedRelease "NAMESPACE/NAME", in the namespace that
+     * runs have on the cluster: [{kind, name, status}] of its objects and their pods in no order, a
+     * fresh tree; NULL: there is no connection. */
+    json_t *(*run)(void *user, struct slice plane, struct slice cluster, struct slice release,
+                   struct slice ns);
     /* Probes: the cluster's state as the system shard's leader sees it; a fresh tree
      * {state, reason, message, version} or NULL. */
     json_t *(*cluster)(void *user, struct slice plane, struct slice cluster);

@@ -450,6 +450,28 @@ static void argo_outcome(const json_t *status, json_t *outcome)
     }
 }
 
+static bool succeeded(const json_t *pod)
+{
+    return slice_eq_cstr(json_text(json_at(pod, "status", "phase", NULL)), "Succeeded");
+}
+
+/* Of the pods of a Job that tries again: the one that did it, else the newest. One that no node has
+ * taken yet has not started. */
+static bool tells_more(const json_t *pod, const json_t *than)
+{
+    struct slice a = json_text(json_at(pod, "status", "startTime", NULL));
+    struct slice b = json_text(json_at(than, "status", "startTime", NULL));
+    if (than == NULL || succeeded(pod) != succeeded(than)) {
+        return than == NULL || succeeded(pod);
+    }
+    if ((a.len == 0) != (b.len == 0)) {
+        return a.len == 0;
+    }
+    int c = slice_cmp(a, b);
+    return c > 0 ||
+           (c == 0 && slice_cmp(json_text_at(pod, "name"), json_text_at(than, "name")) > 0);
+}
+
 json_t *workflow_outcome(const json_t *seen, uint64_t now_ms, uint64_t *again_ms)
 {
     const json_t *job = NULL;
@@ -466,8 +488,8 @@ json_t *workflow_outcome(const json_t *seen, uint64_t now_ms, uint64_t *again_ms
             job = status;
         } else if (slice_eq_cstr(kind, "Workflow")) {
             argo = status;
-        } else if (pod == NULL || slice_eq_cstr(json_text_at(status, "phase"), "Succeeded")) {
-            pod = status;
+        } else if (tells_more(object, pod)) {
+            pod = object;
         }
     }
     if (job == NULL && argo == NULL) {
@@ -477,7 +499,7 @@ json_t *workflow_outcome(const json_t *seen, uint64_t now_ms, uint64_t *again_ms
     if (argo != NULL) {
         argo_outcome(argo, outcome);
     } else {
-        job_outcome(job, pod, now_ms, outcome, again_ms);
+        job_outcome(job, json_object_get(pod, "status"), now_ms, outcome, again_ms);
     }
     return outcome;
 }

@@ -591,8 +591,9 @@ void rendered_report_run(const struct snapshot *s, const json_t *rendered, const
     }
     const char *key = arena_printf(&plan->arena, "%.*s/%.*s", SLICE_ARG(object_ns(rendered)),
                                    SLICE_ARG(object_name(rendered)));
-    json_t *seen = world->run(world->user, spec_text(rendered, "dataPlane"),
-                              spec_text(rendered, "cluster"), slice_of(key));
+    json_t *seen =
+        world->run(world->user, spec_text(rendered, "dataPlane"), spec_text(rendered, "cluster"),
+                   slice_of(key), run_cell(&plan->arena, object_ns(rendered)));
     uint64_t again_ms = 0;
     json_t *outcome = workflow_outcome(seen, s->now_ms, &again_ms);
     json_decref(seen);

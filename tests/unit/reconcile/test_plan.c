@@ -98,8 +98,10 @@ static bool world_object(void *user, struct slice plane, struct slice cluster,
     return true;
 }
 
-static json_t *world_run(void *user, struct slice plane, struct slice cluster, struct slice release)
+static json_t *world_run(void *user, struct slice plane, struct slice cluster, struct slice release,
+                         struct slice ns)
 {
+    (void)ns;
     struct golden *g = user;
     (void)plane;
     (void)cluster;

@@ -101,6 +101,28 @@ static void test_steps_can_be_told_apart(void **state)
     json_decref(r);
 }
 
+/* A Job's pods, the two in either order. */
+static void test_the_newest_pod_tells(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        json_t *failed =
+            json_pack("{s:s, s:s, s:{s:s, s:s, s:[{s:s, s:{s:{s:i}}}]}}", "kind", "Pod", "name",
+                      "z", "status", "phase", "Failed", "startTime", "2026-01-01T00:00:00Z",
+                      "containerStatuses", "name", "first", "state", "terminated", "exitCode", 1);
+        json_t *running =
+            json_pack("{s:s, s:s, s:{s:s, s:s, s:[{s:s, s:{s:{}}}]}}", "kind", "Pod", "name", "a",
+                      "status", "phase", "Running", "startTime", "2026-01-01T00:00:09Z",
+                      "containerStatuses", "name", "second", "state", "running");
+        json_t *r =
+            outcome(json_pack("[{s:s, s:s, s:{}}, o, o]", "kind", "Job", "name", "j", "status",
+                              order == 0 ? failed : running, order == 0 ? running : failed));
+        const json_t *task = json_array_get(json_object_get(r, "tasks"), 0);
+        assert_slice(json_text_at(task, "name"), "second");
+        json_decref(r);
+    }
+}
+
 /* An Argo node that put out one parameter, its value a digest of that character. */
 static json_t *put_out(const char *started, const char *parameter, char digit)
 {
@@ -180,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_texts_are_cut),
         cmocka_unit_test(test_so_many_steps),
         cmocka_unit_test(test_steps_can_be_told_apart),
+        cmocka_unit_test(test_the_newest_pod_tells),
         cmocka_unit_test(test_the_digest_is_the_images),
         cmocka_unit_test(test_a_workload_is_put_out),
         cmocka_unit_test(test_what_was_made_has_a_form),
