@@ -267,9 +267,10 @@ static size_t index_of(const json_t *list, struct slice text)
 static bool is_named(const json_t *object, const char *annotation, struct slice user)
 {
     json_t *list = names_in(object, annotation);
-    bool found = user.len > 0 && index_of(list, user) < json_array_size(list);
+    size_t count = json_array_size(list);
+    bool found = index_of(list, user) < count || index_of(list, SLICE(PROMOTION_ANYBODY)) < count;
     json_decref(list);
-    return found;
+    return found && user.len > 0;
 }
 
 bool promotion_is_author(const json_t *object, struct slice user)
@@ -294,24 +295,26 @@ struct slice promotion_last_author(struct arena *arena, const json_t *object)
     return last;
 }
 
-static void add_name(json_t *object, const char *annotation, struct slice user, bool fresh)
+static void set_names(json_t *object, const char *annotation, const json_t *list)
 {
-    json_t *list = fresh ? json_array() : names_in(object, annotation);
     struct buf text = {0};
-    (void)json_array_remove(list, index_of(list, user)); /* the latest is last */
-    if (json_array_size(list) >= PROMOTION_AUTHORS_MAX) {
-        (void)json_array_remove(list, 0);
-    }
-    json_array_append_new(list, json_str(user));
     json_canonical(list, &text);
     object_set_annotation(object, annotation, buf_slice(&text));
     buf_free(&text);
-    json_decref(list);
 }
 
 void promotion_add_author(json_t *object, struct slice user, bool fresh)
 {
-    add_name(object, PROMOTION_AUTHORS, user, fresh);
+    json_t *list = fresh ? json_array() : authors_of(object);
+    (void)json_array_remove(list, index_of(list, user)); /* the latest is last */
+    if (json_array_size(list) >= PROMOTION_AUTHORS_MAX) {
+        /* Nobody may approve their own work for being forgotten. */
+        json_array_clear(list);
+        json_array_append_new(list, json_string(PROMOTION_ANYBODY));
+    }
+    json_array_append_new(list, json_str(user));
+    set_names(object, PROMOTION_AUTHORS, list);
+    json_decref(list);
 }
 
 void promotion_add_authors(json_t *object, const json_t *from)
@@ -326,23 +329,49 @@ void promotion_add_authors(json_t *object, const json_t *from)
     json_decref(list);
 }
 
-bool promotion_inherit_authors(json_t *next, const json_t *gone)
+/* The authors that `gone` tells of and `next` does not. */
+static json_t *untold(const json_t *next, const json_t *gone)
 {
     static const char *const told[] = {PROMOTION_AUTHORS_BEFORE, PROMOTION_AUTHORS};
-    bool added = false;
+    json_t *missing = json_array();
     for (size_t k = 0; k < sizeof(told) / sizeof(told[0]); k++) {
         json_t *list = names_in(gone, told[k]);
         for (size_t i = 0; i < json_array_size(list); i++) {
             struct slice author = json_text(json_array_get(list, i));
             if (author.len > 0 && !promotion_is_author(next, author) &&
-                !promotion_is_author_before(next, author)) {
-                add_name(next, PROMOTION_AUTHORS_BEFORE, author, false);
-                added = true;
+                !promotion_is_author_before(next, author) &&
+                index_of(missing, author) == json_array_size(missing)) {
+                json_array_append_new(missing, json_str(author));
             }
         }
         json_decref(list);
     }
-    return added;
+    return missing;
+}
+
+bool promotion_has_room(const json_t *next, const json_t *gone)
+{
+    json_t *missing = untold(next, gone);
+    json_t *told = names_in(next, PROMOTION_AUTHORS_BEFORE);
+    size_t more = json_array_size(missing);
+    bool room = more == 0 || json_array_size(told) + more <= PROMOTION_AUTHORS_MAX;
+    json_decref(told);
+    json_decref(missing);
+    return room;
+}
+
+bool promotion_inherit_authors(json_t *next, const json_t *gone)
+{
+    json_t *missing = untold(next, gone);
+    bool adds = json_array_size(missing) > 0;
+    if (adds) {
+        json_t *list = names_in(next, PROMOTION_AUTHORS_BEFORE);
+        json_array_extend(list, missing);
+        set_names(next, PROMOTION_AUTHORS_BEFORE, list);
+        json_decref(list);
+    }
+    json_decref(missing);
+    return adds;
 }
 
 bool promotion_is_released(const json_t *component)

@@ -27,6 +27,8 @@
 /* Of a Component or Resource: a JSON array of who changed its spec since its last release. Of a
  * release: whose changes it holds. */
 #define PROMOTION_AUTHORS "choreo.dev/authors"
+/* Among them in place of those whom PROMOTION_AUTHORS_MAX has no room for: anybody may be one. */
+#define PROMOTION_ANYBODY "*"
 /* Of a release, likewise: whose changes those before it held that are not there any more. */
 #define PROMOTION_AUTHORS_BEFORE "choreo.dev/authors-before"
 /* Of a binding: who bound its release there; absent: the control plane. */
@@ -102,7 +104,7 @@ struct slice promotion_proven_anew(const json_t *binding, struct slice release, 
 /* The release that was healthy there last, or is, and was not taken back; empty: none. */
 struct slice promotion_last_healthy(const json_t *binding);
 
-/* Whether user is one of the authors that object names. */
+/* Whether user is one of the authors that object names, or may be (PROMOTION_ANYBODY). */
 bool promotion_is_author(const json_t *object, struct slice user);
 /* Adds a name to the authors of object, which begins anew with `fresh`. */
 void promotion_add_author(json_t *object, struct slice user, bool fresh);
@@ -112,8 +114,9 @@ void promotion_add_authors(json_t *object, const json_t *from);
 
 /* Whether user is an author of what was before a release (PROMOTION_AUTHORS_BEFORE). */
 bool promotion_is_author_before(const json_t *release, struct slice user);
-/* Has `next` tell of all authors that `gone`, the release before it, tells of. False: it does so
- * already, and is as it was. */
+/* Whether `next` has room to tell of all authors that `gone`, the release before it, tells of. */
+bool promotion_has_room(const json_t *next, const json_t *gone);
+/* Has it do so, which has room. False: it does already, and is as it was. */
 bool promotion_inherit_authors(json_t *next, const json_t *gone);
 
 /* Is the spec of a Component or Resource, as it is, in a release? The next change begins with new

@@ -150,6 +150,9 @@ static void decide_approval(struct promotion_check *c)
                  "there is nothing to approve: no edge of pipeline \"%.*s\" that leads to \"%.*s\" "
                  "asks for approval",
                  SLICE_ARG(object_name(c->pipeline)), SLICE_ARG(environment));
+    } else if (promotion_is_author(c->release, SLICE(PROMOTION_ANYBODY))) {
+        buf_addf(&why, "release \"%.*s\" has more authors than can be named: \"%.*s\" may be one",
+                 SLICE_ARG(release_name(c)), SLICE_ARG(user));
     } else if (promotion_is_author(c->release, user)) {
         buf_addf(&why, "\"%.*s\" is an author of release \"%.*s\": somebody else has to approve it",
                  SLICE_ARG(user), SLICE_ARG(release_name(c)));

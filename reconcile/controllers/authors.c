@@ -31,10 +31,20 @@ static const struct snapshot_entry *next_of(const struct snapshot *s,
     return next;
 }
 
+bool authors_let_go(const struct snapshot *s, const struct snapshot_entry *release,
+                    const struct snapshot_entry *const *all, size_t count)
+{
+    const struct snapshot_entry *next = next_of(s, release, all, count);
+    return next == NULL || promotion_has_room(snapshot_tree(s, next), snapshot_tree(s, release));
+}
+
 void authors_prune(const struct snapshot *s, const struct snapshot_entry *release,
                    const struct snapshot_entry *const *all, size_t count, struct plan *plan)
 {
     const struct snapshot_entry *next = next_of(s, release, all, count);
+    if (!authors_let_go(s, release, all, count)) {
+        return;
+    }
     if (next != NULL &&
         promotion_inherit_authors(plan_edit(plan, s, next), snapshot_tree(s, release))) {
         plan_requeue(plan, 1);

@@ -218,6 +218,9 @@ static const char *void_because(const struct gate *g, const json_t *approval)
     if (!promotion_same_uid(spec_text(approval, "releaseUID"), object_uid(g->release))) {
         return "approved another release of that name";
     }
+    if (brings_work_of(g, SLICE(PROMOTION_ANYBODY))) {
+        return "may be one of the authors, of whom there are too many to be named";
+    }
     if (promotion_is_author(g->release, by)) {
         return "is an author of the release";
     }

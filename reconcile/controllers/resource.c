@@ -264,7 +264,7 @@ static void trim_releases(struct work *w)
         bool used = slice_eq(all[i]->name, w->release) || is_used(w, all[i]->name);
         bool theirs = snapshot_find(w->s, SNAPSHOT_OC_RESOURCE_RELEASE, all[i]->ns, all[i]->name) !=
                       NULL; /* which would make it again */
-        if (used || theirs || all[i]->deleting) {
+        if (used || theirs || all[i]->deleting || !authors_let_go(w->s, all[i], all, count)) {
             continue;
         }
         struct slice created =

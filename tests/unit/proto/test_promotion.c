@@ -190,14 +190,52 @@ static void authors_are_whole_names(void **state)
     assert_slice(promotion_last_author(&f->arena, o), "c");
     promotion_add_author(o, SLICE("d"), true);
     assert_false(promotion_is_author(o, SLICE("c")));
-    for (int i = 0; i < 2 * PROMOTION_AUTHORS_MAX; i++) {
-        promotion_add_author(o, slice_of(arena_printf(&f->arena, "u%d", i)), false);
-    }
-    assert_false(promotion_is_author(o, SLICE("d")));
-    assert_true(promotion_is_author(o, SLICE("u64")));
     assert_false(promotion_is_author(tree(f, "{'metadata':{'annotations':{'choreo.dev/authors':"
                                              "'no list'}}}"),
                                      SLICE("no list")));
+}
+
+static void add_authors(struct fixture *f, json_t *object, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        promotion_add_author(object, slice_of(arena_printf(&f->arena, "u%zu", i)), false);
+    }
+}
+
+static void of_more_authors_than_can_be_named_anybody_is_one(void **state)
+{
+    struct fixture *f = *state;
+    json_t *o = tree(f, "{'metadata':{}}");
+    add_authors(f, o, PROMOTION_AUTHORS_MAX);
+    assert_true(promotion_is_author(o, SLICE("u0")));
+    assert_false(promotion_is_author(o, SLICE("somebody")));
+    for (size_t round = 0; round < 2; round++) {
+        add_authors(f, o, PROMOTION_AUTHORS_MAX + 1);
+        assert_true(promotion_is_author(o, SLICE("u0")));
+        assert_true(promotion_is_author(o, SLICE("somebody")));
+        assert_false(promotion_is_author(o, SLICE("")));
+        assert_slice(promotion_last_author(&f->arena, o), "u64");
+    }
+    json_t *next = tree(f, "{'metadata':{}}");
+    assert_true(promotion_inherit_authors(next, o));
+    assert_true(promotion_is_author_before(next, SLICE("somebody")));
+    promotion_add_author(o, SLICE("v"), true); /* since the last release */
+    assert_false(promotion_is_author(o, SLICE("somebody")));
+}
+
+static void authors_are_inherited_where_there_is_room(void **state)
+{
+    struct fixture *f = *state;
+    json_t *gone = tree(f, "{'metadata':{}}");
+    json_t *next = tree(f, "{'metadata':{}}");
+    add_authors(f, gone, PROMOTION_AUTHORS_MAX);
+    assert_true(promotion_has_room(next, gone));
+    assert_true(promotion_inherit_authors(next, gone));
+    assert_true(promotion_has_room(next, gone)); /* it tells of them already */
+    promotion_add_author(gone, SLICE("alice"), true);
+    assert_false(promotion_has_room(next, gone));
+    promotion_add_author(next, SLICE("alice"), true);
+    assert_true(promotion_has_room(next, gone));
 }
 
 static void authors_are_inherited_once(void **state)
@@ -250,6 +288,8 @@ int main(void)
         TEST(what_is_undeployed_proves_nothing),
         TEST(what_is_proven_anew_is_so_since_then),
         TEST(authors_are_whole_names),
+        TEST(of_more_authors_than_can_be_named_anybody_is_one),
+        TEST(authors_are_inherited_where_there_is_room),
         TEST(authors_are_inherited_once),
         TEST(groups_approve_and_administrators_by_default),
     };

@@ -268,6 +268,18 @@ static void nobody_approves_what_is_their_own(void **state)
                                    "by group \"managers\"");
 }
 
+static void nobody_approves_what_may_be_their_own(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    put(d, "releases.choreo.dev", "Release", "web-2",
+        "{'metadata':{'annotations':{'choreo.dev/authors':'[\\'*\\',\\'alice\\']'}},"
+        "'spec':{'owner':{'projectName':'shop','componentName':'web'}}}");
+    assert_int_equal(approve(d, &t, known("carol", "managers"), "web-2", "prod"), ERR_FORBIDDEN);
+    assert_string_equal(t.message, "release \"web-2\" has more authors than can be named: "
+                                   "\"carol\" may be one");
+}
+
 static void in_another_s_name_it_is_one_s_own(void **state)
 {
     struct write t;
@@ -512,6 +524,7 @@ int main(void)
         TEST(reads_that_fail_are_told),
         TEST(an_approver_approves_and_it_goes_with_the_release),
         TEST(nobody_approves_what_is_their_own),
+        TEST(nobody_approves_what_may_be_their_own),
         TEST(in_another_s_name_it_is_one_s_own),
         TEST(what_needs_no_approval_takes_none),
         TEST(a_result_is_one_of_a_release),
