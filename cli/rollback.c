@@ -2,19 +2,11 @@
 #include "cli/release_sets.h"
 #include "cli/releases.h"
 
-/* The newest of the binding's history that was healthy and is neither asked for nor what runs. */
+/* As the server goes back by itself (promotion.h), but from what is asked for. */
 static struct slice former(const json_t *binding)
 {
-    struct slice asked = promotion_asked(binding);
-    const json_t *history = json_at(binding, "status", "history", NULL);
-    for (size_t i = 0; i < json_array_size(history); i++) {
-        const json_t *rollout = json_array_get(history, i);
-        struct slice release = json_text_at(rollout, "release");
-        if (json_text_at(rollout, "healthyAt").len > 0 && !slice_eq(release, asked)) {
-            return release;
-        }
-    }
-    return (struct slice){0};
+    size_t at = 0;
+    return json_text_at(promotion_next_back(binding, promotion_asked(binding), &at), "release");
 }
 
 static int run(struct cli *c, struct err *err)
@@ -35,8 +27,8 @@ static int run(struct cli *c, struct err *err)
         release = arena_cstr(&c->arena, former(binding));
         if (release[0] == '\0') {
             rc = err_set(err, ERR_NOT_FOUND,
-                         "no release of \"%s\" before this one was healthy in \"%s\" (choreo "
-                         "history %s -e %s)",
+                         "no release of \"%s\" before this one was healthy in \"%s\" and not taken "
+                         "back (choreo history %s -e %s)",
                          r.owner, environment, c->args.items[0], environment);
         }
     }
@@ -50,8 +42,9 @@ const struct command command_rollback = {
     .summary = "go back to the last healthy release",
     .usage = "COMPONENT|resource/RESOURCE -e ENVIRONMENT [OPTION...]\n"
              "--project PROJECT -e ENVIRONMENT [OPTION...]",
-    .about = "Binds the last release before this one that was healthy there, or RELEASE. What was\n"
-             "healthy in an environment may come back to it without asking its gates again.\n"
+    .about = "Binds the last release before this one that was healthy there and not taken back,\n"
+             "or RELEASE. What was healthy in an environment may come back to it without asking\n"
+             "its gates again.\n"
              "Where a deadline is set (progressDeadline), the server goes back by itself; of a\n"
              "resource never, for what it holds does not go back with it.\n"
              "With --project it makes a ReleaseSet of what ran before the project's last set.",

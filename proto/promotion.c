@@ -182,10 +182,14 @@ static bool ended_unwell(const json_t *rollout)
            json_text_at(rollout, "healthySince").len == 0;
 }
 
+static bool given_up(const json_t *rollout)
+{
+    return came_to(rollout, "RolledBack") || came_to(rollout, "Failed");
+}
+
 bool promotion_taken_back(const json_t *rollout)
 {
-    return came_to(rollout, "RolledBack") || came_to(rollout, "Failed") ||
-           (became_healthy(rollout) && ended_unwell(rollout));
+    return given_up(rollout) || (became_healthy(rollout) && ended_unwell(rollout));
 }
 
 const json_t *promotion_healthy(const json_t *binding, struct slice release, struct slice uid)
@@ -235,6 +239,34 @@ struct slice promotion_last_healthy(const json_t *binding)
         }
     }
     return (struct slice){0};
+}
+
+/* Whether a rollout is the last word on its release, and speaks for it. What another overtook
+ * before it came to anything says nothing. */
+static bool speaks_for(const json_t *binding, const json_t *rollout)
+{
+    size_t at = 0;
+    const json_t *last;
+    do {
+        last = next_rollout(binding, json_text_at(rollout, "release"), json_text_at(rollout, "uid"),
+                            &at);
+    } while (last != NULL && !became_healthy(last) && !given_up(last));
+    return last == rollout && became_healthy(rollout) && !given_up(rollout);
+}
+
+const json_t *promotion_next_back(const json_t *binding, struct slice from, size_t *at)
+{
+    const json_t *history = json_at(binding, "status", "history", NULL);
+    size_t count = json_array_size(history);
+    while (*at < 2 * count) {
+        const json_t *rollout = json_array_get(history, *at % count);
+        bool second_round = (*at)++ >= count;
+        if (!slice_eq(json_text_at(rollout, "release"), from) && speaks_for(binding, rollout) &&
+            ended_unwell(rollout) == second_round) {
+            return rollout;
+        }
+    }
+    return NULL;
 }
 
 /* ---- who ---- */

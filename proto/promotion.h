@@ -104,6 +104,11 @@ struct slice promotion_proven_anew(const json_t *binding, struct slice release, 
 /* The release that was healthy there last, or is, and was not taken back; empty: none. */
 struct slice promotion_last_healthy(const json_t *binding);
 
+/* What to go back to from a release, one after another: rollouts, of a binding's history, in which
+ * others were healthy that were not taken back since, the newest first, and behind them likewise
+ * those that were not well any more when another came in their place. Begin at 0; NULL: no more. */
+const json_t *promotion_next_back(const json_t *binding, struct slice from, size_t *at);
+
 /* Whether user is one of the authors that object names, or may be (PROMOTION_ANYBODY). */
 bool promotion_is_author(const json_t *object, struct slice user);
 /* Adds a name to the authors of object, which begins anew with `fresh`. */

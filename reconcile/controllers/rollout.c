@@ -4,12 +4,12 @@
  * before ends: superseded by what is newer, or rolled back for what is older, whoever asked for it;
  * that decides what it still proves (proto/promotion.h). The deadline is set when the rollout
  * begins and its clusters answer, and cleared while one does not: an outage is no release's fault.
- * When it passes and the release was never healthy here, the last healthy one before it comes in
- * its place; that entry has no deadline, so there is no second step back. With nothing to go back
- * to, the release stays and is called Failed. A test of the pipeline's rollbackOn that fails where
- * the release runs takes it back likewise, at any time: so an error budget that burns. A higher
- * spec.attempt begins anew what failed, or broke after it had been healthy: as an entry of its own,
- * with a deadline of its own. */
+ * When it passes and the release was never healthy here, the last healthy one before it that was
+ * not taken back itself comes in its place; that entry has no deadline, so there is no second step
+ * back. With nothing to go back to, the release stays and is called Failed. A test of the
+ * pipeline's rollbackOn that fails where the release runs takes it back likewise, at any time: so
+ * an error budget that burns. A higher spec.attempt begins anew what failed, or broke after it had
+ * been healthy: as an entry of its own, with a deadline of its own. */
 #include "reconcile/controllers/rollout.h"
 
 /* Why a release was taken back. */
@@ -151,32 +151,42 @@ static void end_entry(const struct snapshot *s, json_t *entry, const char *outco
     }
 }
 
-/* The newest entry of the release of entry i: what it proves is its last word. */
-static size_t newest_of(const json_t *history, size_t i)
+/* The newest entry of an entry's release: what it proves is its last word. */
+static const json_t *newest_of(const json_t *history, const json_t *entry)
 {
-    struct slice release = json_text_at(json_array_get(history, i), "release");
-    size_t k = 0;
-    while (k < i && !slice_eq(json_text_at(json_array_get(history, k), "release"), release)) {
-        k++;
+    struct slice release = json_text_at(entry, "release");
+    const json_t *newest = json_array_get(history, 0);
+    for (size_t i = 1; newest != NULL && !slice_eq(json_text_at(newest, "release"), release); i++) {
+        newest = json_array_get(history, i);
     }
-    return k;
+    return newest;
 }
 
-/* Drops the oldest beyond the limit, but keeps the last of another release that was healthy, and
- * what became of that one since. */
-static void trim(json_t *history)
+/* The entry to go back to from what is deployed; without one that of the last other release that
+ * was healthy, to which people may go back in spite of what became of it. */
+static const json_t *way_back(const json_t *binding)
 {
-    size_t healthy = 0; /* of the entries before the first */
+    const json_t *history = history_of(binding);
     struct slice first = json_text_at(json_array_get(history, 0), "release");
+    size_t at = 0;
+    const json_t *back = promotion_next_back(binding, first, &at);
+    for (size_t i = 1; back == NULL && i < json_array_size(history); i++) {
+        const json_t *entry = json_array_get(history, i);
+        bool other = !slice_eq(json_text_at(entry, "release"), first);
+        back = other && json_text_at(entry, "healthyAt").len > 0 ? entry : NULL;
+    }
+    return back;
+}
+
+/* Drops the oldest beyond the limit, but keeps the way back, and what became of that one since. */
+static void trim(json_t *edit)
+{
+    json_t *history = history_of(edit);
+    const json_t *back = way_back(edit);
+    const json_t *newest = newest_of(history, back);
     for (size_t i = json_array_size(history); i-- > 1;) {
         const json_t *entry = json_array_get(history, i);
-        bool back = json_text_at(entry, "healthyAt").len > 0 &&
-                    !slice_eq(json_text_at(entry, "release"), first);
-        healthy = back ? i : healthy;
-    }
-    size_t newest = newest_of(history, healthy);
-    for (size_t i = json_array_size(history); i-- > 1;) {
-        if (json_array_size(history) > ROLLOUT_HISTORY_MAX && i != healthy && i != newest) {
+        if (json_array_size(history) > ROLLOUT_HISTORY_MAX && entry != back && entry != newest) {
             (void)json_array_remove(history, i);
         }
     }
@@ -274,7 +284,7 @@ static json_t *current_entry(const struct snapshot *s, const json_t *binding, js
         end_entry(s, first, back ? "RolledBack" : "Superseded");
     }
     json_array_insert_new(history, 0, entry);
-    trim(history);
+    trim(edit);
     return json_array_get(history, 0);
 }
 
@@ -304,19 +314,17 @@ static uint64_t deadline_ms(const struct snapshot *s, const json_t *binding, str
     return promotion_duration_ms(text);
 }
 
-/* The last release before the first entry that was healthy, is another, and is still there. Of a
- * resource there is none: its data does not go back with it, so nobody goes back by himself. */
-static struct slice former(const struct snapshot *s, const json_t *binding, const json_t *history,
+/* The release to go back to from one that failed, which is still there. Of a resource there is
+ * none: its data does not go back with it, so nobody goes back by himself. */
+static struct slice former(const struct snapshot *s, const json_t *binding, struct slice failed,
                            struct plan *plan)
 {
-    struct slice failed = json_text_at(json_array_get(history, 0), "release");
     bool goes_back = promotion_kinds_of(binding).owner != SNAPSHOT_RESOURCE;
-    for (size_t i = 1; goes_back && i < json_array_size(history); i++) {
-        const json_t *entry = json_array_get(history, i);
-        struct slice release = json_text_at(entry, "release");
-        struct slice uid = uid_of(s, binding, release);
-        if (json_text_at(entry, "healthyAt").len > 0 && !slice_eq(release, failed) && uid.len > 0 &&
-            promotion_same_uid(json_text_at(entry, "uid"), uid)) {
+    size_t at = 0;
+    const json_t *entry = goes_back ? promotion_next_back(binding, failed, &at) : NULL;
+    for (; entry != NULL; entry = promotion_next_back(binding, failed, &at)) {
+        struct slice uid = uid_of(s, binding, json_text_at(entry, "release"));
+        if (uid.len > 0 && promotion_same_uid(json_text_at(entry, "uid"), uid)) {
             return text_copy(plan, entry, "release");
         }
     }
@@ -327,7 +335,7 @@ static const char *why_it_stays(const json_t *binding)
 {
     return promotion_kinds_of(binding).owner == SNAPSHOT_RESOURCE
                ? "what it holds does not go back with a release"
-               : "no release before it was";
+               : "there is none to go back to";
 }
 
 /* Takes the release of entry back, for a cause that is told; NULL: its deadline. */
@@ -336,7 +344,7 @@ static void take_back(const struct snapshot *s, const json_t *binding, json_t *e
 {
     const char *reason = cause != NULL ? TEST_FAILED : DEADLINE_EXCEEDED;
     struct slice from = text_copy(plan, entry, "release");
-    struct slice to = former(s, binding, history_of(edit), plan);
+    struct slice to = former(s, edit, from, plan);
     json_object_del(entry, "deadline");
     json_t *told = to.len > 0 ? json_object() : json_incref(entry);
     if (cause != NULL) {
@@ -539,14 +547,5 @@ bool rollout_uses(const json_t *binding, struct slice release)
         slice_eq(json_text(json_at(binding, "status", "rollback", "to", NULL)), release)) {
         return true;
     }
-    const json_t *history = history_of(binding);
-    struct slice first = json_text_at(json_array_get(history, 0), "release");
-    for (size_t i = 1; i < json_array_size(history); i++) {
-        const json_t *entry = json_array_get(history, i);
-        struct slice name = json_text_at(entry, "release");
-        if (json_text_at(entry, "healthyAt").len > 0 && !slice_eq(name, first)) {
-            return slice_eq(name, release); /* the way back */
-        }
-    }
-    return false;
+    return slice_eq(json_text_at(way_back(binding), "release"), release);
 }

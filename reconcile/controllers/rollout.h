@@ -4,7 +4,8 @@
  *   spec.releaseName --let in?--> deployed --healthy?--> Healthy
  *                                    |  not by its deadline
  *                                    v
- *                    the last healthy release before it is deployed instead, once
+ *                    the last healthy release before it is deployed instead, once; not one that
+ *                    was taken back itself
  *
  * A rollback does not touch the spec: who declares a broken release keeps declaring it, and it is
  * not tried again until the spec changes (status.rollback holds for one generation). So neither a

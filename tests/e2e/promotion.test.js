@@ -225,6 +225,7 @@ check('a better release goes on; by hand one goes back, without asking the gates
   assert.match(table, /^ENVIRONMENT +RELEASE +OUTCOME +STARTED +HEALTHY +BY +APPROVED-BY +REASON\n/);
   assert.match(table.split('\n')[1], /Healthy.* alice +the cart$/);
   assert.match(table.split('\n')[2], /RolledBack/);
+  await fails(people.alice.choreo('rollback', 'web', '-e', 'staging'), 1, /was healthy in "staging" and not taken back/);
 });
 
 check('what was taken back by hand goes no further, though it had been healthy', async () => {

@@ -177,6 +177,51 @@ static void what_is_proven_anew_is_so_since_then(void **state)
     assert_slice(promotion_proven_anew(NULL, SLICE("r"), SLICE("")), "");
 }
 
+/* "a b" of a history: the releases to go back to from r, one after another. */
+static const char *ways_back(struct fixture *f, const char *history)
+{
+    const json_t *binding =
+        tree(f, arena_printf(&f->arena, "{'status':{'history':[%s]}}", history));
+    const char *told = "";
+    size_t at = 0;
+    const json_t *back;
+    while ((back = promotion_next_back(binding, SLICE("r"), &at)) != NULL) {
+        told = arena_printf(&f->arena, "%s%s%.*s", told, told[0] != '\0' ? " " : "",
+                            SLICE_ARG(json_text_at(back, "release")));
+    }
+    return told;
+}
+
+static void what_was_taken_back_is_no_way_back(void **state)
+{
+    struct fixture *f = *state;
+#define NOW "{'release':'r','healthyAt':'9:00'},"
+#define WAS(release, more) "{'release':'" release "','endedAt':'2:00'," more "}"
+#define WELL "'healthyAt':'1:00','healthySince':'1:00'"
+    static const struct {
+        const char *history;
+        const char *ways;
+    } cases[] = {
+        {NOW WAS("a", WELL ",'outcome':'Superseded'"), "a"},
+        {NOW WAS("a", WELL ",'outcome':'RolledBack'"), ""},
+        {NOW WAS("a", WELL ",'outcome':'Failed'"), ""},
+        {NOW WAS("a", "'outcome':'Superseded'"), ""},
+        {NOW WAS("r", WELL ",'outcome':'Superseded'"), ""},
+        /* what was unwell when another came is better than nothing */
+        {NOW WAS("a", "'healthyAt':'1:00'") "," WAS("b", WELL) "," WAS("c", "'healthyAt':'1:00'"),
+         "b a c"},
+        /* the last word counts, which is none of what never came to anything */
+        {NOW WAS("a", "'outcome':'RolledBack'") "," WAS("a", WELL) "," WAS("b", WELL), "b"},
+        {NOW WAS("a", WELL) "," WAS("a", WELL ",'outcome':'RolledBack'"), "a"},
+        {NOW WAS("a", "'outcome':'Superseded'") "," WAS("a", WELL), "a"},
+        {NOW WAS("a", "'uid':'2','outcome':'RolledBack'") "," WAS("a", "'uid':'1'," WELL), "a"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_string_equal(ways_back(f, cases[i].history), cases[i].ways);
+    }
+    assert_string_equal(ways_back(f, ""), "");
+}
+
 static void authors_are_whole_names(void **state)
 {
     struct fixture *f = *state;
@@ -287,6 +332,7 @@ int main(void)
         TEST(what_was_taken_back_proves_nothing),
         TEST(what_is_undeployed_proves_nothing),
         TEST(what_is_proven_anew_is_so_since_then),
+        TEST(what_was_taken_back_is_no_way_back),
         TEST(authors_are_whole_names),
         TEST(of_more_authors_than_can_be_named_anybody_is_one),
         TEST(authors_are_inherited_where_there_is_room),
