@@ -502,24 +502,31 @@ static const struct snapshot_entry *binding_entry_in(const struct snapshot *s,
     return NULL;
 }
 
-/* A release that has been there, or was offered, and is not there now: somebody decided so. */
-static bool was_offered(const json_t *there, struct slice release)
+/* Whether a release is the other one, or was made before it. */
+static bool is_behind(const struct snapshot *s, const json_t *there, struct slice release,
+                      struct slice other)
 {
-    size_t i;
-    json_t *offered;
-    json_array_foreach(json_at(there, "status", "offeredReleases", NULL), i, offered)
-    {
-        if (slice_eq(json_text(offered), release)) {
-            return true;
-        }
-    }
-    return false;
+    enum snapshot_kind kind = promotion_kinds_of(there).release;
+    struct slice made = created_of(snapshot_get(s, kind, object_ns(there), release));
+    struct slice other_made = created_of(snapshot_get(s, kind, object_ns(there), other));
+    return slice_eq(release, other) || slice_cmp(made, other_made) < 0;
 }
 
-static bool had(const json_t *there, struct slice release)
+/* Whether a release has been there, or was offered, and is not there now: somebody decided so. Of
+ * that the last few are remembered, and so nothing goes back by itself: what is behind them is
+ * past. */
+static bool is_past(const struct snapshot *s, const json_t *there, struct slice release)
 {
-    return was_offered(there, release) || slice_eq(promotion_asked(there), release) ||
-           promotion_healthy(there, release, SLICE("")) != NULL;
+    const json_t *offered = json_at(there, "status", "offeredReleases", NULL);
+    const json_t *history = json_at(there, "status", "history", NULL);
+    bool past = is_behind(s, there, release, promotion_asked(there));
+    for (size_t i = 0; !past && i < json_array_size(offered); i++) {
+        past = is_behind(s, there, release, json_text(json_array_get(offered, i)));
+    }
+    for (size_t i = 0; !past && i < json_array_size(history); i++) {
+        past = is_behind(s, there, release, json_text_at(json_array_get(history, i), "release"));
+    }
+    return past;
 }
 
 static void offer_to(const struct snapshot *s, const json_t *binding, struct slice to,
@@ -538,7 +545,7 @@ static void offer_to(const struct snapshot *s, const json_t *binding, struct sli
         create_offered(s, binding, to, release, plan, reason);
     } else if (there == NULL) {
         return; /* a resource is where something needs it */
-    } else if (!there->deleting && !had(snapshot_tree(s, there), release)) {
+    } else if (!there->deleting && !is_past(s, snapshot_tree(s, there), release)) {
         json_t *edit = plan_edit(plan, s, there);
         json_t *spec = json_object_get(edit, "spec");
         json_object_set_new(spec, promotion_track_of(binding)->release, json_str(release));

@@ -46,8 +46,9 @@ const json_t *promotion_result(const struct snapshot *s, const json_t *release,
                                struct slice environment, struct slice test, struct arena *arena);
 
 /* Offers the release that is healthy in binding's environment to those that take it by themselves
- * (PromotionTarget.automatic), each once. A component is bound there for it if it is not yet; a
- * resource is not, for it is where something needs it. */
+ * (PromotionTarget.automatic), each once, and none that was made before what is or was there, or
+ * was offered. A component is bound there for it if it is not yet; a resource is not, for it is
+ * where something needs it. */
 void promotion_offer(const struct snapshot *s, const json_t *binding, struct slice release,
                      struct plan *plan);
 

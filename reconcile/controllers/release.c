@@ -1,8 +1,8 @@
 /* release.c: releases do not pile up for ever.
  *
- * A release goes when no binding uses it (it is asked for, deployed, or what a rollback would go
- * back to) nor a set that is not over, and it is not among the newest RELEASES_KEPT of its
- * component. With its component, it goes by its ownerReference. */
+ * A release goes when no binding uses it (it is asked for, deployed, what a rollback would go back
+ * to, or what was offered last) nor a set that is not over, and it is not among the newest
+ * RELEASES_KEPT of its component. With its component, it goes by its ownerReference. */
 #include "reconcile/controllers/authors.h"
 #include "reconcile/controllers/release_set.h"
 #include "reconcile/controllers/rollout.h"

@@ -547,5 +547,8 @@ bool rollout_uses(const json_t *binding, struct slice release)
         slice_eq(json_text(json_at(binding, "status", "rollback", "to", NULL)), release)) {
         return true;
     }
-    return slice_eq(json_text_at(way_back(binding), "release"), release);
+    const json_t *offered = json_at(binding, "status", "offeredReleases", NULL);
+    const json_t *latest = json_array_get(offered, json_array_size(offered) - 1);
+    return slice_eq(json_text_at(way_back(binding), "release"), release) ||
+           slice_eq(json_text(latest), release);
 }

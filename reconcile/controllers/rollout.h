@@ -58,7 +58,8 @@ void rollout_tell(json_t *edit, const struct rollout *rollout);
 /* Nothing is deployed any more, of a binding under edit: its health ends. */
 void rollout_rest(json_t *edit);
 
-/* Whether binding deploys the release, may have to go back to it, or asks for it. */
+/* Whether binding deploys the release, may have to go back to it, asks for it, or was offered it
+ * last, which tells what is too old to be offered. */
 bool rollout_uses(const json_t *binding, struct slice release);
 
 #endif
