@@ -218,6 +218,13 @@ struct slice object_uid(const json_t *object)
     return json_text_at(metadata(object), "uid");
 }
 
+int object_age_order(const json_t *a, const json_t *b)
+{
+    int order = slice_cmp(json_text_at(metadata(a), "creationTimestamp"),
+                          json_text_at(metadata(b), "creationTimestamp"));
+    return order != 0 ? order : slice_cmp(object_name(a), object_name(b));
+}
+
 bool object_is_kept_secret(const json_t *secret)
 {
     return slice_eq_cstr(json_text_at(secret, "type"), OBJECT_CREDENTIALS_TYPE) ||

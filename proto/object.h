@@ -65,6 +65,8 @@ struct slice object_kind(const json_t *object);
 struct slice object_name(const json_t *object);
 struct slice object_ns(const json_t *object);
 struct slice object_uid(const json_t *object);
+/* Below 0 if a is the older one; of one age by name. */
+int object_age_order(const json_t *a, const json_t *b);
 
 /* Of Secrets those that the control plane alone reads, though they lie beside people's own: the
  * credentials that it made up for a resource, and kubeconfigs of planes. What anybody names in an

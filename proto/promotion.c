@@ -448,13 +448,15 @@ void promotion_approvers(const json_t *target, struct buf *out)
 
 const json_t *promotion_binding_in(const json_t *bindings, struct slice environment)
 {
+    const json_t *oldest = NULL;
     for (size_t i = 0; i < json_array_size(bindings); i++) {
         const json_t *binding = json_array_get(bindings, i);
-        if (slice_eq(json_text(json_at(binding, "spec", "environment", NULL)), environment)) {
-            return binding;
+        if (slice_eq(json_text(json_at(binding, "spec", "environment", NULL)), environment) &&
+            (oldest == NULL || object_age_order(binding, oldest) < 0)) {
+            oldest = binding;
         }
     }
-    return NULL;
+    return oldest;
 }
 
 /* "development -> staging, staging -> production" */

@@ -141,7 +141,7 @@ void promotion_approvers(const json_t *target, struct buf *out);
 bool promotion_refused(const json_t *pipeline, const json_t *bindings, struct slice environment,
                        struct slice release, struct slice uid, struct buf *why,
                        const char **reason);
-/* The binding in an environment, or NULL. */
+/* The binding in an environment: of several the oldest, which alone is deployed. Or NULL. */
 const json_t *promotion_binding_in(const json_t *bindings, struct slice environment);
 
 #endif

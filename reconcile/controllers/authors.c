@@ -4,16 +4,10 @@
 
 #include "proto/promotion.h"
 
-static struct slice created_of(const struct snapshot *s, const struct snapshot_entry *e)
-{
-    return json_text(json_at(snapshot_tree(s, e), "metadata", "creationTimestamp", NULL));
-}
-
 static bool is_newer(const struct snapshot *s, const struct snapshot_entry *a,
                      const struct snapshot_entry *b)
 {
-    int order = slice_cmp(created_of(s, a), created_of(s, b));
-    return order > 0 || (order == 0 && slice_cmp(a->name, b->name) > 0);
+    return object_age_order(snapshot_tree(s, a), snapshot_tree(s, b)) > 0;
 }
 
 /* The oldest of those that are newer, and stay. */

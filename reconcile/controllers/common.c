@@ -149,35 +149,19 @@ static const json_t *view_binding(void *user, struct slice ns, struct slice proj
                                   struct slice component, struct slice environment)
 {
     const struct view *v = user;
-    const struct snapshot_entry **bindings;
-    size_t count = snapshot_list(v->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, component,
-                                 v->arena, &bindings);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *binding = snapshot_tree(v->s, bindings[i]);
-        if (slice_eq(spec_text(binding, "environment"), environment) &&
-            slice_eq(owner_text(binding, "projectName"), project) &&
-            binding_before(v->s, bindings[i], v->arena) == NULL) {
-            return binding;
-        }
-    }
-    return NULL;
+    const struct snapshot_entry *first =
+        binding_first(v->s, SNAPSHOT_BINDING, ns, component, environment, v->arena);
+    const json_t *binding = first != NULL ? snapshot_tree(v->s, first) : NULL;
+    return slice_eq(owner_text(binding, "projectName"), project) ? binding : NULL;
 }
 
 static const json_t *view_resource_binding(void *user, struct slice ns, struct slice resource,
                                            struct slice environment)
 {
     const struct view *v = user;
-    const struct snapshot_entry **bindings;
-    size_t count = snapshot_list(v->s, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, ns,
-                                 resource, v->arena, &bindings);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *binding = snapshot_tree(v->s, bindings[i]);
-        if (slice_eq(spec_text(binding, "environment"), environment) &&
-            binding_before(v->s, bindings[i], v->arena) == NULL) {
-            return binding;
-        }
-    }
-    return NULL;
+    const struct snapshot_entry *first =
+        binding_first(v->s, SNAPSHOT_RESOURCE_BINDING, ns, resource, environment, v->arena);
+    return first != NULL ? snapshot_tree(v->s, first) : NULL;
 }
 
 void view_init(struct view *v, const struct snapshot *s, struct arena *arena)
@@ -448,15 +432,20 @@ void placed_set(json_t *edit, const struct snapshot *s, const char *reason, cons
                   moving ? "work is under way" : "waiting for what stands in the way of Ready");
 }
 
-static int age_order(const struct snapshot *s, const struct snapshot_entry *a,
-                     const struct snapshot_entry *b)
+/* The oldest of those in an environment and first, which may be NULL. */
+static const struct snapshot_entry *oldest_in(const struct snapshot *s,
+                                              const struct snapshot_entry *const *all, size_t count,
+                                              struct slice environment,
+                                              const struct snapshot_entry *first)
 {
-    struct slice made_a =
-        json_text(json_at(snapshot_tree(s, a), "metadata", "creationTimestamp", NULL));
-    struct slice made_b =
-        json_text(json_at(snapshot_tree(s, b), "metadata", "creationTimestamp", NULL));
-    int order = slice_cmp(made_a, made_b);
-    return order != 0 ? order : slice_cmp(a->name, b->name);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *tree = snapshot_tree(s, all[i]);
+        if (slice_eq(spec_text(tree, "environment"), environment) &&
+            (first == NULL || object_age_order(tree, snapshot_tree(s, first)) < 0)) {
+            first = all[i];
+        }
+    }
+    return first;
 }
 
 const struct snapshot_entry *binding_before(const struct snapshot *s,
@@ -465,7 +454,6 @@ const struct snapshot_entry *binding_before(const struct snapshot *s,
     const json_t *binding = snapshot_tree(s, entry);
     struct slice environment = spec_text(binding, "environment");
     const struct snapshot_entry **all;
-    const struct snapshot_entry *first = entry;
     struct slice of = owner_text(binding, "componentName");
     enum snapshot_index index = SNAPSHOT_BY_COMPONENT;
     if (entry->kind == SNAPSHOT_OC_CELL) {
@@ -478,13 +466,19 @@ const struct snapshot_entry *binding_before(const struct snapshot *s,
         index = SNAPSHOT_BY_RESOURCE;
     }
     size_t count = snapshot_list(s, entry->kind, index, entry->ns, of, arena, &all);
-    for (size_t i = 0; i < count; i++) {
-        if (slice_eq(spec_text(snapshot_tree(s, all[i]), "environment"), environment) &&
-            age_order(s, all[i], first) < 0) {
-            first = all[i];
-        }
-    }
+    const struct snapshot_entry *first = oldest_in(s, all, count, environment, entry);
     return first != entry ? first : NULL;
+}
+
+const struct snapshot_entry *binding_first(const struct snapshot *s, enum snapshot_kind kind,
+                                           struct slice ns, struct slice owner,
+                                           struct slice environment, struct arena *arena)
+{
+    const struct snapshot_entry **all;
+    enum snapshot_index index =
+        kind == SNAPSHOT_BINDING ? SNAPSHOT_BY_COMPONENT : SNAPSHOT_BY_RESOURCE;
+    size_t count = snapshot_list(s, kind, index, ns, owner, arena, &all);
+    return oldest_in(s, all, count, environment, NULL);
 }
 
 /* Where even the default one is missing, it is mostly because there is no plane yet. */

@@ -123,6 +123,11 @@ void placed_set(json_t *edit, const struct snapshot *s, const char *reason, cons
  */
 const struct snapshot_entry *
 binding_before(const struct snapshot *s, const struct snapshot_entry *entry, struct arena *arena);
+/* The one that counts in an environment, of a component (SNAPSHOT_BINDING) or a resource, or NULL.
+ */
+const struct snapshot_entry *binding_first(const struct snapshot *s, enum snapshot_kind kind,
+                                           struct slice ns, struct slice owner,
+                                           struct slice environment, struct arena *arena);
 
 /* The environment that releases of a project start in, by its pipeline; on failure empty, with a
  * condition's reason and message, the arena's. project NULL: there is none of that name. */

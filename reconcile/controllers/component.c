@@ -248,20 +248,6 @@ static bool find_environment(struct work *w)
     return w->first.len > 0 || fail(w, "Bound", reason, "%s", message);
 }
 
-static const struct snapshot_entry *find_binding(struct work *w)
-{
-    const struct snapshot_entry **found;
-    size_t count = snapshot_list(w->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, w->entry->ns,
-                                 w->entry->name, &w->plan->arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        if (slice_eq(spec_text(snapshot_tree(w->s, found[i]), "environment"), w->first) &&
-            binding_before(w->s, found[i], &w->plan->arena) == NULL) {
-            return found[i];
-        }
-    }
-    return NULL;
-}
-
 /* Whether the control plane made it by itself, nobody has said anything in it since, and nothing
  * that was well runs by it. */
 static bool is_only_ours(const struct work *w, const struct snapshot_entry *binding)
@@ -331,7 +317,8 @@ static bool bind(struct work *w)
     if (leave_to_another(w)) {
         return true; /* which is looked at once this one has gone */
     }
-    const struct snapshot_entry *binding = find_binding(w);
+    const struct snapshot_entry *binding = binding_first(w->s, SNAPSHOT_BINDING, w->entry->ns,
+                                                         w->entry->name, w->first, &w->plan->arena);
     if (binding == NULL && has_just_gone(w)) {
         return true;
     }

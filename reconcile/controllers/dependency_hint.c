@@ -85,16 +85,9 @@ static struct slice project_of(const struct hints *h)
 
 static const json_t *binding_there(const struct hints *h)
 {
-    const struct snapshot_entry **all;
-    size_t count = snapshot_list(h->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, h->d->ns, h->name,
-                                 h->arena, &all);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *binding = snapshot_tree(h->s, all[i]);
-        if (slice_eq(spec_text(binding, "environment"), h->d->environment)) {
-            return binding;
-        }
-    }
-    return NULL;
+    const struct snapshot_entry *first =
+        binding_first(h->s, SNAPSHOT_BINDING, h->d->ns, h->name, h->d->environment, h->arena);
+    return first != NULL ? snapshot_tree(h->s, first) : NULL;
 }
 
 /* Whether releases of the component start in the environment. */
@@ -254,19 +247,17 @@ static const char *no_output(const struct hints *h, struct slice message)
     }
     struct slice output = slice_sub(message, from + by.len, at - from - by.len);
     struct slice rest = slice_sub(message, at + of.len, SIZE_MAX);
-    const struct snapshot_entry **all;
-    size_t count = snapshot_list(h->s, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE, h->d->ns,
-                                 slice_sub(rest, 0, rest.len - ends.len), h->arena, &all);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *binding = snapshot_tree(h->s, all[i]);
-        if (slice_eq(spec_text(binding, "environment"), h->d->environment)) {
-            const json_t *release = snapshot_get(h->s, SNAPSHOT_RESOURCE_RELEASE, h->d->ns,
-                                                 spec_text(binding, "resourceRelease"));
-            return other_output(
-                h, json_at(release, "spec", "resourceType", "spec", "outputs", NULL), output);
-        }
+    const struct snapshot_entry *binding =
+        binding_first(h->s, SNAPSHOT_RESOURCE_BINDING, h->d->ns,
+                      slice_sub(rest, 0, rest.len - ends.len), h->d->environment, h->arena);
+    if (binding == NULL) {
+        return NULL;
     }
-    return NULL;
+    const json_t *release =
+        snapshot_get(h->s, SNAPSHOT_RESOURCE_RELEASE, h->d->ns,
+                     spec_text(snapshot_tree(h->s, binding), "resourceRelease"));
+    return other_output(h, json_at(release, "spec", "resourceType", "spec", "outputs", NULL),
+                        output);
 }
 
 struct slice dependency_explain(const struct snapshot *s, const struct deployment *d,

@@ -306,20 +306,13 @@ const json_t *promotion_pipeline(const struct snapshot *s, const json_t *binding
     return snapshot_get(s, SNAPSHOT_PIPELINE, object_ns(binding), name);
 }
 
-/* Those of the binding's owner. */
-static size_t list_bindings(const struct snapshot *s, const json_t *binding, struct arena *arena,
-                            const struct snapshot_entry ***found)
-{
-    const struct promotion_kinds kinds = promotion_kinds_of(binding);
-    return snapshot_list(s, kinds.binding, kinds.by_owner, object_ns(binding),
-                         promotion_owner(binding), arena, found);
-}
-
-/* The same as an array, which borrows the snapshot's trees. */
+/* Those of the binding's owner, as an array that borrows the snapshot's trees. */
 static json_t *bindings_of(const struct snapshot *s, const json_t *binding, struct arena *arena)
 {
+    const struct promotion_kinds kinds = promotion_kinds_of(binding);
     const struct snapshot_entry **found;
-    size_t count = list_bindings(s, binding, arena, &found);
+    size_t count = snapshot_list(s, kinds.binding, kinds.by_owner, object_ns(binding),
+                                 promotion_owner(binding), arena, &found);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_array_append(list, (json_t *)(uintptr_t)snapshot_tree(s, found[i]));
@@ -488,20 +481,6 @@ static void create_offered(const struct snapshot *s, const json_t *binding, stru
     plan_create(plan, SNAPSHOT_BINDING, o);
 }
 
-static const struct snapshot_entry *binding_entry_in(const struct snapshot *s,
-                                                     const json_t *binding, struct slice to,
-                                                     struct arena *arena)
-{
-    const struct snapshot_entry **found;
-    size_t count = list_bindings(s, binding, arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        if (slice_eq(spec_text(snapshot_tree(s, found[i]), "environment"), to)) {
-            return found[i];
-        }
-    }
-    return NULL;
-}
-
 /* Whether a release is the other one, or was made before it. */
 static bool is_behind(const struct snapshot *s, const json_t *there, struct slice release,
                       struct slice other)
@@ -535,7 +514,9 @@ static void offer_to(const struct snapshot *s, const json_t *binding, struct sli
     struct arena *arena = &plan->arena;
     const struct snapshot_entry *env =
         snapshot_find(s, SNAPSHOT_ENVIRONMENT, object_ns(binding), to);
-    const struct snapshot_entry *there = binding_entry_in(s, binding, to, arena);
+    const struct snapshot_entry *there =
+        binding_first(s, promotion_kinds_of(binding).binding, object_ns(binding),
+                      promotion_owner(binding), to, arena);
     const char *reason = arena_printf(arena, "promoted by itself from \"%.*s\"",
                                       SLICE_ARG(spec_text(binding, "environment")));
     if (env == NULL || env->deleting) {

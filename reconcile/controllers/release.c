@@ -9,22 +9,16 @@
 
 enum { RELEASES_KEPT = 10 };
 
-static struct slice created_of(const struct snapshot *s, const struct snapshot_entry *e)
-{
-    return json_text(json_at(snapshot_tree(s, e), "metadata", "creationTimestamp", NULL));
-}
-
 static size_t newer(const struct snapshot *s, const struct snapshot_entry *entry,
                     const struct snapshot_entry *const *all, size_t count)
 {
     if (count <= RELEASES_KEPT) {
         return 0;
     }
-    struct slice own = created_of(s, entry);
+    const json_t *own = snapshot_tree(s, entry);
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
-        int order = slice_cmp(created_of(s, all[i]), own);
-        found += order > 0 || (order == 0 && slice_cmp(all[i]->name, entry->name) > 0) ? 1 : 0;
+        found += object_age_order(snapshot_tree(s, all[i]), own) > 0 ? 1 : 0;
     }
     return found;
 }

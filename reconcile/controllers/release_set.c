@@ -53,16 +53,9 @@ static void set_member(json_t *member, const char *state)
 static const struct snapshot_entry *binding_of(const struct set *set, struct slice component,
                                                struct slice environment)
 {
-    const struct snapshot_entry **found;
-    size_t count = snapshot_list(set->s, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, set->entry->ns,
-                                 component, &set->plan->arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        if (slice_eq(spec_text(snapshot_tree(set->s, found[i]), "environment"), environment) &&
-            !found[i]->deleting) {
-            return found[i];
-        }
-    }
-    return NULL;
+    const struct snapshot_entry *first = binding_first(set->s, SNAPSHOT_BINDING, set->entry->ns,
+                                                       component, environment, &set->plan->arena);
+    return first != NULL && !first->deleting ? first : NULL;
 }
 
 static const json_t *bound(const struct set *set, const json_t *member)
@@ -208,6 +201,17 @@ static void resolve(struct set *set)
 
 /* ---- waiting ---- */
 
+/* Whether the place of a binding, or its name, is taken by one that ends or is another's. */
+static bool is_taken(const struct set *set, struct slice component)
+{
+    struct arena *arena = &set->plan->arena;
+    struct slice ns = set->entry->ns;
+    struct slice name = binding_name(set->s, arena, ns, component, set->environment);
+    const struct snapshot_entry *first =
+        binding_first(set->s, SNAPSHOT_BINDING, ns, component, set->environment, arena);
+    return first != NULL || snapshot_find(set->s, SNAPSHOT_BINDING, ns, name) != NULL;
+}
+
 /* Why a member may not go yet, and the reason in a word; NULL: it may. */
 static const char *held(const struct set *set, const json_t *member, const char **reason)
 {
@@ -231,8 +235,7 @@ static const char *held(const struct set *set, const json_t *member, const char 
     if (slice_eq(deployed(there), name)) {
         return NULL;
     }
-    struct slice taken = binding_name(set->s, arena, set->entry->ns, component, set->environment);
-    if (there == NULL && snapshot_find(set->s, SNAPSHOT_BINDING, set->entry->ns, taken) != NULL) {
+    if (there == NULL && is_taken(set, component)) {
         *reason = "Conflict";
         return "its binding is being deleted, or is another's";
     }

@@ -94,15 +94,8 @@ static bool make_release(struct work *w)
 
 static const struct snapshot_entry *binding_in(const struct work *w, struct slice environment)
 {
-    const struct snapshot_entry **found;
-    size_t count = snapshot_list(w->s, SNAPSHOT_RESOURCE_BINDING, SNAPSHOT_BY_RESOURCE,
-                                 w->entry->ns, w->entry->name, &w->plan->arena, &found);
-    for (size_t i = 0; i < count; i++) {
-        if (slice_eq(spec_text(snapshot_tree(w->s, found[i]), "environment"), environment)) {
-            return found[i];
-        }
-    }
-    return NULL;
+    return binding_first(w->s, SNAPSHOT_RESOURCE_BINDING, w->entry->ns, w->entry->name, environment,
+                         &w->plan->arena);
 }
 
 /* The release that an environment begins with: what was healthy last where the pipeline comes from,
@@ -256,7 +249,6 @@ static void trim_releases(struct work *w)
 {
     const struct snapshot_entry **all;
     const struct snapshot_entry *oldest = NULL;
-    struct slice made = {0};
     size_t unused = 0;
     size_t count = snapshot_list(w->s, SNAPSHOT_RESOURCE_RELEASE, SNAPSHOT_BY_RESOURCE,
                                  w->entry->ns, w->entry->name, &w->plan->arena, &all);
@@ -267,12 +259,10 @@ static void trim_releases(struct work *w)
         if (used || theirs || all[i]->deleting || !authors_let_go(w->s, all[i], all, count)) {
             continue;
         }
-        struct slice created =
-            json_text(json_at(snapshot_tree(w->s, all[i]), "metadata", "creationTimestamp", NULL));
         unused++;
-        if (oldest == NULL || slice_cmp(created, made) < 0) {
+        if (oldest == NULL ||
+            object_age_order(snapshot_tree(w->s, all[i]), snapshot_tree(w->s, oldest)) < 0) {
             oldest = all[i];
-            made = created;
         }
     }
     if (unused > RELEASES_KEPT) {

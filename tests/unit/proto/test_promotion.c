@@ -90,6 +90,17 @@ static void what_cannot_be_is_refused_and_says_why(void **state)
     assert_string_equal(reason, "NotReached");
 }
 
+static void of_two_bindings_the_older_counts(void **state)
+{
+    struct fixture *f = *state;
+#define MADE(name, at)                                                                             \
+    "{'metadata':{'name':'" name "','creationTimestamp':'" at "'},'spec':{'environment':'qa'}}"
+    const json_t *bindings = tree(f, "[" MADE("a", "2:00") "," MADE("c", "1:00") "," //
+                                  MADE("b", "1:00") ",{'spec':{'environment':'prod'}}]");
+    assert_slice(object_name(promotion_binding_in(bindings, SLICE("qa"))), "b");
+    assert_null(promotion_binding_in(bindings, SLICE("dev")));
+}
+
 /* A rollout of r that was healthy from 1:00, and what else there is to say of it. */
 #define ROLLOUT(more) "{'release':'r','healthyAt':'1:00'," more "}"
 
@@ -329,6 +340,7 @@ int main(void)
         TEST(edges_are_found_both_ways),
         TEST(it_starts_where_nothing_leads_to),
         TEST(what_cannot_be_is_refused_and_says_why),
+        TEST(of_two_bindings_the_older_counts),
         TEST(what_was_taken_back_proves_nothing),
         TEST(what_is_undeployed_proves_nothing),
         TEST(what_is_proven_anew_is_so_since_then),
