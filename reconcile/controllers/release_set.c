@@ -18,7 +18,9 @@
 /* A condition of a set that will never be Ready. */
 #define FAILED "Failed"
 
-enum { KEPT_SETS = 10 };
+/* How many newer ones of its project and environment a set outlasts that is over, or that waits:
+ * sets of different components may wait side by side. */
+enum { KEPT_SETS = 10, KEPT_WAITING = 50 };
 
 struct set {
     const struct snapshot *s;
@@ -439,14 +441,30 @@ static size_t newer_than(const struct set *set)
     const struct snapshot_entry **all;
     size_t count = snapshot_list(set->s, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_CELL, set->entry->ns,
                                  slice_of(cell), &set->plan->arena, &all);
-    struct slice made = json_text(json_at(set->object, "metadata", "creationTimestamp", NULL));
     size_t newer = 0;
     for (size_t i = 0; i < count; i++) {
-        const json_t *tree = snapshot_tree(set->s, all[i]);
-        struct slice its = json_text(json_at(tree, "metadata", "creationTimestamp", NULL));
-        newer += slice_cmp(its, made) > 0 ? 1 : 0;
+        newer += object_age_order(snapshot_tree(set->s, all[i]), set->object) > 0 ? 1 : 0;
     }
     return newer;
+}
+
+/* Deletes a set that is over, or waits still, if so many came after it; false: it stays. What waits
+ * is judged at every change of its project, and holds releases: not for ever. */
+static bool forget(const struct set *set)
+{
+    const json_t *status = json_object_get(set->object, "status");
+    bool over = release_set_is_over(set->object);
+    bool under_way = in_state(status, "RollingOut") || in_state(status, "RollingBack");
+    if (under_way || newer_than(set) <= (over ? KEPT_SETS : KEPT_WAITING)) {
+        return false;
+    }
+    plan_delete(set->plan, set->entry);
+    if (!over) {
+        plan_event(set->plan, set->object, true, "Superseded",
+                   "it waited until more than %d newer ones had come, and is deleted",
+                   KEPT_WAITING);
+    }
+    return true;
 }
 
 static void report(struct set *set)
@@ -481,10 +499,7 @@ void release_set_plan(const struct snapshot *s, const struct snapshot_entry *ent
     }
     set.project = spec_text(set.object, "project");
     set.environment = spec_text(set.object, "environment");
-    if (release_set_is_over(set.object)) {
-        if (newer_than(&set) > KEPT_SETS) {
-            plan_delete(plan, entry);
-        }
+    if (forget(&set) || release_set_is_over(set.object)) {
         return;
     }
     set.edit = plan_edit(plan, s, entry);
