@@ -157,6 +157,7 @@ static const char *reason_of(int rc)
                    {ERR_UNPROCESSABLE, "ManifestRefused"},
                    {ERR_NOT_FOUND, "NotOnCluster"},
                    {ERR_EXISTS, "OwnedElsewhere"},
+                   {ERR_BUSY, WORLD_STILL_THERE},
                    {ERR_INVALID, "CredentialsInvalid"}};
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         if (reasons[i].code == rc) {

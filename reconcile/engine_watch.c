@@ -158,6 +158,9 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
     if (!busy && !e->deleting && row != NULL && (deleted || !known)) {
         change = deleted ? CHANGE_DRIFTS : judge(s, e, object);
     }
+    if (w != NULL && deleted && e->deleting) {
+        w->retry_at_ms = 0; /* it may be what the removal waits for */
+    }
     bool drift = change == CHANGE_DRIFTS;
     if (drift) {
         log_info("reconcile.drift", "shard=%u cluster=%s release=%.*s object=%.*s %s", s->id,

@@ -204,6 +204,9 @@ struct world_object {
     uint32_t ready_replicas;
 };
 
+/* Why a removal failed, if the cluster has taken it and is not done with it. */
+#define WORLD_STILL_THERE "StillThere"
+
 /* What this process did for a RenderedRelease since it leads the shard. */
 struct world_release {
     bool busy;               /* an apply or delete is under way */

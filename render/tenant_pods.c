@@ -5,7 +5,8 @@
  * of operators' kinds nobody knows all; so the whole object is walked, and a field is known by its
  * name and its parent's, without regard to case, as some that read objects know it.
  * Beyond the standard: a pod chooses no node by name (which passes the scheduler by), no priority
- * of the system's, and a claim no volume by name (which may hold another's data). */
+ * of the system's, and a claim no volume by name (which may hold another's data). Nothing has a
+ * finalizer, which pods and claims would have of their templates: a cell with it cannot go. */
 #include <string.h>
 
 #include "render/tenant_internal.h"
@@ -284,6 +285,9 @@ static void judge_member(struct tenant_look *look, const char *parent, const cha
     if ((same(parent, "dataSource") || same(parent, "dataSourceRef")) && same(key, "namespace") &&
         json_text(value).len > 0 && !slice_eq(json_text(value), look->t->cell)) {
         tenant__fault(look, key, holder->object, "takes what another namespace has", NULL);
+    }
+    if (same(parent, "metadata") && same(key, "finalizers") && json_array_size(value) > 0) {
+        tenant__fault(look, key, value, "keeps it on the cluster when all around it goes", NULL);
     }
 }
 

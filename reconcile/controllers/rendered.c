@@ -7,8 +7,9 @@
  * inventory or an object's health changes, never for numbers in flux.
  *
  * Deleting always ends: when all of the inventory is gone; at once when there are no credentials to
- * reach the cluster with; after abandon_after_ms when the cluster does not answer. What is
- * abandoned is told in an Event, and swept by the shard's leader should the cluster come back. */
+ * reach the cluster with; after abandon_after_ms when the cluster does not answer, or keeps what it
+ * was told to delete. What is abandoned is told in an Event, and swept by the shard's leader should
+ * the cluster come back. */
 #include "reconcile/controllers/rendered.h"
 
 #include <inttypes.h>
@@ -124,11 +125,12 @@ static void let_go(struct work *w)
     object_remove_finalizer(plan_edit(w->plan, w->s, w->entry), FINALIZER);
 }
 
+#define COMES_BACK "; they are removed if it comes back"
+
 static void abandon(struct work *w, const char *why)
 {
     plan_event(w->plan, w->rendered, true, "Abandoned",
-               "%zu object%s may be left on cluster \"%.*s\" of data plane \"%.*s\": %s; they are "
-               "removed if it comes back",
+               "%zu object%s may be left on cluster \"%.*s\" of data plane \"%.*s\": %s",
                json_array_size(w->inventory), json_array_size(w->inventory) == 1 ? "" : "s",
                SLICE_ARG(w->cluster), SLICE_ARG(w->plane), why);
     let_go(w);
@@ -196,7 +198,7 @@ static void plan_end(struct work *w)
         return;
     }
     if (cluster_secret(w->s, w->plane, w->cluster, &w->plan->arena) == NULL) {
-        abandon(w, "there are no credentials to reach it with");
+        abandon(w, "there are no credentials to reach it with" COMES_BACK);
         return;
     }
     struct slice why;
@@ -205,7 +207,10 @@ static void plan_end(struct work *w)
         uint64_t waited_ms = deleting_for_ms(w);
         uint64_t limit_ms = w->s->abandon_after_ms;
         if (limit_ms != 0 && waited_ms >= limit_ms) {
-            abandon(w, "it did not answer for as long as is waited for one");
+            abandon(w, strcmp(w->world.reason, WORLD_STILL_THERE) == 0
+                           ? "what holds them has not let go for as long as is waited for it; they "
+                             "are gone once it does"
+                           : "it did not answer for as long as is waited for one" COMES_BACK);
             return;
         }
         struct slice message = w->world.message != NULL && w->world.message[0] != '\0'

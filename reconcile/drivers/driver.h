@@ -116,7 +116,7 @@ enum driver_verb { DRIVER_APPLY, DRIVER_DELETE, DRIVER_DELETE_CLAIMS, DRIVER_PRO
  * control plane's, or another RenderedRelease's), ERR_UNPROCESSABLE (the cluster refuses the
  * manifest, or knows the kind as one of no namespace while the manifest has one), ERR_NOT_FOUND (no
  * such kind, or its namespace is missing), ERR_NOT_LEADER (not confirmed: create not sent),
- * ERR_CANCELED. */
+ * ERR_BUSY (marked for deletion, and not gone yet: says what holds it), ERR_CANCELED. */
 struct driver_op {
     enum driver_verb verb;
     const json_t *manifest; /* APPLY: borrowed until done */

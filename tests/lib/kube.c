@@ -307,7 +307,7 @@ static void serve_delete(struct kube_conn *c, const struct kube_request *r, cons
     } else if (violates(there, uid != NULL ? uid : "", version != NULL ? version : "")) {
         kube__answer_status(c, 409,
                             "the UID or resourceVersion in the precondition does not match");
-    } else if (k->keep_deleted) {
+    } else if (json_array_size(json_at(there, "metadata", "finalizers", NULL)) > 0) {
         json_object_set_new(json_object_get(there, "metadata"), "deletionTimestamp",
                             json_string("2026-01-01T00:00:00Z"));
         kube_set(k, json_incref(there));

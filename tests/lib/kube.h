@@ -1,9 +1,9 @@
 /* kube.h: a Kubernetes API server for tests: in memory, plain HTTP/1.1, on the test's loop.
  *
  * It knows a handful of kinds, server-side apply as a deep merge, uid and resourceVersion
- * preconditions, label selectors, lists and watches; Deployments are ready at once unless told
- * otherwise. Faults are set by fields. It is no model of Kubernetes: choreo-plane is; it is small
- * enough to see every request of a driver.
+ * preconditions, finalizers, label selectors, lists and watches; Deployments are ready at once
+ * unless told otherwise. Faults are set by fields. It is no model of Kubernetes: choreo-plane is;
+ * it is small enough to see every request of a driver.
  * Owner: the test embeds it. Thread: the loop's, but for fields read after the loop is quiet. */
 #ifndef TESTS_LIB_KUBE_H
 #define TESTS_LIB_KUBE_H
@@ -41,7 +41,6 @@ struct kube {
     bool stuck;                /* Deployments report ProgressDeadlineExceeded */
     const char *stuck_message; /* with these words; NULL: usual ones */
     bool watches_end;          /* each watch tells of a bookmark, and ends */
-    bool keep_deleted;         /* DELETE marks and never removes */
     /* private */
     json_t *logs; /* "POD/CONTAINER" -> text */
     uv_tcp_t listener;

@@ -149,6 +149,22 @@ enum world_health live_health(const json_t *live, struct buf *message)
     return HEALTH_HEALTHY;
 }
 
+void live_held(const json_t *live, struct buf *why)
+{
+    static const char *const of_namespaces[] = {"NamespaceFinalizersRemaining",
+                                                "NamespaceContentRemaining"};
+    const json_t *finalizers = json_at(live, "metadata", "finalizers", NULL);
+    size_t count = json_array_size(finalizers);
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(why, "%s%.*s", i == 0 ? ": its finalizers hold it: " : ", ",
+                 SLICE_ARG(json_text(json_array_get(finalizers, i))));
+    }
+    for (size_t i = 0; count == 0 && i < 2 && why->len == 0; i++) {
+        struct slice message = json_text_at(condition(live, of_namespaces[i], "True"), "message");
+        buf_addf(why, "%s%.*s", message.len > 0 ? ": " : "", SLICE_ARG(message));
+    }
+}
+
 static uint32_t count_of(const json_t *live, const char *section, const char *key,
                          int64_t otherwise)
 {

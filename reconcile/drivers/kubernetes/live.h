@@ -8,6 +8,9 @@
 /* How an object is, from its status. message (NUL-terminated, borrowed from buf) says why it is not
  * healthy. Kinds without a status of their own are healthy by being there. */
 enum world_health live_health(const json_t *live, struct buf *message);
+/* Why an object that is marked for deletion is there still: ": its finalizers hold it: a.b/c", or
+ * what a Namespace says of what is in it; nothing if it does not say. */
+void live_held(const json_t *live, struct buf *why);
 /* How many replicas are wanted, and ready. False: it is no workload that has any. */
 bool live_replicas(const json_t *live, uint32_t *wanted, uint32_t *ready);
 

@@ -3,6 +3,9 @@
  *   kind -> plural -> GET (its uid and resourceVersion now) -> DELETE with both as preconditions
  *     -> GET until it is gone
  *
+ * What has not gone within seconds is given up for now, with what holds it: whoever asked for it
+ * has to tell that, and others wait for their turn.
+ *
  * Gone already, or an object of that name that belongs to somebody else: done. A kind that the
  * cluster does not know any more took its objects along. */
 #include "reconcile/drivers/kubernetes/cluster.h"
@@ -11,8 +14,9 @@
 #include <string.h>
 
 #include "proto/object.h"
+#include "reconcile/drivers/kubernetes/live.h"
 
-enum { POLL_FIRST_MS = 100, POLL_MAX_MS = 2000, GONE_TIMEOUT_MS = 60 * 1000 };
+enum { POLL_FIRST_MS = 100, POLL_MAX_MS = 2000, GONE_WITHIN_MS = 5 * 1000 };
 
 struct removal {
     struct driver_cluster *c;
@@ -69,8 +73,18 @@ static void on_poll(struct loop_timer *timer)
     look(m);
 }
 
+static void give_up(struct removal *m, const json_t *live)
+{
+    struct buf why = {0};
+    struct err err;
+    live_held(live, &why);
+    err_set(&err, ERR_BUSY, "the cluster has not removed it yet%s", buf_cstr(&why));
+    finish(m, ERR_BUSY, &err);
+    buf_free(&why);
+}
+
 /* Looks again after a while. */
-static void wait_more(struct removal *m)
+static void wait_more(struct removal *m, const json_t *live)
 {
     struct err err;
     if (m->c->closing) {
@@ -78,10 +92,8 @@ static void wait_more(struct removal *m)
         finish(m, ERR_CANCELED, &err);
         return;
     }
-    if (loop_now_ms(m->c->config.loop) - m->started_ms > GONE_TIMEOUT_MS) {
-        err_set(&err, ERR_TIMEOUT, "%s is still there a minute after its deletion; its finalizers?",
-                buf_cstr(&m->key));
-        finish(m, ERR_TIMEOUT, &err);
+    if (loop_now_ms(m->c->config.loop) - m->started_ms > GONE_WITHIN_MS) {
+        give_up(m, live);
         return;
     }
     list_push_back(&m->c->waits, &m->link);
@@ -141,7 +153,7 @@ static void on_get(struct request *r, int rc, const struct err *err)
     } else if (rc != 0) {
         finish(m, rc, err);
     } else if (m->sent || object_deleting(r->tree)) {
-        wait_more(m);
+        wait_more(m, r->tree);
     } else {
         send_delete(m, r->tree);
     }

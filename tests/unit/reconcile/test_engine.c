@@ -98,6 +98,33 @@ static void test_deleting_removes_everything(void **state)
     assert_true(slice_find(buf_slice(&f->kube.log), SLICE("fenced\nDELETE")) != SIZE_MAX);
 }
 
+static bool is_told_held(struct fixture *f)
+{
+    struct slice message = json_text_at(object_condition(component(f), "Ready"), "message");
+    return slice_find(message, SLICE(": Service web: ")) != SIZE_MAX &&
+           slice_ends_with(message, SLICE(": its finalizers hold it: example.com/balancer"));
+}
+
+/* Somebody's finalizer is told, as long as it is there, and nobody waits longer than it is. */
+static void test_what_a_finalizer_holds_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct buf key = {0};
+    start_web(f);
+    settle(f);
+    json_t *service = json_deep_copy(on_cluster(&f->kube, "Service"));
+    json_object_set_new(json_object_get(service, "metadata"), "finalizers",
+                        json_pack("[s]", "example.com/balancer"));
+    manifest_key(service, &key);
+    kube_set(&f->kube, service);
+    change(f, ADMIT_DELETE, "components.choreo.dev", "acme", "web", NULL);
+    assert_true(happens(f, is_told_held, LIMIT_MS));
+    assert_false(is_gone(f));
+    kube_remove(&f->kube, buf_cstr(&key));
+    assert_true(happens(f, nothing_left, 3000));
+    buf_free(&key);
+}
+
 static size_t refusals(struct fixture *f, struct slice *body)
 {
     size_t cursor = 0;
@@ -537,6 +564,7 @@ int main(void)
         TEST(test_a_new_leader_applies_nothing_again),
         TEST(test_a_leader_that_comes_back_knows_what_it_missed),
         TEST(test_deleting_removes_everything),
+        TEST(test_what_a_finalizer_holds_is_told),
         TEST(test_a_refused_write_is_told_once),
         TEST(test_deleting_the_organization_drains_it),
         TEST(test_new_credentials_may_lead_elsewhere),

@@ -385,6 +385,40 @@ static void test_annotations_and_labels(void **state)
     tenant_expect("others", &out, NULL);
 }
 
+/* What keeps an object on its cluster until somebody lets go of it, in whatever is made of it. */
+static void test_finalizers(void **state)
+{
+    (void)state;
+#define HELD "finalizers: [a.b/c]"
+    static const char *const refused[] = {
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: it, " HELD "}}",
+        OBJECT("batch/v1", "Job",
+               "spec: {template: {metadata: {" HELD "}, spec: {restartPolicy: Never, " CONTAINERS
+               "}}}"),
+        OBJECT("apps/v1", "StatefulSet",
+               "spec: {serviceName: it, volumeClaimTemplates: [{metadata: {name: v, " HELD
+               "}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: "
+               "1Gi}}}}], " TEMPLATE(CONTAINERS) "}"),
+    };
+    static const char *const places[] = {
+        "has metadata.finalizers, which",
+        "has spec.template.metadata.finalizers, which",
+        "has spec.volumeClaimTemplates[0].metadata.finalizers, which",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct outcome out =
+            made_by("ComponentType", refused[i], "ownTypes: {podSecurity: privileged}");
+        tenant_expect(refused[i], &out, places[i]);
+        tenant_expect(refused[i], &out, "(ComponentType shipper) may not; a ClusterComponentType");
+        out = made_by("ClusterComponentType", refused[i], NULL);
+        tenant_expect(refused[i], &out, NULL);
+    }
+    struct outcome out =
+        made_by("ComponentType",
+                "{apiVersion: v1, kind: ConfigMap, metadata: {name: it, finalizers: []}}", NULL);
+    tenant_expect("none", &out, NULL);
+}
+
 #define BINDING(role, subject)                                                                     \
     OBJECT("rbac.authorization.k8s.io/v1", "RoleBinding",                                          \
            "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: " role                            \
@@ -426,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_single_kinds),
         cmocka_unit_test(test_hostnames_that_are_allowed),
         cmocka_unit_test(test_annotations_and_labels),
+        cmocka_unit_test(test_finalizers),
         cmocka_unit_test(test_bindings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

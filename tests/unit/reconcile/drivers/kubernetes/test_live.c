@@ -91,6 +91,32 @@ static void test_other_workloads(void **state)
            HEALTH_PROGRESSING, "is being deleted on the cluster");
 }
 
+static void held(const char *yaml, const char *why)
+{
+    json_t *live = tree(yaml);
+    struct buf text = {0};
+    live_held(live, &text);
+    assert_string_equal(buf_cstr(&text), why);
+    buf_free(&text);
+    json_decref(live);
+}
+
+static void test_what_holds_an_object(void **state)
+{
+    (void)state;
+    held("{kind: ConfigMap, metadata: {name: a}}", "");
+    held("{kind: ConfigMap, metadata: {finalizers: [a.b/c, d.e/f]}}",
+         ": its finalizers hold it: a.b/c, d.e/f");
+    held("{kind: Namespace, status: {conditions: ["
+         "{type: NamespaceContentRemaining, status: 'True', message: some are left}, "
+         "{type: NamespaceFinalizersRemaining, status: 'True', message: a.b/c in 1 of them}]}}",
+         ": a.b/c in 1 of them");
+    held("{kind: Namespace, status: {conditions: ["
+         "{type: NamespaceContentRemaining, status: 'True', message: some are left}, "
+         "{type: NamespaceFinalizersRemaining, status: 'False', message: none}]}}",
+         ": some are left");
+}
+
 static uint64_t fingerprint(const char *yaml)
 {
     json_t *t = tree(yaml);
@@ -243,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deployments),
+        cmocka_unit_test(test_what_holds_an_object),
         cmocka_unit_test(test_other_workloads),
         cmocka_unit_test(test_replicas),
         cmocka_unit_test(test_fingerprints_ignore_bookkeeping_alone),
