@@ -206,6 +206,7 @@ static void check_literals(struct checking *c, const json_t *template, struct sl
 {
     bool is_cell = c->cell && slice_eq_cstr(json_text_at(template, "kind"), "Namespace");
     const json_t *metadata = json_object_get(template, "metadata");
+    const char *theirs = manifest_clusters_own(metadata);
     struct slice api = json_text_at(template, "apiVersion");
     struct slice kind = json_text_at(template, "kind");
     struct slice ns = json_text_at(metadata, "namespace");
@@ -219,6 +220,10 @@ static void check_literals(struct checking *c, const json_t *template, struct sl
     } else if (manifest_cluster_scoped(kind) && !is_cell) {
         invalid(c, below(c, path, "kind"),
                 "belongs to no namespace: types may make namespaced objects only");
+    }
+    if (theirs != NULL) {
+        invalid(c, below(c, path, arena_printf(&c->arena, "metadata.%s", theirs)),
+                "is the cluster's to set");
     }
     if (json_object_get(metadata, "name") == NULL && !template_dynamic(json_text(metadata))) {
         cause_add(c->causes, CAUSE_REQUIRED, below(c, path, "metadata.name"), "Required value");

@@ -261,19 +261,47 @@ static int check_labels(const struct manifest_rules *rules, struct arena *arena,
 
 /* ---- the whole ---- */
 
+/* An owner is known by its uid: of one that is not there the object is garbage, which the cluster
+ * would collect as often as it is made. */
+static const char *const clusters_own[] = {"uid",
+                                           "resourceVersion",
+                                           "generation",
+                                           "generateName",
+                                           "selfLink",
+                                           "managedFields",
+                                           "creationTimestamp",
+                                           "deletionTimestamp",
+                                           "deletionGracePeriodSeconds",
+                                           "ownerReferences"};
+enum { CLUSTERS_OWN = sizeof clusters_own / sizeof *clusters_own };
+
+static bool says(const json_t *metadata, const char *key)
+{
+    const json_t *value = json_object_get(metadata, key);
+    return value != NULL && !json_is_null(value);
+}
+
+const char *manifest_clusters_own(const json_t *metadata)
+{
+    size_t i = 0;
+    while (i < CLUSTERS_OWN && !says(metadata, clusters_own[i])) {
+        i++;
+    }
+    return i < CLUSTERS_OWN ? clusters_own[i] : NULL;
+}
+
 static int check_metadata(const struct manifest_rules *rules, const struct resource *r,
                           json_t *metadata, struct err *err)
 {
-    static const char *const theirs[] = {"uid", "resourceVersion", "generation", "managedFields",
-                                         "deletionTimestamp"};
     struct arena arena = {0};
+    const char *theirs = manifest_clusters_own(metadata);
     int rc = check_place(rules, r, metadata, err);
-    for (size_t i = 0; rc == 0 && i < sizeof theirs / sizeof *theirs; i++) {
-        if (json_object_get(metadata, theirs[i]) != NULL) {
-            rc = manifest_refuse(
-                err, r,
-                arena_printf(&arena, "has metadata.%s, which is the cluster's to set", theirs[i]));
-        }
+    if (rc == 0 && theirs != NULL) {
+        rc = manifest_refuse(
+            err, r, arena_printf(&arena, "has metadata.%s, which is the cluster's to set", theirs));
+    }
+    for (size_t i = 0; i < CLUSTERS_OWN; i++) { /* nulls, which no live object is equal to */
+        json_object_del(metadata, clusters_own[i]);
     }
     rc = rc == 0 ? check_labels(rules, &arena, r, metadata, err) : rc;
     arena_free(&arena);

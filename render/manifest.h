@@ -29,6 +29,9 @@ int manifest_refuse(struct err *err, const struct resource *r, const char *what)
 /* Whether objects of the kind belong to no namespace, as far as can be known without asking a
  * cluster. */
 bool manifest_cluster_scoped(struct slice kind);
+/* The first member of an object's metadata that only its cluster can know; NULL: it has none. One
+ * that is null says nothing: kubectl writes "creationTimestamp: null". */
+const char *manifest_clusters_own(const json_t *metadata);
 /* "v1", "apps/v1"; "Deployment". */
 bool manifest_api_version(struct slice text);
 bool manifest_kind(struct slice text);

@@ -183,6 +183,8 @@ static void what_templates_say_literally_is_looked_at(void **state)
                "- {id: a, template: {kind: '${x}', metadata: {namespace: kube-system}}}\n"
                "- {id: c, template: {apiVersion: v1, kind: Namespace, metadata: {name: x}}}\n"
                "- {id: d, template: {apiVersion: v1, kind: List, metadata: {name: x}}}\n"
+               "- {id: o, template: {apiVersion: v1, kind: Secret, metadata: {name: x,\n"
+               "     creationTimestamp: null, ownerReferences: '${[]}'}}}\n"
                "- {id: e, targetPlane: observabilityplane, template: {}}",
                check_component_type,
                "spec.resources[1].id: Duplicate value: \"a\"\n"
@@ -195,7 +197,8 @@ static void what_templates_say_literally_is_looked_at(void **state)
                "spec.resources[a].template.metadata.name: Required value\n"
                "spec.resources[a].template.metadata.namespace: Invalid value: objects are put\n"
                "spec.resources[c].template.kind: Invalid value: belongs to no namespace\n"
-               "spec.resources[d].template.kind: Invalid value: must be the kind of one object");
+               "spec.resources[d].template.kind: Invalid value: must be the kind of one object\n"
+               "spec.resources[o].template.metadata.ownerReferences: Invalid value: is the clus");
 }
 
 static void patches_and_targets_are_looked_at(void **state)
