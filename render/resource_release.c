@@ -56,11 +56,12 @@ static int check_parameters(const json_t *type, const json_t *given, bool tolera
 {
     const json_t *schema = section_schema(json_object_get(type, "spec"), "parameters");
     json_t *copy = json_is_object(given) ? json_deep_copy(given) : json_object();
+    uint64_t cost_left = SCHEMA_COST_MAX;
     json_t *full = NULL;
     if (tolerant) {
         schema_drop_unknown(schema, copy);
     }
-    int rc = schema_apply(schema, copy, SLICE("spec.parameters"), &full, err);
+    int rc = schema_apply(schema, copy, SLICE("spec.parameters"), &cost_left, &full, err);
     json_decref(full);
     json_decref(copy);
     return rc;

@@ -1,8 +1,9 @@
 /* schema.c: a copy with defaults, then one pass that collects all that is wrong.
  *
- * Both walks follow $ref; a schema that refers to itself is met by a limit on depth and on steps,
- * since anyOf and its kin multiply work. Complaints go into one text, the error's message, as far
- * as it holds them. */
+ * Both walks follow $ref; a schema that refers to itself is met by a limit on depth, and one that
+ * multiplies work (anyOf and its kin) or memory (defaults) by the budget that both walks spend: for
+ * what they visit, copy and compare. Complaints go into one text, the error's message, as far as it
+ * holds them. */
 #include "render/schema.h"
 
 #include <math.h>
@@ -13,17 +14,23 @@
 #include "render/members.h"
 #include "render/schema_refs.h"
 
-struct check {
-    struct arena arena;
+struct walk {
     struct schema_refs refs;
+    int depth;
+    bool too_deep;
+};
+
+struct check {
+    struct walk walk;
+    struct arena arena;
     struct buf path;
     struct buf complaints;
     bool quiet; /* trying an alternative: count, do not tell */
     size_t wrong;
-    int depth;
-    size_t steps;
-    bool overflow;
 };
+
+/* For one unit, as nothing is made: */
+enum { LOOKUPS = 16, COMPARED_BYTES = 16 * SCHEMA_COST_BYTES };
 
 static void check_value(struct check *c, const json_t *schema, const json_t *value);
 
@@ -35,10 +42,16 @@ bool schema_has(const json_t *schema, const char *property)
 static void complain(struct check *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Whether a complaint would be read. */
+static bool is_heard(const struct check *c)
+{
+    return !c->quiet && c->complaints.len < ERR_MESSAGE_MAX;
+}
+
 static void complain(struct check *c, const char *format, ...)
 {
     c->wrong++;
-    if (c->quiet) {
+    if (!is_heard(c)) {
         return;
     }
     if (c->complaints.len > 0) {
@@ -52,16 +65,24 @@ static void complain(struct check *c, const char *format, ...)
     va_end(args);
 }
 
+/* Pays for one more value; what is in it (properties to look for, members to sort) costs too.
+ * False when it is deeper than anything may be, or the budget is spent. */
+static bool may_enter(struct walk *w, size_t cost)
+{
+    w->too_deep = w->too_deep || w->depth == SCHEMA_DEPTH_MAX;
+    return !w->too_deep && schema_pay(&w->refs, 1 + cost);
+}
+
 /* Defaults. */
 
-struct fill {
-    struct schema_refs refs;
-    int depth;
-    size_t steps;
-    bool overflow;
-};
+static void fill_value(struct walk *w, const json_t *schema, json_t *value);
 
-static void fill_value(struct fill *f, const json_t *schema, json_t *value);
+/* A copy that is paid for; NULL: it is too dear. */
+static json_t *copy_default(struct walk *w, const json_t *fallback)
+{
+    size_t bytes = json_tree_bytes(fallback, w->refs.cost_left * SCHEMA_COST_BYTES);
+    return schema_pay(&w->refs, bytes / SCHEMA_COST_BYTES) ? json_deep_copy(fallback) : NULL;
+}
 
 static bool is_nullable(const json_t *schema)
 {
@@ -69,10 +90,10 @@ static bool is_nullable(const json_t *schema)
 }
 
 /* A property that is missing, or null where null means nothing, takes its default. */
-static void fill_property(struct fill *f, const json_t *schema, const char *name, json_t *object)
+static void fill_property(struct walk *w, const json_t *schema, const char *name, json_t *object)
 {
     json_t *member = json_object_get(object, name);
-    const json_t *target = schema_resolve(&f->refs, schema);
+    const json_t *target = schema_resolve(&w->refs, schema);
     if (json_is_null(member) && !is_nullable(target)) {
         json_object_del(object, name);
         member = NULL;
@@ -82,7 +103,10 @@ static void fill_property(struct fill *f, const json_t *schema, const char *name
         if (fallback == NULL) {
             return;
         }
-        member = json_deep_copy(fallback);
+        member = copy_default(w, fallback);
+        if (member == NULL) {
+            return;
+        }
         json_object_set_new(object, name, member);
     }
     /* 3.0 is how 3 comes out of a protobuf Struct; expressions want the integer. */
@@ -92,10 +116,10 @@ static void fill_property(struct fill *f, const json_t *schema, const char *name
         json_object_set_new(object, name, json_integer((json_int_t)real));
         return;
     }
-    fill_value(f, target, member);
+    fill_value(w, target, member);
 }
 
-static void fill_object(struct fill *f, const json_t *schema, json_t *value)
+static void fill_object(struct walk *w, const json_t *schema, json_t *value)
 {
     json_t *properties = json_object_get(schema, "properties");
     const json_t *additional = json_object_get(schema, "additionalProperties");
@@ -103,44 +127,42 @@ static void fill_object(struct fill *f, const json_t *schema, json_t *value)
     json_t *member;
     json_object_foreach(properties, name, member)
     {
-        fill_property(f, member, name, value);
+        fill_property(w, member, name, value);
     }
     if (json_is_object(additional)) {
         json_object_foreach(value, name, member)
         {
             if (json_object_get(properties, name) == NULL) {
-                fill_value(f, additional, member);
+                fill_value(w, additional, member);
             }
         }
     }
 }
 
-static void fill_value(struct fill *f, const json_t *schema, json_t *value)
+static void fill_value(struct walk *w, const json_t *schema, json_t *value)
 {
-    schema = schema_resolve(&f->refs, schema);
-    if (f->depth == SCHEMA_DEPTH_MAX || f->steps++ == SCHEMA_STEPS_MAX) {
-        f->overflow = true;
-    }
-    if (f->overflow || schema == NULL) {
+    schema = schema_resolve(&w->refs, schema);
+    if (schema == NULL ||
+        !may_enter(w, json_object_size(json_object_get(schema, "properties")) / LOOKUPS)) {
         return;
     }
-    f->depth++;
+    w->depth++;
     if (json_is_object(value)) {
-        fill_object(f, schema, value);
+        fill_object(w, schema, value);
     } else if (json_is_array(value)) {
         const json_t *items = json_object_get(schema, "items");
         for (size_t i = 0; items != NULL && i < json_array_size(value); i++) {
-            fill_value(f, items, json_array_get(value, i));
+            fill_value(w, items, json_array_get(value, i));
         }
     }
-    f->depth--;
+    w->depth--;
 }
 
 void schema_fill(const json_t *schema, json_t *value)
 {
-    struct fill f = {.refs = {.root = schema}};
-    fill_value(&f, schema, value);
-    schema_refs_free(&f.refs);
+    struct walk w = {.refs = {.root = schema, .cost_left = SCHEMA_COST_MAX}};
+    fill_value(&w, schema, value);
+    schema_refs_free(&w.refs);
 }
 
 /* Validation. */
@@ -225,9 +247,24 @@ static void check_string(struct check *c, const json_t *schema, const json_t *va
     }
 }
 
+/* seen has the items before this one, as they are written. */
+static void check_unique(struct check *c, json_t *seen, const json_t *item, size_t i)
+{
+    struct buf text = {0};
+    json_canonical(item, &text);
+    json_t *first = json_object_getn(seen, buf_cstr(&text), text.len);
+    if (first != NULL) {
+        complain(c, "is the same as element %lld", (long long)json_integer_value(first));
+    } else if (schema_pay(&c->walk.refs, 1 + text.len / SCHEMA_COST_BYTES)) {
+        json_object_setn_new(seen, buf_cstr(&text), text.len, json_integer((json_int_t)i));
+    }
+    buf_free(&text);
+}
+
 static void check_array(struct check *c, const json_t *schema, const json_t *value)
 {
     const json_t *items = json_object_get(schema, "items");
+    json_t *seen = json_is_true(json_object_get(schema, "uniqueItems")) ? json_object() : NULL;
     size_t count = json_array_size(value);
     size_t len = c->path.len;
     check_size(c, schema, "minItems", "maxItems", count, "items");
@@ -237,16 +274,12 @@ static void check_array(struct check *c, const json_t *schema, const json_t *val
         if (items != NULL) {
             check_value(c, items, item);
         }
-        if (json_is_true(json_object_get(schema, "uniqueItems"))) {
-            for (size_t k = 0; k < i && c->steps++ < SCHEMA_STEPS_MAX; k++) {
-                if (json_equal(json_array_get(value, k), item)) {
-                    complain(c, "is the same as element %zu", k);
-                    break;
-                }
-            }
+        if (seen != NULL) {
+            check_unique(c, seen, item, i);
         }
         c->path.len = len;
     }
+    json_decref(seen);
 }
 
 static void enter(struct check *c, const char *name)
@@ -300,7 +333,7 @@ static void check_additional(struct check *c, const json_t *schema, struct slice
     const json_t *additional = json_object_get(schema, "additionalProperties");
     if (json_is_object(additional)) {
         check_value(c, additional, member);
-    } else if (!is_open(schema, c->depth > 1)) {
+    } else if (!is_open(schema, c->walk.depth > 1)) {
         const char *other = meant(json_object_get(schema, "properties"), name);
         complain(c, "unknown field%s%s%s", other != NULL ? " (did you mean " : "",
                  other != NULL ? other : "", other != NULL ? "?)" : "");
@@ -373,17 +406,25 @@ static void check_alternatives(struct check *c, const json_t *schema, const json
 static void check_enum(struct check *c, const json_t *schema, const json_t *value)
 {
     const json_t *allowed = json_object_get(schema, "enum");
-    for (size_t i = 0; i < json_array_size(allowed); i++) {
+    size_t count = json_array_size(allowed);
+    if (!json_is_array(allowed)) {
+        return;
+    }
+    size_t bytes = json_tree_bytes(value, c->walk.refs.cost_left * COMPARED_BYTES);
+    if (!schema_pay(&c->walk.refs, bytes * count / COMPARED_BYTES)) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
         if (json_equal(json_array_get(allowed, i), value)) {
             return;
         }
     }
-    if (json_is_array(allowed)) {
-        struct buf text = {0};
+    struct buf text = {0};
+    if (is_heard(c)) {
         json_canonical(allowed, &text);
-        complain(c, "must be one of %.*s", SLICE_ARG(buf_slice(&text)));
-        buf_free(&text);
     }
+    complain(c, "must be one of %.*s", SLICE_ARG(buf_slice(&text)));
+    buf_free(&text);
 }
 
 static bool check_type(struct check *c, const json_t *schema, const json_t *value)
@@ -405,19 +446,19 @@ static bool check_type(struct check *c, const json_t *schema, const json_t *valu
 
 static void check_value(struct check *c, const json_t *schema, const json_t *value)
 {
-    schema = schema_resolve(&c->refs, schema);
+    schema = schema_resolve(&c->walk.refs, schema);
     if (schema == NULL) {
         complain(c, "its schema's $ref points nowhere");
         return;
     }
-    if (c->depth == SCHEMA_DEPTH_MAX || c->steps++ >= SCHEMA_STEPS_MAX) {
-        c->overflow = true;
+    size_t required = json_array_size(json_object_get(schema, "required"));
+    if (!may_enter(&c->walk, json_object_size(value) + required / LOOKUPS)) {
         return;
     }
     if ((json_is_null(value) && is_nullable(schema)) || !check_type(c, schema, value)) {
         return;
     }
-    c->depth++;
+    c->walk.depth++;
     check_enum(c, schema, value);
     if (json_is_number(value)) {
         check_number(c, schema, value);
@@ -429,16 +470,16 @@ static void check_value(struct check *c, const json_t *schema, const json_t *val
         check_object(c, schema, value);
     }
     check_alternatives(c, schema, value);
-    c->depth--;
+    c->walk.depth--;
 }
 
-static void drop(struct fill *f, const json_t *schema, json_t *value);
+static void drop(struct walk *w, const json_t *schema, json_t *value);
 
-static void drop_members(struct fill *f, const json_t *schema, json_t *value)
+static void drop_members(struct walk *w, const json_t *schema, json_t *value)
 {
     const json_t *properties = json_object_get(schema, "properties");
     const json_t *additional = json_object_get(schema, "additionalProperties");
-    bool open = is_open(schema, f->depth > 1);
+    bool open = is_open(schema, w->depth > 1);
     const char *name;
     json_t *member;
     void *next;
@@ -447,68 +488,85 @@ static void drop_members(struct fill *f, const json_t *schema, json_t *value)
         const json_t *known = json_object_get(properties, name);
         known = known == NULL && json_is_object(additional) ? additional : known;
         if (known != NULL) {
-            drop(f, known, member);
+            drop(w, known, member);
         } else if (!open) {
             json_object_del(value, name);
         }
     }
 }
 
-static void drop(struct fill *f, const json_t *schema, json_t *value)
+static void drop(struct walk *w, const json_t *schema, json_t *value)
 {
-    schema = schema_resolve(&f->refs, schema);
-    if (schema == NULL || f->depth == SCHEMA_DEPTH_MAX || f->steps++ >= SCHEMA_STEPS_MAX) {
+    schema = schema_resolve(&w->refs, schema);
+    if (schema == NULL || !may_enter(w, json_object_size(value))) {
         return; /* schema_apply() will say so */
     }
-    f->depth++;
+    w->depth++;
     if (json_is_object(value)) {
-        drop_members(f, schema, value);
+        drop_members(w, schema, value);
     }
     const json_t *items = json_object_get(schema, "items");
     for (size_t i = 0; items != NULL && i < json_array_size(value); i++) {
-        drop(f, items, json_array_get(value, i));
+        drop(w, items, json_array_get(value, i));
     }
-    f->depth--;
+    w->depth--;
 }
 
 void schema_drop_unknown(const json_t *schema, json_t *value)
 {
-    struct fill f = {.refs = {.root = schema}};
+    struct walk w = {.refs = {.root = schema, .cost_left = SCHEMA_COST_MAX}};
     if (schema != NULL) {
-        drop(&f, schema, value);
+        drop(&w, schema, value);
     } else {
         json_object_clear(value);
     }
-    schema_refs_free(&f.refs);
+    schema_refs_free(&w.refs);
 }
 
-int schema_apply(const json_t *schema, const json_t *value, struct slice path, json_t **out,
-                 struct err *err)
+/* Why the walks did not come to their end; NULL: they did. */
+static const char *unfinished(const struct walk *w)
+{
+    return w->too_deep              ? "the schema refers to itself too often"
+           : w->refs.cost_left == 0 ? "it is too large, with what its schema's defaults add"
+                                    : NULL;
+}
+
+static int result_of(const struct check *c, struct slice path, struct err *err)
+{
+    const char *why = unfinished(&c->walk);
+    if (why != NULL) {
+        return err_set(err, ERR_TOO_LARGE, "%.*s%s%s", SLICE_ARG(path), path.len > 0 ? ": " : "",
+                       why);
+    }
+    return c->wrong == 0
+               ? 0
+               : err_set(err, ERR_UNPROCESSABLE, "%.*s", SLICE_ARG(buf_slice(&c->complaints)));
+}
+
+int schema_apply(const json_t *schema, const json_t *value, struct slice path, uint64_t *cost_left,
+                 json_t **out, struct err *err)
 {
     json_t *empty = json_object();
-    struct fill f = {.refs = {.root = schema}};
-    struct check c = {.refs = {.root = schema != NULL ? schema : empty}};
-    int rc = 0;
+    uint64_t budget = *cost_left < SCHEMA_COST_MAX ? *cost_left : SCHEMA_COST_MAX;
+    struct check c = {
+        .walk.refs = {.root = schema != NULL ? schema : empty, .cost_left = budget},
+    };
+    int rc;
     *out = value != NULL && !json_is_null(value) ? json_deep_copy(value) : json_object();
     buf_add(&c.path, path);
     if (!json_is_object(*out)) {
         rc = err_set(err, ERR_UNPROCESSABLE, "%.*s: must be an object", SLICE_ARG(path));
     } else {
-        fill_value(&f, schema, *out);
-        check_value(&c, c.refs.root, *out);
-    }
-    if (rc == 0 && (f.overflow || c.overflow)) {
-        rc = err_set(err, ERR_TOO_LARGE, "%.*s: the schema refers to itself too often",
-                     SLICE_ARG(path));
-    } else if (rc == 0 && c.wrong > 0) {
-        rc = err_set(err, ERR_UNPROCESSABLE, "%.*s", SLICE_ARG(buf_slice(&c.complaints)));
+        fill_value(&c.walk, c.walk.refs.root, *out);
+        check_value(&c, c.walk.refs.root, *out);
+        rc = result_of(&c, path, err);
     }
     if (rc != 0) {
         json_decref(*out);
         *out = NULL;
     }
-    schema_refs_free(&f.refs);
-    schema_refs_free(&c.refs);
+    *cost_left -= budget - c.walk.refs.cost_left;
+    schema_refs_free(&c.walk.refs);
     arena_free(&c.arena);
     buf_free(&c.path);
     buf_free(&c.complaints);

@@ -1,9 +1,12 @@
 /* schema_examine.c: one walk over a schema, through its $refs.
  *
- * A definition is walked where it is referred to, so its faults are named by a place that leads to
- * it; one that is met inside of itself is a circle, which no value could be checked by. */
+ * A definition is walked where it is referred to first, so its faults are named by a place that
+ * leads to it; one that is met inside of itself is a circle, which no value could be checked by.
+ * Walked once, since the ways that lead to it double with every level that refers to the one below
+ * twice. */
 #include <stdio.h>
 
+#include "base/map.h"
 #include "render/cel/regex.h"
 #include "render/members.h"
 #include "render/schema.h"
@@ -14,10 +17,12 @@ struct looking {
     struct arena arena;
     struct buf path;
     struct causes *causes;
-    const json_t *above[SCHEMA_DEPTH_MAX]; /* the schemas that this one is inside of */
+    struct map met; /* by a schema's address: &being_walked, or &walked */
     int depth;
-    size_t steps;
 };
+
+static char being_walked;
+static char walked;
 
 static void look(struct looking *l, const json_t *schema);
 
@@ -118,7 +123,7 @@ static void look_default(struct looking *l, const json_t *schema)
         json_object_set(whole, "$defs", definitions);
     }
     json_t *input = json_pack("{s:O}", "default", value);
-    if (schema_apply(whole, input, SLICE(""), &full, &err) != 0) {
+    if (schema_apply(whole, input, SLICE(""), &l->refs.cost_left, &full, &err) != 0) {
         complain(l, "default", err.message);
     }
     json_decref(full);
@@ -152,33 +157,40 @@ static void look_inside(struct looking *l, const json_t *schema)
 
 static void look(struct looking *l, const json_t *schema)
 {
+    if (l->refs.cost_left == 0) {
+        return; /* whoever spent the last of it said so */
+    }
     const json_t *target = schema_resolve(&l->refs, schema);
     if (!json_is_object(schema)) {
         complain(l, "", "must be a schema");
         return;
     }
-    if (target == NULL) {
+    if (target == NULL && l->refs.cost_left > 0) {
         complain(l, "$ref", "points nowhere: it must be #/$defs/NAME, and NAME be defined");
         return;
     }
-    for (int i = 0; i < l->depth; i++) {
-        if (l->above[i] == target) {
-            complain(l, "$ref", "leads back to itself");
-            return;
-        }
+    struct slice key = slice_make((const char *)&target, sizeof target);
+    const char *before = target != NULL ? map_get(&l->met, key) : NULL;
+    if (before == &being_walked) {
+        complain(l, "$ref", "leads back to itself");
     }
-    if (l->depth == SCHEMA_DEPTH_MAX || l->steps++ == SCHEMA_STEPS_MAX) {
+    if (before != NULL) {
+        return;
+    }
+    if (l->depth == SCHEMA_DEPTH_MAX || !schema_pay(&l->refs, 1)) {
         complain(l, "", "is nested too deeply, or too large");
         return;
     }
-    l->above[l->depth++] = target;
+    map_put(&l->met, key, &being_walked);
+    l->depth++;
     look_inside(l, target);
     l->depth--;
+    map_put(&l->met, key, &walked);
 }
 
 void schema_examine(const json_t *schema, struct slice path, struct causes *causes)
 {
-    struct looking l = {.refs = {.root = schema}, .causes = causes};
+    struct looking l = {.refs = {.root = schema, .cost_left = SCHEMA_COST_MAX}, .causes = causes};
     buf_add(&l.path, path);
     look(&l, schema);
     if (!slice_eq_cstr(json_text_at(schema, "type"), "object") &&
@@ -186,6 +198,7 @@ void schema_examine(const json_t *schema, struct slice path, struct causes *caus
         complain(&l, "type", "must be object: parameters are a map");
     }
     schema_refs_free(&l.refs);
+    map_free(&l.met);
     arena_free(&l.arena);
     buf_free(&l.path);
 }

@@ -23,6 +23,12 @@ static const json_t *target_of(const json_t *root, struct slice ref)
     return root;
 }
 
+bool schema_pay(struct schema_refs *refs, uint64_t cost)
+{
+    refs->cost_left -= cost < refs->cost_left ? cost : refs->cost_left;
+    return refs->cost_left > 0;
+}
+
 const json_t *schema_resolve(struct schema_refs *refs, const json_t *schema)
 {
     char key[32];
@@ -48,6 +54,11 @@ const json_t *schema_resolve(struct schema_refs *refs, const json_t *schema)
     if (at == NULL || ref.len > 0 || beside == NULL) {
         json_decref(beside);
         return ref.len > 0 ? NULL : at;
+    }
+    size_t bytes = JSON_WEIGHT_OBJECT + JSON_WEIGHT_MEMBER * json_object_size(at);
+    if (!schema_pay(refs, bytes / SCHEMA_COST_BYTES)) {
+        json_decref(beside);
+        return NULL;
     }
     json_object_update_missing(beside, loose(at));
     json_object_del(beside, "$ref");

@@ -22,7 +22,7 @@ int section_bind(struct template_scope *scope, const json_t *spec, const char *n
     if (scope->tolerant) {
         schema_drop_unknown(schema, merged);
     }
-    int rc = schema_apply(schema, merged, path, &full, err);
+    int rc = schema_apply(schema, merged, path, &scope->cost_left, &full, err);
     if (rc == 0) {
         layers_trace(layers, scope->trace, scope->trace_template, slice_of(name), schema, full);
         arena_own(scope->arena, full, release_tree);

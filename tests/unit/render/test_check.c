@@ -278,6 +278,32 @@ static void schemas_must_be_able_to_mean_something(void **state)
         "spec.environmentConfigs.openAPIV3Schema.type: Invalid value: must be object");
 }
 
+/* A trait whose schema has so many definitions, each referring to the one below it twice. */
+static void levels(struct buf *out, int count, const char *beside)
+{
+    buf_add_cstr(out, "parameters:\n  openAPIV3Schema:\n    type: object\n    $defs:\n"
+                      "      d0: {type: object}\n");
+    for (int i = 1; i <= count; i++) {
+        buf_addf(out, "      d%d: {type: object, properties: {", i);
+        buf_addf(out, "a: {$ref: '#/$defs/d%d'%s}, b: {$ref: '#/$defs/d%d'%s}}}\n", i - 1, beside,
+                 i - 1, beside);
+    }
+    buf_addf(out, "    properties: {all: {$ref: '#/$defs/d%d'}}\n", count);
+}
+
+static void schemas_are_walked_once_however_many_ways_lead_to_them(void **state)
+{
+    (void)state;
+    struct buf spec = {0};
+    levels(&spec, 40, "");
+    is_right(buf_cstr(&spec), check_trait);
+    buf_clear(&spec);
+    levels(&spec, 40, ", default: {}");
+    has_faults(buf_cstr(&spec), check_trait,
+               "spec.parameters.openAPIV3Schema.properties.all.properties.a.properties.a.");
+    buf_free(&spec);
+}
+
 static void resource_types_have_outputs_of_one_kind(void **state)
 {
     (void)state;
@@ -423,6 +449,7 @@ int main(void)
         cmocka_unit_test(patches_and_targets_are_looked_at),
         cmocka_unit_test(embedded_traits_have_names_of_their_own),
         cmocka_unit_test(schemas_must_be_able_to_mean_something),
+        cmocka_unit_test(schemas_are_walked_once_however_many_ways_lead_to_them),
         cmocka_unit_test(resource_types_have_outputs_of_one_kind),
         cmocka_unit_test(credentials_are_for_templates_alone),
         cmocka_unit_test(a_cell_is_its_namespace),

@@ -27,6 +27,8 @@ static const char rules[] =
     "  some: {type: object, properties: {a: {type: integer}, b: {type: integer}},\n"
     "         anyOf: [{required: [a]}, {required: [b]}], not: {required: [a, b]}}\n";
 
+static uint64_t cost; /* of the last apply_by() */
+
 static int apply_by(const char *by, const char *value, struct buf *out, struct err *err)
 {
     json_t *schema;
@@ -34,7 +36,9 @@ static int apply_by(const char *by, const char *value, struct buf *out, struct e
     json_t *result;
     assert_ok(yaml_parse(slice_of(by), "rules", &schema, err), err);
     assert_ok(yaml_parse(slice_of(value), "value", &input, err), err);
-    int rc = schema_apply(schema, input, SLICE("p"), &result, err);
+    uint64_t left = SCHEMA_COST_MAX;
+    int rc = schema_apply(schema, input, SLICE("p"), &left, &result, err);
+    cost = SCHEMA_COST_MAX - left;
     if (rc == 0) {
         json_canonical(result, out);
     }
@@ -176,16 +180,110 @@ static void a_schema_that_never_ends_is_met_by_a_limit(void **state)
     buf_free(&out);
 }
 
+/* Definitions, each of which has the one below it twice, with a default: 2^levels places. */
+static void add_levels(struct buf *out, int levels)
+{
+    buf_add_cstr(out,
+                 "type: object\n$defs:\n  d0: {type: object, properties: {t: {default: x}}}\n");
+    for (int i = 1; i <= levels; i++) {
+        buf_addf(out,
+                 "  d%d: {type: object, properties: {a: {$ref: '#/$defs/d%d', default: {}}, b: "
+                 "{$ref: '#/$defs/d%d', default: {}}}}\n",
+                 i, i - 1, i - 1);
+    }
+    buf_addf(out, "properties: {all: {$ref: '#/$defs/d%d', default: {}}}\n", levels);
+}
+
+static void defaults_within_defaults_are_paid_for(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct buf out = {0};
+    struct buf by = {0};
+    add_levels(&by, 4);
+    assert_ok(apply_by(buf_cstr(&by), "{}", &out, &err), &err);
+    assert_in_range(cost, 31 * JSON_WEIGHT_OBJECT / 16, 1000);
+    buf_clear(&by);
+    add_levels(&by, 40);
+    assert_err(apply_by(buf_cstr(&by), "{}", &out, &err), &err, ERR_TOO_LARGE,
+               "p: it is too large, with what its schema's defaults add");
+    assert_int_equal(cost, SCHEMA_COST_MAX);
+    buf_free(&by);
+    buf_free(&out);
+}
+
+/* The same of a list of so many objects that lack a text of 16 kB. */
+static int apply_to_items(int count, struct err *err)
+{
+    struct buf out = {0};
+    struct buf by = {0};
+    struct buf value = {0};
+    buf_add_cstr(&by, "{type: object, properties: {list: {type: array, items: {type: object, "
+                      "properties: {a: {type: string, default: ");
+    for (int i = 0; i < 1000; i++) {
+        buf_add_cstr(&by, "0123456789abcdef");
+    }
+    buf_add_cstr(&by, "}}}}}}");
+    buf_add_cstr(&value, "{list: [");
+    for (int i = 0; i < count; i++) {
+        buf_add_cstr(&value, "{}, ");
+    }
+    buf_add_cstr(&value, "]}");
+    int rc = apply_by(buf_cstr(&by), buf_cstr(&value), &out, err);
+    buf_free(&value);
+    buf_free(&by);
+    buf_free(&out);
+    return rc;
+}
+
+static void a_default_costs_its_size_wherever_it_is_put(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    assert_ok(apply_to_items(100, &err), &err);
+    assert_in_range(cost, 100 * 1000, 110 * 1000);
+    assert_err(apply_to_items(200, &err), &err, ERR_TOO_LARGE,
+               "p: it is too large, with what its schema's defaults add");
+}
+
+/* Long lists, each item compared with all before it, or with all that is allowed. */
+static void comparing_is_paid_for_and_not_quadratic(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct buf out = {0};
+    struct buf list = {0};
+    struct buf by = {0};
+    struct buf value = {0};
+    for (int i = 0; i < 5000; i++) {
+        buf_addf(&list, "%sv%d", i > 0 ? ", " : "", i);
+    }
+    buf_addf(&value, "{list: [%s]}", buf_cstr(&list));
+    assert_ok(apply_by("{type: object, properties: {list: {type: array, uniqueItems: true}}}",
+                       buf_cstr(&value), &out, &err),
+              &err);
+    assert_in_range(cost, 5000, 20 * 1000);
+    buf_addf(&by, "{type: object, properties: {list: {type: array, items: {enum: [%s]}}}}",
+             buf_cstr(&list));
+    assert_err(apply_by(buf_cstr(&by), buf_cstr(&value), &out, &err), &err, ERR_TOO_LARGE,
+               "p: it is too large");
+    buf_free(&value);
+    buf_free(&by);
+    buf_free(&list);
+    buf_free(&out);
+}
+
 static void without_a_schema_there_is_nothing_to_say(void **state)
 {
     (void)state;
     struct err err = {0};
     json_t *out;
     json_t *one = json_pack("{s:i}", "a", 1);
-    assert_ok(schema_apply(NULL, NULL, SLICE("p"), &out, &err), &err);
+    uint64_t left = SCHEMA_COST_MAX;
+    assert_ok(schema_apply(NULL, NULL, SLICE("p"), &left, &out, &err), &err);
     assert_int_equal(json_object_size(out), 0);
     json_decref(out);
-    assert_err(schema_apply(NULL, one, SLICE("p"), &out, &err), &err, ERR_UNPROCESSABLE,
+    assert_err(schema_apply(NULL, one, SLICE("p"), &left, &out, &err), &err, ERR_UNPROCESSABLE,
                "p.a: unknown field");
     json_decref(one);
 }
@@ -199,6 +297,9 @@ int main(void)
         cmocka_unit_test(every_wrong_field_is_named),
         cmocka_unit_test(what_is_unknown_can_be_dropped),
         cmocka_unit_test(a_schema_that_never_ends_is_met_by_a_limit),
+        cmocka_unit_test(defaults_within_defaults_are_paid_for),
+        cmocka_unit_test(a_default_costs_its_size_wherever_it_is_put),
+        cmocka_unit_test(comparing_is_paid_for_and_not_quadratic),
         cmocka_unit_test(without_a_schema_there_is_nothing_to_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
