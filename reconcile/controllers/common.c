@@ -276,13 +276,6 @@ bool plane_has_cluster(const json_t *plane, struct slice cluster)
     return has;
 }
 
-static bool is_older(const json_t *a, const json_t *b)
-{
-    int c = slice_cmp(json_text(json_at(a, "metadata", "creationTimestamp", NULL)),
-                      json_text(json_at(b, "metadata", "creationTimestamp", NULL)));
-    return c < 0 || (c == 0 && slice_cmp(object_name(a), object_name(b)) < 0);
-}
-
 const char *cluster_secret_taken(const struct snapshot *s, struct slice plane, struct slice cluster,
                                  struct arena *arena)
 {
@@ -297,7 +290,7 @@ const char *cluster_secret_taken(const struct snapshot *s, struct slice plane, s
         }
         const json_t *other = snapshot_get(s, SNAPSHOT_DATAPLANE, (struct slice){0}, name);
         if (other != NULL && plane_has_cluster(other, rest) &&
-            (own == NULL || !plane_has_cluster(own, cluster) || is_older(other, own))) {
+            (own == NULL || !plane_has_cluster(own, cluster) || object_age_order(other, own) < 0)) {
             return arena_printf(arena,
                                 "its Secret would be that of cluster \"%.*s\" of data plane "
                                 "\"%.*s\", which has it already: give this one another name",

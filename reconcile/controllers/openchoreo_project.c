@@ -100,7 +100,8 @@ void openchoreo_known_plan(const struct snapshot *s, const struct snapshot_entry
 
 /* ---- cells ---- */
 
-static void report_cells(struct translation *t, struct slice cell, size_t wanted)
+/* How it is doing where it is to be. */
+static void report_cells(struct translation *t, struct slice cell, const struct site *site)
 {
     const struct snapshot_entry **found;
     size_t count = snapshot_list(t->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_CELL, t->entry->ns, cell,
@@ -108,11 +109,13 @@ static void report_cells(struct translation *t, struct slice cell, size_t wanted
     struct rollup roll = {0};
     for (size_t i = 0; i < count; i++) {
         const json_t *tree = snapshot_tree(t->s, found[i]);
-        rollup_add(&roll, tree, spec_text(tree, "cluster"));
+        if (site_has(site, spec_text(tree, "dataPlane"), spec_text(tree, "cluster"))) {
+            rollup_add(&roll, tree, spec_text(tree, "cluster"));
+        }
     }
-    if (count < wanted) {
-        translation_fail(t, "Progressing", "being placed on %zu cluster%s", wanted,
-                         wanted == 1 ? "" : "s");
+    if (roll.total < site->count) {
+        translation_fail(t, "Progressing", "being placed on %zu cluster%s", site->count,
+                         site->count == 1 ? "" : "s");
     } else {
         rollup_set(t->edit, t->s, &roll, "cluster");
     }
@@ -214,7 +217,7 @@ static void plan_cells(struct translation *t)
     }
     status_set(t->edit, "namespace",
                json_str(name_cell(arena, t->entry->ns, project, environment)));
-    report_cells(t, cell, site.count);
+    report_cells(t, cell, &site);
 }
 
 void openchoreo_cell_plan(const struct snapshot *s, const struct snapshot_entry *entry,

@@ -57,6 +57,15 @@ void site_find(const struct snapshot *s, struct slice ns, struct slice environme
     }
 }
 
+bool site_has(const struct site *site, struct slice plane, struct slice cluster)
+{
+    size_t i = 0;
+    while (i < site->count && !slice_eq(site->clusters[i].name, cluster)) {
+        i++;
+    }
+    return i < site->count && slice_eq(site->plane, plane);
+}
+
 static void set_text(json_t *object, const char *key, struct slice text)
 {
     if (text.len > 0) {

@@ -20,6 +20,7 @@ struct site {
 };
 void site_find(const struct snapshot *s, struct slice ns, struct slice environment,
                struct arena *arena, struct site *out);
+bool site_has(const struct site *site, struct slice plane, struct slice cluster);
 
 /* Asks for the RenderedRelease of d, which names a component's release, a resource's, or (neither)
  * a cell. binding, its object, owns it; NULL: nobody does, as with a cell. False: another's has its

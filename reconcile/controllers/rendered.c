@@ -581,14 +581,7 @@ static bool was_left(const struct work *w)
 {
     struct site site;
     site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &site);
-    if (site.reason != NULL) {
-        return false;
-    }
-    size_t i = 0;
-    while (i < site.count && !slice_eq(site.clusters[i].name, w->cluster)) {
-        i++;
-    }
-    return i == site.count || !slice_eq(site.plane, w->plane);
+    return site.reason == NULL && !site_has(&site, w->plane, w->cluster);
 }
 
 static bool orphaned(const struct work *w)
@@ -609,6 +602,9 @@ static bool orphaned(const struct work *w)
             snapshot_find(w->s, kind, w->entry->ns, spec_text(w->rendered, "bindingName"));
         return binding == NULL || (has_owner(w->rendered) && !owned_by(w->rendered, binding->uid));
     }
+    if (was_left(w)) {
+        return !shared(w);
+    }
     const char *cell =
         arena_printf(arena, "%.*s/%.*s", SLICE_ARG(w->project), SLICE_ARG(w->environment));
     static const enum snapshot_kind kinds[] = {SNAPSHOT_BINDING, SNAPSHOT_RESOURCE_BINDING};
@@ -617,7 +613,7 @@ static bool orphaned(const struct work *w)
         size_t count = snapshot_list(w->s, kinds[k], SNAPSHOT_BY_CELL, w->entry->ns, slice_of(cell),
                                      arena, &bindings);
         for (size_t i = 0; i < count; i++) {
-            if (!bindings[i]->deleting && !was_left(w)) {
+            if (!bindings[i]->deleting) {
                 return false;
             }
         }
