@@ -6,7 +6,8 @@
  * runs and RenderedReleases, and the RenderedReleases themselves, which are what goes to clusters.
  *
  * A component's authors are those who changed its spec since its last release: two who change it
- * before the controller has looked are both the authors of what comes of it. */
+ * before the controller has looked are both the authors of what comes of it. So they are of what
+ * others are made of, as far as that says of itself that what came of it is well. */
 #include "base/clock.h"
 #include "proto/admit_internal.h"
 #include "proto/promotion.h"
@@ -58,12 +59,22 @@ static void stamp_owner(const struct admit_request *request, struct admit_result
     }
 }
 
-/* Who changed it last: what is made of it adds that to its own authors. */
+/* Has what was said in it become what it should? A Workload does not say, and so always has. */
+static bool was_taken_up(const struct admit_request *request, const struct admit_result *result)
+{
+    const json_t *observed = json_at(result->before, "status", "observedGeneration", NULL);
+    return result->before == NULL ||
+           slice_eq_cstr(request->kind->resource, "workloads.openchoreo.dev") ||
+           (json_integer_value(observed) == object_generation(result->before) &&
+            object_condition_true(result->before, "Ready"));
+}
+
+/* Who changed it since then: what is made of it adds them to its own authors. */
 static void stamp_source(const struct admit_request *request, struct admit_result *result)
 {
     annotation_keep(result, PROMOTION_AUTHORS);
     if (!spec_same(result)) {
-        promotion_add_author(result->object, request->author->user, true);
+        promotion_add_author(result->object, request->author->user, was_taken_up(request, result));
     }
 }
 
@@ -74,12 +85,12 @@ static bool same_at(const struct admit_result *result, const char *key)
     return before == after || (before != NULL && after != NULL && json_equal(before, after));
 }
 
-/* Who changed last what is part of its components' releases. */
+/* Who changed since then what is part of its components' releases. */
 static void stamp_project(const struct admit_request *request, struct admit_result *result)
 {
     annotation_keep(result, PROMOTION_AUTHORS);
     if (!same_at(result, "env") || !same_at(result, "files")) {
-        promotion_add_author(result->object, request->author->user, true);
+        promotion_add_author(result->object, request->author->user, was_taken_up(request, result));
     }
 }
 

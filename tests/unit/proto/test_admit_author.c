@@ -26,15 +26,17 @@ static void change(struct fixture *f, const char *user, const char *image)
     assert_ok(write_as(f, user, "component", ADMIT_PATCH_MERGE, ADMIT_MAIN, text), &f->err);
 }
 
-/* As the controller does once a release was made. */
-static void release(struct fixture *f, const char *generation)
+/* As a controller does. */
+static void say(struct fixture *f, const char *kind, const char *type, const char *status,
+                const char *generation)
 {
-    char text[200];
+    char text[256];
     snprintf(text, sizeof text,
-             "{'status':{'conditions':[{'type':'Released','status':'True','reason':'R',"
-             "'message':'','lastTransitionTime':'2026-01-01T00:00:00Z','observedGeneration':%s}]}}",
-             generation);
-    struct admit_request request = request_of(f, "component", ADMIT_PATCH_MERGE, tree(f, text));
+             "{'status':{'observedGeneration':%s,'conditions':[{'type':'%s','status':'%s',"
+             "'reason':'R','message':'','lastTransitionTime':'2026-01-01T00:00:00Z',"
+             "'observedGeneration':%s}]}}",
+             generation, type, status, generation);
+    struct admit_request request = request_of(f, kind, ADMIT_PATCH_MERGE, tree(f, text));
     request.system = true;
     assert_ok(write_request(f, &request), &f->err);
 }
@@ -52,7 +54,7 @@ static void a_component_gathers_authors_until_it_is_released(void **state)
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\',\\'bob\\']'");
     change(f, "alice", "c");
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'bob\\',\\'alice\\']'");
-    release(f, "3");
+    say(f, "component", "Released", "True", "3");
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'bob\\',\\'alice\\']'");
     change(f, "carol", "d");
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\']'");
@@ -90,8 +92,28 @@ static void a_project_has_the_author_of_its_configuration(void **state)
                        "'spec':{'description':'b'}}"),
               &f->err);
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'bob\\']'");
+    say(f, "project", "Ready", "True", "3");
     assert_ok(write_as(f, "carol", "project", ADMIT_PATCH_MERGE, ADMIT_MAIN,
                        "{'spec':{'files':[{'name':'f','mountPath':'/f','value':'1'}]}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\']'");
+}
+
+/* Two who change it before all is well with it are both authors of what its components hold. */
+static void a_project_keeps_authors_until_all_is_well(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "project", ADMIT_CREATE, ADMIT_MAIN,
+                       "{'metadata':{'name':'x'},'spec':{'env':[{'name':'A','value':'1'}]}}"),
+              &f->err);
+    say(f, "project", "Ready", "False", "1");
+    assert_ok(write_as(f, "bob", "project", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'env':[{'name':'A','value':'2'}]}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, AUTHORS), "'[\\'alice\\',\\'bob\\']'");
+    say(f, "project", "Ready", "True", "2");
+    assert_ok(write_as(f, "carol", "project", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'env':[{'name':'A','value':'3'}]}}"),
               &f->err);
     assert_string_equal(stored_at(f, AUTHORS), "'[\\'carol\\']'");
 }
@@ -391,6 +413,7 @@ int main(void)
         TEST(a_component_gathers_authors_until_it_is_released),
         TEST(a_resource_gathers_authors_as_a_component_does),
         TEST(a_project_has_the_author_of_its_configuration),
+        TEST(a_project_keeps_authors_until_all_is_well),
         TEST(a_set_says_who_made_it_and_never_changes),
         TEST(what_changes_no_spec_makes_no_author),
         TEST(an_applied_author_is_ignored_too),
