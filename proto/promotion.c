@@ -361,23 +361,32 @@ void promotion_add_authors(json_t *object, const json_t *from)
     json_decref(list);
 }
 
+/* Those whom a release tells of: its own authors, and those before it. */
+static json_t *all_authors_of(const json_t *release)
+{
+    json_t *all = names_in(release, PROMOTION_AUTHORS_BEFORE);
+    json_t *own = authors_of(release);
+    json_array_extend(all, own);
+    json_decref(own);
+    return all;
+}
+
 /* The authors that `gone` tells of and `next` does not. */
 static json_t *untold(const json_t *next, const json_t *gone)
 {
-    static const char *const told[] = {PROMOTION_AUTHORS_BEFORE, PROMOTION_AUTHORS};
     json_t *missing = json_array();
-    for (size_t k = 0; k < sizeof(told) / sizeof(told[0]); k++) {
-        json_t *list = names_in(gone, told[k]);
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            struct slice author = json_text(json_array_get(list, i));
-            if (author.len > 0 && !promotion_is_author(next, author) &&
-                !promotion_is_author_before(next, author) &&
-                index_of(missing, author) == json_array_size(missing)) {
-                json_array_append_new(missing, json_str(author));
-            }
+    json_t *told = all_authors_of(next);
+    json_t *list = all_authors_of(gone);
+    bool anybody = index_of(told, SLICE(PROMOTION_ANYBODY)) < json_array_size(told);
+    for (size_t i = 0; !anybody && i < json_array_size(list); i++) {
+        struct slice author = json_text(json_array_get(list, i));
+        if (author.len > 0 && index_of(told, author) == json_array_size(told)) {
+            json_array_append_new(missing, json_str(author));
+            json_array_append_new(told, json_str(author));
         }
-        json_decref(list);
     }
+    json_decref(list);
+    json_decref(told);
     return missing;
 }
 
