@@ -321,6 +321,7 @@ static const controller controllers[SNAPSHOT_KIND_COUNT] = {
     [SNAPSHOT_RELEASE] = release_plan,
     [SNAPSHOT_BINDING] = binding_plan,
     [SNAPSHOT_RELEASE_SET] = release_set_plan,
+    [SNAPSHOT_TEST] = test_result_plan,
     [SNAPSHOT_RENDERED] = rendered_plan,
     [SNAPSHOT_RESOURCE] = resource_plan,
     [SNAPSHOT_RESOURCE_BINDING] = resource_binding_plan,

@@ -122,10 +122,11 @@ static void check_health(struct gate *g)
     }
 }
 
-/* What ran says more than what never began, and what is newer more than what is older. */
-static int compare_results(const struct snapshot_entry *a, const json_t *x,
-                           const struct snapshot_entry *b, const json_t *y)
+int promotion_compare_results(const struct snapshot *s, const struct snapshot_entry *a,
+                              const struct snapshot_entry *b)
 {
+    const json_t *x = snapshot_tree(s, a);
+    const json_t *y = snapshot_tree(s, b);
     int ran = json_is_true(json_at(y, "spec", "notRun", NULL)) -
               json_is_true(json_at(x, "spec", "notRun", NULL));
     int at = slice_cmp(spec_text(x, "at"), spec_text(y, "at"));
@@ -138,20 +139,18 @@ const json_t *promotion_result(const struct snapshot *s, const json_t *release,
     const struct snapshot_entry **found;
     size_t count = snapshot_list(s, SNAPSHOT_TEST, SNAPSHOT_BY_RELEASE, object_ns(release),
                                  object_name(release), arena, &found);
-    const json_t *best = NULL;
-    const struct snapshot_entry *best_entry = NULL;
+    const struct snapshot_entry *best = NULL;
     for (size_t i = 0; i < count; i++) {
         const json_t *result = snapshot_tree(s, found[i]);
         bool same = promotion_track_of(result) == promotion_track_of(release) &&
                     slice_eq(spec_text(result, "test"), test) &&
                     slice_eq(spec_text(result, "environment"), environment) &&
                     promotion_same_uid(spec_text(result, "releaseUID"), object_uid(release));
-        if (same && (best == NULL || compare_results(found[i], result, best_entry, best) > 0)) {
-            best = result;
-            best_entry = found[i];
+        if (same && (best == NULL || promotion_compare_results(s, found[i], best) > 0)) {
+            best = found[i];
         }
     }
-    return best;
+    return best != NULL ? snapshot_tree(s, best) : NULL;
 }
 
 static void check_tests(struct gate *g)
