@@ -273,11 +273,12 @@ static void serve_patch(struct kube_conn *c, const struct kube_request *r, const
                 json_object_set_new(json_object_get(next, "metadata"), "generation",
                                     json_integer(json_integer_value(g) + 1));
             }
-            kube_set(k, next);
-            kube__answer(c, there != NULL ? 200 : 201, json_object_get(k->objects, key));
+            kube_set(k, json_incref(next));
             if (k->meddle != NULL) {
                 k->meddle(k, key);
             }
+            kube__answer(c, there != NULL ? 200 : 201, next);
+            json_decref(next);
         }
     }
     free(ns_key);

@@ -34,10 +34,11 @@ struct kube {
     const char *fail_message;
     const char *fail_kind; /* NULL: mutations of any kind */
     int retry_after_s;
-    void (*meddle)(struct kube *k, const char *key); /* once an object was applied; may be NULL */
-    bool silent;                                     /* accept requests and never answer */
-    bool unauthorized;                               /* 401 to everything */
-    bool not_ready;                                  /* Deployments stay at 0 replicas */
+    /* Once an object is applied, before that is answered; may be NULL. */
+    void (*meddle)(struct kube *k, const char *key);
+    bool silent;               /* accept requests and never answer */
+    bool unauthorized;         /* 401 to everything */
+    bool not_ready;            /* Deployments stay at 0 replicas */
     bool stuck;                /* Deployments report ProgressDeadlineExceeded */
     const char *stuck_message; /* with these words; NULL: usual ones */
     bool watches_end;          /* each watch tells of a bookmark, and ends */

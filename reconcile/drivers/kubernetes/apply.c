@@ -35,7 +35,9 @@ struct apply {
     struct driver_cluster *c;
     struct driver_op *op;
     struct lookup lookup;
+    struct list link; /* in c->applies */
     struct buf key;
+    bool gone; /* it went meanwhile, as a watch saw */
     char *uid; /* NULL: to be created */
     char *version;
     int64_t replicas; /* that are kept; less than 0: none */
@@ -45,6 +47,7 @@ struct apply {
 static void finish(struct apply *a, int rc, const struct err *err)
 {
     struct driver_op *op = a->op;
+    list_remove(&a->link);
     lookup_free(&a->lookup);
     buf_free(&a->key);
     buf_free(&a->grown);
@@ -138,7 +141,11 @@ static void on_patch(struct request *r, int rc, const struct err *err)
     if (rc == ERR_NOT_FOUND) {
         seen_drop(a->c, buf_slice(&a->key), false);
     }
-    if (rc == 0) {
+    if (rc == 0 && a->gone && seen_find(a->c, buf_slice(&a->key)) == NULL) {
+        /* If it is there all the same, the watch will say so. */
+        a->op->object = (struct driver_object){
+            .fingerprint = live_fingerprint(r->tree), .message = "", .live = r->tree};
+    } else if (rc == 0) {
         seen_put(a->c, r->tree, false, &a->op->object, &message);
     }
     finish(a, rc, err);
@@ -295,6 +302,15 @@ static void on_kind(struct lookup *l, int rc, const struct err *err)
     buf_free(&path);
 }
 
+void applies_note_gone(struct driver_cluster *c, struct slice key)
+{
+    LIST_FOREACH(link, &c->applies)
+    {
+        struct apply *a = CONTAINER_OF(link, struct apply, link);
+        a->gone |= slice_eq(buf_slice(&a->key), key);
+    }
+}
+
 void apply_start(struct driver_cluster *c, struct driver_op *op)
 {
     struct apply *a = mem_zero(sizeof(*a));
@@ -304,5 +320,6 @@ void apply_start(struct driver_cluster *c, struct driver_op *op)
     a->lookup.user = a;
     a->lookup.found = on_kind;
     manifest_key(op->manifest, &a->key);
+    list_push_back(&c->applies, &a->link);
     discovery_find(c, &a->lookup, object_api_version(op->manifest), object_kind(op->manifest));
 }

@@ -136,6 +136,7 @@ static void prepare(struct driver_cluster *c)
     list_init(&c->queued);
     list_init(&c->sent);
     list_init(&c->watches);
+    list_init(&c->applies);
     list_init(&c->waits);
     pod_looks_init(c);
     c->tokens = 2.0 * c->config.requests_per_second;

@@ -38,8 +38,9 @@ struct driver_cluster {
     size_t status_bytes; /* of those in seen */
     uint64_t sights;     /* of objects so far */
     struct list watches;
-    struct list waits; /* deletes waiting for their objects to be gone */
-    struct list looks; /* workloads that do not come up, whose pods are asked why */
+    struct list applies; /* under way */
+    struct list waits;   /* deletes waiting for their objects to be gone */
+    struct list looks;   /* workloads that do not come up, whose pods are asked why */
     size_t look_count;
     struct loop_timer look_tick;
     bool look_open;
@@ -145,6 +146,8 @@ void cluster_check_closed(struct driver_cluster *c);
 /* ---- apply.c, remove.c, claims.c, watch.c ---- */
 
 void apply_start(struct driver_cluster *c, struct driver_op *op);
+/* A watch says that the object is gone: an answer that comes only now may know less. */
+void applies_note_gone(struct driver_cluster *c, struct slice key);
 void remove_start(struct driver_cluster *c, struct driver_op *op);
 void removes_drop(struct driver_cluster *c);
 void claims_start(struct driver_cluster *c, struct driver_op *op);

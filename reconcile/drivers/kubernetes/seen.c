@@ -198,6 +198,9 @@ void seen_drop(struct driver_cluster *c, struct slice key, bool tell)
     struct buf copy = {0};
     buf_add(&copy, key);
     struct driver_seen *s = map_remove(&c->seen, buf_slice(&copy));
+    if (tell) {
+        applies_note_gone(c, buf_slice(&copy));
+    }
     if (s != NULL && tell && c->config.on_object != NULL && !c->closing) {
         struct driver_object object = {.key = buf_slice(&copy),
                                        .release = slice_of(s->release),

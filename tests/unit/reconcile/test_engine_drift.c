@@ -90,6 +90,30 @@ static size_t times_patched(struct fixture *f, struct slice what)
     return times;
 }
 
+static void take_away(struct kube *k, const char *key)
+{
+    if (slice_starts_with(slice_of(key), SLICE("v1/Service/"))) {
+        k->meddle = NULL;
+        kube_remove(k, key);
+    }
+}
+
+/* Its watch tells that it is gone before the answer comes that it was made. */
+static void test_what_went_before_the_answer_came_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    for (int i = 0; i < 3; i++) {
+        f->kube.meddle = take_away;
+        change(f, ADMIT_PATCH_MERGE, "components.choreo.dev", "acme", "web",
+               i % 2 == 0 ? "{\"spec\": {\"image\": \"nginx:2\"}}"
+                          : "{\"spec\": {\"image\": \"nginx:1\"}}");
+        assert_true(happens(f, is_meddled_with, LIMIT_MS));
+        assert_true(happens(f, service_is_back, 5000));
+    }
+}
+
 static void test_what_is_added_during_an_apply_is_no_drift(void **state)
 {
     struct fixture *f = *state;
@@ -262,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_drift_is_corrected_within_a_second),
         TEST(test_drift_during_an_apply_is_corrected),
+        TEST(test_what_went_before_the_answer_came_comes_back),
         TEST(test_what_is_added_during_an_apply_is_no_drift),
         TEST(test_what_went_while_nobody_led_comes_back),
         TEST(test_what_others_add_is_no_drift),
