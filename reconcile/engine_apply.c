@@ -66,6 +66,7 @@ static void work_free(struct work *w)
     map_remove(&w->shard->works, slice_of(w->key));
     json_decref(w->resources);
     json_decref(w->met);
+    buf_free(&w->undoes);
     free(w->message);
     free(w->key);
     free(w);
@@ -104,6 +105,7 @@ void work_forget(struct engine_shard *s, struct slice ns, struct slice name)
                    slice_eq(json_text_at(a, "uid"), json_text_at(b, "uid"));
         }
     }
+    quiet = quiet && engine_wall_ms(s->e) >= dispute_over_ms(&w->dispute);
     if (o == NULL || (quiet && same && slice_eq_cstr(told, w->hash))) {
         work_free(w);
     }
@@ -117,6 +119,14 @@ static bool confirmed_since(const struct engine_shard *s, uint64_t at_ms)
         return true;
     }
     return c->confirmed_age_ms(c->user, s->id) < engine_mono_ms(s->e) - at_ms;
+}
+
+void work_undone(struct work *w, const json_t *row, bool deleted)
+{
+    w->drifted = true;
+    buf_clear(&w->undoes);
+    buf_addf(&w->undoes, "%s %.*s \"%.*s\"", deleted ? "deletes" : "changes",
+             SLICE_ARG(json_text_at(row, "kind")), SLICE_ARG(json_text_at(row, "name")));
 }
 
 bool work_world(void *user, struct slice ns, struct slice name, struct world_release *out)
@@ -135,9 +145,15 @@ bool work_world(void *user, struct slice ns, struct slice name, struct world_rel
                                   .reason = w->reason,
                                   .message = w->message,
                                   .failed_hash = w->failed_hash,
-                                  .retry_at_ms = w->retry_at_ms};
+                                  .retry_at_ms = w->retry_at_ms,
+                                  .correct_at_ms = dispute_due_ms(&w->dispute),
+                                  .undoes = buf_cstr(&w->undoes)};
+    uint64_t now_ms = engine_wall_ms(s->e);
+    if (dispute_is_plain(&w->dispute, now_ms)) {
+        out->disputed_for_ms = dispute_over_ms(&w->dispute) - now_ms;
+    }
     if (!confirmed_since(s, w->conflict_at_ms)) {
-        uint64_t soon_ms = engine_wall_ms(s->e) + CONFLICT_RETRY_MS;
+        uint64_t soon_ms = now_ms + CONFLICT_RETRY_MS;
         out->retry_at_ms = out->retry_at_ms > soon_ms ? out->retry_at_ms : soon_ms;
     }
     return true;
@@ -291,6 +307,15 @@ static const json_t *known_inventory(const struct work *w)
                    "resources", NULL);
 }
 
+/* What was applied before, as far as is known, is applied again only to put it right. */
+static bool corrects(const struct run *r)
+{
+    const struct work *w = r->work;
+    const json_t *o = snapshot_get(w->shard->snap, SNAPSHOT_RENDERED, w->ns, w->name);
+    struct slice told = json_text(json_at(o, "status", "appliedHash", NULL));
+    return slice_eq_cstr(w->hash[0] != '\0' ? slice_of(w->hash) : told, r->hash);
+}
+
 static void finish(struct run *r, int rc, const struct err *err)
 {
     struct engine_shard *s = r->s;
@@ -303,6 +328,9 @@ static void finish(struct run *r, int rc, const struct err *err)
     json_decref(w->met);
     w->met = NULL;
     if (rc == 0 && r->manifests != NULL) {
+        if (corrects(r)) {
+            dispute_note(&w->dispute, engine_wall_ms(s->e));
+        }
         set_resources(w, json_incref(r->applied));
         memcpy(w->hash, r->hash, sizeof(w->hash));
         note_success(w);

@@ -16,6 +16,7 @@
 
 #include "base/git.h"
 #include "base/metrics.h"
+#include "reconcile/dispute.h"
 #include "reconcile/drivers/driver.h"
 #include "reconcile/engine.h"
 #include "reconcile/feed.h"
@@ -115,6 +116,8 @@ struct work {
     uint32_t failures;
     uint64_t retry_at_ms;    /* wall clock */
     uint64_t conflict_at_ms; /* monotonic: confirm again before the next try; 0: no need */
+    struct dispute dispute;  /* wall clock */
+    struct buf undoes;
 };
 
 enum { SOURCE_LOOKUPS_MAX = 8 }; /* at a time for a shard */
@@ -208,6 +211,8 @@ void works_free(struct engine_shard *s);
 void work_forget(struct engine_shard *s, struct slice ns, struct slice name);
 /* The object was seen to be like this while its release is being applied: judged at the end. */
 void work_met(struct work *w, const struct driver_object *object, const char *fingerprint);
+/* Somebody else deleted or changed the object of that row of the inventory. */
+void work_undone(struct work *w, const json_t *row, bool deleted);
 bool work_world(void *user, struct slice ns, struct slice name, struct world_release *out);
 /* Carries desired out; task_applied() when it ended. */
 void apply_begin(struct task *t, struct engine_shard *s, struct slice ns, struct slice name,

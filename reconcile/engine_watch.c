@@ -2,10 +2,11 @@
  *
  * What a watch tells of an object is compared with the inventory of its RenderedRelease: an unknown
  * fingerprint is looked at closely (does the object still say what the manifest says?), and if it
- * does not, or the object is gone, that is drift, and the release is applied again at once. What
- * cannot be judged, or changed or went while nobody watched, is found by the releases' plans.
- * Objects whose release is not there any more are left-overs: they are deleted, but not before the
- * shard has been led for sweep_delay_ms, when nothing of a former leader is under way any more.
+ * does not, or the object is gone, that is drift, and the release is applied again: at once, unless
+ * that was undone before (dispute.h). What cannot be judged, or changed or went while nobody
+ * watched, is found by the releases' plans. Objects whose release is not there any more are
+ * left-overs: they are deleted, but not before the shard has been led for sweep_delay_ms, when
+ * nothing of a former leader is under way any more.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -167,7 +168,7 @@ void cluster_on_object(void *user, const struct driver_object *object, bool dele
                  c->name, SLICE_ARG(object->release), SLICE_ARG(object->key),
                  deleted ? "deleted=true" : "changed=true");
         metric_add(s->e->metrics.drifts, 1);
-        work_get(s, e->ns, e->name, true)->drifted = true;
+        work_undone(work_get(s, e->ns, e->name, true), row, deleted);
     }
     bool accepted = change == CHANGE_FITS && !deleted && !busy && row != NULL && !known;
     if (accepted) {

@@ -53,6 +53,7 @@ static bool world_release(void *user, struct slice ns, struct slice name, struct
         .reason = "",
         .message = "",
         .failed_hash = "",
+        .undoes = "",
     };
     return true;
 }

@@ -220,6 +220,10 @@ struct world_release {
     const char *message;
     const char *failed_hash; /* of what could not be applied */
     uint64_t retry_at_ms;    /* wall clock: not before */
+    /* Somebody else undoes what is applied (reconcile/dispute.h; wall clock). */
+    uint64_t correct_at_ms;   /* not before; 0: at once */
+    uint64_t disputed_for_ms; /* that is plain, and for so long; 0: it is not */
+    const char *undoes;       /* "deletes ConfigMap "web"": the last of it that was seen; or "" */
 };
 
 struct world {

@@ -65,6 +65,7 @@ static bool world_release(void *user, struct slice ns, struct slice name, struct
     arena_free(&arena);
     if (a != NULL) {
         *out = (struct world_release){.hash = a->hash,
+                                      .undoes = "",
                                       .epoch = "bench/1/1/1",
                                       .resources = a->resources,
                                       .reason = "",

@@ -30,6 +30,7 @@
 #include "render/run.h"
 
 #define APPLIED "Applied"
+#define DISPUTED "Disputed"
 
 enum { REMOVAL_TOLD_MS = 5 * 1000 };
 
@@ -51,7 +52,8 @@ struct work {
 
 static void look(struct work *w)
 {
-    w->world = (struct world_release){.hash = "", .epoch = "", .reason = "", .failed_hash = ""};
+    w->world = (struct world_release){
+        .hash = "", .epoch = "", .reason = "", .failed_hash = "", .undoes = ""};
     const struct world *world = w->s->world;
     if (world != NULL && world->release != NULL) {
         world->release(world->user, w->entry->ns, w->entry->name, &w->world);
@@ -334,6 +336,29 @@ static void report_health(struct work *w, json_t *edit, const struct health *sum
                   bad ? "waiting for what stands in the way of Ready" : "work is under way");
 }
 
+/* Somebody else undoes what is applied as often as it is. In the words in which it was told first:
+ * which object it is may change each time. */
+static bool tell_dispute(struct work *w)
+{
+    struct condition before = condition_of(w->rendered, READY);
+    bool told = slice_eq_cstr(before.reason, DISPUTED);
+    const char *undoes = w->world.undoes[0] != '\0' ? w->world.undoes : "changes its objects";
+    if (w->world.disputed_for_ms == 0) {
+        return false;
+    }
+    const char *message = arena_printf(
+        &w->plan->arena,
+        "somebody else %s on cluster \"%.*s\" as often as it is put right, which is done again "
+        "after longer and longer pauses, of up to a minute",
+        undoes, SLICE_ARG(w->cluster));
+    if (!told) {
+        plan_event(w->plan, w->rendered, true, DISPUTED, "%s", message);
+    }
+    not_ready(w, STATUS_FALSE, false, DISPUTED, told ? before.message : slice_of(message));
+    plan_requeue(w->plan, w->world.disputed_for_ms);
+    return true;
+}
+
 /* What an operator looks for: told when it changes, not each time that it is found so again. */
 static void tell_applied(struct work *w, const char *hash)
 {
@@ -399,8 +424,10 @@ static void report(struct work *w, const char *hash)
                                         SLICE_ARG(w->cluster), SLICE_ARG(why))));
         return;
     }
-    report_health(w, edit, &sum);
-    status_observe(edit);
+    if (!tell_dispute(w)) {
+        report_health(w, edit, &sum);
+        status_observe(edit);
+    }
 }
 
 static void report_failure(struct work *w)
@@ -545,8 +572,14 @@ static bool is_of_its_plane(struct work *w)
 static void plan_apply(struct work *w, const char *hash, json_t *manifests)
 {
     bool current = strcmp(hash, w->applied) == 0;
-    if (current && !w->world.drifted && !changed_there(w)) {
+    bool drifted = current && (w->world.drifted || changed_there(w));
+    if (current && !drifted) {
         report(w, hash);
+        return;
+    }
+    if (drifted && w->s->now_ms < w->world.correct_at_ms) {
+        (void)tell_dispute(w);
+        plan_requeue(w->plan, w->world.correct_at_ms - w->s->now_ms);
         return;
     }
     if (!is_of_its_plane(w) || !cell_is_there(w)) {

@@ -78,7 +78,7 @@ static void test_drift_during_an_apply_is_corrected(void **state)
     assert_true(happens(f, serves_again, LIMIT_MS));
 }
 
-static size_t times_patched(struct fixture *f, struct slice what)
+static size_t times_patched(const struct fixture *f, struct slice what)
 {
     struct slice rest = buf_slice(&f->kube.log);
     size_t times = 0;
@@ -88,6 +88,42 @@ static size_t times_patched(struct fixture *f, struct slice what)
         times++;
     }
     return times;
+}
+
+static size_t services_made(const struct fixture *f)
+{
+    return times_patched(f, SLICE("PATCH v1/Service/"));
+}
+
+/* Whoever deletes the Service is quicker than anybody who looks. */
+static bool deletes_service_until_told(struct fixture *f)
+{
+    const json_t *service = on_cluster(&f->kube, "Service");
+    struct buf key = {0};
+    if (service != NULL) {
+        manifest_key(service, &key);
+        kube_remove(&f->kube, buf_cstr(&key));
+    }
+    buf_free(&key);
+    return slice_eq_cstr(json_text_at(object_condition(component(f), "Ready"), "reason"),
+                         "Disputed");
+}
+
+static void test_what_is_undone_again_and_again_takes_longer_and_is_told(void **state)
+{
+    struct fixture *f = *state;
+    start_web(f);
+    settle(f);
+    size_t before = services_made(f);
+    assert_true(happens(f, deletes_service_until_told, LIMIT_MS));
+    assert_in_range(services_made(f) - before, 6, 7);
+    struct slice message = json_text_at(object_condition(component(f), "Ready"), "message");
+    assert_true(slice_find(message, SLICE("somebody else deletes Service \"web\"")) != SIZE_MAX);
+    size_t writes = f->memory.writes;
+    assert_true(happens(f, service_is_back, LIMIT_MS));
+    settle(f);
+    assert_in_range(f->memory.writes - writes, 0, 4); /* the Service's new uid */
+    assert_false(is_ready(f));
 }
 
 static void take_away(struct kube *k, const char *key)
@@ -287,6 +323,7 @@ int main(void)
         TEST(test_drift_is_corrected_within_a_second),
         TEST(test_drift_during_an_apply_is_corrected),
         TEST(test_what_went_before_the_answer_came_comes_back),
+        TEST(test_what_is_undone_again_and_again_takes_longer_and_is_told),
         TEST(test_what_is_added_during_an_apply_is_no_drift),
         TEST(test_what_went_while_nobody_led_comes_back),
         TEST(test_what_others_add_is_no_drift),

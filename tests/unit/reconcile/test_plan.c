@@ -58,7 +58,10 @@ static bool world_release(void *user, struct slice ns, struct slice name, struct
         .reason = TEXT("reason"),
         .message = TEXT("message"),
         .failed_hash = TEXT("failedHash"),
-        .retry_at_ms = NOW_MS + (uint64_t)json_integer_value(json_object_get(r, "retryInMs"))};
+        .retry_at_ms = NOW_MS + (uint64_t)json_integer_value(json_object_get(r, "retryInMs")),
+        .correct_at_ms = NOW_MS + (uint64_t)json_integer_value(json_object_get(r, "correctInMs")),
+        .disputed_for_ms = (uint64_t)json_integer_value(json_object_get(r, "disputedForMs")),
+        .undoes = TEXT("undoes")};
     return true;
 }
 
