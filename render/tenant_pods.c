@@ -156,6 +156,38 @@ static const struct {
     {"external-dns.alpha.kubernetes.io/", "takes a name that may be another's"},
 };
 
+/* What takes pods out of a mesh of Istio's, whose policies then hold for nobody. */
+static const struct {
+    const char *key;
+    const char *harmless; /* the one value; or NULL */
+} ways_out[] = {
+    {"sidecar.istio.io/inject", "true"}, /* Istio takes what is no yes for a no */
+    {"sidecar.istio.io/interceptionMode", NULL},
+    {"proxy.istio.io/config", NULL}, /* the same among much else */
+    {"istio.io/dataplane-mode", NULL},
+};
+
+static void look_at_mesh(struct tenant_look *look, const char *key, const json_t *value)
+{
+    struct slice mesh = json_text(json_at(look->t->variables, "environment", "mesh", NULL));
+    for (size_t i = 0; i < sizeof ways_out / sizeof *ways_out; i++) {
+        const char *harmless = ways_out[i].harmless;
+        if (slice_eq_cstr(mesh, "istio") && strcmp(key, ways_out[i].key) == 0 &&
+            (harmless == NULL || !slice_eq_cstr(json_text(value), harmless))) {
+            tenant__fault(look, key, value, "takes it out of its environment's mesh", NULL);
+        }
+    }
+}
+
+/* Those of an object itself nobody may set (manifest.h): these are of what comes of it. */
+static void look_at_reserved(struct tenant_look *look, const char *key, const json_t *value)
+{
+    bool own = slice_starts_with(buf_slice(&look->path), SLICE("metadata."));
+    if (!own && slice_starts_with(slice_of(key), SLICE("choreo.dev/"))) {
+        tenant__fault(look, key, value, "is the control plane's to set", NULL);
+    }
+}
+
 /* How profiles were said before they were fields. */
 static bool says_profile(struct slice key, struct slice text)
 {
@@ -315,6 +347,10 @@ static void walk_object(struct tenant_look *look, const char *parent, const json
         }
         if (same(key, "annotations")) {
             look_at_annotations(look, value);
+        }
+        if (same(parent, "labels") || same(parent, "annotations")) {
+            look_at_mesh(look, key, value);
+            look_at_reserved(look, key, value);
         }
         if (same(parent, "labels") && strcmp(key, SYSTEM_COMPONENT) == 0) {
             tenant__fault(look, key, value, "says that it is the platform's own", NULL);

@@ -26,9 +26,16 @@ static const struct render_identity shop = {.ns = SLICE("acme"),
 
 struct outcome tenant_render(const char *release_yaml, const char *organization_yaml, bool by_hand)
 {
+    return tenant_render_in(NULL, release_yaml, organization_yaml, by_hand);
+}
+
+struct outcome tenant_render_in(const char *environment_yaml, const char *release_yaml,
+                                const char *organization_yaml, bool by_hand)
+{
     struct outcome out = {0};
     json_t *release = tenant_parse(release_yaml);
     json_t *organization = organization_yaml != NULL ? tenant_parse(organization_yaml) : NULL;
+    json_t *environment = environment_yaml != NULL ? tenant_parse(environment_yaml) : NULL;
     json_t *dataplane = tenant_parse(DATAPLANE);
     json_t *workload =
         tenant_parse("{container: {image: 'web:1'}, endpoints: {api: {type: HTTP, port: 80, "
@@ -40,12 +47,14 @@ struct outcome tenant_render(const char *release_yaml, const char *organization_
     const struct render_component in = {.id = shop,
                                         .release = release,
                                         .by_hand = by_hand,
+                                        .environment = environment,
                                         .dataplane = dataplane,
                                         .organization = organization};
     out.rc = render_component(&in, &manifests, &out.err);
     out.count = json_array_size(manifests);
     json_decref(manifests);
     json_decref(workload);
+    json_decref(environment);
     json_decref(dataplane);
     json_decref(organization);
     json_decref(release);

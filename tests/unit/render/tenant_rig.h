@@ -20,6 +20,9 @@ json_t *tenant_parse(const char *yaml);
  * apps.example.com, and the secret store vault, of which a namespace may have what begins with its
  * name and a slash. */
 struct outcome tenant_render(const char *release_yaml, const char *organization_yaml, bool by_hand);
+/* The same where Environment.spec is as said, or NULL. */
+struct outcome tenant_render_in(const char *environment_yaml, const char *release_yaml,
+                                const char *organization_yaml, bool by_hand);
 /* It is refused with that in its message; NULL: it is not. Tells what was said instead. */
 void tenant_expect(const char *what, const struct outcome *out, const char *message);
 

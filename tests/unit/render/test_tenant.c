@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* One object of a type named shipper, in flow style. */
-static struct outcome made_by(const char *kind, const char *object, const char *organization)
+static struct outcome made_in(const char *environment, const char *kind, const char *object,
+                              const char *organization)
 {
     struct buf release = {0};
     buf_addf(
@@ -12,9 +13,14 @@ static struct outcome made_by(const char *kind, const char *object, const char *
         "componentType: {kind: %s, name: shipper, spec: {workloadType: proxy, resources: [{id: "
         "it, template: %s}]}}",
         kind, object);
-    struct outcome out = tenant_render(buf_cstr(&release), organization, false);
+    struct outcome out = tenant_render_in(environment, buf_cstr(&release), organization, false);
     buf_free(&release);
     return out;
+}
+
+static struct outcome made_by(const char *kind, const char *object, const char *organization)
+{
+    return made_in(NULL, kind, object, organization);
 }
 
 #define OBJECT(api, kind, rest)                                                                    \
@@ -385,6 +391,65 @@ static void test_annotations_and_labels(void **state)
     tenant_expect("others", &out, NULL);
 }
 
+#define LABELLED(label)                                                                            \
+    "{apiVersion: batch/v1, kind: Job, metadata: {name: it}, spec: {template: {metadata: "         \
+    "{labels: {" label "}}, spec: {restartPolicy: Never, " CONTAINERS "}}}}"
+
+/* No pod leaves the mesh that its environment says; where it says none, there is none to leave. */
+static void test_ways_out_of_the_mesh(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {
+        ANNOTATED("sidecar.istio.io/inject: 'false'"),
+        LABELLED("sidecar.istio.io/inject: 'false'"),
+        LABELLED("sidecar.istio.io/inject: 'off'"),
+        LABELLED("istio.io/dataplane-mode: none"),
+        ANNOTATED("sidecar.istio.io/interceptionMode: NONE"),
+        ANNOTATED("proxy.istio.io/config: '{\"interceptionMode\": \"NONE\"}'"),
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct outcome out = made_in("mesh: istio", "ComponentType", refused[i],
+                                     "ownTypes: {podSecurity: privileged}");
+        tenant_expect(refused[i], &out,
+                      ", which takes it out of its environment's mesh: a type of a namespace "
+                      "(ComponentType shipper) may not; a ClusterComponentType may");
+        out = made_in("mesh: istio", "ClusterComponentType", refused[i], NULL);
+        tenant_expect(refused[i], &out, NULL);
+        out = made_in("mesh: none", "ComponentType", refused[i], NULL);
+        tenant_expect(refused[i], &out, NULL);
+    }
+    struct outcome out =
+        made_in("mesh: istio", "ComponentType", LABELLED("sidecar.istio.io/inject: 'true'"), NULL);
+    tenant_expect("into it", &out, NULL);
+}
+
+/* By ours, policies let pods in, and the driver knows what is its own. */
+static void test_labels_of_the_control_plane(void **state)
+{
+    (void)state;
+    struct outcome out = made_by("ComponentType", LABELLED("choreo.dev/tests: victim"), NULL);
+    tenant_expect("a label", &out,
+                  "has spec.template.metadata.labels.choreo.dev/tests, which is the control "
+                  "plane's to set: a type of a namespace (ComponentType shipper) may not; a "
+                  "ClusterComponentType may");
+    out = made_by("ComponentType", ANNOTATED("choreo.dev/release: acme/other"), NULL);
+    tenant_expect("an annotation", &out,
+                  "has spec.template.metadata.annotations.choreo.dev/release, which is");
+    out = made_by("ComponentType",
+                  OBJECT("argoproj.io/v1alpha1", "Workflow",
+                         "spec: {entrypoint: m, templates: [{name: m, metadata: "
+                         "{labels: {choreo.dev/tests: a}}}]}"),
+                  NULL);
+    tenant_expect("a step's", &out, "has spec.templates[m].metadata.labels.choreo.dev/tests");
+    out = made_by("ClusterComponentType", LABELLED("choreo.dev/tests: victim"), NULL);
+    tenant_expect("the platform's", &out, NULL);
+    out = made_by("ComponentType",
+                  "{apiVersion: v1, kind: ConfigMap, metadata: {name: it, labels: "
+                  "{choreo.dev/tests: a}}}",
+                  NULL);
+    tenant_expect("the object's own", &out, "those of choreo.dev/ are the control plane's to set");
+}
+
 /* What keeps an object on its cluster until somebody lets go of it, in whatever is made of it. */
 static void test_finalizers(void **state)
 {
@@ -460,6 +525,8 @@ int main(void)
         cmocka_unit_test(test_single_kinds),
         cmocka_unit_test(test_hostnames_that_are_allowed),
         cmocka_unit_test(test_annotations_and_labels),
+        cmocka_unit_test(test_ways_out_of_the_mesh),
+        cmocka_unit_test(test_labels_of_the_control_plane),
         cmocka_unit_test(test_finalizers),
         cmocka_unit_test(test_bindings),
     };
