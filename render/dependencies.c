@@ -323,13 +323,18 @@ int derive_dependencies(struct arena *arena, const struct render_component *in, 
     return rc;
 }
 
-void derive_dependencies_without(json_t *variables, struct slice name)
+void derive_dependencies_without(json_t *variables, const struct map *names)
 {
-    /* The same list as toContainerEnvs() gives. */
+    /* The same list as toContainerEnvs() gives, so it is changed in place. */
     json_t *envs = json_at(variables, "dependencies", "envVars", NULL);
-    for (size_t i = json_array_size(envs); i > 0; i--) {
-        if (slice_eq(json_text_at(json_array_get(envs, i - 1), "name"), name)) {
-            (void)json_array_remove(envs, i - 1);
+    json_t *kept = json_array();
+    for (size_t i = 0; i < json_array_size(envs); i++) {
+        json_t *env = json_array_get(envs, i);
+        if (map_get(names, json_text_at(env, "name")) == NULL) {
+            json_array_append(kept, env);
         }
     }
+    json_array_clear(envs);
+    json_array_extend(envs, kept);
+    json_decref(kept);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/crypto.h"
+#include "base/map.h"
 #include "proto/object.h"
 #include "proto/promotion.h"
 #include "render/cell.h"
@@ -49,21 +50,24 @@ static void identify(struct inputs *in)
     in->organization = json_object_get(deployment__get_global(in, "Organization", d->ns), "spec");
 }
 
-static void add_source(const struct inputs *in, const char *kind, struct slice name, json_t *out)
+struct sources {
+    const struct inputs *in;
+    json_t *list;
+    struct map met; /* by address */
+};
+
+static void add_source(struct sources *s, const char *kind, struct slice name)
 {
-    const json_t *found = name.len > 0 ? deployment__get(in, kind, name) : NULL;
-    for (size_t i = 0; i < json_array_size(out); i++) {
-        if (json_array_get(out, i) == found) {
-            return;
-        }
-    }
-    if (found != NULL) {
-        json_array_append(out, (json_t *)(uintptr_t)found);
+    const json_t *found = name.len > 0 ? deployment__get(s->in, kind, name) : NULL;
+    json_t *source = (json_t *)(uintptr_t)found;
+    struct slice address = slice_make((const char *)&source, sizeof source);
+    if (source != NULL && map_put(&s->met, address, source) == NULL) {
+        json_array_append(s->list, source);
     }
 }
 
 /* Adds what a list of env or files refers to. */
-static void add_sources(const struct inputs *in, const json_t *list, json_t *out)
+static void add_sources(struct sources *s, const json_t *list)
 {
     size_t i;
     json_t *item;
@@ -72,9 +76,9 @@ static void add_sources(const struct inputs *in, const json_t *list, json_t *out
         const json_t *from = json_object_get(item, "valueFrom");
         struct slice secret = json_text(json_at(from, "secretKeyRef", "name", NULL));
         struct slice config = json_text(json_at(from, "configMapKeyRef", "name", NULL));
-        add_source(in, "Secret", secret, out);
-        add_source(in, "SecretReference", secret, out);
-        add_source(in, "ConfigMap", config, out);
+        add_source(s, "Secret", secret);
+        add_source(s, "SecretReference", secret);
+        add_source(s, "ConfigMap", config);
     }
 }
 
@@ -82,28 +86,29 @@ static void add_sources(const struct inputs *in, const json_t *list, json_t *out
  * refers to, and the Secrets with credentials for its image. */
 static json_t *sources(const struct inputs *in)
 {
-    json_t *out = json_array();
+    struct sources s = {.in = in, .list = json_array()};
     const json_t *container = json_at(in->release, "spec", "workload", "container", NULL);
     const json_t *own = json_at(in->binding, "spec", "workloadOverrides", "container", NULL);
     const json_t *overrides = json_object_get(in->environment.spec, "overrides");
     const json_t *here = environment_component(overrides, in->d->component);
-    add_sources(in, json_object_get(container, "env"), out);
-    add_sources(in, json_object_get(container, "files"), out);
+    add_sources(&s, json_object_get(container, "env"));
+    add_sources(&s, json_object_get(container, "files"));
     const json_t *project = json_at(in->release, "spec", "project", NULL);
     const json_t *const both[] = {project, in->project};
     for (size_t i = 0; i < 2; i++) {
-        add_sources(in, json_object_get(both[i], "env"), out);
-        add_sources(in, json_object_get(both[i], "files"), out);
+        add_sources(&s, json_object_get(both[i], "env"));
+        add_sources(&s, json_object_get(both[i], "files"));
     }
-    add_sources(in, json_object_get(own, "env"), out);
-    add_sources(in, json_object_get(own, "files"), out);
-    add_sources(in, json_object_get(overrides, "env"), out);
-    add_sources(in, json_object_get(here, "env"), out);
+    add_sources(&s, json_object_get(own, "env"));
+    add_sources(&s, json_object_get(own, "files"));
+    add_sources(&s, json_object_get(overrides, "env"));
+    add_sources(&s, json_object_get(here, "env"));
     const json_t *pull = derive_pull_names(json_object_get(in->release, "spec"));
     for (size_t i = 0; i < json_array_size(pull); i++) {
-        add_source(in, "Secret", json_text(json_array_get(pull, i)), out);
+        add_source(&s, "Secret", json_text(json_array_get(pull, i)));
     }
-    return out;
+    map_free(&s.met);
+    return s.list;
 }
 
 static int render_workload(struct inputs *in, json_t **manifests, const char **reason,

@@ -8,7 +8,8 @@
  * A reference to a secret is looked up among the sources: a SecretReference stays remote (templates
  * make an ExternalSecret of it), a Secret of ours travels with its value (templates make a Secret),
  * a ConfigMap's value becomes plain configuration. Order: the workload's, overrides that replace in
- * place, additions behind; so the same input gives the same lists. */
+ * place, additions behind; so the same input gives the same lists. What is looked for by name is
+ * found in maps: lists that were stored before they had a limit are long. */
 #include "render/derived.h"
 
 #include <string.h>
@@ -26,6 +27,10 @@ struct deriving {
     struct slice prefix; /* COMPONENT-ENVIRONMENT */
     json_t *configs;     /* {envs, files} */
     json_t *secrets;
+    struct map sources;      /* by derive_key() of kind and name */
+    struct map remotes;      /* remoteRefs by derive_key() of a SecretReference and a key of it */
+    struct map config_files; /* by dashed(): the first of its name */
+    struct map secret_files;
     struct err *err;
 };
 
@@ -49,21 +54,19 @@ static bool same_entry(const json_t *a, const json_t *b)
            slice_eq(json_text_at(a, "mountPath"), json_text_at(b, "mountPath"));
 }
 
+/* A member that is set again keeps its place. */
 static void merge_entries(json_t *into, const json_t *more)
 {
+    struct buf id = {0};
     for (size_t i = 0; i < json_array_size(more); i++) {
         const json_t *entry = json_array_get(more, i);
-        size_t at = 0;
-        while (at < json_array_size(into) && !same_entry(json_array_get(into, at), entry)) {
-            at++;
-        }
-        json_t *copy = json_deep_copy(entry);
-        if (at < json_array_size(into)) {
-            json_array_set_new(into, at, copy);
-        } else {
-            json_array_append_new(into, copy);
-        }
+        buf_clear(&id);
+        buf_add(&id, key_of(entry));
+        buf_add_char(&id, '\0');
+        buf_add(&id, json_text_at(entry, "mountPath"));
+        json_object_setn_new(into, buf_cstr(&id), id.len, json_deep_copy(entry));
     }
+    buf_free(&id);
 }
 
 /* Who says what of the container's env or files, in order: the later one wins. */
@@ -139,10 +142,18 @@ static json_t *merged(const struct deriving *d, const char *key)
 {
     struct source sources[SOURCES_MAX];
     size_t count = sources_of(d, key, sources);
+    json_t *by_id = json_object();
     json_t *all = json_array();
+    const char *id;
+    json_t *entry;
     for (size_t i = 0; i < count; i++) {
-        merge_entries(all, sources[i].entries);
+        merge_entries(by_id, sources[i].entries);
     }
+    json_object_foreach(by_id, id, entry)
+    {
+        json_array_append(all, entry);
+    }
+    json_decref(by_id);
     for (size_t i = 0; d->in->trace != NULL && i < json_array_size(all); i++) {
         trace_entry(d, key, json_array_get(all, i), sources, count);
     }
@@ -151,29 +162,45 @@ static json_t *merged(const struct deriving *d, const char *key)
 
 /* Looking references up. */
 
-static const json_t *source_of(const struct deriving *d, const char *kind, struct slice name)
+struct slice derive_key(struct arena *arena, struct slice a, struct slice b)
 {
-    for (size_t i = 0; i < json_array_size(d->in->sources); i++) {
-        const json_t *source = json_array_get(d->in->sources, i);
-        if (slice_eq_cstr(json_text_at(source, "kind"), kind) &&
-            slice_eq(json_text(json_at(source, "metadata", "name", NULL)), name)) {
-            return source;
-        }
-    }
-    return NULL;
+    const char *key = arena_printf(arena, "%.*s%c%.*s", SLICE_ARG(a), '\0', SLICE_ARG(b));
+    return slice_make(key, a.len + 1 + b.len);
 }
 
-/* remoteRef of one key of a SecretReference, or NULL. */
-static const json_t *remote_of(const json_t *reference, struct slice key)
+static void map_first(struct map *map, struct slice key, json_t *value)
+{
+    if (value != NULL && map_get(map, key) == NULL) {
+        map_put(map, key, value);
+    }
+}
+
+static void index_remotes(struct deriving *d, const json_t *reference)
 {
     const json_t *data = json_at(reference, "spec", "data", NULL);
     for (size_t i = 0; i < json_array_size(data); i++) {
         const json_t *one = json_array_get(data, i);
-        if (slice_eq(json_text_at(one, "secretKey"), key)) {
-            return json_object_get(one, "remoteRef");
+        struct slice key =
+            derive_key(d->arena, object_name(reference), json_text_at(one, "secretKey"));
+        map_first(&d->remotes, key, json_object_get(one, "remoteRef"));
+    }
+}
+
+static void index_sources(struct deriving *d)
+{
+    for (size_t i = 0; i < json_array_size(d->in->sources); i++) {
+        json_t *source = json_array_get(d->in->sources, i);
+        struct slice kind = json_text_at(source, "kind");
+        map_first(&d->sources, derive_key(d->arena, kind, object_name(source)), source);
+        if (slice_eq_cstr(kind, "SecretReference")) {
+            index_remotes(d, source);
         }
     }
-    return NULL;
+}
+
+static const json_t *source_of(const struct deriving *d, const char *kind, struct slice name)
+{
+    return map_get(&d->sources, derive_key(d->arena, slice_of(kind), name));
 }
 
 static int unresolved(const struct deriving *d, const json_t *item, const char *kind,
@@ -211,7 +238,7 @@ static int resolve_secret(const struct deriving *d, const json_t *ref, const jso
     struct slice key = json_text_at(ref, "key");
     const json_t *reference = source_of(d, "SecretReference", name);
     const json_t *secret = source_of(d, "Secret", name);
-    const json_t *remote = remote_of(reference, key);
+    const json_t *remote = map_get(&d->remotes, derive_key(d->arena, name, key));
     const json_t *data = json_object_get(secret, "data");
     const json_t *value = key.len > 0 ? json_object_getn(data, key.data, key.len) : NULL;
     if (remote != NULL) {
@@ -295,23 +322,27 @@ static struct slice dashed(struct arena *arena, struct slice text)
     return slice_make(copy, text.len);
 }
 
+static void index_files(const struct deriving *d, const json_t *files, struct map *first)
+{
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        json_t *file = json_array_get(files, i);
+        map_first(first, dashed(d->arena, json_text_at(file, "name")), file);
+    }
+}
+
 /* "DIRECTORY/NAME" of a file before which another comes to the same name, in another directory or
  * with a dot for a dash; else nothing. Its object must not be that one's, which keeps its name. */
-static struct slice told_apart(const struct deriving *d, const json_t *files, const json_t *file)
+static struct slice told_apart(const struct deriving *d, const struct map *first,
+                               const json_t *file)
 {
     struct slice name = json_text_at(file, "name");
     struct slice path = json_text_at(file, "mountPath");
-    for (size_t i = 0; i < json_array_size(files); i++) {
-        const json_t *other = json_array_get(files, i);
-        struct slice theirs = json_text_at(other, "name");
-        if (slice_eq(theirs, name) && slice_eq(json_text_at(other, "mountPath"), path)) {
-            break;
-        }
-        if (slice_eq(dashed(d->arena, theirs), dashed(d->arena, name))) {
-            return slice_of(arena_printf(d->arena, "%.*s/%.*s", SLICE_ARG(path), SLICE_ARG(name)));
-        }
+    const json_t *keeper = map_get(first, dashed(d->arena, name));
+    if (slice_eq(json_text_at(keeper, "name"), name) &&
+        slice_eq(json_text_at(keeper, "mountPath"), path)) {
+        return SLICE("");
     }
-    return SLICE("");
+    return slice_of(arena_printf(d->arena, "%.*s/%.*s", SLICE_ARG(path), SLICE_ARG(name)));
 }
 
 static struct slice file_name(const struct deriving *d, const char *kind, const json_t *file,
@@ -326,7 +357,7 @@ static struct slice file_name(const struct deriving *d, const char *kind, const 
 
 static struct slice config_file_name(const struct deriving *d, const json_t *file)
 {
-    return file_name(d, "config", file, told_apart(d, json_object_get(d->configs, "files"), file));
+    return file_name(d, "config", file, told_apart(d, &d->config_files, file));
 }
 
 /* "key NUL property NUL version" of a remoteRef. */
@@ -348,7 +379,7 @@ static struct slice secret_file_name(const struct deriving *d, const json_t *fil
     if (remote != NULL) {
         add_remote(&text, remote);
     }
-    buf_add(&text, told_apart(d, json_object_get(d->secrets, "files"), file));
+    buf_add(&text, told_apart(d, &d->secret_files, file));
     struct slice name = file_name(d, "secret", file, buf_slice(&text));
     buf_free(&text);
     return name;
@@ -559,12 +590,16 @@ static json_t *configuration_methods(const struct deriving *d)
 static void prefer_written(const struct deriving *d, json_t *variables)
 {
     struct source sources[SOURCES_MAX];
+    struct map written = {0};
     size_t count = sources_of(d, "env", sources);
     for (size_t i = 1; i < count; i++) { /* the first is the project */
         for (size_t k = 0; k < json_array_size(sources[i].entries); k++) {
-            derive_dependencies_without(variables, key_of(json_array_get(sources[i].entries, k)));
+            json_t *entry = json_array_get(sources[i].entries, k);
+            map_put(&written, key_of(entry), entry);
         }
     }
+    derive_dependencies_without(variables, &written);
+    map_free(&written);
 }
 
 static int derive_configurations(struct deriving *d, json_t *variables, json_t *derived)
@@ -575,13 +610,16 @@ static int derive_configurations(struct deriving *d, json_t *variables, json_t *
     d->secrets = json_object_get(configurations, "secrets");
     json_object_set_new(variables, "configurations", configurations);
     prefer_written(d, variables);
+    index_sources(d);
     int rc = place_all(d, "env", "envs");
     if (rc == 0) {
         rc = place_all(d, "files", "files");
     }
     json_t *pull = json_array();
-    rc = rc == 0 ? derive_pull_secrets(d->arena, d->in, pull, d->err) : rc;
+    rc = rc == 0 ? derive_pull_secrets(d->arena, d->in, &d->sources, pull, d->err) : rc;
     if (rc == 0) {
+        index_files(d, json_object_get(d->configs, "files"), &d->config_files);
+        index_files(d, json_object_get(d->secrets, "files"), &d->secret_files);
         json_t *methods = configuration_methods(d);
         json_object_set(methods, "toImagePullSecrets", pull);
         json_object_set_new(derived, "configurations", methods);
@@ -600,5 +638,10 @@ int derive(struct arena *arena, const struct render_component *in, json_t *varia
     if (rc == 0) {
         rc = derive_dependencies(arena, in, variables, derived, err);
     }
-    return rc == 0 ? derive_configurations(&d, variables, derived) : rc;
+    rc = rc == 0 ? derive_configurations(&d, variables, derived) : rc;
+    map_free(&d.sources);
+    map_free(&d.remotes);
+    map_free(&d.config_files);
+    map_free(&d.secret_files);
+    return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef RENDER_DERIVED_H
 #define RENDER_DERIVED_H
 
+#include "base/map.h"
 #include "render/pipeline.h"
 
 /* Sets variables.workload, .configurations, .dependencies, and fills derived by variable and
@@ -16,16 +17,18 @@ int derive_workload(struct arena *arena, const struct render_component *in, json
 /* dependencies.c */
 int derive_dependencies(struct arena *arena, const struct render_component *in, json_t *variables,
                         json_t *derived, struct err *err);
+/* One key of two texts: of kind and name in a map of sources. */
+struct slice derive_key(struct arena *arena, struct slice a, struct slice b);
 /* pull_secrets.c: appends to list {name}, as pods refer to it, of each Secret that the release's
  * imagePullSecrets name; with type and data if it is among the sources. Errors: ERR_UNPROCESSABLE
  * (it holds something else). */
-int derive_pull_secrets(struct arena *arena, const struct render_component *in, json_t *list,
-                        struct err *err);
+int derive_pull_secrets(struct arena *arena, const struct render_component *in,
+                        const struct map *sources, json_t *list, struct err *err);
 /* The names, or NULL. release is a Release's spec. */
 const json_t *derive_pull_names(const json_t *release);
 /* Whether a Secret holds credentials for images, by its type. */
 bool derive_is_pull_secret(const json_t *secret);
-/* Of the variables that dependencies set, takes out those of that name. */
-void derive_dependencies_without(json_t *variables, struct slice name);
+/* Of the variables that dependencies set, takes out those whose names are in the map. */
+void derive_dependencies_without(json_t *variables, const struct map *names);
 
 #endif

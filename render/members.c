@@ -40,13 +40,12 @@ size_t members_listed(struct arena *arena, const json_t *object, const json_t *o
     size_t count = members_sorted(arena, object, &sorted);
     struct member *all = arena_alloc(arena, (count + 1) * sizeof *all);
     size_t n = 0;
-    for (size_t i = 0; i < json_array_size(order); i++) {
-        struct slice name = json_text(json_array_get(order, i));
-        for (size_t k = 0; k < count; k++) {
-            if (sorted[k].value != NULL && slice_eq(sorted[k].key, name)) {
-                all[n++] = sorted[k];
-                sorted[k].value = NULL;
-            }
+    for (size_t i = 0; count > 0 && i < json_array_size(order); i++) {
+        const struct member wanted = {.key = json_text(json_array_get(order, i))};
+        struct member *found = bsearch(&wanted, sorted, count, sizeof *sorted, by_key);
+        if (found != NULL && found->value != NULL) {
+            all[n++] = *found;
+            found->value = NULL;
         }
     }
     for (size_t k = 0; k < count; k++) {

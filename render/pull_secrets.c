@@ -21,34 +21,10 @@ const json_t *derive_pull_names(const json_t *release)
     return json_at(release, "componentProfile", "parameters", "imagePullSecrets", NULL);
 }
 
-static const json_t *find(const struct render_component *in, struct slice name)
-{
-    for (size_t i = 0; i < json_array_size(in->sources); i++) {
-        const json_t *source = json_array_get(in->sources, i);
-        if (slice_eq_cstr(json_text_at(source, "kind"), "Secret") &&
-            slice_eq(json_text(json_at(source, "metadata", "name", NULL)), name)) {
-            return source;
-        }
-    }
-    return NULL;
-}
-
-static bool is_before(const json_t *names, size_t index)
-{
-    struct slice name = json_text(json_array_get(names, index));
-    for (size_t i = 0; i < index; i++) {
-        if (slice_eq(json_text(json_array_get(names, i)), name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int add(struct arena *arena, const struct render_component *in, struct slice name,
-               json_t *list, struct err *err)
+               const json_t *secret, json_t *list, struct err *err)
 {
     const struct slice parts[] = {in->id.component, in->id.environment, SLICE("pull"), name};
-    const json_t *secret = find(in, name);
     if (secret == NULL) {
         json_array_append_new(list, json_pack("{s:o}", "name", json_str(name)));
         return 0;
@@ -67,16 +43,19 @@ static int add(struct arena *arena, const struct render_component *in, struct sl
     return 0;
 }
 
-int derive_pull_secrets(struct arena *arena, const struct render_component *in, json_t *list,
-                        struct err *err)
+int derive_pull_secrets(struct arena *arena, const struct render_component *in,
+                        const struct map *sources, json_t *list, struct err *err)
 {
-    const json_t *names = derive_pull_names(in->release);
+    json_t *names = (json_t *)(uintptr_t)derive_pull_names(in->release);
+    struct map met = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(names); i++) {
         struct slice name = json_text(json_array_get(names, i));
-        if (name.len > 0 && !is_before(names, i)) {
-            rc = add(arena, in, name, list, err);
+        if (name.len > 0 && map_put(&met, name, names) == NULL) {
+            struct slice key = derive_key(arena, SLICE("Secret"), name);
+            rc = add(arena, in, name, map_get(sources, key), list, err);
         }
     }
+    map_free(&met);
     return rc;
 }

@@ -491,6 +491,38 @@ static void a_workload_beside_fields_may_stay(void **state)
     assert_ok(write_request(f, &request), &f->err);
 }
 
+/* A binding of so many variables, as JSON. */
+static const char *binding_of(struct fixture *f, int variables, const char *reason)
+{
+    struct buf out = {0};
+    buf_addf(&out,
+             "{'apiVersion':'choreo.dev/v1','kind':'ReleaseBinding','metadata':{'name':'x',"
+             "'namespace':'acme','uid':'u','generation':1},'spec':{'owner':{"
+             "'componentName':'c','projectName':'p'},'environment':'dev','reason':'%s',"
+             "'workloadOverrides':{'container':{'env':[",
+             reason);
+    for (int i = 0; i < variables; i++) {
+        buf_addf(&out, "%s{'key':'V%d','value':'x'}", i > 0 ? "," : "", i);
+    }
+    buf_add_cstr(&out, "]}}}}");
+    const char *text = arena_cstr(&f->arena, buf_slice(&out));
+    buf_free(&out);
+    return text;
+}
+
+/* There was no limit once: a list that is longer stays as it is, and no new one comes. */
+static void a_list_that_was_stored_longer_may_stay(void **state)
+{
+    struct fixture *f = *state;
+    store_object(f, binding_of(f, 2000, "one"));
+    assert_ok(write_op(f, "releasebinding", ADMIT_UPDATE, binding_of(f, 2000, "two")), &f->err);
+    assert_ok(write_op(f, "releasebinding", ADMIT_PATCH_MERGE, "{'spec':{'reason':'three'}}"),
+              &f->err);
+    assert_err(write_op(f, "releasebinding", ADMIT_UPDATE, binding_of(f, 1001, "three")), &f->err,
+               ERR_UNPROCESSABLE, "env: Too many: 1001: must have at most 1000 items");
+    assert_ok(write_op(f, "releasebinding", ADMIT_UPDATE, binding_of(f, 1000, "three")), &f->err);
+}
+
 static void limits(void **state)
 {
     struct fixture *f = *state;
@@ -625,6 +657,7 @@ int main(void)
         T(a_build_takes_values_alone),
         T(a_workload_and_fields_instead_of_it_forbid_each_other),
         T(a_workload_beside_fields_may_stay),
+        T(a_list_that_was_stored_longer_may_stay),
         T(a_component_that_is_called_has_a_name_for_services),
         T(limits),
         T(applying_again_changes_nothing),
