@@ -200,7 +200,9 @@ check "route" is 'development-default.openchoreoapis.localhost gateway-default /
     httproute greeter-service-http-c952733e \
     '{.spec.hostnames[0]} {.spec.parentRefs[0].name} {.spec.rules[0].matches[0].path.value} {.spec.rules[0].backendRefs[0].port}'
 check "policy" is 'Ingress 9090 openchoreo.dev/system-component' networkpolicy openchoreo-greeter-service \
-    '{.spec.policyTypes[0]} {.spec.ingress[0].ports[0].port} {.spec.ingress[1].from[0].podSelector.matchExpressions[0].key}'
+    '{.spec.policyTypes[0]} {.spec.ingress[0].ports[0].port} {.spec.ingress[2].from[0].podSelector.matchExpressions[0].key}'
+check "other projects" is '{"openchoreo.dev/environment":"development","openchoreo.dev/namespace":"default"}' \
+    networkpolicy openchoreo-greeter-service '{.spec.ingress[1].from[0].namespaceSelector.matchLabels}'
 invoke() { k get releasebindings.openchoreo.dev greeter-service-development -o 'jsonpath={.status.endpoints[0].invokeURL}'; }
 check "where it is called" outputs \
     http://development-default.openchoreoapis.localhost:19080/greeter-service-http invoke
