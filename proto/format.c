@@ -109,7 +109,10 @@ static const char *only(struct slice text, const char *more, bool digit_first, c
         good = isalnum((unsigned char)text.data[i]) ||
                (text.data[i] != '\0' && strchr(more, text.data[i]) != NULL);
     }
-    return good && !slice_eq_cstr(text, ".") && !slice_eq_cstr(text, "..") ? NULL : rule;
+    if (slice_eq_cstr(text, ".") || slice_starts_with(text, SLICE(".."))) { /* a kubelet's own */
+        return "must not be '.' or start with '..'";
+    }
+    return good ? NULL : rule;
 }
 
 static const char *uri(struct slice text)

@@ -38,7 +38,7 @@ enum schema_format {
     SCHEMA_FORMAT_DNS_1035,   /* RFC 1035 label */
     SCHEMA_FORMAT_DNS_NAME,   /* RFC 1123 subdomain */
     SCHEMA_FORMAT_ENV_NAME,   /* C identifier, dots and dashes allowed */
-    SCHEMA_FORMAT_CONFIG_KEY, /* [-._a-zA-Z0-9]+ */
+    SCHEMA_FORMAT_CONFIG_KEY, /* [-._a-zA-Z0-9]+, but "." and what begins with ".." */
     SCHEMA_FORMAT_LABEL_KEY,  /* [prefix/]name */
     SCHEMA_FORMAT_LABEL_VALUE,
     SCHEMA_FORMAT_URI,

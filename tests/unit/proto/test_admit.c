@@ -403,6 +403,20 @@ static void a_build_takes_values_alone(void **state)
               &f->err);
 }
 
+/* Where a kubelet puts what it mounts. */
+static void a_file_is_not_called_as_the_kubelets_are(void **state)
+{
+    struct fixture *f = *state;
+    int rc = write_op(f, "component", ADMIT_CREATE,
+                      "{'metadata':{'name':'x'},'spec':{'image':'a','files':["
+                      "{'name':'..data','mountPath':'/etc/x','value':'x'},"
+                      "{'name':'.env','mountPath':'/etc/y','value':'y'}]}}");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "spec.files[0].name");
+    assert_true(has_cause(&f->result.causes, "spec.files[0].name",
+                          "Invalid value: \"..data\": must not be '.' or start with '..'"));
+    assert_int_equal(f->result.causes.count, 1);
+}
+
 /* spec.workload is taken whole: what stands beside it would be dropped without a word. */
 static void a_workload_and_fields_instead_of_it_forbid_each_other(void **state)
 {
@@ -655,6 +669,7 @@ int main(void)
         T(some_namespaces_stay),
         T(secrets_and_config),
         T(a_build_takes_values_alone),
+        T(a_file_is_not_called_as_the_kubelets_are),
         T(a_workload_and_fields_instead_of_it_forbid_each_other),
         T(a_workload_beside_fields_may_stay),
         T(a_list_that_was_stored_longer_may_stay),

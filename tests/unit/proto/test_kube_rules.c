@@ -499,6 +499,13 @@ static void data(void **state)
          "{d: ''}}",
          "[data[a/b]: Invalid value: must consist of letters, digits, '-', '_' or '.', binaryData: "
          "Invalid value: \"d\": duplicate of key present in data]"},
+        {"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {..data: c, .: d, .a..: e}}",
+         "[data[..data]: Invalid value: must not be '.' or start with '..', data[.]: Invalid "
+         "value: must not be '.' or start with '..']"},
+        {"{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {..: ''}, stringData: {...: "
+         "c}}",
+         "[data[..]: Invalid value: must not be '.' or start with '..', stringData[...]: Invalid "
+         "value: must not be '.' or start with '..']"},
         {"{apiVersion: v1, kind: Secret, metadata: {name: a}, type: kubernetes.io/tls, stringData: "
          "{tls.crt: x}}",
          "data[tls.key]: Required value"},
