@@ -54,6 +54,7 @@ struct delivery {
     json_t *projects; /* name -> Project, those with a source */
     json_t *runs;     /* WorkflowRuns to be made */
     json_t *again;    /* what they are where another push led to their commit; or nulls */
+    size_t untouched; /* components that follow what was pushed, none of whose files changed */
     bool too_many;
     size_t next;
     struct gate_write write;
@@ -160,19 +161,29 @@ static void write_as_hook(struct delivery *d, struct slice api_version, const ch
     };
 }
 
-/* Notes the delivery in the webhook's status, unless it has noted another one just now. */
-static void finish(struct delivery *d)
+/* Has the webhook's status another one of just now that told as much? What led to runs tells more
+ * than what led to none, and that more than what was ignored. */
+static bool noted_enough(const struct delivery *d, uint64_t now_ms)
 {
     const json_t *last = json_at(d->hook, "status", "lastDelivery", NULL);
     const char *before = json_string_value(json_object_get(last, "at"));
-    uint64_t now_ms = d->api->clock->wall_ms(d->api->clock);
+    const json_t *runs = json_object_get(last, "runs");
+    int told = runs == NULL ? 0 : json_integer_value(runs) == 0 ? 1 : 2;
+    int tells = d->payload.ignored != NULL ? 0 : json_array_size(d->runs) == 0 ? 1 : 2;
     uint64_t at_ms = 0;
+    return before != NULL && clock_parse_rfc3339(before, &at_ms) == 0 && at_ms <= now_ms &&
+           now_ms - at_ms < NOTED_EVERY_MS && tells <= told;
+}
+
+/* Notes the delivery in the webhook's status. */
+static void finish(struct delivery *d)
+{
+    uint64_t now_ms = d->api->clock->wall_ms(d->api->clock);
     char at[21];
     log_info("webhook.delivery", "webhook=%.*s/%.*s event=%s runs=%zu message=%s", SLICE_ARG(d->ns),
              SLICE_ARG(d->name), log_q(arena_cstr(d->arena, d->event)), d->created,
              log_q(d->message));
-    if (before != NULL && clock_parse_rfc3339(before, &at_ms) == 0 && at_ms <= now_ms &&
-        now_ms - at_ms < NOTED_EVERY_MS) {
+    if (noted_enough(d, now_ms)) {
         answer(d);
         return;
     }
@@ -181,6 +192,10 @@ static void finish(struct delivery *d)
     json_t *delivery = json_pack("{s:o, s:s, s:o, s:o, s:o}", "id", json_str(d->id), "at", at,
                                  "event", json_str(d->event), "repository", json_str(url),
                                  "message", json_str(slice_of(d->message)));
+    json_object_set_new(delivery, "runs",
+                        d->payload.ignored != NULL
+                            ? json_null()
+                            : json_integer((json_int_t)json_array_size(d->runs)));
     json_t *patch = kept(d, json_pack("{s:{s:o}}", "status", "lastDelivery", delivery));
     write_as_hook(d, SLICE("choreo.dev/v1"), "GitWebhook", ADMIT_PATCH_MERGE, patch, on_noted);
     d->write.name = d->name;
@@ -291,7 +306,13 @@ static void make_next(struct delivery *d)
         gate_write(&d->write);
         return;
     }
-    if (d->next == 0) {
+    if (d->next == 0 && d->untouched > 0) {
+        d->message =
+            arena_printf(d->arena,
+                         "none of its files is below source.path of the %zu component%s "
+                         "that follow%s what was pushed",
+                         d->untouched, d->untouched > 1 ? "s" : "", d->untouched > 1 ? "" : "s");
+    } else if (d->next == 0) {
         d->message = "no component with spec.autoBuild follows what was pushed";
     } else {
         d->message =
@@ -347,10 +368,14 @@ static void match(struct delivery *d, const json_t *component)
     if (git == NULL || !is_ours(d, json_text_at(git, "repository"))) {
         return;
     }
+    bool untouched = false;
     for (size_t i = 0; i < d->payload.push_count; i++) {
         const struct hook_push *push = &d->payload.pushes[i];
-        if (push->deleted || !follows(d, git, push) ||
-            !hook_touches(push, json_text_at(git, "path"))) {
+        if (push->deleted || !follows(d, git, push)) {
+            continue;
+        }
+        if (!hook_touches(push, json_text_at(git, "path"))) {
+            untouched = true;
             continue;
         }
         struct workflow_run_request request = {.component = component,
@@ -370,6 +395,7 @@ static void match(struct delivery *d, const json_t *component)
         }
         return;
     }
+    d->untouched += untouched ? 1 : 0;
 }
 
 static void list_page(struct delivery *d, struct slice resource,

@@ -200,7 +200,33 @@ static void test_what_is_not_known_to_be_untouched_is_built(void **state)
         assert_answer(d, 200, "web-build-0123456789ab");
     }
     deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", CHANGED("webother/x")));
+    assert_answer(d, 200, "none of its files is below source.path of the 2 components that follow");
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/new", CHANGED("web/x")));
     assert_answer(d, 200, "no component with spec.autoBuild follows");
+}
+
+static void assert_noted(struct door *d, const char *holds)
+{
+    door_ask(d, "GET", "/apis/choreo.dev/v1/namespaces/acme/gitwebhooks/github", "", NULL);
+    assert_answer(d, 200, holds);
+}
+
+/* A provider pings as it is set up, and whoever did that pushes at once to try it. */
+static void test_what_tells_more_is_noted_at_once(void **state)
+{
+    struct door *d = *state;
+    make_world(d);
+    deliver_github(d, SECRET, "ping", "{}");
+    assert_noted(d, "\"message\":\"ignored: ping: only pushes are acted on\"");
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/new", ""));
+    assert_noted(d, "\"message\":\"no component with spec.autoBuild follows what was pushed\"");
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", CHANGED("web/x")));
+    assert_noted(d, "\"message\":\"1 made, 0 were there, 0 refused\"");
+    unsigned submits = d->memory.submits;
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/new", ""));
+    deliver_github(d, SECRET, "ping", "{}");
+    assert_int_equal(d->memory.submits, submits);
+    assert_noted(d, "\"message\":\"1 made, 0 were there, 0 refused\"");
 }
 
 /* The newest run decides: what was built before is built again when a branch goes back to it. */
@@ -555,6 +581,7 @@ int main(void)
         TEST(test_a_push_builds_what_it_changes),
         TEST(test_a_second_delivery_makes_nothing),
         TEST(test_what_is_not_known_to_be_untouched_is_built),
+        TEST(test_what_tells_more_is_noted_at_once),
         TEST(test_a_branch_that_goes_back_is_built_again),
         TEST(test_a_run_says_where_the_branch_was),
         TEST(test_a_commit_that_another_push_led_to),
