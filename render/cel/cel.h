@@ -5,7 +5,7 @@
  * Types are checked gradually: what is ill-typed for certain does not compile, what is dyn is found
  * out when it is evaluated. Limits make hostile expressions harmless: source length, depth, the
  * size of types, and a cost that evaluation spends. Protobuf messages are not known: an error that
- * says so. Regular expressions are PCRE2's, with a bounded number of steps.
+ * says so. Regular expressions are PCRE2's; whether one matches, never takes exponentially long.
  *
  * Owner:  the caller's arenas: a program lives in one, results in another, and both borrow the
  *         variables' JSON trees and the source.

@@ -132,7 +132,7 @@ static const struct attack attacks[] = {
      ".all(a, " TEN ".all(b, " TEN ".all(c, " TEN ".all(d, true))))}\", message: m}]}",
      ERR_TOO_LARGE, "traits[t].postRenderValidations[0].rule, column "},
     {"- {id: x, template: {apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {a: "
-     "\"${'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a+)+$')}\"}}}",
+     "\"${'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^((?=a)a+)+$')}\"}}}",
      NULL, ERR_UNPROCESSABLE,
      "resources[x].template.data.a, column 52: matches(): the pattern takes too many steps"},
     {"",
