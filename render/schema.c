@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "base/suggest.h"
-#include "render/cel/regex.h"
 #include "render/members.h"
-#include "render/schema_refs.h"
+#include "render/schema_patterns.h"
 
 struct walk {
     struct schema_refs refs;
@@ -27,6 +26,8 @@ struct check {
     struct buf complaints;
     bool quiet; /* trying an alternative: count, do not tell */
     size_t wrong;
+    struct schema_patterns patterns;
+    struct buf spender; /* whose pattern spent the last of the budget; empty: none did */
 };
 
 /* For one unit, as nothing is made: */
@@ -213,17 +214,18 @@ static void check_number(struct check *c, const json_t *schema, const json_t *va
     }
 }
 
-static void check_pattern(struct check *c, struct slice text, struct slice pattern)
+static void check_pattern(struct check *c, struct slice text, const json_t *pattern)
 {
-    struct arena arena = {0};
-    struct cel_ctx ctx = {.arena = &arena, .cost_limit = UINT64_MAX};
+    struct err err = {0};
     bool match = false;
-    if (!cel_regex_match(&ctx, text, pattern, &match)) {
-        complain(c, "cannot be checked: %s", ctx.err.message);
+    int rc = schema_patterns_test(&c->patterns, &c->walk.refs, pattern, text, &match, &err);
+    if (rc == ERR_TOO_LARGE) {
+        buf_add(&c->spender, buf_slice(&c->path));
+    } else if (rc != 0) {
+        complain(c, "cannot be checked: %s", err.message);
     } else if (!match) {
-        complain(c, "must match %.*s", SLICE_ARG(pattern));
+        complain(c, "must match %.*s", SLICE_ARG(json_text(pattern)));
     }
-    arena_free(&arena);
 }
 
 static void check_size(struct check *c, const json_t *schema, const char *least, const char *most,
@@ -243,7 +245,7 @@ static void check_string(struct check *c, const json_t *schema, const json_t *va
     struct slice text = json_text(value);
     check_size(c, schema, "minLength", "maxLength", cel_utf8_count(text), "characters");
     if (json_object_get(schema, "pattern") != NULL) {
-        check_pattern(c, text, json_text_at(schema, "pattern"));
+        check_pattern(c, text, json_object_get(schema, "pattern"));
     }
 }
 
@@ -534,6 +536,11 @@ static const char *unfinished(const struct walk *w)
 static int result_of(const struct check *c, struct slice path, struct err *err)
 {
     const char *why = unfinished(&c->walk);
+    if (c->spender.len > 0) {
+        return err_set(err, ERR_TOO_LARGE,
+                       "%.*s: up to here, the schema's patterns take too many steps",
+                       SLICE_ARG(buf_slice(&c->spender)));
+    }
     if (why != NULL) {
         return err_set(err, ERR_TOO_LARGE, "%.*s%s%s", SLICE_ARG(path), path.len > 0 ? ": " : "",
                        why);
@@ -567,6 +574,8 @@ int schema_apply(const json_t *schema, const json_t *value, struct slice path, u
     }
     *cost_left -= budget - c.walk.refs.cost_left;
     schema_refs_free(&c.walk.refs);
+    schema_patterns_free(&c.patterns);
+    buf_free(&c.spender);
     arena_free(&c.arena);
     buf_free(&c.path);
     buf_free(&c.complaints);

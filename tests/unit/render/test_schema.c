@@ -273,6 +273,43 @@ static void comparing_is_paid_for_and_not_quadratic(void **state)
     buf_free(&out);
 }
 
+/* A list of so many texts. */
+static int apply_pattern(const char *pattern, int count, const char *text, struct err *err)
+{
+    struct buf out = {0};
+    struct buf by = {0};
+    struct buf value = {0};
+    buf_addf(&by,
+             "{type: object, properties: {list: {type: array, items: {type: string, pattern: "
+             "'%s'}}}}",
+             pattern);
+    buf_add_cstr(&value, "{list: [");
+    for (int i = 0; i < count; i++) {
+        buf_addf(&value, "%s, ", text);
+    }
+    buf_add_cstr(&value, "]}");
+    int rc = apply_by(buf_cstr(&by), buf_cstr(&value), &out, err);
+    buf_free(&value);
+    buf_free(&by);
+    buf_free(&out);
+    return rc;
+}
+
+static void matching_is_paid_for(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    assert_ok(apply_pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", 5000, "user-service", &err), &err);
+    assert_in_range(cost, 50 * 1000, 100 * 1000);
+    const char *hard = "^(a|aa){1,40}[bc]";
+    const char *text = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    assert_err(apply_pattern(hard, 10, text, &err), &err, ERR_UNPROCESSABLE, "p.list[0]: must");
+    assert_in_range(cost, 10 * 100, 10 * 1000);
+    assert_err(apply_pattern(hard, 10000, text, &err), &err, ERR_TOO_LARGE,
+               "]: up to here, the schema's patterns take too many steps");
+    assert_int_equal(cost, SCHEMA_COST_MAX);
+}
+
 static void without_a_schema_there_is_nothing_to_say(void **state)
 {
     (void)state;
@@ -300,6 +337,7 @@ int main(void)
         cmocka_unit_test(defaults_within_defaults_are_paid_for),
         cmocka_unit_test(a_default_costs_its_size_wherever_it_is_put),
         cmocka_unit_test(comparing_is_paid_for_and_not_quadratic),
+        cmocka_unit_test(matching_is_paid_for),
         cmocka_unit_test(without_a_schema_there_is_nothing_to_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
