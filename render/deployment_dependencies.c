@@ -338,7 +338,7 @@ static bool first_sight(struct walk *w, struct slice key)
     return true;
 }
 
-/* Whether a way leads back to the first; its depth is bounded by what has been seen. */
+/* Whether a way over others leads back to the first; its depth is bounded by what has been seen. */
 static bool leads_back(struct walk *w, struct slice project, const json_t *release)
 {
     const json_t *wanted = json_at(release, "spec", "workload", "dependencies", "endpoints", NULL);
@@ -348,10 +348,11 @@ static bool leads_back(struct walk *w, struct slice project, const json_t *relea
         struct slice theirs = json_text_at(one, "project");
         theirs = theirs.len > 0 ? theirs : project;
         struct slice key = walk_key(w, theirs, component);
-        if (slice_eq(key, w->path[0])) {
+        bool back = slice_eq(key, w->path[0]);
+        if (back && w->depth > 1) { /* else it is its own endpoint */
             return true;
         }
-        if (first_sight(w, key)) {
+        if (!back && first_sight(w, key)) {
             w->path[w->depth++] = key;
             if (leads_back(w, theirs, release_of(w->in, theirs, component))) {
                 return true;

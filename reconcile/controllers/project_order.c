@@ -40,7 +40,7 @@ static void add_need(struct order *o, struct node *node, struct slice project,
                      struct slice component)
 {
     const struct node *found = bsearch(&component, o->nodes, o->count, sizeof *o->nodes, by_name);
-    if (found == NULL || (project.len > 0 && !slice_eq(project, o->project))) {
+    if (found == NULL || found == node || (project.len > 0 && !slice_eq(project, o->project))) {
         return;
     }
     size_t number = (size_t)(found - o->nodes);
