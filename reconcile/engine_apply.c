@@ -166,15 +166,12 @@ static const char *reason_of(int rc)
     static const struct {
         int code;
         const char *reason;
-    } reasons[] = {{ERR_UNAVAILABLE, "ClusterUnreachable"},
-                   {ERR_TIMEOUT, "ClusterUnreachable"},
-                   {ERR_UNAUTHENTICATED, "CredentialsRefused"},
-                   {ERR_FORBIDDEN, "CredentialsRefused"},
-                   {ERR_UNPROCESSABLE, "ManifestRefused"},
-                   {ERR_NOT_FOUND, "NotOnCluster"},
-                   {ERR_EXISTS, "OwnedElsewhere"},
-                   {ERR_BUSY, WORLD_STILL_THERE},
-                   {ERR_INVALID, "CredentialsInvalid"}};
+    } reasons[] = {
+        {ERR_UNAVAILABLE, "ClusterUnreachable"},     {ERR_TIMEOUT, "ClusterUnreachable"},
+        {ERR_UNAUTHENTICATED, "CredentialsRefused"}, {ERR_FORBIDDEN, "CredentialsRefused"},
+        {ERR_UNPROCESSABLE, "ManifestRefused"},      {ERR_NOT_FOUND, "NotOnCluster"},
+        {ERR_EXISTS, WORLD_OWNED_ELSEWHERE},         {ERR_BUSY, WORLD_STILL_THERE},
+        {ERR_INVALID, "CredentialsInvalid"}};
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         if (reasons[i].code == rc) {
             return reasons[i].reason;

@@ -2,13 +2,16 @@
  *
  * A round goes through the kinds in the order in which one makes the next, so few are needed; what
  * a plan that came to nothing has read is remembered (snapshot_unchanged()), so the later ones cost
- * little. What is sent to a cluster is kept, and told to the next plan as applied. */
+ * little. What is sent to a cluster is kept, and told to the next plan as applied. An object
+ * belongs to whoever sends it first, as on a cluster; what is refused for that is tried again when
+ * nothing else is left to do, since its owner may have let go of it. */
 #include "reconcile/rehearsal.h"
 
 #include "base/crypto.h"
 #include "proto/admit.h"
 #include "reconcile/controllers/promotion.h"
 #include "reconcile/controllers/rendered.h"
+#include "reconcile/drivers/driver.h"
 
 #define MADE_UP "made-up-"
 #define CREDENTIAL "made-when-deployed" /* in the place of each */
@@ -45,14 +48,16 @@ static bool world_release(void *user, struct slice ns, struct slice name, struct
     if (!json_is_true(json_object_get(sent, "told"))) {
         return false;
     }
+    const char *refused = json_string_value(json_object_get(sent, "refused"));
     *out = (struct world_release){
         .gone = json_is_true(json_object_get(sent, "gone")),
-        .hash = json_string_value(json_object_get(sent, "hash")),
+        .hash = rehearsal_revision(r, ns, name),
         .epoch = "",
         .resources = json_object_get(sent, "resources"),
-        .reason = "",
-        .message = "",
-        .failed_hash = "",
+        .reason = refused == NULL ? "" : WORLD_OWNED_ELSEWHERE,
+        .message = refused == NULL ? "" : refused,
+        .failed_hash = refused == NULL ? "" : json_string_value(json_object_get(sent, "failed")),
+        .retry_at_ms = refused == NULL ? 0 : UINT64_MAX,
         .undoes = "",
     };
     return true;
@@ -78,15 +83,110 @@ static bool is_awaited(const struct rehearsal *r, struct slice ns, struct slice 
     return rendered_is_cell(rendered) || rendered_is_resource(rendered);
 }
 
+static void disown(struct rehearsal *r, const char *release)
+{
+    const char *key;
+    json_t *owner;
+    void *next;
+    json_object_foreach_safe(r->owners, next, key, owner)
+    {
+        if (slice_eq_cstr(json_text(owner), release)) {
+            json_object_del(r->owners, key);
+        }
+    }
+}
+
+/* Whose an object on a cluster is; empty: nobody's, or of a RenderedRelease that is no more. */
+static struct slice owner_of(const struct rehearsal *r, const char *key)
+{
+    struct slice owner = json_text(json_object_get(r->owners, key));
+    struct slice name = owner;
+    struct slice ns = {0};
+    bool is = slice_split(&name, '/', &ns) &&
+              snapshot_find(&r->snapshot, SNAPSHOT_RENDERED, ns, name) != NULL;
+    return is ? owner : (struct slice){0};
+}
+
+/* Takes one after the other, as they are applied. key is that of the one that is another's.
+ * Errors: ERR_EXISTS, in the engine's words. */
+static int own(struct rehearsal *r, const char *release, const struct plan_desired *d,
+               struct buf *key, struct err *err)
+{
+    int rc = 0;
+    buf_addf(key, "%.*s/%.*s/", SLICE_ARG(d->plane), SLICE_ARG(d->cluster));
+    size_t len = key->len;
+    for (size_t i = 0; rc == 0 && i < json_array_size(d->manifests); i++) {
+        const json_t *manifest = json_array_get(d->manifests, i);
+        key->len = len;
+        manifest_key(manifest, key);
+        struct slice owner = owner_of(r, buf_cstr(key));
+        if (owner.len == 0) {
+            json_object_set_new(r->owners, buf_cstr(key), json_string(release));
+        } else if (!slice_eq_cstr(owner, release)) {
+            driver_refuse_anothers(slice_sub(buf_slice(key), len, SIZE_MAX), slice_of(release),
+                                   owner, err);
+            rc = err_wrap(err, "%.*s %.*s", SLICE_ARG(object_kind(manifest)),
+                          SLICE_ARG(object_name(manifest)));
+        }
+    }
+    return rc;
+}
+
+static void apply(struct rehearsal *r, struct slice ns, struct slice name,
+                  const struct plan_desired *d)
+{
+    struct buf release = {0};
+    struct buf key = {0};
+    struct err err = {0};
+    buf_addf(&release, "%.*s/%.*s", SLICE_ARG(ns), SLICE_ARG(name));
+    if (sent_of(r, ns, name) != NULL) {
+        disown(r, buf_cstr(&release));
+    }
+    if (own(r, buf_cstr(&release), d, &key, &err) == 0) {
+        note_sent(r, ns, name,
+                  json_pack("{s:s, s:O, s:[], s:b}", "hash", d->hash, "manifests", d->manifests,
+                            "resources", "told", is_awaited(r, ns, name)));
+    } else {
+        note_sent(r, ns, name,
+                  json_pack("{s:s, s:s, s:s, s:o, s:b}", "failed", d->hash, "refused", err.message,
+                            "key", buf_cstr(&key), "owner", json_str(owner_of(r, buf_cstr(&key))),
+                            "told", 1));
+        snapshot_forget(&r->snapshot, SNAPSHOT_RENDERED, ns, name);
+    }
+    buf_free(&release);
+    buf_free(&key);
+}
+
+/* What was refused for an object whose owner has let go of it since. */
+static bool try_again(struct rehearsal *r)
+{
+    bool any = false;
+    const char *release;
+    json_t *sent;
+    void *next;
+    json_object_foreach_safe(r->sent, next, release, sent)
+    {
+        const char *key = json_string_value(json_object_get(sent, "key"));
+        if (key == NULL || slice_eq(owner_of(r, key), json_text_at(sent, "owner"))) {
+            continue;
+        }
+        struct slice name = slice_of(release);
+        struct slice ns;
+        slice_split(&name, '/', &ns);
+        snapshot_forget(&r->snapshot, SNAPSHOT_RENDERED, ns, name);
+        json_object_del(r->sent, release);
+        any = true;
+    }
+    return any;
+}
+
 /* Of what is on a cluster there is no inventory: nothing is ever looked for there. */
 static void carry_out(struct rehearsal *r, struct slice ns, struct slice name,
                       const struct plan_desired *d)
 {
     bool same = slice_eq_cstr(slice_of(rehearsal_revision(r, ns, name)), d->hash);
     if (d->action == PLAN_APPLY && !same) {
-        note_sent(r, ns, name,
-                  json_pack("{s:s, s:O, s:[], s:b}", "hash", d->hash, "manifests", d->manifests,
-                            "resources", "told", is_awaited(r, ns, name)));
+        apply(r, ns, name, d);
     } else if (d->action == PLAN_REMOVE) {
         note_sent(r, ns, name, json_pack("{s:b, s:s, s:b}", "gone", 1, "hash", "", "told", 1));
     }
@@ -415,7 +515,7 @@ int rehearsal_run(struct rehearsal *r, struct err *err)
     plan_free(&plan);
     for (size_t i = 0; i < ROUNDS_MAX; i++) {
         int rc = plan_round(r, err);
-        if (rc != 0 || !r->changed) {
+        if (rc != 0 || (!r->changed && !try_again(r))) {
             return rc;
         }
     }
@@ -434,8 +534,11 @@ const json_t *rehearsal_faults(const struct rehearsal *r)
 
 void rehearsal_init(struct rehearsal *r)
 {
-    *r = (struct rehearsal){
-        .sent = json_object(), .faults = json_array(), .version = 1, .changed = true};
+    *r = (struct rehearsal){.sent = json_object(),
+                            .owners = json_object(),
+                            .faults = json_array(),
+                            .version = 1,
+                            .changed = true};
     snapshot_init(&r->snapshot, NULL);
     kind_registry_init(&r->kinds);
     kind_registry_builtin(&r->kinds);
@@ -452,6 +555,7 @@ void rehearsal_free(struct rehearsal *r)
     kind_registry_free(&r->kinds);
     cel_cache_free(&r->programs);
     json_decref(r->sent);
+    json_decref(r->owners);
     json_decref(r->faults);
     *r = (struct rehearsal){0};
 }

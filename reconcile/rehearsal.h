@@ -3,7 +3,8 @@
  *
  * Objects lie in a snapshot in memory. Each is planned again and again, and what plans write is put
  * there through the admission that the engine uses, until nothing is left to write. Clusters are
- * all connected, take at once whatever is sent, and are well; what only a real one knows
+ * all connected, take at once whatever is sent unless it is another's already, and are well; what
+ * only a real one knows
  * (addresses, statuses) stays unknown. No gate is asked: a binding deploys the release that it asks
  * for. No repository is asked, nothing waits for time, which stands still, and credentials are not
  * made up, but have a text in their place that says so.
@@ -28,7 +29,8 @@ struct rehearsal {
     struct kind_registry kinds;
     struct world world;
     struct cel_cache programs;
-    json_t *sent;   /* "NS/NAME" of a RenderedRelease: {hash, manifests}, or {gone} */
+    json_t *sent;   /* "NS/NAME" of a RenderedRelease: {hash, manifests}, {gone}, or {refused} */
+    json_t *owners; /* of objects, "PLANE/CLUSTER/KEY": "NS/NAME" */
     json_t *faults; /* of the round */
     uint64_t version;
     bool changed; /* in this round, or since the last */

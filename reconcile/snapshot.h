@@ -207,6 +207,9 @@ struct world_object {
 /* Why a removal failed, if the cluster has taken it and is not done with it. */
 #define WORLD_STILL_THERE "StillThere"
 
+/* Why an apply failed, if what is there belongs to another. */
+#define WORLD_OWNED_ELSEWHERE "OwnedElsewhere"
+
 /* What this process did for a RenderedRelease since it leads the shard. */
 struct world_release {
     bool busy;               /* an apply or delete is under way */

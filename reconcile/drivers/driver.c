@@ -45,6 +45,16 @@ void resource_key(const json_t *resource, struct buf *out)
     buf_free(&api_version);
 }
 
+int driver_refuse_anothers(struct slice key, struct slice own, struct slice other, struct err *err)
+{
+    size_t ns = slice_find(own, SLICE("/"));
+    bool neighbour = ns != SIZE_MAX && slice_starts_with(other, slice_sub(own, 0, ns + 1));
+    return err_set(err, ERR_EXISTS,
+                   "%.*s is there already and belongs to %s%.*s: give one of the two another name",
+                   SLICE_ARG(key), neighbour ? "RenderedRelease " : "another organization",
+                   SLICE_ARG(neighbour ? slice_sub(other, ns + 1, SIZE_MAX) : SLICE("")));
+}
+
 json_t *resource_new(const json_t *live, uint64_t fingerprint)
 {
     struct slice group;

@@ -48,6 +48,9 @@ void manifest_key(const json_t *object, struct buf *out);
 void resource_key(const json_t *resource, struct buf *out);
 /* apiVersion of an inventory's resource: "apps/v1". */
 void resource_api_version(const json_t *resource, struct buf *out);
+/* What is there under that key belongs to RenderedRelease other, so own, another, may not have it
+ * (both "ns/name"). Another tenant's names are told to nobody. Always ERR_EXISTS. */
+int driver_refuse_anothers(struct slice key, struct slice own, struct slice other, struct err *err);
 /* An inventory row {id, group, version, kind, namespace, name, uid, hash} of an object on a
  * cluster.
  */

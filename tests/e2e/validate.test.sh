@@ -26,6 +26,11 @@ metadata: {name: crowded}
 spec: {dataPlane: main, placement: {regions: [eu]}}
 ---
 apiVersion: choreo.dev/v1
+kind: Environment
+metadata: {name: development}
+spec: {dataPlane: main, access: [{role: viewer, group: lookers}]}
+---
+apiVersion: choreo.dev/v1
 kind: DeploymentPipeline
 metadata: {name: odd}
 spec:
@@ -135,6 +140,24 @@ metadata: {name: no-right}
 spec: {type: bold, image: "x:1"}
 ---
 apiVersion: choreo.dev/v1
+kind: ClusterComponentType
+metadata: {name: greedy}
+spec:
+  workloadType: proxy
+  resources:
+    - id: role
+      template:
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: Role
+        metadata: {name: choreo-viewer}
+        rules: []
+---
+apiVersion: choreo.dev/v1
+kind: Component
+metadata: {name: not-its-own}
+spec: {type: greedy, image: "x:1"}
+---
+apiVersion: choreo.dev/v1
 kind: Component
 metadata: {name: no-build}
 spec:
@@ -185,9 +208,9 @@ c validate -f "$DIR/faults.yaml" -o json >"$DIR/found.json" 2>/dev/null
 refuse "the files" c validate -f "$DIR/faults.yaml" && says "[TypeNotFound]" "[TraitNotFound]" \
     "[RenderFailed]" "[ReferenceNotFound]" "[ComponentNotFound]" "[Cycle]" "[DataPlaneNotFound]" \
     "[NoClusterQualifies]" "[EnvironmentNotFound]" "[ProjectNotFound]" "[WorkflowNotFound]" \
-    "[WorkloadNotFound]" "12 errors and 3 warnings in 20 manifests"
+    "[WorkloadNotFound]" "[OwnedElsewhere]" "13 errors and 3 warnings in 23 manifests"
 check "the server takes them" k apply -f "$DIR/faults.yaml"
 check "and says the same" becomes same
-check "all of it" same && says "15 findings"
+check "all of it" same && says "16 findings"
 
 finish

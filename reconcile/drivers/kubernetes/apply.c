@@ -184,18 +184,6 @@ static bool is_anothers(const struct apply *a, struct slice release)
     return release.len > 0 && !slice_eq_cstr(release, a->op->release);
 }
 
-/* Another tenant's names are told to nobody. */
-static int refuse_anothers(struct apply *a, struct slice release, struct err *err)
-{
-    struct slice own = slice_of(a->op->release);
-    size_t ns = slice_find(own, SLICE("/"));
-    bool neighbour = ns != SIZE_MAX && slice_starts_with(release, slice_sub(own, 0, ns + 1));
-    return err_set(err, ERR_EXISTS,
-                   "%s is there already and belongs to %s%.*s: give one of the two another name",
-                   buf_cstr(&a->key), neighbour ? "RenderedRelease " : "another organization",
-                   SLICE_ARG(neighbour ? slice_sub(release, ns + 1, SIZE_MAX) : SLICE("")));
-}
-
 static void on_room(void *user, int rc, const struct err *err, uint64_t retry_after_ms)
 {
     struct apply *a = user;
@@ -259,7 +247,10 @@ static void on_get(struct request *r, int rc, const struct err *err)
     struct slice release = object_annotation(r->tree, DRIVER_ANNOTATION_RELEASE);
     if (owner.len > 0 && is_anothers(a, release)) {
         struct err theirs;
-        finish(a, refuse_anothers(a, release, &theirs), &theirs);
+        finish(
+            a,
+            driver_refuse_anothers(buf_slice(&a->key), slice_of(a->op->release), release, &theirs),
+            &theirs);
         return;
     }
     apply_to(a, r->tree);

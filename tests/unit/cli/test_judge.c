@@ -564,6 +564,23 @@ static void the_same_object_twice(void **state)
                                                 "holds [Duplicate]\n"));
 }
 
+/* On a cluster it can be only one's: the other is told, and of each environment alike. */
+static void two_that_make_the_same_object(void **state)
+{
+    struct fixture *f = *state;
+    finds(f,
+          PLATFORM
+          "apiVersion: choreo.dev/v1\nkind: ComponentType\nmetadata: {name: sharing}\n"
+          "spec:\n  workloadType: proxy\n  resources:\n  - {id: c, template: {apiVersion: "
+          "v1, kind: ConfigMap, metadata: {name: shared}}}\n"
+          "---\n" COMPONENT("one") "spec: {image: 'x:1', type: sharing}\n"
+                                   "---\n" COMPONENT("two") "spec: {image: 'x:1', type: sharing}\n",
+          "29 error Component/two | ConfigMap shared: "
+          "v1/ConfigMap/dp-default-default-development-f8e58905/shared is there already and "
+          "belongs to RenderedRelease one-development-main-662d301d: give one of the two another "
+          "name | in environment development [OwnedElsewhere]\n");
+}
+
 /* ---- builds, and OpenChoreo's ---- */
 
 #define BUILDS                                                                                     \
@@ -673,6 +690,7 @@ int main(void)
         T(what_is_too_large),
         T(files_that_cannot_be_read),
         T(the_same_object_twice),
+        T(two_that_make_the_same_object),
         T(what_is_built_is_looked_at_as_if_it_were),
         T(openchoreos_manifests),
         T(what_nothing_acts_on_is_noted),

@@ -105,6 +105,51 @@ static void a_component_comes_to_its_first_cluster(void **state)
     assert_null(rehearsal_manifests(&f->r, SLICE("default"), SLICE("nothing")));
 }
 
+#define SHARING(name, config)                                                                      \
+    "---\n"                                                                                        \
+    "apiVersion: choreo.dev/v1\n"                                                                  \
+    "kind: Component\n"                                                                            \
+    "metadata: {name: " name ", namespace: default}\n"                                             \
+    "spec: {type: sharing, image: 'x:1', parameters: {config: " config "}}\n"
+#define SHARING_TYPE                                                                               \
+    "apiVersion: choreo.dev/v1\n"                                                                  \
+    "kind: ComponentType\n"                                                                        \
+    "metadata: {name: sharing, namespace: default}\n"                                              \
+    "spec:\n"                                                                                      \
+    "  workloadType: proxy\n"                                                                      \
+    "  parameters: {openAPIV3Schema: {type: object, properties: {config: {type: string}}}}\n"      \
+    "  resources:\n"                                                                               \
+    "  - id: config\n"                                                                             \
+    "    template: {apiVersion: v1, kind: ConfigMap, metadata: {name: '${parameters.config}'}}\n"
+
+static const json_t *applied(struct fixture *f, const char *prefix)
+{
+    return object_condition(
+        snapshot_get(&f->r.snapshot, SNAPSHOT_RENDERED, SLICE("default"), rendered(f, prefix)),
+        "Applied");
+}
+
+/* As on a cluster, and in the same words. */
+static void an_object_is_whose_it_was_first(void **state)
+{
+    struct fixture *f = *state;
+    put(f, PLATFORM SHARING_TYPE SHARING("one", "shared") SHARING("two", "shared"));
+    run(f);
+    assert_non_null(manifest(f, "one-", "ConfigMap"));
+    assert_null(manifest(f, "two-", "ConfigMap"));
+    assert_null(applied(f, "one-"));
+    assert_slice(json_text_at(applied(f, "two-"), "reason"), "OwnedElsewhere");
+    struct slice message = json_text_at(applied(f, "two-"), "message");
+    assert_true(slice_starts_with(message, SLICE("ConfigMap shared: v1/ConfigMap/dp-default-")));
+    assert_true(slice_find(message, SLICE("/shared is there already and belongs to RenderedRelease "
+                                          "one-development-")) != SIZE_MAX);
+    run(f);
+    put(f, SHARING("one", "own"));
+    run(f);
+    assert_non_null(manifest(f, "two-", "ConfigMap"));
+    assert_slice(object_name(manifest(f, "one-", "ConfigMap")), "own");
+}
+
 static void uids_are_told_that_were_given(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +357,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_component_comes_to_its_first_cluster, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_object_is_whose_it_was_first, setup, teardown),
         cmocka_unit_test_setup_teardown(uids_are_told_that_were_given, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_changed_is_rendered_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(no_gate_is_asked, setup, teardown),
