@@ -11,7 +11,7 @@
 int derive(struct arena *arena, const struct render_component *in, json_t *variables,
            json_t *derived, struct err *err);
 
-/* endpoints.c */
+/* endpoints.c. Errors also: ERR_TOO_LARGE. */
 int derive_workload(struct arena *arena, const struct render_component *in, json_t *variables,
                     json_t *derived, struct err *err);
 /* dependencies.c */

@@ -10,7 +10,7 @@
 #include "render/members.h"
 #include "render/name.h"
 
-enum { PORT_NAME_MAX = 15 };
+enum { PORT_NAME_MAX = 15, ENDPOINTS_MAX = 1000 };
 
 static void set_text(json_t *object, const char *key, struct slice text)
 {
@@ -45,16 +45,6 @@ static json_t *endpoint_of(const json_t *given)
     return endpoint;
 }
 
-static bool name_taken(const json_t *ports, struct slice name)
-{
-    for (size_t i = 0; i < json_array_size(ports); i++) {
-        if (slice_eq(json_text_at(json_array_get(ports, i), "name"), name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Without the '-' at its end, which it may have come to by being cut. */
 static struct slice trim_end(struct slice name)
 {
@@ -85,16 +75,19 @@ static struct slice port_name(struct arena *arena, struct slice endpoint, json_i
 }
 
 /* The same, made different from those that are taken: "http", "http-2", ... */
-static struct slice free_name(struct arena *arena, const json_t *ports, struct slice base)
+static struct slice free_name(struct arena *arena, struct map *taken, struct slice base)
 {
+    char text[PORT_NAME_MAX + 1];
     struct slice name = base;
-    for (int n = 2; name_taken(ports, name); n++) {
+    for (int n = 2; map_get(taken, name) != NULL; n++) {
         char suffix[16];
         size_t len = (size_t)snprintf(suffix, sizeof suffix, "-%d", n);
         struct slice cut = trim_end(slice_sub(base, 0, PORT_NAME_MAX - len));
-        name = slice_of(arena_printf(arena, "%.*s%s", SLICE_ARG(cut), suffix));
+        len = (size_t)snprintf(text, sizeof text, "%.*s%s", SLICE_ARG(cut), suffix);
+        name = slice_make(text, len);
     }
-    return name;
+    map_put(taken, name, taken);
+    return arena_copy(arena, name);
 }
 
 /* The Service's port of that number and protocol, or NULL. */
@@ -112,7 +105,8 @@ static const json_t *find_port(const json_t *ports, const json_t *port, const ch
 
 /* Two endpoints may share a port of the Service only if it leads both to the same one of the pods.
  */
-static int add_port(struct arena *arena, const struct member *m, json_t *ports, struct err *err)
+static int add_port(struct arena *arena, const struct member *m, json_t *ports, struct map *names,
+                    struct err *err)
 {
     const json_t *port = json_object_get(m->value, "port");
     const json_t *target = json_object_get(m->value, "targetPort");
@@ -131,7 +125,7 @@ static int add_port(struct arena *arena, const struct member *m, json_t *ports, 
     }
     struct slice base = port_name(arena, m->key, json_integer_value(port));
     json_t *entry = json_object();
-    set_text(entry, "name", free_name(arena, ports, base));
+    set_text(entry, "name", free_name(arena, names, base));
     json_object_set_new(entry, "port", json_deep_copy(port));
     json_object_set_new(entry, "targetPort", json_deep_copy(target));
     set_text(entry, "protocol", slice_of(protocol));
@@ -161,12 +155,17 @@ int derive_workload(struct arena *arena, const struct render_component *in, json
     struct member *members;
     size_t count = members_listed(arena, json_object_get(given, "endpoints"),
                                   json_object_get(given, "endpointOrder"), &members);
-    int rc = 0;
+    struct map names = {0};
+    int rc = count <= ENDPOINTS_MAX
+                 ? 0
+                 : err_set(err, ERR_TOO_LARGE, "workload.endpoints: there are more than %d",
+                           ENDPOINTS_MAX);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         struct member m = {members[i].key, endpoint_of(members[i].value)};
-        rc = add_port(arena, &m, ports, err);
+        rc = add_port(arena, &m, ports, &names, err);
         json_object_setn_new(endpoints, m.key.data, m.key.len, m.value);
     }
+    map_free(&names);
     json_object_set_new(variables, "workload",
                         json_pack("{s:o, s:o}", "container", shown, "endpoints", endpoints));
     json_object_set_new(derived, "workload", json_pack("{s:o}", "toServicePorts", ports));

@@ -117,12 +117,53 @@ static void twice_the_files_take_twice_the_memory(void **state)
     assert_in_range(bytes_of_files(2000), 1, bytes_of_files(1000) * 5 / 2);
 }
 
+/* Endpoints whose names are one when cut to a port's. *ports is new. */
+static int derive_endpoints(struct deriving *d, int count, json_t **ports, struct err *err)
+{
+    json_t *endpoints = json_object();
+    for (int i = 0; i < count; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "administration-%04d", i);
+        json_object_set_new(endpoints, name, json_pack("{s:s, s:i}", "type", "TCP", "port", i + 1));
+    }
+    d->release = json_pack("{s:{s:{s:s}, s:o}}", "workload", "container", "image", "web:1",
+                           "endpoints", endpoints);
+    const struct render_component in = {.release = d->release};
+    json_t *derived = json_object();
+    int rc = derive_workload(&d->arena, &in, d->variables, derived, err);
+    *ports = json_incref(json_at(derived, "workload", "toServicePorts", NULL));
+    json_decref(derived);
+    return rc;
+}
+
+static void ports_of_one_name_are_numbered(void **state)
+{
+    struct err err = {0};
+    json_t *ports;
+    assert_ok(derive_endpoints(*state, 1000, &ports, &err), &err);
+    assert_slice(json_text_at(json_array_get(ports, 0), "name"), "administration");
+    assert_slice(json_text_at(json_array_get(ports, 9), "name"), "administrati-10");
+    assert_slice(json_text_at(json_array_get(ports, 999), "name"), "administra-1000");
+    json_decref(ports);
+}
+
+static void no_service_has_thousands_of_ports(void **state)
+{
+    struct err err = {0};
+    json_t *ports;
+    assert_err(derive_endpoints(*state, 1001, &ports, &err), &err, ERR_TOO_LARGE,
+               "workload.endpoints: there are more than 1000");
+    json_decref(ports);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_override_replaces_in_place_and_what_is_new_comes_behind,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_is_known_by_its_directory_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(ports_of_one_name_are_numbered, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_service_has_thousands_of_ports, setup, teardown),
         cmocka_unit_test(twice_the_files_take_twice_the_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
