@@ -145,6 +145,8 @@ void route_openchoreo(const struct snapshot *s, enum snapshot_kind kind, struct 
         if (snapshot_find(s, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName")) != NULL) {
             add(user, SNAPSHOT_COMPONENT, ns, owner_text(o, "componentName"), TOLD_DELAY_MS);
         }
+    } else if (kind == SNAPSHOT_OC_RELEASE && whole) { /* ours may go, once it is shown no more */
+        route__named(&r, SNAPSHOT_RELEASE, ns, name);
     } else if (kind == SNAPSHOT_OC_CELL && whole) {
         const char *cell =
             arena_printf(&r.arena, "%.*s/%.*s", SLICE_ARG(owner_text(o, "projectName")),

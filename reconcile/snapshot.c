@@ -267,7 +267,8 @@ static void link_refs(struct snapshot *s, struct snapshot_entry *e, const struct
 static struct slice sharable(enum snapshot_kind kind, struct slice body)
 {
     struct slice raw = {0};
-    if (kind != SNAPSHOT_RELEASE || !json_scan(body, &raw, "spec", "componentType", "spec", NULL) ||
+    bool freezes = kind == SNAPSHOT_RELEASE || kind == SNAPSHOT_OC_RELEASE;
+    if (!freezes || !json_scan(body, &raw, "spec", "componentType", "spec", NULL) ||
         raw.len < SHARED_BYTES_MIN) {
         return (struct slice){0};
     }

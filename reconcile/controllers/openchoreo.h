@@ -78,6 +78,8 @@ struct slice openchoreo_plane_secret(struct arena *arena, struct slice name);
 json_t *openchoreo_workload_of(struct translation *t, const struct snapshot_entry *workload,
                                struct slice run, struct slice image);
 
+/* Shows the releases of our component, of the same name, as ComponentReleases. */
+void openchoreo_releases_show(struct translation *t);
 /* Does a ReleaseBinding name the release that stays in this environment? */
 bool openchoreo_release_pinned(const struct snapshot *s, struct slice ns, struct slice component,
                                struct slice environment, struct arena *arena);

@@ -175,6 +175,7 @@ void openchoreo_component_plan(const struct snapshot *s, const struct snapshot_e
     pass_on(&t, counterpart, "Built");
     pass_on(&t, counterpart, ALL_RENDERED);
     if (counterpart != NULL) {
+        openchoreo_releases_show(&t);
         show_bindings(&t);
     }
     const json_t *latest = json_at(counterpart, "status", "latestRelease", NULL);
@@ -303,13 +304,14 @@ static const json_t *find_component(struct translation *t, struct slice name)
     return ours;
 }
 
-static void tell_places(struct translation *t, const struct snapshot_entry *entry)
+/* What is deployed, since when, and where it is. */
+static void tell_state(struct translation *t, const struct snapshot_entry *entry)
 {
+    static const char *const keys[] = {"releaseName", "lastSpecUpdateTime", "endpoints"};
     const json_t *status = json_object_get(snapshot_tree(t->s, entry), "status");
-    json_t *endpoints = json_deep_copy(json_object_get(status, "endpoints"));
-    json_t *at = json_deep_copy(json_object_get(status, "lastSpecUpdateTime"));
-    status_set(t->edit, "endpoints", endpoints);
-    status_set(t->edit, "lastSpecUpdateTime", at);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        status_set(t->edit, keys[i], json_deep_copy(json_object_get(status, keys[i])));
+    }
 }
 
 void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_entry *entry,
@@ -345,7 +347,7 @@ void openchoreo_binding_plan(const struct snapshot *s, const struct snapshot_ent
     } else if (owner != NULL) {
         merge_binding(&t, binding);
         tree = snapshot_tree(s, binding);
-        tell_places(&t, binding);
+        tell_state(&t, binding);
     }
     translation_end(&t, tree);
 }

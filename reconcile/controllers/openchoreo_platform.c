@@ -114,19 +114,3 @@ void openchoreo_workflow_plane_plan(const struct snapshot *s, const struct snaps
     }
     translation_end(&t, NULL);
 }
-
-void openchoreo_release_plan(const struct snapshot *s, const struct snapshot_entry *entry,
-                             struct plan *plan)
-{
-    struct translation t;
-    if (entry->deleting) {
-        return;
-    }
-    translation_begin(&t, s, entry, plan);
-    const json_t *made = translation_counterpart(&t, SNAPSHOT_RELEASE,
-                                                 json_deep_copy(json_at(t.object, "spec", NULL)));
-    if (made != NULL) {
-        condition_set(t.edit, s, READY, STATUS_TRUE, "Released", "it can be bound");
-    }
-    translation_end(&t, NULL);
-}

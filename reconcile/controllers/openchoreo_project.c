@@ -215,6 +215,7 @@ static void plan_cells(struct translation *t)
             return;
         }
     }
+    status_set(t->edit, "projectRelease", release.len > 0 ? json_str(release) : NULL);
     status_set(t->edit, "namespace",
                json_str(name_cell(arena, t->entry->ns, project, environment)));
     report_cells(t, cell, &site);

@@ -43,7 +43,8 @@ done
 check "project" outputs True ready projects default
 check "binding" outputs True ready releasebindings github-issue-reporter-development
 check "its type" outputs True ready clusterprojecttypes default
-check "its release" k get projects.openchoreo.dev default -o 'jsonpath={.status.latestRelease.name}' && says default-
+project_release=$(k get projects.openchoreo.dev default -o 'jsonpath={.status.latestRelease.name}')
+check "its release" k get projectreleasebindings.openchoreo.dev default-development && says "$project_release"
 label() { cluster get namespace "$cell" -o 'jsonpath={.metadata.labels.tier} {.metadata.annotations.team}'; }
 check "what its type asks for in development" k patch projectreleasebindings.openchoreo.dev default-development \
     --type merge -p '{"spec":{"environmentConfigs":{"namespaceLabels":{"tier":"gold"},"namespaceAnnotations":{"team":"red"}}}}'
@@ -209,16 +210,21 @@ check "where it is called" outputs \
 check "overridden in development" is '*/5 * * * * 50m' cronjob github-issue-reporter-development-5e31cab9 \
     '{.spec.schedule} {.spec.jobTemplate.spec.template.spec.containers[0].resources.requests.cpu}'
 
-check "a release of it in staging" k apply -f - <<YAML
+release() { k get releasebindings.openchoreo.dev "greeter-service-$1" -o 'jsonpath={.status.releaseName}'; }
+greeter_release=$(release development)
+check "its release can be read" outputs True ready componentreleases "$greeter_release"
+check "its binding names it" k get releasebindings.openchoreo.dev greeter-service-development && says "$greeter_release"
+check "that release in staging" k apply -f - <<YAML
 apiVersion: openchoreo.dev/v1alpha1
 kind: ReleaseBinding
 metadata: {name: greeter-service-staging}
 spec:
   owner: {projectName: default, componentName: greeter-service}
   environment: staging
-  releaseName: $(k get components.openchoreo.dev greeter-service -o 'jsonpath={.status.latestRelease.name}')
+  releaseName: $greeter_release
 YAML
 check "is ready" outputs True ready releasebindings greeter-service-staging
+check "is told" outputs "$greeter_release" release staging
 check "where it is" k get releasebindings.openchoreo.dev greeter-service-staging -o yaml &&
     says "host: greeter-service.dp-default-default-staging-1362f732.svc.cluster.local"
 

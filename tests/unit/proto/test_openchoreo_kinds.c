@@ -20,6 +20,10 @@ static struct difference {
     {"column Age: only ours", "every table tells ages", 0},
     {"status.conditions: only ours", "what nothing acts on says so", 0},
     {"status.observedGeneration: only ours", "as above", 0},
+    {"column Release: only ours", "and the release that was let in", 0},
+    {"column Release: other", "a release is told where no spec names it, too", 0},
+    {"status.releaseName: only ours", "as above", 0},
+    {"status.projectRelease: only ours", "as above", 0},
     {"spec.workloadOverrides: keeps unknown fields there alone", "nothing reads any other", 0},
 };
 

@@ -203,6 +203,17 @@ static void a_trait_of_all_concerns_what_is_rendered(void **state)
     assert_int_equal(f->told_ms[SNAPSHOT_RENDERED], 0);
 }
 
+/* A release of ours is kept as long as it is shown. */
+static void what_shows_a_release_concerns_it(void **state)
+{
+    struct fixture *f = *state;
+    put(f, SNAPSHOT_RELEASE, json_object(), NULL);
+    change(f, SNAPSHOT_OC_RELEASE, false);
+    assert_int_equal(f->told_ms[SNAPSHOT_RELEASE], NOT_TOLD);
+    change(f, SNAPSHOT_OC_RELEASE, true);
+    assert_int_equal(f->told_ms[SNAPSHOT_RELEASE], 20);
+}
+
 /* It may name the type of its cells, which environments tell of. */
 static void an_organization_concerns_its_environments(void **state)
 {
@@ -225,6 +236,7 @@ int main(void)
         T(a_type_concerns_whoever_names_it),
         T(an_organization_concerns_its_environments),
         T(a_trait_of_all_concerns_what_is_rendered),
+        T(what_shows_a_release_concerns_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
