@@ -1,5 +1,5 @@
 /* What single kinds want besides their schemas: Secret, ConfigMap, Namespace, Lease, Event,
- * Component, CustomResourceDefinition; and Scale. */
+ * Component, DeploymentPipeline, CustomResourceDefinition; and Scale. */
 #include <stdio.h>
 #include <string.h>
 
@@ -227,6 +227,48 @@ static void check_component(const struct admit_request *request, struct admit_re
     check_service_name(result);
 }
 
+/* A target that is there already is a second word on the same gates, of which one may be none.
+ * Names are kept in `seen`. */
+static void check_target(struct admit_result *result, json_t *seen, struct slice name, size_t path,
+                         size_t at)
+{
+    char field[96];
+    (void)snprintf(field, sizeof(field), "spec.promotionPaths[%zu].targetEnvironmentRefs[%zu].name",
+                   path, at);
+    if (tree_get(seen, name) != NULL) {
+        cause_add(&result->causes, CAUSE_DUPLICATE, slice_of(field),
+                  "Duplicate value: \"%.*s\": its source leads there already: say in one place "
+                  "what must hold",
+                  SLICE_ARG(slice_sub(name, 0, 100)));
+    }
+    tree_set(seen, name, json_true());
+}
+
+/* Each source names a target once. What was so already may stay, and what comes of OpenChoreo's:
+ * the gates add up (reconcile/controllers/promotion.c). */
+static void check_pipeline(const struct admit_request *request, struct admit_result *result)
+{
+    const json_t *before = json_at(result->before, "spec", "promotionPaths", NULL);
+    const json_t *paths = json_at(result->object, "spec", "promotionPaths", NULL);
+    if (request->system || (before != NULL && paths != NULL && json_equal(before, paths))) {
+        return;
+    }
+    json_t *sources = json_object(); /* and the targets of each */
+    for (size_t i = 0; i < json_array_size(paths); i++) {
+        const json_t *path = json_array_get(paths, i);
+        const json_t *targets = json_object_get(path, "targetEnvironmentRefs");
+        struct slice source = json_text(json_at(path, "sourceEnvironmentRef", "name", NULL));
+        if (tree_get(sources, source) == NULL) {
+            tree_set(sources, source, json_object());
+        }
+        for (size_t k = 0; k < json_array_size(targets); k++) {
+            struct slice name = json_text_at(json_array_get(targets, k), "name");
+            check_target(result, tree_get(sources, source), name, i, k);
+        }
+    }
+    json_decref(sources);
+}
+
 static void check_definition(const struct admit_request *request, struct admit_result *result)
 {
     if (result->causes.count == 0) {
@@ -244,6 +286,7 @@ static const struct {
     {"events.events.k8s.io", check_event},
     {"leases.coordination.k8s.io", check_lease},
     {"components.choreo.dev", check_component},
+    {"deploymentpipelines.choreo.dev", check_pipeline},
     {CRD_RESOURCE, check_definition},
     {"daemonsets.apps", admit__check_selector},
     {"deployments.apps", admit__check_selector},

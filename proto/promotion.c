@@ -114,6 +114,12 @@ bool promotion_next_to(const json_t *pipeline, struct slice environment,
     return environment.len > 0 && next_edge(pipeline, (struct slice){0}, environment, edge);
 }
 
+bool promotion_next_between(const json_t *pipeline, struct slice source, struct slice environment,
+                            struct promotion_edge *edge)
+{
+    return source.len > 0 && environment.len > 0 && next_edge(pipeline, source, environment, edge);
+}
+
 bool promotion_next_from(const json_t *pipeline, struct slice environment,
                          struct promotion_edge *edge)
 {

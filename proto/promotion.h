@@ -80,6 +80,9 @@ struct promotion_edge {
  * the last. */
 bool promotion_next_to(const json_t *pipeline, struct slice environment,
                        struct promotion_edge *edge);
+/* Those that lead there from a source: one, but for what was stored before that was held to. */
+bool promotion_next_between(const json_t *pipeline, struct slice source, struct slice environment,
+                            struct promotion_edge *edge);
 /* Those that leave it. */
 bool promotion_next_from(const json_t *pipeline, struct slice environment,
                          struct promotion_edge *edge);

@@ -1,8 +1,9 @@
 /* promotion.c: the gates between two environments, and automatic promotion.
  *
  * A release may come to an environment over any edge of the pipeline in whose source it is proven
- * and whose gates are all open. Of several edges the first open one counts; if none is, the first
- * where it is proven tells all that is missing. Once a release was let in it stays in: the
+ * and whose gates are all open. Of edges from several sources the first open one counts; if none
+ * is, the first where it is proven tells all that is missing. Several edges from one source are
+ * one, with the gates of all. Once a release was let in it stays in: the
  * binding remembers that (status.releaseName), and nothing here is asked again.
  *
  * Messages name times, not durations, so that they hold still while time passes. */
@@ -233,6 +234,27 @@ static const char *void_because(const struct gate *g, const json_t *approval)
     return promotion_may_approve(g->edge.target, groups) ? NULL : "may not approve here";
 }
 
+/* Has room for so many more approvers. */
+static void approvers_room(struct promotion *out, size_t more, struct arena *arena)
+{
+    struct slice *all = arena_alloc(arena, (out->approved_count + more + 1) * sizeof(*all));
+    for (size_t i = 0; i < out->approved_count; i++) {
+        all[i] = out->approved_by[i];
+    }
+    out->approved_by = all;
+}
+
+/* Once, of however many edges. */
+static void approvers_add(struct promotion *out, struct slice by)
+{
+    size_t i = 0;
+    while (i < out->approved_count && !slice_eq(out->approved_by[i], by)) {
+        i++;
+    }
+    out->approved_by[i] = by;
+    out->approved_count += i == out->approved_count ? 1 : 0;
+}
+
 static void check_approval(struct gate *g)
 {
     if (!json_is_true(json_object_get(g->edge.target, "requiresApproval"))) {
@@ -243,7 +265,8 @@ static void check_approval(struct gate *g)
     size_t count = snapshot_list(g->s, SNAPSHOT_APPROVAL, SNAPSHOT_BY_RELEASE,
                                  object_ns(g->binding), object_name(g->release), arena, &found);
     struct buf ignored = {0};
-    g->out->approved_by = arena_alloc(arena, (count + 1) * sizeof(*g->out->approved_by));
+    bool approved = false;
+    approvers_room(g->out, count, arena);
     for (size_t i = 0; i < count; i++) {
         const json_t *approval = snapshot_tree(g->s, found[i]);
         struct slice by = spec_text(approval, "by");
@@ -253,12 +276,13 @@ static void check_approval(struct gate *g)
         }
         const char *why = void_because(g, approval);
         if (why == NULL) {
-            g->out->approved_by[g->out->approved_count++] = by;
+            approved = true;
+            approvers_add(g->out, by);
         } else {
             buf_addf(&ignored, ", and that of \"%.*s\" does not count, who %s", SLICE_ARG(by), why);
         }
     }
-    if (g->out->approved_count == 0) {
+    if (!approved) {
         struct buf who = {0};
         promotion_approvers(g->edge.target, &who);
         lacks(g, "AwaitingApproval", "it needs an approval by %.*s%.*s", SLICE_ARG(buf_slice(&who)),
@@ -319,34 +343,45 @@ static json_t *bindings_of(const struct snapshot *s, const json_t *binding, stru
     return list;
 }
 
-static void tell_edge(struct gate *g, struct promotion *told)
+static void tell_edge(struct gate *g, struct slice source, struct promotion *told)
 {
     struct arena *arena = &g->plan->arena;
     struct slice to = spec_text(g->binding, "environment");
     const char *message =
-        arena_printf(arena, "\"%.*s\" -> \"%.*s\": %s", SLICE_ARG(g->edge.source), SLICE_ARG(to),
+        arena_printf(arena, "\"%.*s\" -> \"%.*s\": %s", SLICE_ARG(source), SLICE_ARG(to),
                      g->reason == NULL ? "all gates are open" : buf_cstr(&g->missing));
     decide(told, g->reason == NULL, g->reason == NULL ? "GatesOpen" : g->reason, message);
+}
+
+/* Asks the gates of all that the pipeline says of the way from a source. */
+static void check_gates(struct gate *g, const json_t *pipeline, struct slice source)
+{
+    struct slice to = spec_text(g->binding, "environment");
+    g->reason = NULL;
+    buf_clear(&g->missing);
+    g->edge = (struct promotion_edge){0};
+    while (promotion_next_between(pipeline, source, to, &g->edge)) {
+        check_health(g);
+        check_tests(g);
+        check_approval(g);
+    }
 }
 
 /* Looks at every edge in whose source the release is proven. */
 static void judge_edges(struct gate *g, const json_t *pipeline, const json_t *bindings)
 {
     struct slice release = object_name(g->release);
+    struct promotion_edge edge = {0};
     bool any = false;
-    while (promotion_next_to(pipeline, spec_text(g->binding, "environment"), &g->edge)) {
-        g->source = promotion_binding_in(bindings, g->edge.source);
+    while (promotion_next_to(pipeline, spec_text(g->binding, "environment"), &edge)) {
+        g->source = promotion_binding_in(bindings, edge.source);
         if (promotion_proven(g->source, release, object_uid(g->release)) == NULL) {
             continue;
         }
         struct promotion told = {0}; /* all that it points to is the arena's */
         g->out = &told;
-        g->reason = NULL;
-        buf_clear(&g->missing);
-        check_health(g);
-        check_tests(g);
-        check_approval(g);
-        tell_edge(g, &told);
+        check_gates(g, pipeline, edge.source);
+        tell_edge(g, edge.source, &told);
         if (told.open || !any) {
             *g->told = told;
         }

@@ -575,6 +575,42 @@ static void applying_again_changes_nothing(void **state)
     assert_false(f->result.changed);
 }
 
+#define TO(name) "{'kind':'Environment','name':'" name "'}"
+#define PATHS(more)                                                                                \
+    "{'apiVersion':'choreo.dev/v1','kind':'DeploymentPipeline','metadata':{'name':'x','uid':'u',"  \
+    "'generation':1},'spec':{'promotionPaths':[{'sourceEnvironmentRef':" TO(                       \
+        "dev") ",'targetEnvironmentRefs':[" TO("qa") more "]}]}}"
+#define ALSO_FROM(source) "]},{'sourceEnvironmentRef':" TO(source) ",'targetEnvironmentRefs':["
+
+/* Of two words on the same gates one could be none. */
+static void a_source_names_a_target_once(void **state)
+{
+    struct fixture *f = *state;
+    int rc = write_op(f, "deploymentpipeline", ADMIT_CREATE, PATHS("," TO("qa")));
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE,
+               "spec.promotionPaths[0].targetEnvironmentRefs[1].name: Duplicate value: \"qa\": its "
+               "source leads there already: say in one place what must hold");
+    rc = write_op(f, "deploymentpipeline", ADMIT_CREATE,
+                  PATHS(ALSO_FROM("dev") TO("prod") "," TO("qa")));
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE,
+               "spec.promotionPaths[1].targetEnvironmentRefs[1].name: Duplicate value: \"qa\"");
+    rc = write_op(f, "deploymentpipeline", ADMIT_CREATE, PATHS(ALSO_FROM("other") TO("qa")));
+    assert_ok(rc, &f->err);
+}
+
+static void a_target_that_was_named_twice_may_stay(void **state)
+{
+    struct fixture *f = *state;
+    store_object(f, PATHS("," TO("qa")));
+    assert_ok(
+        write_op(f, "deploymentpipeline", ADMIT_PATCH_MERGE, "{'spec':{'description':'of old'}}"),
+        &f->err);
+    int rc = write_op(f, "deploymentpipeline", ADMIT_PATCH_JSON,
+                      "[{'op':'add','path':'/spec/promotionPaths/0/targetEnvironmentRefs/-',"
+                      "'value':{'name':'qa'}}]");
+    assert_err(rc, &f->err, ERR_UNPROCESSABLE, "targetEnvironmentRefs[2].name: Duplicate value");
+}
+
 static void some_namespaces_stay(void **state)
 {
     struct fixture *f = *state;
@@ -676,6 +712,8 @@ int main(void)
         T(a_component_that_is_called_has_a_name_for_services),
         T(limits),
         T(applying_again_changes_nothing),
+        T(a_source_names_a_target_once),
+        T(a_target_that_was_named_twice_may_stay),
         T(very_many_finalizers_are_compared_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
