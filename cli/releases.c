@@ -282,12 +282,13 @@ static int repoint(const struct releases *r, const json_t *binding, const char *
 {
     const char *reason = r->cli->options.reason;
     bool same = slice_eq_cstr(promotion_asked(binding), release);
+    bool again = same && has_failed(binding, release);
     json_t *spec = json_pack("{s:s}", r->track->release, release);
-    if (reason != NULL || !same) {
+    if (reason != NULL || again || !same) { /* that of the former is not this one's */
         json_object_set_new(spec, "reason",
                             reason != NULL ? json_str(slice_of(reason)) : json_null());
     }
-    if (same && has_failed(binding, release)) {
+    if (again) {
         json_int_t attempt = json_integer_value(json_at(binding, "spec", "attempt", NULL));
         json_object_set_new(spec, "attempt", json_integer(attempt + 1));
     }

@@ -104,6 +104,23 @@ static void stamp_release(const struct admit_request *request, struct admit_resu
     }
 }
 
+/* Is a field said anew? What is replaced as a whole says all that was there. */
+static bool says(const struct admit_request *request, const char *key)
+{
+    bool merges = request->op == ADMIT_PATCH_MERGE || request->op == ADMIT_PATCH_STRATEGIC ||
+                  request->op == ADMIT_APPLY;
+    return merges && json_at(request->incoming, "spec", key, NULL) != NULL;
+}
+
+/* What was said of the former, and not again, is not said of what follows it. */
+static void drop_former(const struct admit_request *request, struct admit_result *result,
+                        const char *key)
+{
+    if (result->before != NULL && same_at(result, key) && !says(request, key)) {
+        json_object_del(json_object_get(result->object, "spec"), key);
+    }
+}
+
 /* Who binds another release, or asks for another attempt, is who is answerable for it. */
 static void stamp_binding(const struct admit_request *request, struct admit_result *result)
 {
@@ -113,12 +130,8 @@ static void stamp_binding(const struct admit_request *request, struct admit_resu
         return;
     }
     object_set_annotation(result->object, PROMOTION_REQUESTED_BY, request->author->user);
-    static const char *const of_release[] = {"reason", "releaseSet"};
-    for (size_t i = 0; i < sizeof of_release / sizeof *of_release; i++) {
-        if (result->before != NULL && !same_at(result, release) && same_at(result, of_release[i])) {
-            json_object_del(json_object_get(result->object, "spec"), of_release[i]);
-        }
-    }
+    drop_former(request, result, "reason");
+    drop_former(request, result, "releaseSet");
 }
 
 /* Its spec never changes: who makes it asks for all of it. */

@@ -176,6 +176,25 @@ static void who_binds_a_release_is_on_the_binding(void **state)
     assert_string_equal(stored_at(f, ".spec.reason"), "'again'");
 }
 
+/* Nobody's reason is that of another's attempt; whoever says the same again means it. */
+static void a_reason_is_of_one_attempt(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_as(f, "alice", "releasebinding", ADMIT_CREATE, ADMIT_MAIN,
+                       BINDING("'releaseName':'r1','reason':'weekly','releaseSet':'s'")),
+              &f->err);
+    assert_ok(write_as(f, "bob", "releasebinding", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'releaseName':'r2','reason':'weekly'}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, ".spec.reason"), "'weekly'");
+    assert_string_equal(stored_at(f, ".spec.releaseSet"), "absent");
+    assert_ok(write_as(f, "carol", "releasebinding", ADMIT_PATCH_MERGE, ADMIT_MAIN,
+                       "{'spec':{'attempt':1}}"),
+              &f->err);
+    assert_string_equal(stored_at(f, REQUESTED_BY), "'carol'");
+    assert_string_equal(stored_at(f, ".spec.reason"), "absent");
+}
+
 static void who_binds_a_resource_is_on_its_binding(void **state)
 {
     struct fixture *f = *state;
@@ -418,6 +437,7 @@ int main(void)
         TEST(what_changes_no_spec_makes_no_author),
         TEST(an_applied_author_is_ignored_too),
         TEST(who_binds_a_release_is_on_the_binding),
+        TEST(a_reason_is_of_one_attempt),
         TEST(who_binds_a_resource_is_on_its_binding),
         TEST(the_status_of_a_binding_is_the_control_planes),
         TEST(what_goes_to_clusters_is_the_control_planes),
