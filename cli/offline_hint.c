@@ -8,22 +8,25 @@
 
 enum { NAMES_SHOWN_MAX = 8, KINDS_MAX = 4 };
 
+/* What messages end with that are about OpenChoreo's templates alone. */
+#define THEIRS "of " OPENCHOREO_GROUP
+
 /* The kinds, ended by SNAPSHOT_ORGANIZATION, whose names could have been meant. */
 static const struct {
     const char *reason;
     enum snapshot_kind of; /* the object's; SNAPSHOT_KIND_COUNT: any */
     enum snapshot_kind kinds[KINDS_MAX + 1];
+    bool theirs; /* where the message ends so */
 } candidates[] = {
     {"TypeNotFound",
      SNAPSHOT_RESOURCE,
-     {SNAPSHOT_RESOURCE_TYPE, SNAPSHOT_CLUSTER_RESOURCE_TYPE, SNAPSHOT_OC_RESOURCE_TYPE,
-      SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE}},
-    {"TypeNotFound",
-     SNAPSHOT_KIND_COUNT,
-     {SNAPSHOT_TYPE, SNAPSHOT_CLUSTER_TYPE, SNAPSHOT_OC_TYPE, SNAPSHOT_OC_CLUSTER_TYPE}},
-    {"TraitNotFound",
-     SNAPSHOT_KIND_COUNT,
-     {SNAPSHOT_TRAIT, SNAPSHOT_CLUSTER_TRAIT, SNAPSHOT_OC_TRAIT, SNAPSHOT_OC_CLUSTER_TRAIT}},
+     {SNAPSHOT_OC_RESOURCE_TYPE, SNAPSHOT_OC_CLUSTER_RESOURCE_TYPE},
+     true},
+    {"TypeNotFound", SNAPSHOT_RESOURCE, {SNAPSHOT_RESOURCE_TYPE, SNAPSHOT_CLUSTER_RESOURCE_TYPE}},
+    {"TypeNotFound", SNAPSHOT_KIND_COUNT, {SNAPSHOT_OC_TYPE, SNAPSHOT_OC_CLUSTER_TYPE}, true},
+    {"TypeNotFound", SNAPSHOT_KIND_COUNT, {SNAPSHOT_TYPE, SNAPSHOT_CLUSTER_TYPE}},
+    {"TraitNotFound", SNAPSHOT_KIND_COUNT, {SNAPSHOT_OC_TRAIT, SNAPSHOT_OC_CLUSTER_TRAIT}, true},
+    {"TraitNotFound", SNAPSHOT_KIND_COUNT, {SNAPSHOT_TRAIT, SNAPSHOT_CLUSTER_TRAIT}},
     {"WorkflowNotFound",
      SNAPSHOT_KIND_COUNT,
      {SNAPSHOT_WORKFLOW, SNAPSHOT_CLUSTER_WORKFLOW, SNAPSHOT_OC_WORKFLOW,
@@ -47,11 +50,13 @@ static const struct {
     {"ReferenceNotFound", SNAPSHOT_KIND_COUNT, {SNAPSHOT_SECRET, SNAPSHOT_CONFIG_MAP}},
 };
 
-static const enum snapshot_kind *kinds_meant(struct slice reason, enum snapshot_kind of)
+static const enum snapshot_kind *kinds_meant(struct slice reason, enum snapshot_kind of,
+                                             struct slice message)
 {
     for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
         if (slice_eq_cstr(reason, candidates[i].reason) &&
-            (candidates[i].of == of || candidates[i].of == SNAPSHOT_KIND_COUNT)) {
+            (candidates[i].of == of || candidates[i].of == SNAPSHOT_KIND_COUNT) &&
+            (!candidates[i].theirs || slice_ends_with(message, SLICE(THEIRS)))) {
             return candidates[i].kinds;
         }
     }
@@ -127,7 +132,7 @@ static const char *list_them(struct offline *o, const enum snapshot_kind *kinds,
 const char *offline__hint(struct offline *o, struct slice reason, enum snapshot_kind of,
                           struct slice ns, struct slice message)
 {
-    const enum snapshot_kind *kinds = kinds_meant(reason, of);
+    const enum snapshot_kind *kinds = kinds_meant(reason, of, message);
     if (kinds == NULL || slice_find(message, SLICE("did you mean")) != SIZE_MAX) {
         return NULL; /* the controller knows */
     }

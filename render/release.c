@@ -38,19 +38,44 @@ static int fail(struct freezing *f, int code, const char *reason, const char *fo
     return code;
 }
 
+/* OpenChoreo's components are made of OpenChoreo's types and traits, and never of ours, which may
+ * have the same names and read what a component says otherwise. */
+static bool is_openchoreo(const struct freezing *f)
+{
+    return slice_eq_cstr(json_text(json_at(f->component, "spec", "componentType", "group", NULL)),
+                         OPENCHOREO_GROUP);
+}
+
+static const char *of_group(const struct freezing *f)
+{
+    return is_openchoreo(f) ? " of " OPENCHOREO_GROUP : "";
+}
+
+/* A kind of the namespace and its like of the cluster, by whose the component is. */
+struct kinds {
+    const char *local;
+    const char *cluster;
+};
+static const struct kinds types[] = {
+    {"ComponentType", "ClusterComponentType"},
+    {OPENCHOREO_GROUP "/ComponentType", OPENCHOREO_GROUP "/ClusterComponentType"}};
+static const struct kinds traits[] = {
+    {"Trait", "ClusterTrait"}, {OPENCHOREO_GROUP "/Trait", OPENCHOREO_GROUP "/ClusterTrait"}};
+
 /* Of the namespace, else of the cluster: {kind, name, spec}; NULL: there is none. kind empty: any.
  */
-static json_t *find(const struct freezing *f, const char *local, const char *cluster,
-                    struct slice kind, struct slice name)
+static json_t *find(const struct freezing *f, const struct kinds kinds[2], struct slice kind,
+                    struct slice name)
 {
     const struct platform *p = f->platform;
+    const struct kinds *of = &kinds[is_openchoreo(f) ? 1 : 0];
     const json_t *found = NULL;
     bool of_cluster = slice_starts_with(kind, SLICE("Cluster"));
     if (!of_cluster) {
-        found = p->get(p->user, local, f->ns, name);
+        found = p->get(p->user, of->local, f->ns, name);
     }
     if (found == NULL && (kind.len == 0 || of_cluster)) {
-        found = p->get(p->user, cluster, SLICE(""), name);
+        found = p->get(p->user, of->cluster, SLICE(""), name);
     }
     const json_t *spec = json_object_get(found, "spec");
     return spec == NULL ? NULL
@@ -70,13 +95,6 @@ static struct slice named_kind(const struct freezing *f, const json_t *reference
     return of_cluster(f) ? SLICE("ClusterTrait") : kind.len > 0 ? kind : SLICE("Trait");
 }
 
-/* Its types and traits are OpenChoreo's, where there are such; else ours. */
-static bool is_openchoreo(const struct freezing *f)
-{
-    return slice_eq_cstr(json_text(json_at(f->component, "spec", "componentType", "group", NULL)),
-                         OPENCHOREO_GROUP);
-}
-
 static int find_type(struct freezing *f)
 {
     const json_t *full = json_at(f->component, "spec", "componentType", NULL);
@@ -84,33 +102,24 @@ static int find_type(struct freezing *f)
                                      : json_text(json_at(f->component, "spec", "type", NULL));
     struct slice kind = json_text_at(full, "kind");
     name = name.len > 0 ? name : SLICE("service");
-    if (is_openchoreo(f)) {
-        f->type = find(f, OPENCHOREO_GROUP "/ComponentType",
-                       OPENCHOREO_GROUP "/ClusterComponentType", kind, name);
-    }
-    if (f->type == NULL) {
-        f->type = find(f, "ComponentType", "ClusterComponentType", kind, name);
-    }
+    f->type = find(f, types, kind, name);
     return f->type != NULL ? 0
-                           : fail(f, ERR_NOT_FOUND, "TypeNotFound",
-                                  "there is no ComponentType or ClusterComponentType \"%.*s\"",
-                                  SLICE_ARG(name));
+                           : fail(f, ERR_NOT_FOUND, "TypeNotFound", "there is no %s%.*s \"%.*s\"%s",
+                                  kind.len > 0 ? "" : "ComponentType or ",
+                                  SLICE_ARG(kind.len > 0 ? kind : SLICE("ClusterComponentType")),
+                                  SLICE_ARG(name), of_group(f));
 }
 
 /* Adds a trait, once: several uses share it. place is the use's, in messages. */
 static int add_trait(struct freezing *f, struct slice kind, struct slice name, const char *place,
                      size_t index)
 {
-    json_t *found = is_openchoreo(f) ? find(f, OPENCHOREO_GROUP "/Trait",
-                                            OPENCHOREO_GROUP "/ClusterTrait", kind, name)
-                                     : NULL;
+    json_t *found = find(f, traits, kind, name);
     if (found == NULL) {
-        found = find(f, "Trait", "ClusterTrait", kind, name);
-    }
-    if (found == NULL) {
-        return fail(f, ERR_NOT_FOUND, "TraitNotFound",
-                    "%s[%zu]: there is no Trait or ClusterTrait \"%.*s\"", place, index,
-                    SLICE_ARG(name));
+        return fail(f, ERR_NOT_FOUND, "TraitNotFound", "%s[%zu]: there is no %s%.*s \"%.*s\"%s",
+                    place, index, kind.len > 0 ? "" : "Trait or ",
+                    SLICE_ARG(kind.len > 0 ? kind : SLICE("ClusterTrait")), SLICE_ARG(name),
+                    of_group(f));
     }
     for (size_t i = 0; i < json_array_size(f->traits); i++) {
         const json_t *one = json_array_get(f->traits, i);

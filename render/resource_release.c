@@ -33,6 +33,13 @@ static json_t *find_in(const struct platform *p, const char *const kinds[2], str
     return json_object_get(found, "spec") != NULL ? frozen(found, group) : NULL;
 }
 
+/* OpenChoreo's resources are of OpenChoreo's types, as components are (render/release.c). */
+static bool is_openchoreo(const json_t *resource)
+{
+    return slice_eq_cstr(json_text(json_at(resource, "spec", "resourceType", "group", NULL)),
+                         OPENCHOREO_GROUP);
+}
+
 static json_t *find_type(const struct platform *p, const json_t *resource, struct slice *name)
 {
     static const char *const ours[] = {"ResourceType", "ClusterResourceType"};
@@ -41,13 +48,10 @@ static json_t *find_type(const struct platform *p, const json_t *resource, struc
     const json_t *full = json_at(resource, "spec", "resourceType", NULL);
     struct slice kind = json_text_at(full, "kind");
     struct slice ns = object_ns(resource);
-    json_t *type = NULL;
     *name = full != NULL ? json_text_at(full, "name")
                          : json_text(json_at(resource, "spec", "type", NULL));
-    if (slice_eq_cstr(json_text_at(full, "group"), OPENCHOREO_GROUP)) {
-        type = find_in(p, theirs, ns, kind, *name, OPENCHOREO_GROUP);
-    }
-    return type != NULL ? type : find_in(p, ours, ns, kind, *name, NULL);
+    return is_openchoreo(resource) ? find_in(p, theirs, ns, kind, *name, OPENCHOREO_GROUP)
+                                   : find_in(p, ours, ns, kind, *name, NULL);
 }
 
 /* Parameters are looked at when they are released, and not only when they are rendered, which is
@@ -76,8 +80,11 @@ int resource_release_make(const struct platform *p, const json_t *resource, json
     *spec = NULL;
     if (type == NULL) {
         *reason = "TypeNotFound";
-        return err_set(err, ERR_NOT_FOUND,
-                       "there is no ResourceType or ClusterResourceType \"%.*s\"", SLICE_ARG(name));
+        struct slice kind = json_text(json_at(resource, "spec", "resourceType", "kind", NULL));
+        return err_set(err, ERR_NOT_FOUND, "there is no %s%.*s \"%.*s\"%s",
+                       kind.len > 0 ? "" : "ResourceType or ",
+                       SLICE_ARG(kind.len > 0 ? kind : SLICE("ClusterResourceType")),
+                       SLICE_ARG(name), is_openchoreo(resource) ? " of " OPENCHOREO_GROUP : "");
     }
     bool tolerant = json_text_at(type, "group").len > 0;
     if (check_parameters(type, parameters, tolerant, err) != 0) {

@@ -31,13 +31,10 @@ const json_t *build_type(const struct snapshot *s, const json_t *component)
     const json_t *ref = json_at(component, "spec", "componentType", NULL);
     struct slice ns = object_ns(component);
     struct slice name = ref != NULL ? json_text_at(ref, "name") : spec_text(component, "type");
-    const json_t *type = NULL;
     name = name.len > 0 ? name : SLICE("service");
-    if (slice_eq_cstr(json_text_at(ref, "group"), OPENCHOREO_GROUP)) {
-        type = find_either(s, SNAPSHOT_OC_TYPE, SNAPSHOT_OC_CLUSTER_TYPE, ns, ref, name);
-    }
-    return type != NULL ? type
-                        : find_either(s, SNAPSHOT_TYPE, SNAPSHOT_CLUSTER_TYPE, ns, ref, name);
+    return slice_eq_cstr(json_text_at(ref, "group"), OPENCHOREO_GROUP)
+               ? find_either(s, SNAPSHOT_OC_TYPE, SNAPSHOT_OC_CLUSTER_TYPE, ns, ref, name)
+               : find_either(s, SNAPSHOT_TYPE, SNAPSHOT_CLUSTER_TYPE, ns, ref, name);
 }
 
 bool build_allowed(const json_t *type, const json_t *ref)

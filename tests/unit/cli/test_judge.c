@@ -121,8 +121,8 @@ static void types_and_traits(void **state)
           "\"spaceship\" | there are scheduled-task, service, web-application, worker "
           "[TypeNotFound]\n");
     finds(f, PLATFORM WORKER "  traits:\n  - {name: scaler, instanceName: s}\n",
-          "23 error Component/web | spec.traits[0] | spec.traits[0]: there is no Trait or "
-          "ClusterTrait \"scaler\" [TraitNotFound]\n");
+          "23 error Component/web | spec.traits[0] | spec.traits[0]: there is no Trait "
+          "\"scaler\" [TraitNotFound]\n");
     finds(f, PLATFORM WORKER "  dependencies:\n  - name: db\n    type: postgre\n",
           "24 error Resource/default-db | there is no ResourceType or ClusterResourceType "
           "\"postgre\" | did you mean postgres? [TypeNotFound]\n");
@@ -637,8 +637,8 @@ static void openchoreos_manifests(void **state)
           "  owner: {projectName: shop, componentName: cart}\n  container: {image: x}\n",
           "5 warning Component/cart | spec.owner.projectName | Project \"shop\" is not among the "
           "manifests: it is taken for one that is on the server [ProjectNotFound]\n"
-          "6 error Component/cart | spec.componentType.name | there is no ComponentType or "
-          "ClusterComponentType \"servce\" | did you mean service? [TypeNotFound]\n" NO_PLANE);
+          "6 error Component/cart | spec.componentType.name | there is no ClusterComponentType "
+          "\"servce\" of openchoreo.dev [TypeNotFound]\n" NO_PLANE);
     finds(f,
           "apiVersion: openchoreo.dev/v1alpha1\nkind: Component\nmetadata: {name: cart}\nspec:\n"
           "  owner: {projectName: shop}\n"
