@@ -4,9 +4,9 @@
  *     -> Succeeded (with the image, if the workflow makes one) or Failed -> kept for a while
  *
  * What may come yet (a workflow, a plane, a commit) is waited for: Pending. What cannot become
- * right, because a run's spec never changes (parameters, templates), is Failed at once. What ended
- * stays as it ended: its objects stay on the cluster, where their logs are, until the run is
- * deleted. */
+ * right, because a run's spec never changes (parameters, templates), is Failed at once; what its
+ * cluster does not take, or tells no end of, is when its time limit is over. What ended stays as it
+ * ended: its objects stay on the cluster, where their logs are, until the run is deleted. */
 #include "reconcile/controllers/workflow_run.h"
 
 #include "reconcile/controllers/build_allowed.h"
@@ -419,30 +419,54 @@ static void note_tasks(struct work *w)
     }
 }
 
-static uint64_t time_of(struct work *w, const char *key)
+/* now, if there is none */
+static uint64_t time_at(struct work *w, const char *section, const char *key)
 {
     uint64_t at_ms = w->s->now_ms;
-    struct slice text = json_text(json_at(w->edit, "status", key, NULL));
+    struct slice text = json_text(json_at(w->edit, section, key, NULL));
     (void)clock_parse_rfc3339(arena_cstr(&w->plan->arena, text), &at_ms);
     return at_ms;
 }
 
-/* The cluster ends it by itself at its time limit, if it can; a minute later nobody waits. */
+/* The cluster ends it by itself at its time limit, if it can; a minute later nobody waits. Nor is
+ * waited for longer until its cluster takes it, from when it was made. */
 static bool in_time(struct work *w)
 {
     enum { GRACE_MS = 60 * 1000 };
-    uint64_t end_ms = time_of(w, "startedAt") + run_time_limit_ms(w->run, w->workflow) + GRACE_MS;
+    bool began = json_at(w->edit, "status", "startedAt", NULL) != NULL;
+    uint64_t from_ms =
+        began ? time_at(w, "status", "startedAt") : time_at(w, "metadata", "creationTimestamp");
+    uint64_t end_ms = from_ms + run_time_limit_ms(w->run, w->workflow) + GRACE_MS;
     if (w->s->now_ms < end_ms) {
         plan_requeue(w->plan, end_ms - w->s->now_ms);
         return true;
     }
     plan_delete(w->plan, w->rendered_entry);
-    return fail(w, "TimeLimit",
-                arena_printf(&w->plan->arena,
-                             "nothing was heard of its end within its time limit (%llu s); it was "
-                             "ended: raise spec.timeLimit, or look at cluster \"%.*s\"",
-                             (unsigned long long)(run_time_limit_ms(w->run, w->workflow) / 1000),
-                             SLICE_ARG(w->cluster)));
+    return false;
+}
+
+static unsigned long long time_limit_s(const struct work *w)
+{
+    return run_time_limit_ms(w->run, w->workflow) / 1000;
+}
+
+static void await_cluster(struct work *w)
+{
+    struct condition ready = condition_of(w->rendered, READY);
+    bool failed = ready.reason.len > 0 && condition_is(w->rendered, PROGRESSING, "False");
+    const char *reason = failed ? arena_cstr(&w->plan->arena, ready.reason) : "Starting";
+    const char *message = failed ? arena_cstr(&w->plan->arena, ready.message)
+                                 : arena_printf(&w->plan->arena, "being sent to cluster \"%.*s\"",
+                                                SLICE_ARG(w->cluster));
+    if (in_time(w)) {
+        (void)wait_for(w, reason, message);
+    } else {
+        (void)fail(w, "TimeLimit",
+                   arena_printf(&w->plan->arena,
+                                "it never ran: cluster \"%.*s\" had not taken it within its time "
+                                "limit (%llu s): %s",
+                                SLICE_ARG(w->cluster), time_limit_s(w), message));
+    }
 }
 
 static void follow(struct work *w)
@@ -450,13 +474,8 @@ static void follow(struct work *w)
     struct condition ready = condition_of(w->rendered, READY);
     struct slice phase = told(w, "phase");
     struct slice message = told(w, "message");
-    bool applied = w->rendered_entry->applied;
-    if (!applied) {
-        bool failed = ready.reason.len > 0 && condition_is(w->rendered, PROGRESSING, "False");
-        (void)wait_for(w, failed ? arena_cstr(&w->plan->arena, ready.reason) : "Starting",
-                       failed ? arena_cstr(&w->plan->arena, ready.message)
-                              : arena_printf(&w->plan->arena, "being sent to cluster \"%.*s\"",
-                                             SLICE_ARG(w->cluster)));
+    if (!w->rendered_entry->applied) {
+        await_cluster(w);
         return;
     }
     set_time(w, "startedAt");
@@ -477,6 +496,12 @@ static void follow(struct work *w)
         message = lost ? ready.message : message;
         tell(w, "Running", lost ? "ClusterUnreachable" : "Running", "%.*s",
              SLICE_ARG(message.len > 0 ? message : SLICE("it is running")));
+    } else {
+        (void)fail(w, "TimeLimit",
+                   arena_printf(&w->plan->arena,
+                                "nothing was heard of its end within its time limit (%llu s); it "
+                                "was ended: raise spec.timeLimit, or look at cluster \"%.*s\"",
+                                time_limit_s(w), SLICE_ARG(w->cluster)));
     }
 }
 
@@ -488,7 +513,7 @@ static void expire(struct work *w)
     if (ttl_ms == 0) {
         return;
     }
-    uint64_t end_ms = time_of(w, "completedAt") + ttl_ms;
+    uint64_t end_ms = time_at(w, "status", "completedAt") + ttl_ms;
     if (w->s->now_ms >= end_ms) {
         plan_delete(w->plan, w->entry);
     } else {
