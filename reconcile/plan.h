@@ -145,8 +145,7 @@ void resource_binding_plan(const struct snapshot *s, const struct snapshot_entry
 void binding_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void release_set_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                       struct plan *plan);
-void test_result_plan(const struct snapshot *s, const struct snapshot_entry *entry,
-                      struct plan *plan);
+void verdict_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan);
 void workflow_run_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                        struct plan *plan);

@@ -123,8 +123,8 @@ static void check_health(struct gate *g)
     }
 }
 
-int promotion_compare_results(const struct snapshot *s, const struct snapshot_entry *a,
-                              const struct snapshot_entry *b)
+int promotion_compare_verdicts(const struct snapshot *s, const struct snapshot_entry *a,
+                               const struct snapshot_entry *b)
 {
     const json_t *x = snapshot_tree(s, a);
     const json_t *y = snapshot_tree(s, b);
@@ -147,7 +147,7 @@ const json_t *promotion_result(const struct snapshot *s, const json_t *release,
                     slice_eq(spec_text(result, "test"), test) &&
                     slice_eq(spec_text(result, "environment"), environment) &&
                     promotion_same_uid(spec_text(result, "releaseUID"), object_uid(release));
-        if (same && (best == NULL || promotion_compare_results(s, found[i], best) > 0)) {
+        if (same && (best == NULL || promotion_compare_verdicts(s, found[i], best) > 0)) {
             best = found[i];
         }
     }

@@ -41,10 +41,10 @@ void promotion_judge(const struct snapshot *s, const json_t *binding, struct pla
 const json_t *promotion_pipeline(const struct snapshot *s, const json_t *binding,
                                  struct arena *arena);
 
-/* Above 0 if result a of a test counts before b: what ran says more than what never began, and what
- * is newer more than what is older. */
-int promotion_compare_results(const struct snapshot *s, const struct snapshot_entry *a,
-                              const struct snapshot_entry *b);
+/* Above 0 if a counts before b, of the results of a test or the approvals of a person: what ran
+ * says more than what never began, and what is newer more than what is older. */
+int promotion_compare_verdicts(const struct snapshot *s, const struct snapshot_entry *a,
+                               const struct snapshot_entry *b);
 /* The one that counts of a test of a release in an environment, or NULL. */
 const json_t *promotion_result(const struct snapshot *s, const json_t *release,
                                struct slice environment, struct slice test, struct arena *arena);
