@@ -46,7 +46,8 @@ int deployment_resource(const struct platform *p, const struct deployment *d, st
  * {dependency, reason, message}, a new array, empty if all of it can. */
 json_t *deployment_unresolved(const struct platform *p, const struct deployment *d,
                               struct arena *arena);
-/* The messages of some of them, as one; the arena's. */
+enum { DEPLOYMENT_PROBLEMS_TOLD = 4 };
+/* The messages of the first of them, as one; the arena's. */
 struct slice deployment_problems_text(const json_t *problems, struct arena *arena);
 /* "web -> api -> web" if components that are deployed there need each other in a circle, of which
  * this is one; empty: none. The arena's. */

@@ -266,10 +266,9 @@ void deployment__needs_free(struct deployment_needs *needs)
 
 struct slice deployment_problems_text(const json_t *problems, struct arena *arena)
 {
-    enum { TOLD_MAX = 4 };
     struct buf text = {0};
     size_t count = json_array_size(problems);
-    size_t told = count > TOLD_MAX ? TOLD_MAX : count;
+    size_t told = count > DEPLOYMENT_PROBLEMS_TOLD ? DEPLOYMENT_PROBLEMS_TOLD : count;
     for (size_t i = 0; i < told; i++) {
         struct slice one = json_text_at(json_array_get(problems, i), "message");
         buf_addf(&text, "%s%.*s", i > 0 ? "; " : "", SLICE_ARG(one));

@@ -221,6 +221,9 @@ void dependency_hints(const struct snapshot *s, const struct deployment *d, json
     json_t *row;
     json_array_foreach(problems, i, row)
     {
+        if (i == DEPLOYMENT_PROBLEMS_TOLD) {
+            break; /* a name that was meant is looked for among all of the namespace's */
+        }
         const struct hints h = {
             .s = s, .d = d, .arena = arena, .row = row, .name = json_text_at(row, "dependency")};
         const char *text = hint(&h);

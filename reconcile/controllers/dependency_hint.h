@@ -8,7 +8,8 @@
 #include "reconcile/controllers/common.h"
 #include "render/deployment.h"
 
-/* Adds to the messages of deployment_unresolved()'s rows, of a component's deployment. */
+/* Adds to the messages of those of deployment_unresolved()'s rows, of a component's deployment,
+ * that deployment_problems_text() tells. */
 void dependency_hints(const struct snapshot *s, const struct deployment *d, json_t *problems,
                       struct arena *arena);
 
