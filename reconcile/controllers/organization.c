@@ -102,6 +102,7 @@ static const enum snapshot_kind drained[] = {
     SNAPSHOT_PROJECT,
     SNAPSHOT_COMPONENT,
     SNAPSHOT_RESOURCE,
+    SNAPSHOT_RELEASE_SET,
     SNAPSHOT_RUN,
     SNAPSHOT_BINDING,
     SNAPSHOT_RESOURCE_BINDING,
@@ -138,6 +139,9 @@ static const enum snapshot_kind drained[] = {
     SNAPSHOT_OC_ALERT_RULE,
     SNAPSHOT_OC_ALERT_CHANNEL,
 };
+#define X(id, kind, resource, cluster) +((cluster) ? 0 : 1)
+_Static_assert(sizeof drained / sizeof *drained == 0 SNAPSHOT_KINDS(X), "a kind is left behind");
+#undef X
 
 /* What resources made is their bindings' to take away, or to retain, and what they need for that
  * stays as long as they do. */
