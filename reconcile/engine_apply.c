@@ -220,21 +220,22 @@ static void note_success(struct work *w)
 static json_t *merged_inventory(const struct run *r, const json_t *before)
 {
     json_t *merged = json_copy(r->applied);
+    json_t *replaced = json_object();
     size_t i;
     json_t *row;
+    json_array_foreach(r->applied, i, row)
+    {
+        struct slice id = json_text_at(row, "id");
+        json_object_setn_new(replaced, id.data, id.len, json_true());
+    }
     json_array_foreach((json_t *)(uintptr_t)before, i, row)
     {
-        bool replaced = false;
-        size_t k;
-        json_t *other;
-        json_array_foreach(r->applied, k, other)
-        {
-            replaced |= slice_eq(json_text_at(row, "id"), json_text_at(other, "id"));
-        }
-        if (!replaced) {
+        struct slice id = json_text_at(row, "id");
+        if (json_object_getn(replaced, id.data, id.len) == NULL) {
             json_array_append(merged, row);
         }
     }
+    json_decref(replaced);
     return merged;
 }
 
@@ -256,24 +257,12 @@ void work_met(struct work *w, const struct driver_object *object, const char *fi
     free(id);
 }
 
-static const json_t *manifest_of(const struct run *r, struct slice id)
-{
-    struct buf key = {0};
-    const json_t *found = NULL;
-    for (size_t i = 0; found == NULL && i < json_array_size(r->manifests); i++) {
-        buf_clear(&key);
-        manifest_key(json_array_get(r->manifests, i), &key);
-        found = slice_eq(buf_slice(&key), id) ? json_array_get(r->manifests, i) : NULL;
-    }
-    buf_free(&key);
-    return found;
-}
-
 /* What the cluster's own controllers made of an object after it was applied (an address, say) is
  * part of what it should be like, as long as it still says what the manifest says. */
 static void take_met(struct run *r)
 {
     struct work *w = r->work;
+    json_t *keys = manifest_keys(r->manifests);
     size_t i;
     json_t *row;
     json_array_foreach(r->applied, i, row)
@@ -287,12 +276,15 @@ static void take_met(struct run *r)
         const struct driver_seen *seen = driver_kubernetes.seen(r->cluster->driver, id);
         char now[17];
         snprintf(now, sizeof(now), "%016" PRIx64, seen != NULL ? seen->fingerprint : 0);
-        const json_t *manifest = manifest_of(r, id);
-        if (seen != NULL && slice_eq_cstr(json_text(fingerprint), now) && manifest != NULL &&
-            driver_kubernetes.satisfies(json_object_get(met, "live"), manifest)) {
+        const json_t *at = json_object_getn(keys, id.data, id.len);
+        if (seen != NULL && slice_eq_cstr(json_text(fingerprint), now) && at != NULL &&
+            driver_kubernetes.satisfies(
+                json_object_get(met, "live"),
+                json_array_get(r->manifests, (size_t)json_integer_value(at)))) {
             json_object_set(row, "hash", fingerprint);
         }
     }
+    json_decref(keys);
 }
 
 static const json_t *known_inventory(const struct work *w)

@@ -31,6 +31,7 @@
 
 #define APPLIED "Applied"
 #define DISPUTED "Disputed"
+#define UNREACHABLE "ClusterUnreachable"
 
 enum { REMOVAL_TOLD_MS = 5 * 1000 };
 
@@ -181,6 +182,22 @@ static json_t *claims_of(const struct work *w)
                      json_str(owner_text(w->rendered, "resourceName")));
 }
 
+/* Why nothing came of removing them for as long as is waited for that. */
+static const char *given_up(const struct work *w, struct slice message)
+{
+    const char *reason = w->world.reason;
+    bool held = strcmp(reason, WORLD_STILL_THERE) == 0;
+    bool silent = reason[0] == '\0' || strcmp(reason, UNREACHABLE) == 0;
+    return arena_printf(&w->plan->arena, "%s for as long as is waited for that: %.*s%s",
+                        held     ? "what holds them has not let go"
+                        : silent ? "it did not answer"
+                                 : "they could not be removed",
+                        SLICE_ARG(message),
+                        held     ? "; they are gone once it does"
+                        : silent ? COMES_BACK
+                                 : "");
+}
+
 static void plan_end(struct work *w)
 {
     if (!object_has_finalizer(w->rendered, FINALIZER)) {
@@ -208,16 +225,12 @@ static void plan_end(struct work *w)
     if (!reachable) {
         uint64_t waited_ms = deleting_for_ms(w);
         uint64_t limit_ms = w->s->abandon_after_ms;
+        bool told = w->world.message != NULL && w->world.message[0] != '\0';
+        struct slice message = told ? slice_of(w->world.message) : why;
         if (limit_ms != 0 && waited_ms >= limit_ms) {
-            abandon(w, strcmp(w->world.reason, WORLD_STILL_THERE) == 0
-                           ? "what holds them has not let go for as long as is waited for it; they "
-                             "are gone once it does"
-                           : "it did not answer for as long as is waited for one" COMES_BACK);
+            abandon(w, given_up(w, message));
             return;
         }
-        struct slice message = w->world.message != NULL && w->world.message[0] != '\0'
-                                   ? slice_of(w->world.message)
-                                   : why;
         not_ready(w, STATUS_FALSE, false, TERMINATING,
                   slice_of(arena_printf(&w->plan->arena, ENDING_BUT "%.*s", SLICE_ARG(message))));
         plan_requeue(w->plan, limit_ms != 0 ? limit_ms - waited_ms : 60 * 1000);
@@ -417,7 +430,7 @@ static void report(struct work *w, const char *hash)
     condition_set(edit, w->s, APPLIED, STATUS_TRUE, "Applied", "revision %.12s", hash);
     struct slice why;
     if (!answers(w, &why)) {
-        not_ready(w, STATUS_UNKNOWN, false, "ClusterUnreachable",
+        not_ready(w, STATUS_UNKNOWN, false, UNREACHABLE,
                   slice_of(arena_printf(&w->plan->arena,
                                         "cluster \"%.*s\" does not answer, so what runs there is "
                                         "not known: %.*s",
@@ -444,25 +457,6 @@ static void report_failure(struct work *w)
 
 /* ---- applying ---- */
 
-static bool in_manifests(const json_t *manifests, struct slice id)
-{
-    struct buf key = {0};
-    bool found = false;
-    size_t i;
-    json_t *manifest;
-    json_array_foreach((json_t *)(uintptr_t)manifests, i, manifest)
-    {
-        buf_clear(&key);
-        manifest_key(manifest, &key);
-        if (slice_eq(buf_slice(&key), id)) {
-            found = true;
-            break;
-        }
-    }
-    buf_free(&key);
-    return found;
-}
-
 static void want(struct work *w, json_t *manifests, const char *hash)
 {
     struct plan_desired *d = &w->plan->desired;
@@ -472,14 +466,17 @@ static void want(struct work *w, json_t *manifests, const char *hash)
     d->manifests = json_incref(manifests);
     d->prune = json_array();
     memcpy(d->hash, hash, sizeof(d->hash));
+    json_t *keys = manifest_keys(manifests);
     size_t i;
     json_t *resource;
     json_array_foreach((json_t *)(uintptr_t)w->inventory, i, resource)
     {
-        if (!in_manifests(manifests, json_text_at(resource, "id"))) {
+        struct slice id = json_text_at(resource, "id");
+        if (json_object_getn(keys, id.data, id.len) == NULL) {
             json_array_append(d->prune, resource);
         }
     }
+    json_decref(keys);
 }
 
 /* Is something of the inventory gone from the cluster, or not what it was when it was applied? What
@@ -587,7 +584,7 @@ static void plan_apply(struct work *w, const char *hash, json_t *manifests)
     }
     struct slice why;
     if (!answers(w, &why)) {
-        not_ready(w, STATUS_FALSE, false, "ClusterUnreachable", why);
+        not_ready(w, STATUS_FALSE, false, UNREACHABLE, why);
         return; /* the system shard's news of the cluster brings it back */
     }
     bool failed_before = strcmp(w->world.failed_hash, hash) == 0;

@@ -7,17 +7,10 @@
 /* The id of the template that made an object of the inventory; empty: none does any more. */
 static struct slice template_of(const struct rendered_resource *r, const json_t *resource)
 {
-    struct buf key = {0};
-    struct slice id = {0};
-    for (size_t i = 0; id.len == 0 && i < json_array_size(r->manifests); i++) {
-        buf_clear(&key);
-        manifest_key(json_array_get(r->manifests, i), &key);
-        if (slice_eq(buf_slice(&key), json_text_at(resource, "id"))) {
-            id = json_text(json_array_get(r->ids, i));
-        }
-    }
-    buf_free(&key);
-    return id;
+    struct slice id = json_text_at(resource, "id");
+    const json_t *at = json_object_getn(r->keys, id.data, id.len);
+    return at != NULL ? json_text(json_array_get(r->ids, (size_t)json_integer_value(at)))
+                      : (struct slice){0};
 }
 
 static void look(struct rendered_resource *r, const struct snapshot *s, const json_t *rendered,
@@ -57,6 +50,7 @@ bool rendered_resource_open(struct rendered_resource *r, const struct snapshot *
         rendered_resource_close(r);
         return false;
     }
+    r->keys = manifest_keys(r->manifests);
     r->in.programs = s->programs;
     r->cost_left = RENDER_COST_MAX;
     r->in.cost_left = &r->cost_left;
@@ -68,6 +62,7 @@ bool rendered_resource_open(struct rendered_resource *r, const struct snapshot *
 void rendered_resource_close(struct rendered_resource *r)
 {
     json_decref(r->manifests);
+    json_decref(r->keys);
     json_decref(r->ids);
     json_decref(r->applied);
     *r = (struct rendered_resource){0};

@@ -13,6 +13,7 @@ struct rendered_resource {
     uint64_t
         cost_left; /* of whatever is asked of it: a report has one limit, however many objects */
     json_t *manifests;
+    json_t *keys;    /* manifest_keys() */
     json_t *ids;     /* of the manifests' templates */
     json_t *applied; /* {ID: status} of what is seen */
     bool unseen;     /* something of the inventory is not seen (yet) */

@@ -26,6 +26,20 @@ void manifest_key(const json_t *object, struct buf *out)
         object_name(object));
 }
 
+json_t *manifest_keys(const json_t *manifests)
+{
+    json_t *keys = json_object();
+    struct buf text = {0};
+    for (size_t i = 0; i < json_array_size(manifests); i++) {
+        buf_clear(&text);
+        manifest_key(json_array_get(manifests, i), &text);
+        json_object_setn_new(keys, buf_slice(&text).data, buf_slice(&text).len,
+                             json_integer((json_int_t)i));
+    }
+    buf_free(&text);
+    return keys;
+}
+
 void resource_api_version(const json_t *resource, struct buf *out)
 {
     struct slice group = json_text_at(resource, "group");

@@ -44,6 +44,8 @@ void epoch_text(const struct epoch *epoch, struct buf *out);
 /* What tells one object on a cluster from another: "apps/v1/Deployment/ns/name"; the namespace of a
  * cluster-scoped one is empty: "v1/Namespace//name". */
 void manifest_key(const json_t *object, struct buf *out);
+/* {KEY: where in the list}, a new tree: for whoever asks of many. */
+json_t *manifest_keys(const json_t *manifests);
 /* The same from an inventory's {group, version, kind, namespace, name}. */
 void resource_key(const json_t *resource, struct buf *out);
 /* apiVersion of an inventory's resource: "apps/v1". */
