@@ -5,6 +5,9 @@
  * is wrapped with the object that the caller knows: the type or the trait. */
 #include "render/pipeline.h"
 
+#include <string.h>
+
+#include "proto/object.h"
 #include "render/builtin.h"
 #include "render/context.h"
 #include "render/convert.h"
@@ -313,7 +316,39 @@ static bool is_policy(const json_t *template)
                            SLICE("NetworkPolicy"));
 }
 
-/* Beside the type's objects, and out of its traits' reach. */
+static bool is_of_policy(const struct resource *r)
+{
+    return slice_starts_with(r->place, SLICE(RENDER_POLICY "."));
+}
+
+/* What the type makes, too, stays as the type says it. */
+static bool is_made_by_type(const struct rendering *r, const json_t *object)
+{
+    bool made = false;
+    for (size_t i = 0; i < r->list.count; i++) {
+        const struct resource *other = &r->list.items[i];
+        made |= !is_of_policy(other) && slice_eq(object_kind(object), object_kind(other->object)) &&
+                slice_eq(object_name(object), object_name(other->object));
+    }
+    return made;
+}
+
+static void leave_policy_to_type(struct rendering *r)
+{
+    struct resource_list *list = &r->list;
+    for (size_t i = list->count; i > 0; i--) {
+        struct resource *one = &list->items[i - 1];
+        if (is_of_policy(one) && is_made_by_type(r, one->object)) {
+            json_decref(one->object);
+            json_decref(one->origin);
+            memmove(one, one + 1, (list->count - i) * sizeof *one);
+            list->count--;
+        }
+    }
+}
+
+/* Beside the type's objects, and out of its traits' reach; built-in types have a policy of that
+ * name. */
 static int apply_policy(struct rendering *r, struct err *err)
 {
     json_t *instance = json_pack("{s:s, s:s}", "kind", "ClusterTrait", "name", RENDER_POLICY);
@@ -330,6 +365,9 @@ static int apply_policy(struct rendering *r, struct err *err)
         arena_own(&r->arena, builtin, release_tree);
     }
     rc = rc == 0 ? apply_trait(r, &use, false, err) : rc;
+    if (rc == 0) {
+        leave_policy_to_type(r);
+    }
     return rc == 0 ? apply_trait(r, &use, true, err) : rc;
 }
 
