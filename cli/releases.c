@@ -303,6 +303,21 @@ static int repoint(const struct releases *r, const json_t *binding, const char *
     return rc;
 }
 
+/* The server lets a binding wait for its release; who names one here means one that is there. */
+static int check_release(const struct releases *r, const char *release, struct err *err)
+{
+    json_t *found = NULL;
+    int rc = read_one(r, r->track->parts[PROMOTION_RELEASE], slice_of(release), &found, err);
+    if (rc == ERR_NOT_FOUND) {
+        const char *const *kinds = r->track->kinds;
+        rc = err_set(err, rc, "there is no %s \"%s\" of %s \"%s\" (choreo get %s -n %s)",
+                     kinds[PROMOTION_RELEASE], release, r->track->noun, r->owner,
+                     is_of_resource(r) ? "resourcereleases" : "releases", r->cli->ns);
+    }
+    json_decref(found);
+    return rc;
+}
+
 int releases_bind(const struct releases *r, const char *environment, const char *release,
                   struct err *err)
 {
@@ -315,6 +330,7 @@ int releases_bind(const struct releases *r, const char *environment, const char 
         rc = err_set(err, ERR_INVALID, "--dry-run=client: only the server knows what may go where");
     }
     w.dry_run = dry == ASK_DRY_SERVER;
+    rc = rc != 0 ? rc : check_release(r, release, err);
     if (rc == 0) {
         rc = binding == NULL ? create(r, environment, release, &w, err)
                              : repoint(r, binding, release, &w, err);

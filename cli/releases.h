@@ -29,7 +29,7 @@ int releases_binding(const struct releases *r, const char *environment, const js
 int releases_before(const struct releases *r, const char *environment, const char **release,
                     struct err *err);
 /* Binds a release in an environment, tells it in the form of -o, and with --wait waits until it
- * runs. Errors: ask_apply()'s, ask_patch()'s, await_one()'s. */
+ * runs. Errors: ERR_NOT_FOUND (no such release), ask_create()'s, ask_patch()'s, await_one()'s. */
 int releases_bind(const struct releases *r, const char *environment, const char *release,
                   struct err *err);
 /* Waits until the binding, as it was written, is Ready; for --wait. */

@@ -108,6 +108,10 @@ int admit(const struct admit_request *request, struct admit_result *result, stru
 int admit_merge(const struct admit_request *request, struct admit_result *result, struct err *err);
 int admit_finish(const struct admit_request *request, struct admit_result *result, struct err *err);
 
+/* Adds a warning; the text is the caller's until the result is done with. */
+void admit_warn(const struct admit_request *request, struct admit_result *result,
+                struct slice text);
+
 /* Five characters that read well, from five random bytes. */
 void admit_suffix(const uint8_t random[5], char out[6]);
 

@@ -73,8 +73,7 @@ int admit__identity(const struct admit_request *request, struct admit_result *re
 
 /* ---- unknown fields ---- */
 
-void admit__warn(const struct admit_request *request, struct admit_result *result,
-                 struct slice text)
+void admit_warn(const struct admit_request *request, struct admit_result *result, struct slice text)
 {
     size_t n = result->warning_count;
     struct slice *warnings = arena_alloc(request->arena, (n + 1) * sizeof(*warnings));
@@ -106,7 +105,7 @@ int admit__prune(const struct admit_request *request, struct admit_result *resul
     struct buf text = {0};
     for (size_t i = 0; i < unknown.count; i++) {
         if (request->validation == ADMIT_WARN) {
-            admit__warn(request, result, unknown.items[i].message);
+            admit_warn(request, result, unknown.items[i].message);
         }
         buf_addf(&text, "%s%.*s", i > 0 ? ", " : "", SLICE_ARG(unknown.items[i].message));
     }

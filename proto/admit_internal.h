@@ -21,8 +21,6 @@ json_t *admit__own(struct arena *arena, json_t *tree);
 int admit__identity(const struct admit_request *request, struct admit_result *result,
                     json_t *object, struct err *err);
 /* Something that the client is to be told, though the write is done; the arena's. */
-void admit__warn(const struct admit_request *request, struct admit_result *result,
-                 struct slice text);
 /* Takes out fields that the kind does not have, and says so as the client asked. */
 int admit__prune(const struct admit_request *request, struct admit_result *result, json_t *object,
                  struct err *err);

@@ -359,16 +359,15 @@ static void warn_of_move(const struct admit_request *request, struct admit_resul
     if (result->before == NULL || strcmp(from, to) == 0) {
         return;
     }
-    admit__warn(
-        request, result,
-        slice_of(arena_printf(
-            request->arena,
-            "spec.%s: what runs in environment \"%.*s\" moves from data plane \"%s\" to "
-            "\"%s\": it is deployed anew there; where it was it stays until all is healthy, "
-            "at most for placement.drainWithin (default: 10m), and is deleted then. Data "
-            "does not move: volumes and databases begin empty, and what was in them is "
-            "deleted unless its resource is retained",
-            field, SLICE_ARG(object_name(result->object)), from, to)));
+    admit_warn(request, result,
+               slice_of(arena_printf(
+                   request->arena,
+                   "spec.%s: what runs in environment \"%.*s\" moves from data plane \"%s\" to "
+                   "\"%s\": it is deployed anew there; where it was it stays until all is healthy, "
+                   "at most for placement.drainWithin (default: 10m), and is deleted then. Data "
+                   "does not move: volumes and databases begin empty, and what was in them is "
+                   "deleted unless its resource is retained",
+                   field, SLICE_ARG(object_name(result->object)), from, to)));
 }
 
 void admit__warn_kind(const struct admit_request *request, struct admit_result *result)

@@ -459,6 +459,9 @@ static void on_checked(struct promotion_check *check, int rc, const struct err *
         return;
     }
     if (rc == 0) {
+        if (check->warning.len > 0) {
+            admit_warn(&w->request, &w->result, check->warning);
+        }
         rc = admit_finish(&w->request, &w->result, &w->err);
     } else {
         (void)fail_err(w, rc, err);

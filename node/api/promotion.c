@@ -3,8 +3,8 @@
  * Happy path: each step reads one object, linearizably (all are of one namespace, so of one shard,
  * but for a ClusterWorkflow); the last lists the bindings; then the trees are judged by
  * proto/promotion.h. Failure path: an object that is not there ends the questions early. For a
- * binding that is no refusal, since it may still come; an approval or a result of what is not there
- * means nothing, and is refused. */
+ * binding that is no refusal but a warning, since it may still come, from the next file that one
+ * applies; an approval or a result of what is not there means nothing, and is refused. */
 #include "node/api/promotion_internal.h"
 
 #include "proto/promotion.h"
@@ -89,8 +89,14 @@ void promotion__refuse(struct promotion_check *c, int code, struct buf *why)
 static void not_there(struct promotion_check *c, const char *what)
 {
     struct buf why = {0};
-    if (is_binding(c)) {
-        promotion__end(c, 0); /* it may come later: the controller waits for it */
+    if (is_binding(c)) { /* it may come later: the controller waits for it */
+        c->warning = slice_of(arena_printf(
+            c->arena,
+            "there is no %s \"%s\" in namespace \"%.*s\": what runs in \"%.*s\" stays until "
+            "there is",
+            what, buf_cstr(&c->name), SLICE_ARG(c->ns),
+            SLICE_ARG(text(c->object, "environment", NULL))));
+        promotion__end(c, 0);
         return;
     }
     buf_addf(&why, "%.*s: there is no %s \"%s\" in namespace \"%.*s\"",

@@ -8,10 +8,12 @@
  * of a release that was never healthy where it leads from; an approval by an author, by who asked
  * for the promotion, or by somebody in none of the groups; a run that reports a test for somebody
  * who may not (promotion_run.c). What may only be early is let through (objects may come in any
- * order, gates open with time): the controller judges every binding again, from one consistent
- * view, before anything is rolled out (reconcile/controllers/promotion.h). Owner:  the caller
- * embeds struct promotion_check; it and all it borrows stay until done, which comes exactly once,
- * never inside promotion_check_start(). Thread: the loop's. */
+ * order, gates open with time), and a warning says what it waits for: the controller judges every
+ * binding again, from one consistent view, before anything is rolled out
+ * (reconcile/controllers/promotion.h).
+ * Owner:  the caller embeds struct promotion_check; it and all it borrows stay until done, which
+ *         comes exactly once, never inside promotion_check_start().
+ * Thread: the loop's. */
 #ifndef NODE_API_PROMOTION_H
 #define NODE_API_PROMOTION_H
 
@@ -33,6 +35,7 @@ struct promotion_check {
     /* Errors: ERR_UNPROCESSABLE (it cannot be so), ERR_FORBIDDEN (not by this subject), and
      * backend_get's. */
     void (*done)(struct promotion_check *check, int rc, const struct err *err);
+    struct slice warning; /* then, the arena's: what a write that is let through waits for */
     /* private */
     struct backend_get get;
     struct backend_list list;

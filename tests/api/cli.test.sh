@@ -442,6 +442,27 @@ for shell in zsh fish; do
 done
 code 2 "no such shell" c completion csh
 
+# ---- releases ----
+
+check "a component of no release yet" c apply -f - <<<'{apiVersion: choreo.dev/v1, kind: Component, metadata: {name: cart}, spec: {type: worker}}'
+for dry in "" --dry-run; do
+    code 1 "a release that is not there" c promote cart --to qa --release cart-nope $dry &&
+        says 'there is no Release "cart-nope" of component "cart" (choreo get releases -n default)'
+done
+check "a file may name what the next one makes" c apply -f - <<'YAML' &&
+apiVersion: choreo.dev/v1
+kind: ReleaseBinding
+metadata: {name: cart-qa}
+spec:
+  owner: {projectName: default, componentName: cart}
+  environment: qa
+  releaseName: cart-nope
+YAML
+    says 'Warning: there is no Release "cart-nope" in namespace "default": what runs in "qa" stays until there is'
+code 1 "rolled back to what is not there" c rollback cart -e qa --release cart-none &&
+    says 'there is no Release "cart-none" of component "cart"'
+check "their end" c delete releasebinding/cart-qa component/cart
+
 # ---- delete ----
 
 check "--dry-run=none is for real" c label cm late really=yes --dry-run=none && only "configmap/late labeled"

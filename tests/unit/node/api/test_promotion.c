@@ -114,6 +114,7 @@ struct write {
     struct arena arena;
     struct subject subject;
     char message[ERR_MESSAGE_MAX];
+    char warning[128];
     char by[64];
     char owner[64];
     char tested[64]; /* spec.test.releaseUID */
@@ -126,6 +127,8 @@ static void on_written(struct gate_write *w, int rc, const struct err *err)
     struct slice raw;
     t->rc = rc;
     (void)snprintf(t->message, sizeof(t->message), "%s", err != NULL ? err->message : "");
+    (void)snprintf(t->warning, sizeof(t->warning), "%.*s",
+                   SLICE_ARG(w->result.warning_count > 0 ? w->result.warnings[0] : SLICE("")));
     if (rc == 0 && json_scan(w->object.body, &raw, "spec", "by", NULL)) {
         (void)snprintf(t->by, sizeof(t->by), "%.*s", SLICE_ARG(raw));
     }
@@ -221,7 +224,10 @@ static void what_may_still_come_is_let_through(void **state)
 {
     struct write t;
     assert_int_equal(bind_to(*state, &t, "prod", "not-yet"), 0);
+    assert_string_equal(t.warning, "there is no Release \"not-yet\" in namespace \"default\": what "
+                                   "runs in \"prod\" stays until there is");
     assert_int_equal(bind_to(*state, &t, "dev", "web-1"), 0);
+    assert_string_equal(t.warning, "");
 }
 
 static void reads_that_fail_are_told(void **state)
