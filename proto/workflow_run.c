@@ -244,6 +244,38 @@ json_t *workflow_run_of(const struct workflow_run_request *r)
     return run;
 }
 
+void workflow_run_push(struct slice branch, struct slice before, bool forced, struct slice commit,
+                       struct buf *out)
+{
+    buf_addf(out, "%.*s%s%.*s%s%.*s", SLICE_ARG(branch), branch.len > 0 ? " " : "",
+             SLICE_ARG(slice_sub(before, 0, COMMIT_SHOWN)), forced ? "..." : "..",
+             SLICE_ARG(slice_sub(commit, 0, COMMIT_SHOWN)));
+}
+
+static struct slice pushed_branch(struct slice push)
+{
+    size_t blank = slice_find(push, SLICE(" "));
+    return slice_sub(push, 0, blank == SIZE_MAX ? 0 : blank);
+}
+
+bool workflow_run_was_pushed(const struct workflow_run_request *request)
+{
+    const json_t *pushes = json_at(request->component, "status", "pushes", NULL);
+    struct slice before = slice_sub(request->before, 0, COMMIT_SHOWN);
+    struct slice newest = {0}; /* of its branch */
+    struct buf push = {0};
+    bool known = false;
+    workflow_run_push(request->branch, request->before, request->forced, request->commit, &push);
+    for (size_t i = 0; i < json_array_size(pushes); i++) {
+        struct slice one = json_text(json_array_get(pushes, i));
+        newest = slice_eq(pushed_branch(one), request->branch) ? one : newest;
+        known |= slice_eq(one, buf_slice(&push));
+    }
+    buf_free(&push);
+    /* From where the branch is, it goes there once more. */
+    return known && (before.len == 0 || !slice_ends_with(newest, before));
+}
+
 bool workflow_run_is_openchoreo(const json_t *run)
 {
     return slice_starts_with(object_api_version(run), SLICE(OPENCHOREO_GROUP "/"));

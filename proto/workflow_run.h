@@ -38,6 +38,16 @@ json_t *workflow_run_source(const json_t *component, const json_t *project);
  * source. */
 json_t *workflow_run_of(const struct workflow_run_request *request);
 
+/* What a push did, as status.pushes of a component has it: "BRANCH OLD..NEW", "BRANCH OLD...NEW"
+ * where OLD was thrown away, "BRANCH ..NEW" where it is not known; of a tag without BRANCH.
+ * Appends.
+ */
+void workflow_run_push(struct slice branch, struct slice before, bool forced, struct slice commit,
+                       struct buf *out);
+/* Was the push built before, and has the branch been pushed on since, so far as the component's
+ * status.pushes tell? Then it is told again, and its run may be gone. */
+bool workflow_run_was_pushed(const struct workflow_run_request *request);
+
 /* What builds it: {group, kind, name, parameters, sourceParameters}, a new tree. spec.workflow,
  * else what spec.build says, else buildpacks for a component with a runtime and a Dockerfile for
  * others. */

@@ -15,6 +15,7 @@
 #include "reconcile/controllers/build_allowed.h"
 #include "reconcile/controllers/promotion.h"
 #include "reconcile/controllers/run_test.h"
+#include "reconcile/controllers/tracking.h"
 #include "reconcile/controllers/workflow_run.h"
 
 #define BUILT "Built"
@@ -77,7 +78,7 @@ struct pushes {
     size_t count;
 };
 
-enum { PUSHES_MAX = 32 };
+enum { PUSHES_MAX = 32 }; /* which are also noted */
 
 /* The last run but runs[i] of a commit, or count. */
 static size_t last_of(const struct pushes *p, struct slice commit, size_t i)
@@ -318,6 +319,57 @@ static void note_started(struct work *w)
     }
 }
 
+/* The push that a run is of; empty: of none. */
+static struct slice push_of(const struct work *w, const json_t *run)
+{
+    bool forced;
+    struct slice before = pushed_from(run, &forced);
+    bool pushed =
+        before.len > 0 || slice_starts_with(spec_text(run, "triggeredBy"), SLICE(TRACKING_WEBHOOK));
+    struct buf text = {0};
+    if (pushed && commit_of(run).len > 0) {
+        struct slice branch = json_text(json_at(run, "spec", "source", "git", "branch", NULL));
+        workflow_run_push(branch, before, forced && before.len > 0, commit_of(run), &text);
+    }
+    struct slice push = arena_copy(&w->plan->arena, buf_slice(&text));
+    buf_free(&text);
+    return push;
+}
+
+/* Runs expire, and git hosts tell of a push again days later: those that were built are noted, the
+ * ones that have a run behind those whose runs are gone. */
+static void note_pushes(struct work *w)
+{
+    const json_t *before = json_at(w->component, "status", "pushes", NULL);
+    size_t older = w->run_count > PUSHES_MAX ? w->run_count - PUSHES_MAX : 0;
+    json_t *all = json_array();
+    json_t *now = json_object();
+    for (size_t i = older; i < w->run_count; i++) {
+        struct slice push = push_of(w, w->runs[i]->tree);
+        if (push.len > 0) {
+            json_object_setn_new(now, push.data, push.len, json_true());
+        }
+    }
+    for (size_t i = 0; i < json_array_size(before); i++) {
+        struct slice push = json_text(json_array_get(before, i));
+        if (json_object_getn(now, push.data, push.len) == NULL) {
+            json_array_append(all, json_array_get(before, i));
+        }
+    }
+    const char *push;
+    json_t *value;
+    json_object_foreach(now, push, value)
+    {
+        json_array_append_new(all, json_string(push));
+    }
+    while (json_array_size(all) > PUSHES_MAX) {
+        json_array_remove(all, 0);
+    }
+    status_set(w->edit, "pushes", json_array_size(all) > 0 ? json_incref(all) : NULL);
+    json_decref(now);
+    json_decref(all);
+}
+
 struct slice build_make_run(const struct snapshot *s, struct plan *plan,
                             const struct workflow_run_request *request)
 {
@@ -530,6 +582,7 @@ bool build_plan(const struct snapshot *s, const struct snapshot_entry *component
     w.git = json_object_get(source, "git");
     find_runs(&w);
     note_started(&w);
+    note_pushes(&w);
     choose(&w);
     delete_old(&w);
     report(&w);

@@ -53,7 +53,8 @@ struct delivery {
     struct backend_cursor cursor;
     json_t *projects; /* name -> Project, those with a source */
     json_t *runs;     /* WorkflowRuns to be made */
-    json_t *again;    /* what they are where another push led to their commit; or nulls */
+    json_t *again;    /* what they are where another push led to their commit; or null; true: it is
+                       * known that they were there */
     size_t untouched; /* components that follow what was pushed, none of whose files changed */
     bool too_many;
     size_t next;
@@ -213,7 +214,7 @@ bool hooks_may_pass(int rc)
            rc == ERR_CLOSED || rc == ERR_FULL;
 }
 
-static void told(struct delivery *d, const char *result, const struct err *err)
+static void add_row(struct delivery *d, const char *result, const struct err *err)
 {
     const json_t *run = json_array_get(d->runs, d->next);
     json_t *row = json_pack("{s:o, s:o, s:s}", "run", json_str(object_name(run)), "component",
@@ -223,6 +224,11 @@ static void told(struct delivery *d, const char *result, const struct err *err)
     }
     json_array_append_new(d->results, row);
     d->next++;
+}
+
+static void told(struct delivery *d, const char *result, const struct err *err)
+{
+    add_row(d, result, err);
     make_next(d);
 }
 
@@ -300,6 +306,9 @@ static void on_made(struct gate_write *w, int rc, const struct err *err)
 
 static void make_next(struct delivery *d)
 {
+    while (json_is_true(json_array_get(d->again, d->next))) {
+        add_row(d, "was there", NULL);
+    }
     if (d->next < json_array_size(d->runs)) {
         json_t *run = json_array_get(d->runs, d->next); /* ours or OpenChoreo's */
         write_as_hook(d, object_api_version(run), "WorkflowRun", ADMIT_CREATE, run, on_made);
@@ -388,10 +397,13 @@ static void match(struct delivery *d, const json_t *component)
                                                .triggered_by = d->subject.user};
         d->too_many = d->too_many || json_array_size(d->runs) == HOOK_RUNS_MAX;
         if (!d->too_many) {
+            bool was_pushed = workflow_run_was_pushed(&request);
             json_array_append_new(d->runs, workflow_run_of(&request));
             request.suffix = slice_sub(push->before, 0, BEFORE_SHOWN);
             bool other = push->before.len > 0 && !push->forced;
-            json_array_append_new(d->again, other ? workflow_run_of(&request) : json_null());
+            json_array_append_new(d->again, was_pushed ? json_true()
+                                            : other    ? workflow_run_of(&request)
+                                                       : json_null());
         }
         return;
     }

@@ -240,6 +240,51 @@ static inline void door_hides(struct door *d, const char *text)
     }
 }
 
+struct door_put {
+    struct door *d;
+    struct backend_submit submit;
+    struct buf body;
+    uint32_t splice;
+};
+
+static void door_on_put(struct backend_submit *submit, int rc, const struct err *err)
+{
+    struct door_put *p = submit->user;
+    assert_ok(rc, err);
+    onloop_done(&p->d->o);
+}
+
+static void door_start_put(void *arg)
+{
+    struct door_put *p = arg;
+    p->submit.loop = &p->d->o.loop;
+    p->d->memory.backend.ops->submit(&p->d->memory.backend, &p->submit);
+}
+
+/* Creates an object as the control plane itself does, status and all. */
+static inline void door_put(struct door *d, const char *resource, json_t *object)
+{
+    struct door_put p = {.d = d};
+    struct err err;
+    char id[64];
+    (void)snprintf(id, sizeof id, "a put of an object: %.*s", SLICE_ARG(object_name(object)));
+    assert_ok(object_canonical(object, &p.body, &p.splice, &err), &err);
+    p.submit = (struct backend_submit){.key = {.resource = slice_of(resource),
+                                               .ns = object_ns(object),
+                                               .name = object_name(object)},
+                                       .verb = BACKEND_CREATE,
+                                       .body = buf_slice(&p.body),
+                                       .splice = p.splice,
+                                       .subject = SLICE("system:shard-1"),
+                                       .request_id = slice_of(id),
+                                       .request_digest = SLICE("0123456789abcdef0123456789abcdef"),
+                                       .user = &p,
+                                       .done = door_on_put};
+    onloop_call(&d->o, door_start_put, &p);
+    onloop_wait(&d->o, "a put");
+    buf_free(&p.body);
+}
+
 static void door_stop(void *arg)
 {
     struct door *d = arg;

@@ -313,6 +313,43 @@ static void test_a_run_that_is_there_learns_of_its_push(void **state)
     assert_int_equal(d->memory.submits, submits + 1); /* the run again, in vain: it knows */
 }
 
+/* A push that is told again when its run is gone builds no old commit, unless the branch is where
+ * it came from. */
+static void told_again(struct door *d, const char *newest, const char *answer)
+{
+    struct err err;
+    json_t *o = NULL;
+    struct buf text = {0};
+    buf_addf(
+        &text,
+        "{\"apiVersion\":\"choreo.dev/v1\",\"kind\":\"Component\",\"metadata\":{\"name\":"
+        "\"web\",\"namespace\":\"acme\",\"uid\":\"u\"},\"spec\":{\"autoBuild\":true,\"source\":"
+        "{\"git\":{" SHOP
+        "}}},\"status\":{\"pushes\":[\"main 89abcdef0123..0123456789ab\",\"%s\"]}}",
+        newest);
+    assert_ok(json_parse(buf_slice(&text), &o, &err), &err);
+    make_secret(d, "hook", SECRET);
+    make_hook(d, "github", "github", "hook", "");
+    door_put(d, "components.choreo.dev", o);
+    deliver_github(d, SECRET, "push", GITHUB("refs/heads/main", CHANGED("web/x")));
+    assert_answer(d, 200, answer);
+    json_decref(o);
+    buf_free(&text);
+}
+
+static void test_an_old_push_that_is_told_again(void **state)
+{
+    told_again(*state, "main 0123456789ab..fedcba987654",
+               "\"message\":\"0 made, 1 were there, 0 refused\"");
+    assert_true(says(*state, "\"run\":\"web-build-0123456789ab\""));
+}
+
+static void test_a_push_that_goes_there_once_more(void **state)
+{
+    told_again(*state, "main 0123456789ab...89abcdef0123",
+               "\"message\":\"1 made, 0 were there, 0 refused\"");
+}
+
 static void test_branches_tags_and_deletions(void **state)
 {
     struct door *d = *state;
@@ -586,6 +623,8 @@ int main(void)
         TEST(test_a_run_says_where_the_branch_was),
         TEST(test_a_commit_that_another_push_led_to),
         TEST(test_a_run_that_is_there_learns_of_its_push),
+        TEST(test_an_old_push_that_is_told_again),
+        TEST(test_a_push_that_goes_there_once_more),
         TEST(test_branches_tags_and_deletions),
         TEST(test_an_event_that_is_no_text),
         TEST(test_gitlab),

@@ -3,27 +3,6 @@
 
 #include "tests/unit/node/api/door.h"
 
-struct put {
-    struct door *d;
-    struct backend_submit submit;
-    struct buf body;
-    uint32_t splice;
-};
-
-static void on_put(struct backend_submit *submit, int rc, const struct err *err)
-{
-    struct put *p = submit->user;
-    assert_ok(rc, err);
-    onloop_done(&p->d->o);
-}
-
-static void start_put(void *arg)
-{
-    struct put *p = arg;
-    p->submit.loop = &p->d->o.loop;
-    p->d->memory.backend.ops->submit(&p->d->memory.backend, &p->submit);
-}
-
 static json_t *read_tree(const char *text)
 {
     struct buf quoted = {0};
@@ -41,10 +20,6 @@ static json_t *read_tree(const char *text)
 static void put(struct door *d, const char *resource, const char *kind, const char *name,
                 const char *rest)
 {
-    struct put p = {.d = d};
-    struct err err;
-    char id[64];
-    (void)snprintf(id, sizeof id, "a put of an object: %s", name);
     struct slice ns =
         slice_starts_with(slice_of(kind), SLICE("Cluster")) ? SLICE("") : SLICE("default");
     json_t *o = object_new("choreo.dev/v1", kind, ns, slice_of(name));
@@ -53,20 +28,7 @@ static void put(struct door *d, const char *resource, const char *kind, const ch
     json_object_update(json_object_get(o, "metadata"), json_object_get(more, "metadata"));
     json_object_del(more, "metadata");
     json_object_update(o, more);
-    assert_ok(object_canonical(o, &p.body, &p.splice, &err), &err);
-    p.submit = (struct backend_submit){
-        .key = {.resource = slice_of(resource), .ns = ns, .name = slice_of(name)},
-        .verb = BACKEND_CREATE,
-        .body = buf_slice(&p.body),
-        .splice = p.splice,
-        .subject = SLICE("system:shard-1"),
-        .request_id = slice_of(id),
-        .request_digest = SLICE("0123456789abcdef0123456789abcdef"),
-        .user = &p,
-        .done = on_put};
-    onloop_call(&d->o, start_put, &p);
-    onloop_wait(&d->o, "a put");
-    buf_free(&p.body);
+    door_put(d, resource, o);
     json_decref(o);
     json_decref(more);
 }
