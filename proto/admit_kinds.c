@@ -370,6 +370,15 @@ static void warn_of_move(const struct admit_request *request, struct admit_resul
                    field, SLICE_ARG(object_name(result->object)), from, to)));
 }
 
+/* They have no status to say it in, and nobody may think that access is granted, or denied. */
+static void warn_of_no_effect(const struct admit_request *request, struct admit_result *result)
+{
+    admit__warn(request, result,
+                slice_of(arena_printf(
+                    request->arena, "%.*s \"%.*s\" is stored; grants and denies nothing",
+                    SLICE_ARG(request->kind->kind), SLICE_ARG(object_name(result->object)))));
+}
+
 void admit__warn_kind(const struct admit_request *request, struct admit_result *result)
 {
     struct slice resource = request->kind->resource;
@@ -377,6 +386,9 @@ void admit__warn_kind(const struct admit_request *request, struct admit_result *
         warn_of_move(request, result, "dataPlane");
     } else if (slice_eq_cstr(resource, "environments.openchoreo.dev")) {
         warn_of_move(request, result, "dataPlaneRef");
+    } else if (slice_eq_cstr(request->kind->group, OPENCHOREO_GROUP) &&
+               slice_find(request->kind->kind, SLICE("AuthzRole")) != SIZE_MAX) {
+        warn_of_no_effect(request, result);
     }
 }
 

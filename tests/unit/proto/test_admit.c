@@ -134,6 +134,21 @@ static void an_environment_of_openchoreo_that_moves(void **state)
                                         "\"DataPlane/new\": ")));
 }
 
+/* OpenChoreo's roles have no status, where other kinds say that nothing acts on them. */
+static void a_role_that_grants_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(write_op(f, "clusterauthzrolebindings.openchoreo.dev", ADMIT_CREATE,
+                       "{'metadata':{'name':'x'},'spec':{'effect':'deny',"
+                       "'entitlement':{'claim':'c','value':'v'},"
+                       "'roleMappings':[{'roleRef':{'kind':'ClusterAuthzRole','name':'r'}}]}}"),
+              &f->err);
+    assert_int_equal(f->result.warning_count, 1);
+    assert_true(
+        slice_eq_cstr(f->result.warnings[0],
+                      "ClusterAuthzRoleBinding \"x\" is stored; grants and denies nothing"));
+}
+
 static void updates_count_generations(void **state)
 {
     struct fixture *f = *state;
@@ -690,6 +705,7 @@ int main(void)
         T(unknown_fields),
         T(an_environment_that_moves),
         T(an_environment_of_openchoreo_that_moves),
+        T(a_role_that_grants_nothing),
         T(updates_count_generations),
         T(preconditions),
         T(identity_must_match),
