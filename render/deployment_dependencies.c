@@ -369,6 +369,7 @@ struct slice deployment_cycle(const struct platform *p, const struct deployment 
     deployment__inputs(&in, p, d, arena);
     struct walk w = {.in = &in, .depth = 1};
     w.path[0] = walk_key(&w, d->project, d->component);
+    (void)first_sight(&w, w.path[0]); /* so no way is longer than what has been seen */
     if (!leads_back(&w, d->project, deployment__get(&in, "Release", d->release))) {
         return SLICE("");
     }
