@@ -373,10 +373,10 @@ static void warn_of_move(const struct admit_request *request, struct admit_resul
 /* They have no status to say it in, and nobody may think that access is granted, or denied. */
 static void warn_of_no_effect(const struct admit_request *request, struct admit_result *result)
 {
-    admit__warn(request, result,
-                slice_of(arena_printf(
-                    request->arena, "%.*s \"%.*s\" is stored; grants and denies nothing",
-                    SLICE_ARG(request->kind->kind), SLICE_ARG(object_name(result->object)))));
+    admit_warn(request, result,
+               slice_of(arena_printf(
+                   request->arena, "%.*s \"%.*s\" is stored; grants and denies nothing",
+                   SLICE_ARG(request->kind->kind), SLICE_ARG(object_name(result->object)))));
 }
 
 void admit__warn_kind(const struct admit_request *request, struct admit_result *result)
