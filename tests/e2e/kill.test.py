@@ -16,8 +16,10 @@ ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 
 def kill(cluster, victim):
     """SIGKILL; a little later it is started again."""
-    os.kill(cluster.nodes[victim]["pid"], signal.SIGKILL)
+    pid = cluster.nodes[victim]["pid"]
+    os.kill(pid, signal.SIGKILL)
     time.sleep(random.uniform(0.3, 1.5))
+    lib.wait_until(f"{victim} is gone", lambda: not lib.is_there(pid))
     subprocess.run([os.path.join(lib.BIN, "choreod"), "dev", "restart", victim, "--dir",
                     cluster.directory], check=True, stdout=subprocess.DEVNULL)
     cluster.read()

@@ -262,6 +262,14 @@ def wait_until(what, holds, limit_s=60):
         time.sleep(0.05)
 
 
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
 def check_threads(threads):
     for thread in threads:
         if thread.error is not None:

@@ -58,8 +58,11 @@ async function start({nodes = 3, shards = 4, planes = '', args = []} = {}) {
       return cluster.dev;
     },
     node: name => cluster.dev.nodes.find(n => n.name === name),
+    // Of one that is killed the end is waited for: until then it cannot be started again.
     async kill(name, signal = 'SIGKILL') {
-      process.kill(cluster.node(name).pid, signal);
+      const {pid} = cluster.node(name);
+      process.kill(pid, signal);
+      if (signal === 'SIGKILL') await until(`${name} to be gone`, () => !isThere(pid));
     },
     async restart(name) {
       await promisify(execFile)(path.join(bin, 'choreod'), ['dev', 'restart', name, '--dir', dir]);
@@ -88,6 +91,14 @@ async function start({nodes = 3, shards = 4, planes = '', args = []} = {}) {
     output: () => output,
   };
   return cluster;
+}
+
+function isThere(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
