@@ -4,13 +4,8 @@
  * hash. If the hash is the one that was applied last, by this leader or one before it, nothing is
  * sent. Otherwise the plan asks the engine to apply; the engine does, tells the outcome through the
  * snapshot's world, and the next plan writes it down. A status is written when a condition, the
- * inventory or an object's health changes, never for numbers in flux.
- *
- * Deleting always ends: when all of the inventory is gone; at once when there are no credentials to
- * reach the cluster with; after abandon_after_ms when the cluster does not answer, or keeps what it
- * was told to delete. What is abandoned is told in an Event, and swept by the shard's leader should
- * the cluster come back. */
-#include "reconcile/controllers/rendered.h"
+ * inventory or an object's health changes, never for numbers in flux. */
+#include "reconcile/controllers/rendered_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,27 +26,8 @@
 
 #define APPLIED "Applied"
 #define DISPUTED "Disputed"
-#define UNREACHABLE "ClusterUnreachable"
 
-enum { REMOVAL_TOLD_MS = 5 * 1000 };
-
-struct work {
-    const struct snapshot *s;
-    const struct snapshot_entry *entry;
-    const json_t *rendered;
-    struct plan *plan;
-    bool cell;
-    struct slice project;
-    struct slice environment;
-    struct slice plane;
-    struct slice cluster;
-    struct world_release world;
-    const json_t *inventory;              /* the newest known */
-    const struct rendered_resource *type; /* of a resource, while it is reported on; or NULL */
-    const char *applied;                  /* hash, or "" */
-};
-
-static void look(struct work *w)
+static void look(struct rendered_work *w)
 {
     w->world = (struct world_release){
         .hash = "", .epoch = "", .reason = "", .failed_hash = "", .undoes = ""};
@@ -67,22 +43,21 @@ static void look(struct work *w)
                                   json_text(json_at(w->rendered, "status", "appliedHash", NULL)));
 }
 
-static const json_t *plane_of(const struct work *w)
+const json_t *rendered__plane_of(const struct rendered_work *w)
 {
     return snapshot_get(w->s, SNAPSHOT_DATAPLANE, (struct slice){0}, w->plane);
 }
 
-/* Does the system shard's leader see the cluster answer? True while it does not know. */
-static bool answers(const struct work *w, struct slice *why)
+bool rendered__answers(const struct rendered_work *w, struct slice *why)
 {
-    const json_t *status = cluster_status(plane_of(w), w->cluster);
+    const json_t *status = cluster_status(rendered__plane_of(w), w->cluster);
     struct slice state = json_text_at(status, "state");
     *why = json_text_at(status, "message");
     return !slice_eq_cstr(state, "Unreachable") && !slice_eq_cstr(state, "Lost");
 }
 
-static void not_ready(struct work *w, enum condition_status ready, bool progressing,
-                      const char *reason, struct slice message)
+void rendered__not_ready(struct rendered_work *w, enum condition_status ready, bool progressing,
+                         const char *reason, struct slice message)
 {
     json_t *edit = plan_edit(w->plan, w->s, w->entry);
     condition_set(edit, w->s, READY, ready, reason, "%.*s", SLICE_ARG(message));
@@ -93,163 +68,10 @@ static void not_ready(struct work *w, enum condition_status ready, bool progress
     status_observe(edit);
 }
 
-/* ---- the end ---- */
-
-static size_t members_of(const struct work *w, const struct snapshot_entry ***out)
-{
-    const char *members =
-        arena_printf(&w->plan->arena, "%.*s/%.*s/%.*s/%.*s", SLICE_ARG(w->project),
-                     SLICE_ARG(w->environment), SLICE_ARG(w->plane), SLICE_ARG(w->cluster));
-    return w->cell ? snapshot_list(w->s, SNAPSHOT_RENDERED, SNAPSHOT_BY_MEMBER, w->entry->ns,
-                                   slice_of(members), &w->plan->arena, out)
-                   : 0;
-}
-
-static bool shared(const struct work *w)
-{
-    const struct snapshot_entry **members;
-    return members_of(w, &members) > 0;
-}
-
-/* Whether a cell's namespace has something of a member. One that came when the cell was going has
- * sent nothing: it waits for a new cell, which waits for this one. */
-static bool inhabited(const struct work *w)
-{
-    const struct snapshot_entry **members;
-    size_t count = members_of(w, &members);
-    while (count > 0 && !members[count - 1]->applied && !members[count - 1]->deleting) {
-        count--;
-    }
-    return count > 0;
-}
-
-static void let_go(struct work *w)
-{
-    object_remove_finalizer(plan_edit(w->plan, w->s, w->entry), FINALIZER);
-}
-
-#define COMES_BACK "; they are removed if it comes back"
-
-static void abandon(struct work *w, const char *why)
-{
-    plan_event(w->plan, w->rendered, true, "Abandoned",
-               "%zu object%s may be left on cluster \"%.*s\" of data plane \"%.*s\": %s",
-               json_array_size(w->inventory), json_array_size(w->inventory) == 1 ? "" : "s",
-               SLICE_ARG(w->cluster), SLICE_ARG(w->plane), why);
-    let_go(w);
-}
-
-/* Milliseconds since the object was marked for deletion. */
-static uint64_t deleting_for_ms(const struct work *w)
-{
-    uint64_t since_ms = 0;
-    struct slice since = json_text(json_at(w->rendered, "metadata", "deletionTimestamp", NULL));
-    if (clock_parse_rfc3339(arena_cstr(&w->plan->arena, since), &since_ms) != 0 ||
-        since_ms > w->s->now_ms) {
-        return 0;
-    }
-    return w->s->now_ms - since_ms;
-}
-
-/* What goes within moments is not worth a write. */
-static void tell_removal(struct work *w)
-{
-    uint64_t waited_ms = deleting_for_ms(w);
-    size_t count = json_array_size(w->inventory);
-    const json_t *first = json_array_get(w->inventory, 0);
-    if (waited_ms < REMOVAL_TOLD_MS) {
-        plan_requeue(w->plan, REMOVAL_TOLD_MS - waited_ms);
-        return;
-    }
-    not_ready(w, STATUS_FALSE, true, TERMINATING,
-              slice_of(arena_printf(&w->plan->arena,
-                                    "being deleted; waiting for cluster \"%.*s\" of data plane "
-                                    "\"%.*s\" to have removed %zu object%s, %.*s \"%.*s\" first",
-                                    SLICE_ARG(w->cluster), SLICE_ARG(w->plane), count,
-                                    count == 1 ? "" : "s", SLICE_ARG(json_text_at(first, "kind")),
-                                    SLICE_ARG(json_text_at(first, "name")))));
-}
-
-/* A resource that was on a cluster: what its volumes hold goes with it, and with its passwords. */
-static json_t *claims_of(const struct work *w)
-{
-    const json_t *first = json_array_get(w->inventory, 0);
-    if (!rendered_is_resource(w->rendered) || first == NULL) {
-        return NULL;
-    }
-    return json_pack("{s:s, s:o, s:o}", "kind", "Resource", "namespace",
-                     json_str(json_text_at(first, "namespace")), "name",
-                     json_str(owner_text(w->rendered, "resourceName")));
-}
-
-/* Why nothing came of removing them for as long as is waited for that. */
-static const char *given_up(const struct work *w, struct slice message)
-{
-    const char *reason = w->world.reason;
-    bool held = strcmp(reason, WORLD_STILL_THERE) == 0;
-    bool silent = reason[0] == '\0' || strcmp(reason, UNREACHABLE) == 0;
-    return arena_printf(&w->plan->arena, "%s for as long as is waited for that: %.*s%s",
-                        held     ? "what holds them has not let go"
-                        : silent ? "it did not answer"
-                                 : "they could not be removed",
-                        SLICE_ARG(message),
-                        held     ? "; they are gone once it does"
-                        : silent ? COMES_BACK
-                                 : "");
-}
-
-static void plan_end(struct work *w)
-{
-    if (!object_has_finalizer(w->rendered, FINALIZER)) {
-        return;
-    }
-    if (inhabited(w)) {
-        not_ready(w, STATUS_FALSE, true, TERMINATING,
-                  SLICE("being deleted; waiting for what is in its cell"));
-        return;
-    }
-    if (w->world.busy) {
-        return;
-    }
-    bool nothing_there = json_array_size(w->inventory) == 0 && w->world.reason[0] == '\0';
-    if (w->world.gone || nothing_there) {
-        let_go(w);
-        return;
-    }
-    if (cluster_secret(w->s, w->plane, w->cluster, &w->plan->arena) == NULL) {
-        abandon(w, "there are no credentials to reach it with" COMES_BACK);
-        return;
-    }
-    struct slice why;
-    bool reachable = answers(w, &why) && w->world.reason[0] == '\0';
-    if (!reachable) {
-        uint64_t waited_ms = deleting_for_ms(w);
-        uint64_t limit_ms = w->s->abandon_after_ms;
-        bool told = w->world.message != NULL && w->world.message[0] != '\0';
-        struct slice message = told ? slice_of(w->world.message) : why;
-        if (limit_ms != 0 && waited_ms >= limit_ms) {
-            abandon(w, given_up(w, message));
-            return;
-        }
-        not_ready(w, STATUS_FALSE, false, TERMINATING,
-                  slice_of(arena_printf(&w->plan->arena, ENDING_BUT "%.*s", SLICE_ARG(message))));
-        plan_requeue(w->plan, limit_ms != 0 ? limit_ms - waited_ms : 60 * 1000);
-    } else if (json_array_size(w->inventory) > 0) {
-        tell_removal(w);
-    }
-    if (answers(w, &why) && w->s->now_ms >= w->world.retry_at_ms) {
-        w->plan->desired =
-            (struct plan_desired){.action = PLAN_REMOVE, .plane = w->plane, .cluster = w->cluster};
-        w->plan->desired.prune = json_deep_copy(w->inventory);
-        w->plan->desired.claims_of = claims_of(w);
-    } else if (w->s->now_ms < w->world.retry_at_ms) {
-        plan_requeue(w->plan, w->world.retry_at_ms - w->s->now_ms);
-    }
-}
-
 /* ---- health ---- */
 
-static enum world_health health_of(const struct work *w, const json_t *resource, const char **why)
+static enum world_health health_of(const struct rendered_work *w, const json_t *resource,
+                                   const char **why)
 {
     struct world_object object = {.health = HEALTH_UNKNOWN, .message = ""};
     const struct world *world = w->s->world;
@@ -298,7 +120,7 @@ static int badness(enum world_health health)
     return order[health];
 }
 
-static json_t *resources_with_health(const struct work *w, struct health *sum)
+static json_t *resources_with_health(const struct rendered_work *w, struct health *sum)
 {
     json_t *rows = json_array();
     size_t i;
@@ -328,7 +150,7 @@ static json_t *resources_with_health(const struct work *w, struct health *sum)
 
 /* ---- the report ---- */
 
-static void report_health(struct work *w, json_t *edit, const struct health *sum)
+static void report_health(struct rendered_work *w, json_t *edit, const struct health *sum)
 {
     if (sum->worst == HEALTH_HEALTHY) {
         condition_set(edit, w->s, READY, STATUS_TRUE, "Running",
@@ -351,7 +173,7 @@ static void report_health(struct work *w, json_t *edit, const struct health *sum
 
 /* Somebody else undoes what is applied as often as it is. In the words in which it was told first:
  * which object it is may change each time. */
-static bool tell_dispute(struct work *w)
+static bool tell_dispute(struct rendered_work *w)
 {
     struct condition before = condition_of(w->rendered, READY);
     bool told = slice_eq_cstr(before.reason, DISPUTED);
@@ -367,13 +189,14 @@ static bool tell_dispute(struct work *w)
     if (!told) {
         plan_event(w->plan, w->rendered, true, DISPUTED, "%s", message);
     }
-    not_ready(w, STATUS_FALSE, false, DISPUTED, told ? before.message : slice_of(message));
+    rendered__not_ready(w, STATUS_FALSE, false, DISPUTED,
+                        told ? before.message : slice_of(message));
     plan_requeue(w->plan, w->world.disputed_for_ms);
     return true;
 }
 
 /* What an operator looks for: told when it changes, not each time that it is found so again. */
-static void tell_applied(struct work *w, const char *hash)
+static void tell_applied(struct rendered_work *w, const char *hash)
 {
     struct slice told = json_text(json_at(w->rendered, "status", "appliedHash", NULL));
     if (!w->cell && !slice_eq_cstr(told, hash)) {
@@ -384,7 +207,7 @@ static void tell_applied(struct work *w, const char *hash)
     }
 }
 
-static void tell_failure(struct work *w, const char *reason, const char *message)
+static void tell_failure(struct rendered_work *w, const char *reason, const char *message)
 {
     struct condition before = condition_of(w->rendered, APPLIED);
     if (!slice_eq_cstr(before.status, "False") || !slice_eq_cstr(before.reason, reason)) {
@@ -393,7 +216,7 @@ static void tell_failure(struct work *w, const char *reason, const char *message
 }
 
 /* The inventory and its health; of a resource, what it puts out too. */
-static void report_objects(struct work *w, json_t *edit, struct health *sum)
+static void report_objects(struct rendered_work *w, json_t *edit, struct health *sum)
 {
     struct rendered_resource type;
     if (rendered_is_resource(w->rendered) &&
@@ -413,7 +236,7 @@ static void report_objects(struct work *w, json_t *edit, struct health *sum)
     }
 }
 
-static void report(struct work *w, const char *hash)
+static void report(struct rendered_work *w, const char *hash)
 {
     tell_applied(w, hash);
     json_t *edit = plan_edit(w->plan, w->s, w->entry);
@@ -429,12 +252,13 @@ static void report(struct work *w, const char *hash)
     }
     condition_set(edit, w->s, APPLIED, STATUS_TRUE, "Applied", "revision %.12s", hash);
     struct slice why;
-    if (!answers(w, &why)) {
-        not_ready(w, STATUS_UNKNOWN, false, UNREACHABLE,
-                  slice_of(arena_printf(&w->plan->arena,
-                                        "cluster \"%.*s\" does not answer, so what runs there is "
-                                        "not known: %.*s",
-                                        SLICE_ARG(w->cluster), SLICE_ARG(why))));
+    if (!rendered__answers(w, &why)) {
+        rendered__not_ready(
+            w, STATUS_UNKNOWN, false, RENDERED_UNREACHABLE,
+            slice_of(arena_printf(&w->plan->arena,
+                                  "cluster \"%.*s\" does not answer, so what runs there is "
+                                  "not known: %.*s",
+                                  SLICE_ARG(w->cluster), SLICE_ARG(why))));
         return;
     }
     if (!tell_dispute(w)) {
@@ -443,7 +267,7 @@ static void report(struct work *w, const char *hash)
     }
 }
 
-static void report_failure(struct work *w)
+static void report_failure(struct rendered_work *w)
 {
     json_t *edit = plan_edit(w->plan, w->s, w->entry);
     tell_failure(w, w->world.reason, w->world.message);
@@ -452,12 +276,12 @@ static void report_failure(struct work *w)
         struct health sum;
         status_set(edit, "resources", resources_with_health(w, &sum));
     }
-    not_ready(w, STATUS_FALSE, false, w->world.reason, slice_of(w->world.message));
+    rendered__not_ready(w, STATUS_FALSE, false, w->world.reason, slice_of(w->world.message));
 }
 
 /* ---- applying ---- */
 
-static void want(struct work *w, json_t *manifests, const char *hash)
+static void want(struct rendered_work *w, json_t *manifests, const char *hash)
 {
     struct plan_desired *d = &w->plan->desired;
     d->action = PLAN_APPLY;
@@ -481,7 +305,7 @@ static void want(struct work *w, json_t *manifests, const char *hash)
 
 /* Is something of the inventory gone from the cluster, or not what it was when it was applied? What
  * others may change of an object is noted in the inventory as it happens. */
-static bool changed_there(const struct work *w)
+static bool changed_there(const struct rendered_work *w)
 {
     const struct world *world = w->s->world;
     size_t i;
@@ -505,7 +329,7 @@ static bool changed_there(const struct work *w)
 }
 
 /* The cell that was there has gone since. */
-static void make_cell(struct work *w, struct slice name)
+static void make_cell(struct rendered_work *w, struct slice name)
 {
     json_t *cell = object_new("choreo.dev/v1", "RenderedRelease", w->entry->ns, name);
     json_object_set_new(cell, "spec",
@@ -518,7 +342,7 @@ static void make_cell(struct work *w, struct slice name)
 }
 
 /* A component's objects need their cell's namespace first. */
-static bool cell_is_there(struct work *w)
+static bool cell_is_there(struct rendered_work *w)
 {
     if (w->cell) {
         return true;
@@ -539,34 +363,36 @@ static bool cell_is_there(struct work *w)
         const json_t *tree = snapshot_tree(w->s, cell);
         struct condition ready = condition_of(tree, READY);
         bool failed = slice_eq_cstr(ready.status, "False") && ready.message.len > 0;
-        not_ready(w, STATUS_FALSE, !failed,
-                  failed ? arena_cstr(&w->plan->arena, ready.reason) : "WaitingForNamespace",
-                  failed ? ready.message : SLICE("waiting for its namespace on the cluster"));
+        rendered__not_ready(
+            w, STATUS_FALSE, !failed,
+            failed ? arena_cstr(&w->plan->arena, ready.reason) : "WaitingForNamespace",
+            failed ? ready.message : SLICE("waiting for its namespace on the cluster"));
         return false;
     }
     if (cell == NULL) {
         make_cell(w, name);
     }
-    not_ready(w, STATUS_FALSE, true, "WaitingForNamespace",
-              SLICE("waiting for its namespace on the cluster"));
+    rendered__not_ready(w, STATUS_FALSE, true, "WaitingForNamespace",
+                        SLICE("waiting for its namespace on the cluster"));
     return false;
 }
 
 /* Whose cluster it is, its plane says: what is on one that has left may stay there, and no more. */
-static bool is_of_its_plane(struct work *w)
+static bool is_of_its_plane(struct rendered_work *w)
 {
-    const json_t *plane = plane_of(w);
+    const json_t *plane = rendered__plane_of(w);
     if (plane == NULL || plane_has_cluster(plane, w->cluster)) {
         return true;
     }
-    not_ready(w, STATUS_FALSE, false, "NoSuchCluster",
-              slice_of(arena_printf(&w->plan->arena, "data plane \"%.*s\" has no cluster \"%.*s\"",
-                                    SLICE_ARG(w->plane), SLICE_ARG(w->cluster))));
+    rendered__not_ready(
+        w, STATUS_FALSE, false, "NoSuchCluster",
+        slice_of(arena_printf(&w->plan->arena, "data plane \"%.*s\" has no cluster \"%.*s\"",
+                              SLICE_ARG(w->plane), SLICE_ARG(w->cluster))));
     return false;
 }
 
 /* manifests: NULL while only their hash is known. */
-static void plan_apply(struct work *w, const char *hash, json_t *manifests)
+static void plan_apply(struct rendered_work *w, const char *hash, json_t *manifests)
 {
     bool current = strcmp(hash, w->applied) == 0;
     bool drifted = current && (w->world.drifted || changed_there(w));
@@ -583,8 +409,8 @@ static void plan_apply(struct work *w, const char *hash, json_t *manifests)
         return;
     }
     struct slice why;
-    if (!answers(w, &why)) {
-        not_ready(w, STATUS_FALSE, false, UNREACHABLE, why);
+    if (!rendered__answers(w, &why)) {
+        rendered__not_ready(w, STATUS_FALSE, false, RENDERED_UNREACHABLE, why);
         return; /* the system shard's news of the cluster brings it back */
     }
     bool failed_before = strcmp(w->world.failed_hash, hash) == 0;
@@ -605,65 +431,19 @@ static void plan_apply(struct work *w, const char *hash, json_t *manifests)
     json_decref(made);
 }
 
-/* Whether the cell's environment is known to be elsewhere: then it is there for what still drains.
- */
-static bool was_left(const struct work *w)
-{
-    struct site site;
-    site_find(w->s, w->entry->ns, w->environment, &w->plan->arena, &site);
-    return site.reason == NULL && !site_has(&site, w->plane, w->cluster);
-}
-
-static bool orphaned(const struct work *w)
-{
-    struct arena *arena = &w->plan->arena;
-    if (rendered_is_run(w->rendered)) {
-        const struct snapshot_entry *run =
-            snapshot_find(w->s, SNAPSHOT_RUN, w->entry->ns, spec_text(w->rendered, "workflowRun"));
-        return run == NULL || !owned_by(w->rendered, run->uid);
-    }
-    if (w->cell && slice_eq_cstr(w->project, RUN_PROJECT)) {
-        return !run_cell_wanted(w->s, w->entry->ns, arena) && !shared(w);
-    }
-    if (!w->cell) {
-        enum snapshot_kind kind =
-            rendered_is_resource(w->rendered) ? SNAPSHOT_RESOURCE_BINDING : SNAPSHOT_BINDING;
-        const struct snapshot_entry *binding =
-            snapshot_find(w->s, kind, w->entry->ns, spec_text(w->rendered, "bindingName"));
-        return binding == NULL || (has_owner(w->rendered) && !owned_by(w->rendered, binding->uid));
-    }
-    if (was_left(w)) {
-        return !shared(w);
-    }
-    const char *cell =
-        arena_printf(arena, "%.*s/%.*s", SLICE_ARG(w->project), SLICE_ARG(w->environment));
-    static const enum snapshot_kind kinds[] = {SNAPSHOT_BINDING, SNAPSHOT_RESOURCE_BINDING};
-    for (size_t k = 0; k < 2; k++) {
-        const struct snapshot_entry **bindings;
-        size_t count = snapshot_list(w->s, kinds[k], SNAPSHOT_BY_CELL, w->entry->ns, slice_of(cell),
-                                     arena, &bindings);
-        for (size_t i = 0; i < count; i++) {
-            if (!bindings[i]->deleting) {
-                return false;
-            }
-        }
-    }
-    return !openchoreo_cell_wanted(w->s, w->entry->ns, slice_of(cell), arena) && !shared(w);
-}
-
 /* Nothing goes to a plane of another namespace, whoever made this object. */
-static bool may_be_there(struct work *w)
+static bool may_be_there(struct rendered_work *w)
 {
-    const json_t *plane = plane_of(w);
+    const json_t *plane = rendered__plane_of(w);
     if (plane == NULL || plane_allows(plane, w->entry->ns)) {
         return true;
     }
-    not_ready(w, STATUS_FALSE, false, "DataPlaneNotAllowed",
-              slice_of(plane_forbids(plane, w->entry->ns, &w->plan->arena)));
+    rendered__not_ready(w, STATUS_FALSE, false, "DataPlaneNotAllowed",
+                        slice_of(plane_forbids(plane, w->entry->ns, &w->plan->arena)));
     return false;
 }
 
-static void not_rendered(struct work *w, const char *reason, const struct err *err)
+static void not_rendered(struct rendered_work *w, const char *reason, const struct err *err)
 {
     bool waits = strcmp(reason, DEPLOYMENT_WAITS) == 0;
     struct slice why = slice_of(err->message);
@@ -676,27 +456,27 @@ static void not_rendered(struct work *w, const char *reason, const struct err *e
     }
     condition_set(plan_edit(w->plan, w->s, w->entry), w->s, APPLIED, STATUS_FALSE, reason, "%.*s",
                   SLICE_ARG(why));
-    not_ready(w, STATUS_FALSE, waits, reason, why);
+    rendered__not_ready(w, STATUS_FALSE, waits, reason, why);
 }
 
 void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry, struct plan *plan)
 {
     const json_t *rendered = snapshot_tree(s, entry);
-    struct work w = {.s = s,
-                     .entry = entry,
-                     .rendered = rendered,
-                     .plan = plan,
-                     .cell = rendered_is_cell(rendered),
-                     .project = owner_text(rendered, "projectName"),
-                     .environment = spec_text(rendered, "environmentName"),
-                     .plane = spec_text(rendered, "dataPlane"),
-                     .cluster = spec_text(rendered, "cluster")};
+    struct rendered_work w = {.s = s,
+                              .entry = entry,
+                              .rendered = rendered,
+                              .plan = plan,
+                              .cell = rendered_is_cell(rendered),
+                              .project = owner_text(rendered, "projectName"),
+                              .environment = spec_text(rendered, "environmentName"),
+                              .plane = spec_text(rendered, "dataPlane"),
+                              .cluster = spec_text(rendered, "cluster")};
     look(&w);
     if (entry->deleting) {
-        plan_end(&w);
+        rendered__end(&w);
         return;
     }
-    if (orphaned(&w)) {
+    if (rendered__orphaned(&w)) {
         plan_delete(plan, entry);
         return;
     }
@@ -717,7 +497,7 @@ void rendered_plan(const struct snapshot *s, const struct snapshot_entry *entry,
     if (rendered_hash(s, entry, &plan->arena, hash, &manifests, &reason, &err) != 0) {
         not_rendered(&w, reason, &err);
     } else if (cluster_secret(s, w.plane, w.cluster, &plan->arena) == NULL) {
-        not_ready(
+        rendered__not_ready(
             &w, STATUS_FALSE, false, "NotConnected",
             slice_of(arena_printf(
                 &plan->arena, "cluster \"%.*s\" is not connected: there is no Secret %s",
