@@ -477,6 +477,7 @@ static void check_promotion(struct gate_write *w)
                                         .arena = w->arena,
                                         .subject = author(w),
                                         .kind = w->kind,
+                                        .kinds = api_kinds(w->api, w->arena),
                                         .ns = w->ns,
                                         .object = w->result.object,
                                         .deadline_ms = w->deadline_ms,

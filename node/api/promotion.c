@@ -8,6 +8,8 @@
 #include "node/api/promotion_internal.h"
 
 #include "proto/promotion.h"
+#include "proto/schema.h"
+#include "proto/selector.h"
 
 #define RESOURCE_APPROVAL "releaseapprovals.choreo.dev"
 #define RESOURCE_TEST "testresults.choreo.dev"
@@ -339,6 +341,28 @@ static void on_page(struct backend_list *list, int rc, const struct err *err)
     }
 }
 
+static void release_selector(void *selector)
+{
+    selector_free(selector);
+}
+
+/* The owner's bindings, so that those of a whole namespace are not sent here; on_row() looks once
+ * more, and alone where the name is none that a selector could have. */
+static const struct selector *choose_bindings(struct promotion_check *c)
+{
+    struct selector *chosen = NULL;
+    struct slice owner = promotion_owner(c->object);
+    const char *field =
+        arena_printf(c->arena, "spec.owner.%s=%.*s", c->track->owner, SLICE_ARG(owner));
+    const struct kind *kind =
+        kind_by_resource(c->kinds, slice_of(c->track->parts[PROMOTION_BINDING]));
+    if (schema_dns_name(owner) == NULL &&
+        selector_parse((struct slice){0}, slice_of(field), kind, &chosen, NULL) == 0) {
+        arena_own(c->arena, chosen, release_selector);
+    }
+    return chosen;
+}
+
 static void list_bindings(struct promotion_check *c)
 {
     c->bindings = json_array();
@@ -346,6 +370,7 @@ static void list_bindings(struct promotion_check *c)
     c->list = (struct backend_list){.loop = c->loop,
                                     .resource = slice_of(c->track->parts[PROMOTION_BINDING]),
                                     .ns = c->ns,
+                                    .selector = choose_bindings(c),
                                     .consistency = BACKEND_LINEARIZABLE,
                                     .limit = BACKEND_PAGE_ROWS_MAX,
                                     .deadline_ms = c->deadline_ms,

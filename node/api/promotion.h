@@ -28,6 +28,7 @@ struct promotion_check {
     struct arena *arena;
     const struct subject *subject; /* who really asks */
     const struct kind *kind;
+    const struct kind_registry *kinds;
     struct slice ns;
     json_t *object; /* as it would become; an approval or result comes to be owned by its release */
     uint64_t deadline_ms;

@@ -216,6 +216,7 @@ static void run_list(struct loop_msg *msg)
     size_t give = count < list->limit ? count : list->limit;
     for (size_t i = 0; i < give; i++) {
         struct backend_object o = object_of(found[i]);
+        m->listed++;
         list->row(list, &o);
     }
     free((void *)found);

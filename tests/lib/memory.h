@@ -21,6 +21,7 @@ struct memory {
     unsigned failing;   /* so many reads fail with ERR_UNAVAILABLE */
     bool (*has_namespace)(struct memory *m, struct slice ns); /* NULL: all are there */
     unsigned submits;                                         /* so many came */
+    unsigned listed;                                          /* so many rows were sent */
     struct buf author; /* of the last submit: its subject and its audit record */
     struct buf audit;
     /* private */

@@ -175,6 +175,18 @@ static void a_release_that_was_never_healthy_there_is_refused(void **state)
     assert_int_equal(t.rc, 0);
 }
 
+/* A namespace may have very many. */
+static void bindings_of_others_are_not_read(void **state)
+{
+    struct door *d = *state;
+    struct write t;
+    put(d, "releasebindings.choreo.dev", "ReleaseBinding", "api-qa",
+        "{'spec':{'owner':{'projectName':'shop','componentName':'api'},'environment':'qa'}}");
+    unsigned before = d->memory.listed;
+    assert_int_equal(bind_to(d, &t, "dev", "web-1"), 0);
+    assert_int_equal(d->memory.listed, before + 2);
+}
+
 static void a_release_of_another_component_is_refused(void **state)
 {
     struct write t;
@@ -487,6 +499,7 @@ int main(void)
         TEST(an_approval_is_of_a_component_or_of_a_resource),
         TEST(a_binding_to_nowhere_is_refused),
         TEST(a_release_that_was_never_healthy_there_is_refused),
+        TEST(bindings_of_others_are_not_read),
         TEST(a_release_of_another_component_is_refused),
         TEST(what_may_still_come_is_let_through),
         TEST(reads_that_fail_are_told),
