@@ -1,7 +1,8 @@
 /* apply.c: `choreo apply`: files, folders and standard input, by server-side apply.
  *
- * Everything is read before the first is sent. Then they go in order of the files' names, one by
- * one; the first that the server refuses does not stop the others, but the exit code says so. */
+ * Everything is read before the first is sent. Then they go one by one, what others live in or name
+ * first (manifests_sort()), else in order of the files' names; the first that the server refuses
+ * does not stop the others, but the exit code says so. */
 #include <stdio.h>
 
 #include "cli/ask.h"
@@ -18,6 +19,11 @@ static int apply_one(struct cli *c, const struct manifest *m, enum ask_dry dry, 
     if (rc == 0) {
         const char *done = w.created ? "created" : w.changed ? "configured" : "unchanged";
         return ask_show_written(c, &w, done, err);
+    }
+    bool nowhere =
+        rc == ERR_NOT_FOUND && slice_starts_with(slice_of(err->message), SLICE("namespaces \""));
+    if (nowhere) {
+        err_set(err, rc, "%s: an Organization or a Namespace of that name makes it", err->message);
     }
     return err_wrap(err, "%s:%d: %s", m->file, m->line, manifest_title(m->tree, &c->arena));
 }
@@ -65,6 +71,7 @@ static int run(struct cli *c, struct err *err)
             print_out("%s checked (dry run)\n", manifest_title(all.items[i].tree, &c->arena));
         }
     } else if (rc == 0 && (rc = cli_connect(c, err)) == 0) {
+        manifests_sort(&all);
         rc = send_all(c, &all, dry, err);
     }
     manifests_free(&all);
@@ -75,8 +82,11 @@ const struct command command_apply = {
     .name = "apply",
     .summary = "make the cluster hold what files say",
     .usage = "-f PATH [-f PATH...] [OPTION...]",
-    .about = "Makes the cluster hold what the manifests say (server-side apply): creates what is\n"
-             "absent, changes what differs, leaves alone what others own.",
+    .about =
+        "Makes the cluster hold what the manifests say (server-side apply): creates what is\n"
+        "absent, changes what differs, leaves alone what others own. Whatever their order, what\n"
+        "others live in or name is sent first: organizations, definitions, types, data planes,\n"
+        "environments, pipelines, projects.",
     .examples = "  choreo apply -f deploy/samples\n"
                 "  choreo apply -f web.yaml --dry-run\n"
                 "  kustomize build . | choreo apply -n acme -f -",

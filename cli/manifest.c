@@ -36,6 +36,66 @@ static void note_fault(struct reading *r, const struct err *fault)
     m->faults[m->fault_count++] = arena_cstr(&m->arena, slice_of(fault->message));
 }
 
+/* ---- order ---- */
+
+/* By kind alone: OpenChoreo's are called as ours. */
+static const struct {
+    const char *kind;
+    int rank;
+} ranks[] = {
+    {"Organization", 0},
+    {"Namespace", 0},
+    {"CustomResourceDefinition", 1},
+    {"ClusterComponentType", 2},
+    {"ClusterProjectType", 2},
+    {"ClusterResourceType", 2},
+    {"ClusterTrait", 2},
+    {"ClusterWorkflow", 2},
+    {"ComponentType", 2},
+    {"ProjectType", 2},
+    {"ResourceType", 2},
+    {"Trait", 2},
+    {"Workflow", 2},
+    {"ClusterDataPlane", 3},
+    {"ClusterWorkflowPlane", 3},
+    {"DataPlane", 3},
+    {"WorkflowPlane", 3},
+    {"EnvironmentTemplate", 4},
+    {"Environment", 5},
+    {"DeploymentPipeline", 6},
+    {"Project", 7},
+    {"ProjectReleaseBinding", 9},
+    {"ReleaseBinding", 9},
+    {"ResourceReleaseBinding", 9},
+};
+
+enum { RANK_OF_OTHERS = 8, RANKS = 10 };
+
+static int rank_of(const struct manifest *m)
+{
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
+        if (slice_eq_cstr(object_kind(m->tree), ranks[i].kind)) {
+            return ranks[i].rank;
+        }
+    }
+    return RANK_OF_OTHERS;
+}
+
+void manifests_sort(struct manifests *m)
+{
+    struct manifest *sorted = mem_alloc((m->count + 1) * sizeof *sorted);
+    size_t count = 0;
+    for (int rank = 0; rank < RANKS; rank++) {
+        for (size_t i = 0; i < m->count; i++) {
+            if (rank_of(&m->items[i]) == rank) {
+                sorted[count++] = m->items[i];
+            }
+        }
+    }
+    free(m->items);
+    m->items = sorted;
+}
+
 /* ---- documents ---- */
 
 static int add(struct reading *r, json_t *tree, int line, int item, struct err *err)

@@ -41,6 +41,10 @@ int manifests_read(struct manifests *m, const struct args_list *paths, bool recu
                    struct err *err);
 void manifests_free(struct manifests *m);
 
+/* Puts what others live in, are made of or name before them: organizations, definitions, types,
+ * planes, environments, pipelines, projects; bindings last. Else they stay in their order. */
+void manifests_sort(struct manifests *m);
+
 /* The line of the field ("spec.endpoints[0].port", "spec.resources[deployment].template"), or of
  * the nearest thing around it that is there. */
 int manifest_line(const struct manifests *m, const struct manifest *one, struct slice field);

@@ -160,6 +160,27 @@ code 2 "a bad jsonpath" c get cm -o 'jsonpath={.a' && says "column 4: a brace is
 code 2 "a bad column" c get cm -o custom-columns=NAME && says "must be TITLE:PATH"
 code 2 "an index out of bounds" c get cm -o 'jsonpath={.items[9]}' && says "index 9 of a list of"
 
+# ---- a platform in any order ----
+
+mkdir "$DIR/platform"
+cat >"$DIR/platform/a.yaml" <<'YAML'
+apiVersion: choreo.dev/v1
+kind: Component
+metadata: {name: web, namespace: made}
+spec: {type: service, image: nginx}
+---
+apiVersion: choreo.dev/v1
+kind: Project
+metadata: {name: shop, namespace: made}
+YAML
+code 1 "what lives nowhere" c apply -f "$DIR/platform" &&
+    says 'namespaces "made" not found: an Organization or a Namespace of that name makes it'
+printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: made}\n' >"$DIR/platform/b.yaml"
+check "where others live comes first" c apply -f "$DIR/platform" && only "namespace/made created
+project.choreo.dev/shop created
+component.choreo.dev/web created"
+check "its end" c delete namespace made
+
 # ---- on a terminal ----
 
 cat >"$DIR/wide.yaml" <<'YAML'

@@ -175,9 +175,36 @@ static void faults(void **state)
                "no manifest found");
 }
 
+static void order(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const sent[] = {"Organization", "CustomResourceDefinition",
+                                       "Environment",  "Project",
+                                       "Component",    "Gizmo",
+                                       "Component",    "ReleaseBinding"};
+    static const char text[] = "{apiVersion: v1, kind: ReleaseBinding}\n---\n"
+                               "{apiVersion: v1, kind: Component}\n---\n"
+                               "{apiVersion: v1, kind: Gizmo}\n---\n"
+                               "{apiVersion: v1, kind: Project}\n---\n"
+                               "{apiVersion: v1, kind: Component}\n---\n"
+                               "{apiVersion: v1, kind: CustomResourceDefinition}\n---\n"
+                               "{apiVersion: v1, kind: Environment}\n---\n"
+                               "{apiVersion: v1, kind: Organization}\n";
+    const struct args_list files = {.items = {tmpdir_write(&f->dir, "f.yaml", slice_of(text))},
+                                    .count = 1};
+    assert_ok(manifests_read(&f->m, &files, false, &f->err), &f->err);
+    manifests_sort(&f->m);
+    for (size_t i = 0; i < f->m.count; i++) {
+        assert_string_equal(json_string_value(json_object_get(f->m.items[i].tree, "kind")),
+                            sent[i]);
+    }
+    assert_true(f->m.items[4].line < f->m.items[6].line); /* of alike ones the first is first */
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {T(lines), T(lists), T(folders), T(links), T(faults)};
+    const struct CMUnitTest tests[] = {T(lines), T(lists),  T(folders),
+                                       T(links), T(faults), T(order)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
