@@ -179,13 +179,24 @@ int ask_dry_run(struct cli *c, enum ask_dry *dry, struct err *err)
                : err_set(err, ERR_INVALID, "--dry-run=%s: must be server, client or none", how);
 }
 
-static void fill_options(struct cli *c, const struct ask_write *w, Choreo__V1__WriteOptions *o)
+/* Appliers own together what their files say. What another command writes is a change by hand, and
+ * whoever applies something else later is told whose: choreo-patch, choreo-edit, ... */
+static const char *manager(struct cli *c, bool applies)
+{
+    const char *asked = c->options.field_manager;
+    return asked != NULL ? asked
+           : applies     ? "choreo"
+                         : arena_printf(&c->arena, "choreo-%s", c->command->name);
+}
+
+static void fill_options(struct cli *c, const struct ask_write *w, bool applies,
+                         Choreo__V1__WriteOptions *o)
 {
     char id[37];
     choreo__v1__write_options__init(o);
     client_request_id(id);
     struct slice kept = arena_copy(&c->arena, slice_of(id));
-    o->field_manager = arena_cstr(&c->arena, slice_of(c->options.field_manager));
+    o->field_manager = arena_cstr(&c->arena, slice_of(manager(c, applies)));
     o->has_force = o->has_dry_run = o->has_request_id = o->has_validation = true;
     o->force = c->options.force_conflicts;
     o->dry_run = w->dry_run;
@@ -206,7 +217,8 @@ static int take_written(struct ask_write *w, const ProtobufCMessage *message, st
     return ask_tree(response->object, &w->tree, err);
 }
 
-static int write_object(struct cli *c, struct ask_write *w, const char *method, struct err *err)
+static int write_object(struct cli *c, struct ask_write *w, const char *method, bool applies,
+                        struct err *err)
 {
     struct buf json = {0};
     Choreo__V1__WriteRequest request = CHOREO__V1__WRITE_REQUEST__INIT;
@@ -214,7 +226,7 @@ static int write_object(struct cli *c, struct ask_write *w, const char *method, 
     Choreo__V1__Object object = CHOREO__V1__OBJECT__INIT;
     ProtobufCMessage *message = NULL;
     w->tree = NULL;
-    fill_options(c, w, &options);
+    fill_options(c, w, applies, &options);
     json_canonical(w->body, &json);
     object.form_case = CHOREO__V1__OBJECT__FORM_JSON;
     object.json = (ProtobufCBinaryData){json.len, (uint8_t *)json.data};
@@ -231,17 +243,26 @@ static int write_object(struct cli *c, struct ask_write *w, const char *method, 
 
 int ask_create(struct cli *c, struct ask_write *w, struct err *err)
 {
-    return write_object(c, w, SERVICE "Create", err);
+    return write_object(c, w, SERVICE "Create", false, err);
 }
 
 int ask_apply(struct cli *c, struct ask_write *w, struct err *err)
 {
-    return write_object(c, w, SERVICE "Apply", err);
+    int rc = write_object(c, w, SERVICE "Apply", true, err);
+    /* of fields, and not of versions */
+    if (rc == ERR_CONFLICT && slice_starts_with(slice_of(err->message), SLICE("Apply failed"))) {
+        err_set(
+            err, rc,
+            "%s\n(--force-conflicts takes over what others own; what a manifest leaves out stays "
+            "theirs)",
+            err->message);
+    }
+    return rc;
 }
 
 int ask_update(struct cli *c, struct ask_write *w, struct err *err)
 {
-    return write_object(c, w, SERVICE "Update", err);
+    return write_object(c, w, SERVICE "Update", false, err);
 }
 
 int ask_patch(struct cli *c, struct ask_write *w, struct err *err)
@@ -251,7 +272,7 @@ int ask_patch(struct cli *c, struct ask_write *w, struct err *err)
     Choreo__V1__WriteOptions options;
     ProtobufCMessage *message = NULL;
     w->tree = NULL;
-    fill_options(c, w, &options);
+    fill_options(c, w, false, &options);
     json_canonical(w->body, &json);
     request.ref = w->ref;
     request.has_type = request.has_patch = request.has_form = true;

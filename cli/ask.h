@@ -48,7 +48,7 @@ struct ask_write {
     json_t *tree; /* as it became */
     bool created, changed;
 };
-/* They print the server's warnings. */
+/* They print the server's warnings. A conflict of fields says what can be done about it. */
 int ask_create(struct cli *c, struct ask_write *w, struct err *err);
 int ask_apply(struct cli *c, struct ask_write *w, struct err *err);
 int ask_update(struct cli *c, struct ask_write *w, struct err *err);

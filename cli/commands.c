@@ -101,7 +101,6 @@ int cli_parse(struct cli *c, int argc, char **argv, bool *help, struct err *err)
     struct args_option all[ARGS_OPTIONS_MAX];
     size_t count = gather(c, all);
     c->options.timeout_ms = TIMEOUT_MS;
-    c->options.field_manager = "choreo";
     int rc = args_parse(argc, argv, all, count, &c->args, help, err);
     rc = rc != 0 || *help ? rc : check_words(c, argc, argv, err);
     if (rc == 0 && !*help) {

@@ -22,6 +22,27 @@ static bool is_of_resource(const struct releases *r)
     return r->track == promotion_track_named(SLICE("resource"));
 }
 
+/* *object is new. */
+static int read_one(const struct releases *r, const char *resource, struct slice name,
+                    json_t **object, struct err *err)
+{
+    Choreo__V1__Ref ref;
+    ask_ref(r->cli, resource, r->cli->ns, &ref);
+    ref.name = arena_cstr(&r->cli->arena, name);
+    return ask_get(r->cli, &ref, CHOREO__V1__FORM__FORM_JSON, object, NULL, err);
+}
+
+/* What is bound somewhere was there; what is bound nowhere may be a typing error. */
+static int check_owner(const struct releases *r, struct err *err)
+{
+    json_t *owner = NULL;
+    int rc = json_array_size(r->bindings) > 0
+                 ? 0
+                 : read_one(r, r->track->parts[PROMOTION_OWNER], slice_of(r->owner), &owner, err);
+    json_decref(owner);
+    return rc;
+}
+
 int releases_open(struct releases *r, struct cli *c, struct err *err)
 {
     Choreo__V1__Ref ref;
@@ -45,9 +66,10 @@ int releases_open(struct releases *r, struct cli *c, struct err *err)
     }
     r->owner = arena_cstr(&c->arena, name);
     ask_ref(c, r->track->parts[PROMOTION_BINDING], c->ns, &ref);
-    return ask_items(c, &ref, NULL,
-                     arena_printf(&c->arena, "spec.owner.%s=%s", r->track->owner, r->owner),
-                     &r->bindings, err);
+    int rc = ask_items(c, &ref, NULL,
+                       arena_printf(&c->arena, "spec.owner.%s=%s", r->track->owner, r->owner),
+                       &r->bindings, err);
+    return rc != 0 ? rc : check_owner(r, err);
 }
 
 void releases_close(struct releases *r)
@@ -76,16 +98,6 @@ int releases_binding(const struct releases *r, const char *environment, const js
 }
 
 /* ---- where a release comes from ---- */
-
-/* Takes nothing; *object is new. */
-static int read_one(const struct releases *r, const char *resource, struct slice name,
-                    json_t **object, struct err *err)
-{
-    Choreo__V1__Ref ref;
-    ask_ref(r->cli, resource, r->cli->ns, &ref);
-    ref.name = arena_cstr(&r->cli->arena, name);
-    return ask_get(r->cli, &ref, CHOREO__V1__FORM__FORM_JSON, object, NULL, err);
-}
 
 static struct slice project_of(const json_t *owner)
 {

@@ -16,7 +16,7 @@ struct releases {
 };
 
 /* Reads what the command line names, COMPONENT, component/COMPONENT or resource/RESOURCE, alone.
- * Errors: ERR_INVALID, ask_items()'s. */
+ * Errors: ERR_INVALID, ERR_NOT_FOUND (there is none, nor ever was), ask_items()'s. */
 int releases_open(struct releases *r, struct cli *c, struct err *err);
 void releases_close(struct releases *r);
 

@@ -465,6 +465,9 @@ code 2 "no such shell" c completion csh
 
 # ---- releases ----
 
+code 1 "the history of nothing" c history nope && says 'components.choreo.dev "nope" not found'
+code 1 "nor is it rolled back" c rollback nope -e qa && says 'components.choreo.dev "nope" not found'
+
 check "a component of no release yet" c apply -f - <<<'{apiVersion: choreo.dev/v1, kind: Component, metadata: {name: cart}, spec: {type: worker}}'
 for dry in "" --dry-run; do
     code 1 "a release that is not there" c promote cart --to qa --release cart-nope $dry &&
@@ -483,6 +486,18 @@ YAML
 code 1 "rolled back to what is not there" c rollback cart -e qa --release cart-none &&
     says 'there is no Release "cart-none" of component "cart"'
 check "their end" c delete releasebinding/cart-qa component/cart
+
+# ---- whose fields ----
+
+tuned() { printf '{apiVersion: v1, kind: ConfigMap, metadata: {name: tuned}, data: {a: "%s"}}\n' "$1"; }
+check "applied" c apply -f - <<<"$(tuned 1)"
+check "changed by hand" c patch cm tuned -p '{"data":{"a":"2"}}'
+code 5 "is in nobody's way but theirs" c apply -f - <<<"$(tuned 3)" &&
+    says 'conflict with "choreo-patch" using v1: .data.a' "--force-conflicts takes over what others own"
+code 2 "as diff says" c diff -f - <<<"$(tuned 3)" && says '"choreo-patch"' --force-conflicts
+check "who takes them over has them" c apply -f - --force-conflicts <<<"$(tuned 3)"
+check "and changes them" c apply -f - <<<"$(tuned 4)" && only "configmap/tuned configured"
+check "its end" c delete cm tuned
 
 # ---- delete ----
 
