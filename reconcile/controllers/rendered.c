@@ -11,10 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "reconcile/controllers/openchoreo.h"
-#include "reconcile/controllers/place.h"
 #include "reconcile/controllers/dependency_hint.h"
-#include "reconcile/controllers/ending.h"
 #include "reconcile/controllers/rendered_resource.h"
 #include "reconcile/controllers/replicas.h"
 #include "reconcile/controllers/resizing.h"
@@ -22,7 +19,6 @@
 #include "reconcile/drivers/driver.h"
 #include "render/deployment.h"
 #include "render/plane_access.h"
-#include "render/run.h"
 
 #define APPLIED "Applied"
 #define DISPUTED "Disputed"
