@@ -29,7 +29,8 @@ static const struct {
 } watched[] = {
     {SNAPSHOT_ORGANIZATION, {"DefaultsCreated"}},
     {SNAPSHOT_DATAPLANE, {"Provisioned"}},
-    {SNAPSHOT_ENVIRONMENT, {"TemplateResolved", "Placed", "CellTypeResolved", READY}},
+    {SNAPSHOT_ENVIRONMENT,
+     {"TemplateResolved", "OverridesResolved", "Placed", "CellTypeResolved", READY}},
     {SNAPSHOT_PIPELINE, {READY}},
     {SNAPSHOT_PROJECT, {"ComponentsResolved", "StartOrder"}},
     {SNAPSHOT_COMPONENT,

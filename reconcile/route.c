@@ -152,6 +152,7 @@ static void route_component(struct route *r, struct slice ns, struct slice name,
     struct membership m;
     if (r->whole) {
         route__list(r, SNAPSHOT_PROJECT, SNAPSHOT_BY_LISTED, ns, name);
+        route__list(r, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_COMPONENT, ns, name);
         route__list(r, SNAPSHOT_BINDING, SNAPSHOT_BY_COMPONENT, ns, name);
         route__list(r, SNAPSHOT_RELEASE, SNAPSHOT_BY_COMPONENT, ns, name);
         add_dependants(r, ns, name);

@@ -146,7 +146,7 @@ enum snapshot_index {
                           * OpenChoreo's Component, Resource, and ProjectReleaseBinding */
     SNAPSHOT_BY_LISTED,  /* Project: each component that it lists */
     SNAPSHOT_BY_COMPONENT,   /* Release, Binding, Rendered, Run; OpenChoreo's Workload, Release,
-                                Binding */
+                                Binding; Environment: each that its overrides name */
     SNAPSHOT_BY_ENVIRONMENT, /* Binding, Rendered; Pipeline: each one that it names */
     SNAPSHOT_BY_RELEASE,     /* Binding, Approval, Test */
     SNAPSHOT_BY_PIPELINE,    /* Project */

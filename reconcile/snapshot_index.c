@@ -153,6 +153,24 @@ static void gather_dependencies(struct gather *g, struct slice spec)
     }
 }
 
+/* Whom an environment says something of: most name nobody, so only that part is parsed. */
+static void gather_overridden(struct gather *g, struct slice spec)
+{
+    struct slice raw;
+    json_t *list = NULL;
+    size_t i;
+    json_t *item;
+    if (!json_scan(spec, &raw, "overrides", "components", NULL) ||
+        json_parse(raw, &list, NULL) != 0) {
+        return;
+    }
+    json_array_foreach(list, i, item)
+    {
+        gather_add(g, SNAPSHOT_BY_COMPONENT, arena_copy(&g->arena, json_text_at(item, "name")));
+    }
+    json_decref(list);
+}
+
 static void gather_lists(struct gather *g, enum snapshot_kind kind, struct slice spec)
 {
     json_t *tree = NULL;
@@ -211,6 +229,9 @@ void gather_refs(struct gather *g, const struct snapshot_entry *e)
     }
     if (e->kind == SNAPSHOT_RELEASE) {
         gather_dependencies(g, spec);
+    }
+    if (e->kind == SNAPSHOT_ENVIRONMENT) {
+        gather_overridden(g, spec);
     }
     if (e->kind == SNAPSHOT_PROJECT || e->kind == SNAPSHOT_PIPELINE) {
         gather_lists(g, e->kind, spec);

@@ -11,11 +11,12 @@
 #include "render/cell.h"
 #include "render/plane_access.h"
 
-/* Conditions: whether as many clusters as wanted qualify, and (only if not) its template's and that
- * of its cells' type. */
+/* Conditions: whether as many clusters as wanted qualify, and (only if not) its template's, that of
+ * its cells' type, and whether all components are there that its overrides name. */
 #define PLACED "Placed"
 #define TEMPLATE_RESOLVED "TemplateResolved"
 #define CELL_TYPE_RESOLVED "CellTypeResolved"
+#define OVERRIDES_RESOLVED "OverridesResolved"
 
 static void plan_end(const struct snapshot *s, const struct snapshot_entry *entry,
                      struct plan *plan)
@@ -148,6 +149,24 @@ static void report_cell_type(const struct snapshot *s, const struct environment 
     condition_set(edit, s, READY, STATUS_FALSE, CELL_TYPE_MISSING, "%s", lacks);
 }
 
+/* What it says itself of components that are not there: a template speaks for many environments.
+ * It holds nothing up, since they may still come. */
+static void report_overrides(const struct snapshot *s, const struct environment *env, json_t *edit)
+{
+    const json_t *all = json_at(env->object, "spec", "overrides", "components", NULL);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        struct slice name = json_text_at(json_array_get(all, i), "name");
+        if (snapshot_find(s, SNAPSHOT_COMPONENT, object_ns(env->object), name) == NULL) {
+            condition_set(edit, s, OVERRIDES_RESOLVED, STATUS_FALSE, "ComponentNotFound",
+                          "there is no component \"%.*s\" in this namespace, of which "
+                          "spec.overrides says something",
+                          SLICE_ARG(name));
+            return;
+        }
+    }
+    condition_drop(edit, OVERRIDES_RESOLVED);
+}
+
 void environment_plan(const struct snapshot *s, const struct snapshot_entry *entry,
                       struct plan *plan)
 {
@@ -159,6 +178,7 @@ void environment_plan(const struct snapshot *s, const struct snapshot_entry *ent
     json_t *edit = plan_edit(plan, s, entry);
     object_add_finalizer(edit, FINALIZER);
     environment_find(s, entry->ns, entry->name, &plan->arena, &env);
+    report_overrides(s, &env, edit);
     if (env.missing.len > 0) {
         const char *lacks = environment_lacks(&env, &plan->arena);
         condition_set(edit, s, TEMPLATE_RESOLVED, STATUS_FALSE, "TemplateNotFound", "%s", lacks);

@@ -154,6 +154,14 @@ static void environments_pipelines_and_planes(void **state)
           "which environment \"test\" names: create it, or change spec.cell.type; what runs stays "
           "as it is | did you mean cell? [CellTypeNotFound]\n");
     finds(f,
+          PLATFORM COMPONENT(
+              "web") "spec: {type: worker, image: nginx}\n---\n"
+                     "apiVersion: choreo.dev/v1\nkind: Environment\nmetadata: {name: test}\n"
+                     "spec:\n  dataPlane: main\n  overrides: {components: [{name: wbe}]}\n",
+          "26 warning Environment/test | spec.overrides.components[0].name | there is no component "
+          "\"wbe\" in this namespace, of which spec.overrides says something | did you mean web? "
+          "[ComponentNotFound]\n");
+    finds(f,
           PLATFORM
           "apiVersion: choreo.dev/v1\nkind: DeploymentPipeline\nmetadata: {name: other}\nspec:\n"
           "  promotionPaths:\n  - sourceEnvironmentRef: {name: development}\n"
@@ -294,6 +302,9 @@ static void overrides(void **state)
           "---\napiVersion: choreo.dev/v1\nkind: Environment\nmetadata: {name: development}\n"
           "spec:\n  dataPlane: main\n  overrides:\n    components:\n    - {name: api, parameters: "
           "{odd: 1}}\n    - name: web\n      parameters:\n        odd: 1\n",
+          "30 warning Environment/development | spec.overrides.components[0].name | there is no "
+          "component \"api\" in this namespace, of which spec.overrides says something | there is "
+          "web [ComponentNotFound]\n"
           "33 error Environment/development | spec.overrides.components[web].parameters.odd | "
           "environmentConfigs.odd: unknown field | in environment development [RenderFailed]\n");
 }

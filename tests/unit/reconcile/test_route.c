@@ -224,6 +224,19 @@ static void an_organization_concerns_its_environments(void **state)
     assert_int_equal(f->told_ms[SNAPSHOT_ENVIRONMENT], 0);
 }
 
+/* Whether it is there, and not how it is, is what environments tell of. */
+static void a_component_concerns_environments_that_name_it(void **state)
+{
+    struct fixture *f = *state;
+    put(f, SNAPSHOT_ENVIRONMENT,
+        json_pack("{s:{s:[{s:s}]}}", "overrides", "components", "name", "web"), NULL);
+    change(f, SNAPSHOT_COMPONENT, true); /* it is gone */
+    assert_int_equal(f->told_ms[SNAPSHOT_ENVIRONMENT], 0);
+    put(f, SNAPSHOT_COMPONENT, json_object(), NULL);
+    change(f, SNAPSHOT_COMPONENT, false);
+    assert_int_equal(f->told_ms[SNAPSHOT_ENVIRONMENT], NOT_TOLD);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -235,6 +248,7 @@ int main(void)
         T(a_type_of_cells_concerns_cells_and_environments),
         T(a_type_concerns_whoever_names_it),
         T(an_organization_concerns_its_environments),
+        T(a_component_concerns_environments_that_name_it),
         T(a_trait_of_all_concerns_what_is_rendered),
         T(what_shows_a_release_concerns_it),
     };

@@ -91,10 +91,13 @@ static void test_indexes_by_reference(void **state)
         json_pack("{s:[{s:{s:s}, s:[{s:s}]}]}", "promotionPaths", "sourceEnvironmentRef", "name",
                   "dev", "targetEnvironmentRefs", "name", "prod"));
     put(&f->shard, SNAPSHOT_ENVIRONMENT, "a", "dev", 5, json_pack("{s:s}", "template", "team"));
-    put(&f->shard, SNAPSHOT_ENVIRONMENT, "b", "dev", 6, json_pack("{s:s}", "template", "team"));
+    put(&f->shard, SNAPSHOT_ENVIRONMENT, "b", "dev", 6,
+        json_pack("{s:s, s:{s:[{s:s}]}}", "template", "team", "overrides", "components", "name",
+                  "web"));
     put(&f->shard, SNAPSHOT_RELEASE_SET, "a", "friday", 7,
         json_pack("{s:s, s:s}", "project", "shop", "environment", "prod"));
     assert_int_equal(count(f, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_TEMPLATE, "", "team"), 2);
+    assert_int_equal(count(f, SNAPSHOT_ENVIRONMENT, SNAPSHOT_BY_COMPONENT, "b", "web"), 1);
     assert_int_equal(count(f, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_CELL, "a", "shop/prod"), 1);
     assert_int_equal(count(f, SNAPSHOT_RELEASE_SET, SNAPSHOT_BY_PROJECT, "a", "shop"), 1);
     assert_int_equal(count(f, SNAPSHOT_COMPONENT, SNAPSHOT_BY_PROJECT, "a", "-"), 1);
