@@ -181,7 +181,7 @@ check('the CLI follows, cuts and speaks JSON', async () => {
   const {stdout} = await promisify(execFile)('sh', ['-c', `"${bin}/choreo" logs web -f --config "${cluster.dir}/choreo.yaml" | head -n 2`]);
   assert.equal(stdout.split('\n').length, 3);
   for (const [words, code, say] of [
-    [['logs'], 2, /whose log/], [['logs', 'run/none'], 1, /not found/], [['logs', 'component/none'], 1, /in no environment yet/],
+    [['logs'], 2, /whose log/], [['logs', 'run/none'], 1, /not found/], [['logs', 'component/none'], 1, /components\.choreo\.dev "none" not found/],
     [['logs', 'web', '-e', 'moon'], 1, /not bound in "moon"/], [['logs', 'web', '--tail', 'x'], 2, /--tail/],
     [['logs', 'project/default'], 1, /have no log/], [['logs', run, '--container', 'x'], 2, /no container "x"/]]) {
     await assert.rejects(cluster.choreo(...words), error => {
