@@ -39,19 +39,14 @@ static struct slice manager_of(const struct admit_request *request)
     return name.len > 0 ? name : SLICE("unknown");
 }
 
-/* Did a controller make it: its owner's, an organization's, or that of what the program ships? */
+/* Did a controller make it: its owners', that of what the program ships, or for want of a client's?
+ */
 static bool is_made(const struct kind *k, const json_t *object)
 {
-    size_t i;
-    json_t *owner;
     bool contract = k->message.len > 0 && !k->strategic;
-    bool made = json_at(object, "status", "builtIn", NULL) != NULL ||
-                slice_eq_cstr(object_annotation(object, OBJECT_DEFAULT), "true");
-    json_array_foreach(json_at(object, "metadata", "ownerReferences", NULL), i, owner)
-    {
-        made = made || json_is_true(json_object_get(owner, "controller"));
-    }
-    return contract && made;
+    return contract && (json_array_size(json_at(object, "metadata", "ownerReferences", NULL)) > 0 ||
+                        json_at(object, "status", "builtIn", NULL) != NULL ||
+                        slice_eq_cstr(object_annotation(object, OBJECT_DEFAULT), "true"));
 }
 
 struct apply_context admit__context(const struct admit_request *request, char now[21])

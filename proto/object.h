@@ -87,7 +87,8 @@ void object_remove_annotation(json_t *object, const char *key);
 
 /* A fresh {apiVersion, kind, metadata{name, namespace}}; ns may be empty. */
 json_t *object_new(const char *api_version, const char *kind, struct slice ns, struct slice name);
-/* "true" on what an organization starts with. */
+/* "true" on what gives way to whoever says more of it: what an organization starts with, and a
+ * component that is there because its project lists it. */
 #define OBJECT_DEFAULT "choreo.dev/default"
 /* Adds owner (an object with a uid) to owned's ownerReferences, or replaces it there. */
 void object_add_owner(json_t *owned, const json_t *owner, bool controller);

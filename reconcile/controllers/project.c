@@ -8,7 +8,9 @@
 
 static void create_member(const json_t *project, const json_t *listed, struct plan *plan)
 {
-    plan_create(plan, SNAPSHOT_COMPONENT, platform_listed_component(project, listed));
+    json_t *component = platform_listed_component(project, listed);
+    object_set_annotation(component, OBJECT_DEFAULT, SLICE("true"));
+    plan_create(plan, SNAPSHOT_COMPONENT, component);
     plan_event(plan, project, false, "ComponentCreated", "created component \"%.*s\"",
                SLICE_ARG(json_text_at(listed, "name")));
 }

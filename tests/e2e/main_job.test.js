@@ -174,6 +174,20 @@ check('a cluster that is gone delays nobody else, and is caught up with when it 
   await until('the cluster to catch up', async () => await image('eu-west-1') === 'nginx:1.29-alpine', 25000);
 });
 
+check('a component that its project lists gives way to its file, whichever comes first', async () => {
+  const file = path.join(cluster.dir, 'listed.json');
+  const apply = (kind, name, spec) => {
+    fs.writeFileSync(file, JSON.stringify({apiVersion: 'choreo.dev/v1', kind, metadata: {name, namespace: 'acme-corp'}, spec}));
+    return cluster.choreo('apply', '-f', file);
+  };
+  await apply('Project', 'listing', {components: [{name: 'listed', image: 'nginx:1.27'}]});
+  const listed = await until('what it lists', () => kubectl('choreod', 'get', 'component', 'listed', '-n', 'acme-corp', '-o', 'json'));
+  assert.notEqual(listed.spec.type, 'worker');
+  await apply('Component', 'listed', {project: 'listing', type: 'worker', image: 'nginx:1.28'});
+  const said = await kubectl('choreod', 'get', 'component', 'listed', '-n', 'acme-corp', '-o', 'json');
+  assert.deepEqual([said.spec.type, said.spec.image], ['worker', 'nginx:1.28']);
+});
+
 check('deleting everything leaves nothing on the clusters', async () => {
   await kubectl('choreod', 'delete', 'projects', '--all', '-n', 'acme-corp', '--timeout=30s');
   await until('the components to go', async () =>

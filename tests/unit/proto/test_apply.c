@@ -250,7 +250,7 @@ static void what_the_control_plane_makes_gives_way(void **state)
         "{'metadata':{'name':'x','annotations':{'choreo.dev/default':'true'}},"
         "'spec':{'image':'i','replicas':2}}",
         "{'metadata':{'name':'x','ownerReferences':[{'apiVersion':'choreo.dev/v1',"
-        "'kind':'Project','name':'p','uid':'u','controller':true}]},"
+        "'kind':'Project','name':'p','uid':'u'}]},"
         "'spec':{'image':'i','replicas':2}}"};
     for (size_t i = 0; i < 2; i++) {
         f->stored = false;
