@@ -15,6 +15,7 @@ struct cel__entries {
     struct cel_entry *items;
     size_t count;
     size_t cap;
+    json_t *names; /* of many entries: which strings are keys; the arena's */
 };
 
 bool cel__eval(struct cel_ctx *ctx, const struct cel_expr *e, struct cel_value *out);

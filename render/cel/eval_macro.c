@@ -37,6 +37,42 @@ static bool fail_twice(struct cel_ctx *ctx, struct cel_value key)
                     SLICE_ARG(slice_sub(text.as.text, 0, 100)));
 }
 
+enum { NAMES_FROM = 16 };
+
+static void note_name(struct cel__entries *entries, struct cel_value key)
+{
+    if (entries->names != NULL && key.type == CEL_STRING) {
+        json_object_setn_new_nocheck(entries->names,
+                                     key.as.text.data != NULL ? key.as.text.data : "",
+                                     key.as.text.len, json_true());
+    }
+}
+
+/* Looking through all that are there, for each that comes, would cost by the square. */
+static bool is_there(struct cel_ctx *ctx, struct cel__entries *entries, struct cel_value key,
+                     bool *failed)
+{
+    const struct cel_map so_far = {entries->count, entries->items, NULL};
+    struct cel_value old;
+    *failed = false;
+    if (entries->names == NULL || key.type != CEL_STRING) {
+        return entries->count > 0 && cel_map_get(ctx, &so_far, key, &old, failed);
+    }
+    *failed = !cel_charge(ctx, key.as.text.len / 16 + 1);
+    return !*failed &&
+           json_object_getn(entries->names, key.as.text.data != NULL ? key.as.text.data : "",
+                            key.as.text.len) != NULL;
+}
+
+static void begin_names(struct cel_ctx *ctx, struct cel__entries *entries)
+{
+    entries->names = json_object();
+    arena_own(ctx->arena, entries->names, (void (*)(void *))json_decref);
+    for (size_t i = 0; i < entries->count; i++) {
+        note_name(entries, entries->items[i].key);
+    }
+}
+
 bool cel__add_entry(struct cel_ctx *ctx, struct cel__entries *entries, struct cel_value key,
                     struct cel_value value)
 {
@@ -44,15 +80,17 @@ bool cel__add_entry(struct cel_ctx *ctx, struct cel__entries *entries, struct ce
         key.type != CEL_UINT) {
         return cel_fail(ctx, "unsupported key type: %.*s", SLICE_ARG(cel_type_name(key)));
     }
-    const struct cel_map so_far = {entries->count, entries->items, NULL};
-    struct cel_value old;
-    bool failed = false;
-    if (entries->count > 0 && cel_map_get(ctx, &so_far, key, &old, &failed)) {
+    bool failed;
+    if (entries->count == NAMES_FROM && entries->names == NULL) {
+        begin_names(ctx, entries);
+    }
+    if (is_there(ctx, entries, key, &failed)) {
         return fail_twice(ctx, key);
     }
     if (failed) {
         return false;
     }
+    note_name(entries, key);
     if (entries->count == entries->cap) {
         size_t cap = entries->cap == 0 ? 8 : entries->cap * 2;
         struct cel_entry *larger = arena_alloc(ctx->arena, cap * sizeof *larger);

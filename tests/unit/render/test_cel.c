@@ -117,6 +117,8 @@ static void macros_visit_lists_and_maps(void **state)
     gives("list.exists(i, v, i == 2 && v == 3) && list.all(x, x > 0)", "true");
     gives("list.exists_one(x, x == 2)", "true");
     gives("list.transformMapEntry(i, v, {string(v): i})", "{\"1\":0,\"2\":1,\"3\":2}");
+    /* as many as a component may have variables, within the cost limit */
+    gives("size(lists.range(1000).transformMapEntry(i, v, {'name' + string(v): i}))", "1000");
     gives("map.transformList(k, v, k != 'deep', k + string(v))", "[\"a1\",\"b2\"]");
     gives("map.transformMap(k, v, k != 'deep', v * 10)", "{\"a\":10,\"b\":20}");
     gives("['b', 'a'].sortBy(x, x).join('-')", "\"a-b\"");
@@ -186,6 +188,10 @@ static void errors_name_what_and_where(void **state)
           "column 1: the key 'true' occurs twice in one map");
     fails("{'a': 1, 'b': 1}.transformMapEntry(k, v, {v: k})", ERR_UNPROCESSABLE,
           "column 18: the key '1' occurs twice in one map");
+    fails("lists.range(40).transformMapEntry(i, v, {string(v % 39): v})", ERR_UNPROCESSABLE,
+          "column 17: the key '0' occurs twice in one map");
+    fails("lists.range(40).transformMapEntry(i, v, {v % 39: v})", ERR_UNPROCESSABLE,
+          "column 17: the key '0' occurs twice in one map");
     fails("for + 1", ERR_UNPROCESSABLE, "column 1: 'for' is a reserved word");
     fails("has(n)", ERR_UNPROCESSABLE, "column 1: has() wants a field: has(x.field)");
     fails("'x'.matches('(')", ERR_UNPROCESSABLE,
