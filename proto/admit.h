@@ -108,7 +108,8 @@ int admit(const struct admit_request *request, struct admit_result *result, stru
 int admit_merge(const struct admit_request *request, struct admit_result *result, struct err *err);
 int admit_finish(const struct admit_request *request, struct admit_result *result, struct err *err);
 
-/* Adds a warning; the text is the caller's until the result is done with. */
+/* Adds something that the client is to be told, though the write is done; the text is the caller's
+ * until the result is done with. */
 void admit_warn(const struct admit_request *request, struct admit_result *result,
                 struct slice text);
 

@@ -20,7 +20,6 @@ json_t *admit__own(struct arena *arena, json_t *tree);
 /* Checks apiVersion, kind, namespace and name against the request, and fills them in. */
 int admit__identity(const struct admit_request *request, struct admit_result *result,
                     json_t *object, struct err *err);
-/* Something that the client is to be told, though the write is done; the arena's. */
 /* Takes out fields that the kind does not have, and says so as the client asked. */
 int admit__prune(const struct admit_request *request, struct admit_result *result, json_t *object,
                  struct err *err);
