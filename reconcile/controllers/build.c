@@ -308,11 +308,14 @@ static bool was_made(const json_t *component, struct slice run)
            slice_eq(json_text(json_at(status, "build", "run", NULL)), run);
 }
 
-/* So that it is known when the run is gone. */
+/* So that it is known when the run is gone: of what is wanted, for an older one of something else
+ * may outlast it. */
 static void note_started(struct work *w)
 {
-    for (size_t i = w->run_count; i-- > 0;) {
-        if (slice_eq_cstr(spec_text(w->runs[i]->tree, "triggeredBy"), BUILD_BY_ITSELF)) {
+    struct slice wanted = wanted_by(w);
+    for (size_t i = w->run_count; wanted.len > 0 && i-- > 0;) {
+        if (slice_eq_cstr(spec_text(w->runs[i]->tree, "triggeredBy"), BUILD_BY_ITSELF) &&
+            is_of(w->runs[i]->tree, wanted)) {
             status_set(w->edit, "startedRun", json_str(w->runs[i]->name));
             return;
         }
