@@ -14,11 +14,6 @@
 
 enum { SHOWN = 10 }; /* at most as many as are kept anyway */
 
-static struct slice created(const struct snapshot *s, const struct snapshot_entry *e)
-{
-    return json_text(json_at(snapshot_tree(s, e), "metadata", "creationTimestamp", NULL));
-}
-
 /* Of the newest? What is made in one second is ordered by name, as where they are cleaned away. */
 static bool is_recent(const struct snapshot *s, const struct snapshot_entry *release,
                       const struct snapshot_entry *const *all, size_t count)
@@ -26,11 +21,10 @@ static bool is_recent(const struct snapshot *s, const struct snapshot_entry *rel
     if (count <= SHOWN) {
         return true;
     }
-    struct slice own = created(s, release);
+    const json_t *own = snapshot_tree(s, release);
     size_t newer = 0;
     for (size_t i = 0; i < count; i++) {
-        int order = slice_cmp(created(s, all[i]), own);
-        newer += order > 0 || (order == 0 && slice_cmp(all[i]->name, release->name) > 0) ? 1 : 0;
+        newer += object_age_order(snapshot_tree(s, all[i]), own) > 0 ? 1 : 0;
     }
     return newer < SHOWN;
 }
